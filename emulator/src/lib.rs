@@ -1,0 +1,1 @@
+//! A software CUDA device that executes PTX on the CPU.

@@ -1,0 +1,3 @@
+//! The `parans` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The scalar codec: families, table entries, words of a row, and whole-row push and pop.
