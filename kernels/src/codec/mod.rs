@@ -1,1 +1,30 @@
-//! The scalar codec: families, table entries, words of a row, and whole-row push and pop.
+//! The scalar codec: families, table entries, the words of a row, and whole-row push and pop.
+//!
+//! Everything that decides a bit of a stream is here, once. Functions are pure, allocate nothing and have no panic path
+//! in a loop over symbols: what can go wrong becomes a [`RowError`].
+//!
+//! - [`family`]: state and word widths. [`step`]: one symbol, one state.
+//! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder spans.
+//! - [`lookup`], [`alias`]: how pop finds a symbol, and where push places a slot.
+//! - [`bypass`]: raw digits for symbols outside a table.
+//! - [`words`]: bounds-checked cursors over a row's words.
+//! - [`row`]: the order of symbols and lanes in a row.
+
+pub mod alias;
+pub mod bypass;
+pub mod entry;
+pub mod error;
+pub mod family;
+pub mod lookup;
+pub mod row;
+pub mod step;
+pub mod words;
+
+pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
+pub use bypass::Bypass;
+pub use entry::{EncoderEntry, Span, TableSpan};
+pub use error::{RowError, RowFault};
+pub use family::{Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
+pub use lookup::{DirectPlacement, InverseCdfLookup, Lookup, Placement, SearchLookup};
+pub use row::{DecoderView, EncoderView, Indexes, pop_row, push_row};
+pub use words::{WordReader, WordSink, WordSource, WordWriter};

@@ -1,0 +1,65 @@
+//! Alias tables: one compare finds a symbol among as many buckets as symbols.
+//!
+//! The alphabet must be a power of two, n. The `2^precision` slots fall into n equal buckets, each shared by the bucket's own
+//! symbol (below `divide`) and one other. Both sides use the same permutation of the slots, so a stream pushed with alias
+//! tables must be popped with them. A. J. Walker (1977); M. D. Vose (1991) for the construction, which `host/tables` does.
+
+use super::entry::{Span, TableSpan};
+use super::lookup::{Found, Lookup, Placement};
+
+/// One bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct AliasBucket {
+    /// Slots below belong to the bucket's own symbol, the others to `other`.
+    pub divide: u32,
+    /// The symbol that shares the bucket.
+    pub other: u32,
+    /// A slot of the own symbol less this (wrapping) is its rank.
+    pub own_shift: u32,
+    /// A slot of the other symbol less this (wrapping) is its rank.
+    pub other_shift: u32,
+}
+
+/// Alias lookup for pop.
+#[derive(Clone, Copy, Debug)]
+pub struct AliasLookup<'a> {
+    /// The spans of all tables; of a span only the frequency is read.
+    pub spans: &'a [Span],
+    /// The buckets of all tables, placed as the spans are.
+    pub buckets: &'a [AliasBucket],
+}
+
+impl Lookup for AliasLookup<'_> {
+    #[inline(always)]
+    fn find(&self, _number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+        let own = slot >> (precision - table.log2_symbols);
+        let bucket =
+            self.buckets.get(table.base.wrapping_add(own) as usize).copied().unwrap_or_default();
+        let (symbol, shift) = if slot < bucket.divide {
+            (own, bucket.own_shift)
+        } else {
+            (bucket.other, bucket.other_shift)
+        };
+        let span =
+            self.spans.get(table.base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
+        Found { symbol, freq: span.freq, rank: slot.wrapping_sub(shift) }
+    }
+}
+
+/// Alias placement for push.
+#[derive(Clone, Copy, Debug)]
+pub struct AliasPlacement<'a> {
+    /// `tables << precision` slots: the slot of each cumulative position.
+    pub remap: &'a [u32],
+    /// log2 of the slots a table.
+    pub precision: u32,
+}
+
+impl Placement for AliasPlacement<'_> {
+    #[inline(always)]
+    fn place(&self, table: u32, position: u32) -> u32 {
+        let at = ((table as usize) << self.precision) + position as usize;
+        self.remap.get(at).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,111 @@
+//! How pop finds the symbol that owns a slot, and where push places one.
+//!
+//! The stream does not depend on which of search and inverse CDF a decoder uses; only alias tables (see
+//! [`alias`](super::alias)) permute the slots.
+
+use super::entry::{Span, TableSpan};
+
+/// The symbol that owns a slot: its number in the table, its frequency, and the slot's rank among its slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The symbol less the table's offset.
+    pub symbol: u32,
+    /// Frequency.
+    pub freq: u32,
+    /// Rank of the slot, in `0..freq`.
+    pub rank: u32,
+}
+
+/// Finds the symbol that owns a slot.
+pub trait Lookup {
+    /// `number` is the table's number, `table` its place, `slot` lies below `2^precision`.
+    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found;
+}
+
+/// Where the slots of a symbol lie.
+pub trait Placement {
+    /// Maps a cumulative position (start + rank) to a slot.
+    fn place(&self, table: u32, position: u32) -> u32;
+}
+
+/// The slots of a symbol lie side by side, as in its CDF.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DirectPlacement;
+
+impl Placement for DirectPlacement {
+    #[inline(always)]
+    fn place(&self, _table: u32, position: u32) -> u32 {
+        position
+    }
+}
+
+#[inline(always)]
+fn found(spans: &[Span], base: u32, symbol: u32, slot: u32) -> Found {
+    let span = spans.get(base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
+    Found { symbol, freq: span.freq, rank: slot.wrapping_sub(span.start) }
+}
+
+/// The largest symbol of `low..=high` whose start is at most `slot`; `low`'s is.
+#[inline(always)]
+fn bisect(spans: &[Span], base: u32, mut low: u32, mut high: u32, slot: u32) -> u32 {
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        let start = spans.get(base.wrapping_add(middle) as usize).map_or(u32::MAX, |s| s.start);
+        if start <= slot {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
+}
+
+/// Binary search over the CDF: the smallest tables, `log2(symbols)` dependent loads.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchLookup<'a> {
+    /// The spans of all tables.
+    pub spans: &'a [Span],
+}
+
+impl Lookup for SearchLookup<'_> {
+    #[inline(always)]
+    fn find(&self, _number: u32, table: &TableSpan, slot: u32, _precision: u32) -> Found {
+        let symbol = bisect(self.spans, table.base, 0, table.symbols.saturating_sub(1), slot);
+        found(self.spans, table.base, symbol, slot)
+    }
+}
+
+/// Inverse CDF with `2^bits` entries a table: entry k is the symbol that owns slot `k << (precision - bits)`.
+///
+/// Dense where `bits` is the precision: one load finds the symbol. Sparse below it: the symbol lies between
+/// two neighbouring entries, and bisecting between them bounds the steps even where many narrow symbols share an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct InverseCdfLookup<'a> {
+    /// The spans of all tables.
+    pub spans: &'a [Span],
+    /// `tables << bits` symbols.
+    pub symbols: &'a [u16],
+    /// log2 of the entries a table.
+    pub bits: u32,
+}
+
+impl Lookup for InverseCdfLookup<'_> {
+    #[inline(always)]
+    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+        let row = (number as usize) << self.bits;
+        let bucket = (slot >> (precision - self.bits)) as usize;
+        let low = u32::from(self.symbols.get(row + bucket).copied().unwrap_or(0));
+        let symbol = if self.bits == precision {
+            low
+        } else {
+            let next = bucket + 1;
+            let high = if next >> self.bits == 0 {
+                u32::from(self.symbols.get(row + next).copied().unwrap_or(0))
+            } else {
+                table.symbols.saturating_sub(1)
+            };
+            bisect(self.spans, table.base, low, high, slot)
+        };
+        found(self.spans, table.base, symbol, slot)
+    }
+}
