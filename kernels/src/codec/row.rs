@@ -10,7 +10,7 @@ use super::error::{RowError, RowFault};
 use super::family::Family;
 use super::lookup::{Lookup, Placement};
 use super::step;
-use super::words::{WordReader, WordWriter};
+use super::words::{WordReader, WordSink, WordSource, WordWriter};
 
 /// Which table codes each symbol of a row.
 #[derive(Clone, Copy, Debug)]
@@ -112,27 +112,30 @@ pub struct DecoderView<'a, L> {
 
 /// A symbol made ready to push: `entry` and `table` are valid where `coded`.
 #[derive(Clone, Copy, Default)]
-struct Ready {
+pub(crate) struct Ready {
     entry: u32,
     table: u32,
     coded: bool,
-    raw: Option<u32>,
+    /// What the symbol's bypass digits hold, where it has any.
+    pub(crate) raw: Option<u32>,
 }
 
 impl<F: Family, P: Placement> EncoderView<'_, F, P> {
+    /// Finds the entry of a symbol.
     #[inline(always)]
-    fn ready(&self, symbol: i32, index: i32) -> Result<Ready, RowError> {
+    pub(crate) fn ready(&self, symbol: i32, index: i32) -> Result<Ready, RowError> {
         let Some((number, table)) = self.tables.table(index)? else { return Ok(Ready::default()) };
         let (value, raw) = self.tables.number(&table, symbol)?;
         Ok(Ready { entry: table.base.wrapping_add(value), table: number, coded: true, raw })
     }
 
+    /// Pushes the bypass digits of a symbol, if it has any.
     #[inline(always)]
-    fn push_raw(
+    pub(crate) fn push_raw(
         &self,
         x: F::State,
         ready: &Ready,
-        words: &mut WordWriter<'_, F::Word>,
+        words: &mut impl WordSink<F::Word>,
     ) -> F::State {
         match (self.tables.bypass, ready.raw) {
             (Some(bypass), Some(raw)) => bypass.push::<F>(x, raw, words),
@@ -140,12 +143,13 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
         }
     }
 
+    /// Pushes a symbol without its bypass digits.
     #[inline(always)]
-    fn push_ready(
+    pub(crate) fn push_ready(
         &self,
         x: F::State,
         ready: &Ready,
-        words: &mut WordWriter<'_, F::Word>,
+        words: &mut impl WordSink<F::Word>,
     ) -> F::State {
         match self.entries.get(ready.entry as usize) {
             Some(entry) if ready.coded => step::push_symbol(
@@ -206,34 +210,49 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 }
 
 /// A symbol popped, its bypass digits still to come where `table` is given.
-type Popped = (i32, Option<TableSpan>);
+pub(crate) type Popped = (i32, Option<TableSpan>);
 
 impl<L: Lookup> DecoderView<'_, L> {
+    /// Finds the symbol in a state and takes it out. The state must be refilled before it is used again; lanes of a warp have to
+    /// agree on who takes which words before that.
     #[inline(always)]
-    fn pop_one<F: Family>(
+    pub(crate) fn take_symbol<F: Family>(
         &self,
-        x: &mut F::State,
+        x: F::State,
         index: i32,
-        words: &mut WordReader<'_, F::Word>,
-    ) -> Result<Popped, RowError> {
-        let Some((number, table)) = self.tables.table(index)? else { return Ok((0, None)) };
+    ) -> Result<(F::State, Popped), RowError> {
+        let Some((number, table)) = self.tables.table(index)? else { return Ok((x, (0, None))) };
         let precision = self.tables.precision;
-        let slot = step::slot::<F>(*x, precision);
+        let slot = step::slot::<F>(x, precision);
         let found = self.lookup.find(number, &table, slot, precision);
-        *x = step::refill::<F>(step::advance::<F>(*x, precision, found.freq, found.rank), words);
+        let x = step::advance::<F>(x, precision, found.freq, found.rank);
         if self.tables.bypass.is_some() && found.symbol == table.symbols.wrapping_sub(1) {
-            Ok((0, Some(table)))
+            Ok((x, (0, Some(table))))
         } else {
-            Ok((TablesView::symbol(&table, i64::from(found.symbol))?, None))
+            Ok((x, (TablesView::symbol(&table, i64::from(found.symbol))?, None)))
         }
     }
 
+    /// Pops a symbol without its bypass digits.
     #[inline(always)]
-    fn pop_raw<F: Family>(
+    pub(crate) fn pop_one<F: Family>(
+        &self,
+        x: &mut F::State,
+        index: i32,
+        words: &mut impl WordSource<F::Word>,
+    ) -> Result<Popped, RowError> {
+        let (taken, popped) = self.take_symbol::<F>(*x, index)?;
+        *x = step::refill::<F>(taken, words);
+        Ok(popped)
+    }
+
+    /// Pops the bypass digits of a symbol, if it has any.
+    #[inline(always)]
+    pub(crate) fn pop_raw<F: Family>(
         &self,
         x: &mut F::State,
         (symbol, table): Popped,
-        words: &mut WordReader<'_, F::Word>,
+        words: &mut impl WordSource<F::Word>,
     ) -> Result<i32, RowError> {
         let (Some(table), Some(bypass)) = (table, self.tables.bypass) else { return Ok(symbol) };
         let (next, raw) = bypass.pop::<F>(*x, words)?;
