@@ -1,0 +1,304 @@
+//! One distribution on the integers around its mean, and the windows that distributions are coded over.
+
+use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
+use super::search::find_rank;
+use super::tail::{Kind, cdf_q32, quantile_estimate};
+use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Span};
+
+/// Largest radius of a window: its integers, like the means', stay far inside `i32`.
+const MAX_RADIUS: u32 = 1 << 19;
+
+/// The consecutive integers that a model codes without an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first integer.
+    pub lowest: i32,
+    /// How many, at least 1.
+    pub count: u32,
+}
+
+/// Half-widths in sixteenths of a scale, by `precision - log2(scale)` (clamped to this table).
+///
+/// A window ends about where one integer's probability is `2^-p`: `sqrt(2 ln 2 b)` scales for a Gaussian, `ln 2 b` for
+/// the exponential tails, `b = p - log2(scale)`. Wider reserves slots that nothing uses, narrower escapes too often.
+const RADII: [[u16; 41]; 3] = [radii(Kind::Gaussian), radii(Kind::Laplace), radii(Kind::Logistic)];
+
+const fn radii(kind: Kind) -> [u16; 41] {
+    let mut table = [0; 41];
+    let mut i = 0;
+    while i < table.len() {
+        // At least four bits: below, the scale is too large for the precision, and the window is cut anyway.
+        let b = if i < 4 { 4 } else { i as u32 };
+        table[i] = match kind {
+            // 16^2 * 2 ln 2 = 354.9
+            Kind::Gaussian => (b * 355).isqrt() as u16 + 1,
+            // 16 ln 2 = 11.09
+            Kind::Laplace | Kind::Logistic => (b * 1109 / 100) as u16 + 1,
+        };
+        i += 1;
+    }
+    table
+}
+
+impl Window {
+    /// The window of one distribution for slots of `2^precision`.
+    #[inline]
+    pub fn around(kind: Kind, mean: Mean, scale: Scale, precision: u32) -> Self {
+        let bits = (precision as i32 - scale.log2_rounded()).clamp(0, 40);
+        let radius = scale.times_sixteenths(RADII[kind as usize][bits as usize] as u32);
+        let radius = radius.clamp(1, Self::max_radius(precision));
+        Self { lowest: mean.centre() - radius as i32, count: 2 * radius + 1 }
+    }
+
+    /// At most a quarter of the slots (or so) are reserved, however large the scale is.
+    #[inline]
+    pub(super) fn max_radius(precision: u32) -> u32 {
+        MAX_RADIUS.min(1 << (precision - 3))
+    }
+
+    /// The last integer.
+    #[inline]
+    pub fn highest(&self) -> i32 {
+        self.lowest + (self.count - 1) as i32
+    }
+
+    /// All ranks: the integers and two escapes.
+    #[inline]
+    pub(super) fn ranks(&self) -> u32 {
+        self.count + 2
+    }
+
+    /// The rank of `symbol`, and the distance if it is an escape; `None` beyond [`MAX_ESCAPE`].
+    #[inline]
+    fn rank(&self, symbol: i32) -> Option<(u32, Option<u32>)> {
+        let above = i64::from(symbol) - i64::from(self.lowest);
+        let (rank, distance) = if above < 0 {
+            (0, -above - 1)
+        } else if above < i64::from(self.count) {
+            return Some((above as u32 + 1, None));
+        } else {
+            (self.count + 1, above - i64::from(self.count))
+        };
+        if distance < i64::from(MAX_ESCAPE) { Some((rank, Some(distance as u32))) } else { None }
+    }
+
+    /// Position of the edge below rank `rank` (from 1 to `count + 1`), in units of `2^-12`: a half-integer.
+    #[inline]
+    fn edge(&self, rank: u32) -> i64 {
+        ((i64::from(self.lowest) + i64::from(rank) - 1) << MEAN_FRACTION_BITS)
+            - (1 << (MEAN_FRACTION_BITS - 1))
+    }
+
+    /// The rank whose integer is nearest to `position` (units of `2^-12`), clamped into the window.
+    #[inline]
+    fn rank_at(&self, position: i64) -> u32 {
+        let nearest = (position + (1 << (MEAN_FRACTION_BITS - 1))) >> MEAN_FRACTION_BITS;
+        let rank = nearest - i64::from(self.lowest) + 1;
+        rank.clamp(0, i64::from(self.count) + 1) as u32
+    }
+}
+
+/// A CDF over half-integer edges: what a window is laid over.
+pub(super) trait Edges {
+    /// The CDF (units of `2^-32`, at most `2^32`) at `position` (units of `2^-12`); never decreasing.
+    fn mass_below(&self, position: i64) -> u64;
+    /// About where the CDF reaches `mass`; any answer is right, a near one is quick.
+    fn position_of(&self, mass: u32) -> i64;
+}
+
+/// Divides `2^precision` slots among the ranks of a window; see the module's story.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    pub(super) window: Window,
+    pub(super) precision: u32,
+}
+
+impl Slots {
+    #[inline]
+    pub(super) fn cdf(&self, edges: &impl Edges, rank: u32) -> u32 {
+        let ranks = self.window.ranks();
+        if rank == 0 {
+            return 0;
+        }
+        if rank >= ranks {
+            return 1 << self.precision;
+        }
+        let shared = (1u64 << self.precision) - u64::from(ranks);
+        let mass = edges.mass_below(self.window.edge(rank));
+        ((mass * shared) >> 32) as u32 + rank
+    }
+
+    #[inline]
+    pub(super) fn locate(&self, edges: &impl Edges, symbol: i32) -> Option<Located> {
+        let (rank, escape) = self.window.rank(symbol)?;
+        let start = self.cdf(edges, rank);
+        let freq = self.cdf(edges, rank + 1) - start;
+        Some(Located { span: Span { start, freq }, escape })
+    }
+
+    #[inline]
+    pub(super) fn find(&self, edges: &impl Edges, slot: u32) -> Found {
+        let window = &self.window;
+        let end = 1 << self.precision;
+        let slot = slot.min(end - 1);
+        // The middle of the slot, so that slot 0 does not ask for minus infinity.
+        let mass = ((2 * u64::from(slot) + 1) << 31 >> self.precision) as u32;
+        let guess = window.rank_at(edges.position_of(mass));
+        let (rank, span) = find_rank(slot, window.ranks(), end, guess, |j| self.cdf(edges, j));
+        let (base, direction) = if rank == 0 {
+            (window.lowest - 1, -1)
+        } else if rank > window.count {
+            (window.highest() + 1, 1)
+        } else {
+            (window.lowest + (rank - 1) as i32, 0)
+        };
+        Found { span, base, direction }
+    }
+}
+
+/// A Gaussian, Laplace or logistic distribution, discretised on the integers: the probability of `k` is the mass
+/// between `k - 1/2` and `k + 1/2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Parametric {
+    edges: Single,
+    slots: Slots,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Single {
+    kind: Kind,
+    mean: Mean,
+    scale: Scale,
+}
+
+impl Edges for Single {
+    #[inline]
+    fn mass_below(&self, position: i64) -> u64 {
+        cdf_q32(self.kind, position - i64::from(self.mean.0), self.scale)
+    }
+
+    #[inline]
+    fn position_of(&self, mass: u32) -> i64 {
+        i64::from(self.mean.0) + quantile_estimate(self.kind, mass, self.scale)
+    }
+}
+
+impl Parametric {
+    /// The distribution, over slots of `2^precision`; `precision` is clamped to 8 ..= 31.
+    #[inline]
+    pub fn new(kind: Kind, mean: Mean, scale: Scale, precision: u32) -> Self {
+        let precision = precision.clamp(MIN_PRECISION, MAX_PRECISION);
+        let window = Window::around(kind, mean, scale, precision);
+        Self { edges: Single { kind, mean, scale }, slots: Slots { window, precision } }
+    }
+
+    /// The integers coded without an escape.
+    #[inline]
+    pub fn window(&self) -> Window {
+        self.slots.window
+    }
+
+    /// First slot of `rank`; `2^precision` for ranks past the last.
+    #[inline]
+    pub fn cdf(&self, rank: u32) -> u32 {
+        self.slots.cdf(&self.edges, rank)
+    }
+}
+
+impl Model for Parametric {
+    #[inline]
+    fn locate(&self, symbol: i32) -> Option<Located> {
+        self.slots.locate(&self.edges, symbol)
+    }
+
+    #[inline]
+    fn find(&self, slot: u32) -> Found {
+        self.slots.find(&self.edges, slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(kind: Kind, mean: f32, scale: f32, precision: u32) -> Parametric {
+        let scale = Scale::from_f32(scale).unwrap();
+        Parametric::new(kind, Mean::from_f32(mean).unwrap(), scale, precision)
+    }
+
+    #[test]
+    fn hand_checked_gaussian() {
+        // Mean 0, scale 1, p = 16: b = 16, factor isqrt(16 * 355) + 1 = 76, radius round(76 / 16) = 5, so 11
+        // integers, 13 ranks and 65523 shared slots. Phi(-1/2) = 0.3085375, Phi(1/2) = 0.6914625.
+        let model = one(Kind::Gaussian, 0.0, 1.0, 16);
+        assert_eq!(model.window(), Window { lowest: -5, count: 11 });
+        let zero = model.locate(0).unwrap();
+        assert_eq!(zero.span.start, 20_216 + 6);
+        assert_eq!(zero.span.start + zero.span.freq, 45_306 + 7);
+        assert_eq!(zero.escape, None);
+        // Far outside: the last slots, and the distance beyond 5.
+        let far = model.locate(10).unwrap();
+        assert_eq!(far, Located { span: Span { start: 65_535, freq: 1 }, escape: Some(4) });
+        let far = model.locate(-10).unwrap();
+        assert_eq!(far, Located { span: Span { start: 0, freq: 1 }, escape: Some(4) });
+        assert_eq!(model.find(0), Found { span: far.span, base: -6, direction: -1 });
+        assert_eq!(model.find(0).symbol(4), Some(-10));
+        assert_eq!(model.find(65_535).symbol(4), Some(10));
+        assert_eq!(model.find(30_000), Found { span: zero.span, base: 0, direction: 0 });
+    }
+
+    #[test]
+    fn distances_past_the_limit_are_refused() {
+        let model = one(Kind::Laplace, 0.0, 1.0, 12);
+        let highest = model.window().highest();
+        let limit = MAX_ESCAPE as i32;
+        assert_eq!(model.locate(highest + limit).unwrap().escape, Some(MAX_ESCAPE - 1));
+        assert_eq!(model.locate(highest + limit + 1), None);
+        assert_eq!(model.locate(i32::MIN), None);
+        // A damaged distance that leaves i32.
+        assert_eq!(model.find((1 << 12) - 1).symbol(u32::MAX), None);
+    }
+
+    /// Every rank of every model of a grid: strictly increasing, and found again from its first and last slot.
+    #[test]
+    fn monotone_and_invertible_over_the_grid() {
+        let mut models = 0u32;
+        for kind in Kind::ALL {
+            for precision in [8, 10, 12, 15, 16, 23, 24, 31] {
+                for code in (0..=Scale::MAX.code()).step_by(256) {
+                    for mean in [0, 1, 1023, 2047, 2048, -2049, 5_000_000, i32::MIN, i32::MAX] {
+                        let scale = Scale::from_code(code).unwrap();
+                        let model = Parametric::new(kind, Mean(mean), scale, precision);
+                        check(&model, precision);
+                        models += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(models, 3 * 8 * 23 * 9);
+    }
+
+    fn check(model: &Parametric, precision: u32) {
+        let window = model.window();
+        let ranks = window.count + 2;
+        assert_eq!(model.cdf(0), 0);
+        assert_eq!(model.cdf(ranks), 1 << precision);
+        // All ranks of small windows; of large ones the ends, and a stride through the middle.
+        let stride = if ranks < 600 { 1 } else { ranks / 150 };
+        let mut rank = 0;
+        while rank < ranks {
+            let (start, end) = (model.cdf(rank), model.cdf(rank + 1));
+            assert!(start < end, "{model:?} rank {rank}");
+            let symbol = window.lowest + rank as i32 - 1;
+            let located = model.locate(symbol).unwrap();
+            assert_eq!(located.span, Span { start, freq: end - start });
+            for slot in [start, start + (end - start) / 2, end - 1] {
+                let found = model.find(slot);
+                assert_eq!(found.span, located.span, "{model:?} {slot}");
+                assert_eq!(found.base, symbol);
+                assert_eq!(found.direction != 0, located.escape.is_some());
+            }
+            rank = if rank < 3 || rank + stride + 3 >= ranks { rank + 1 } else { rank + stride };
+        }
+    }
+}
