@@ -3,7 +3,8 @@
 use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
 use super::search::find_rank;
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Span};
+use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model};
+use crate::codec::Span;
 
 /// Largest radius of a window: its integers, like the means', stay far inside `i32`.
 const MAX_RADIUS: u32 = 1 << 19;
@@ -236,9 +237,9 @@ mod tests {
         assert_eq!(zero.span.start, 20_216 + 6);
         assert_eq!(zero.span.start + zero.span.freq, 45_306 + 7);
         assert_eq!(zero.escape, None);
-        // Far outside: the last slots, and the distance beyond 5.
+        // Far outside: floor((1 - 2e-8) * 65523) = 65522 slots and 12 ranks come before; the distance is beyond 5.
         let far = model.locate(10).unwrap();
-        assert_eq!(far, Located { span: Span { start: 65_535, freq: 1 }, escape: Some(4) });
+        assert_eq!(far, Located { span: Span { start: 65_534, freq: 2 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
         assert_eq!(far, Located { span: Span { start: 0, freq: 1 }, escape: Some(4) });
         assert_eq!(model.find(0), Found { span: far.span, base: -6, direction: -1 });

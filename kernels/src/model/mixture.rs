@@ -115,8 +115,9 @@ impl Model for Mixture<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Parametric, Span};
+    use super::super::Parametric;
     use super::*;
+    use crate::codec::Span;
 
     fn part(mean: f32, scale: f32, weight: u32) -> Component {
         let mean = Mean::from_f32(mean).unwrap();

@@ -37,21 +37,14 @@ pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
+use crate::codec::Span;
+
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
 /// Largest precision of any model: slots are `u32`, and a frequency of `2^p` must fit too.
 pub const MAX_PRECISION: u32 = 31;
 /// Distances of escaped symbols stay below this, as those of table bypass do.
 pub const MAX_ESCAPE: u32 = 1 << 30;
-
-/// The slots of one symbol: `start .. start + freq`, out of `2^p`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// First slot.
-    pub start: u32,
-    /// Number of slots, at least 1.
-    pub freq: u32,
-}
 
 /// A symbol as a model codes it: the slots, and for an escape the distance to be coded in raw digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Finding the rank that owns a slot: from an estimate, by doubling steps, then by halving.
 
-use super::Span;
+use crate::codec::Span;
 
 /// The rank `j < ranks` with `cdf(j) <= slot < cdf(j + 1)`, and its slots.
 ///

@@ -1,6 +1,7 @@
 //! Uniform symbols over an alphabet of any size up to `2^precision`.
 
-use super::{Found, Located, MAX_PRECISION, Model, Span};
+use super::{Found, Located, MAX_PRECISION, Model};
+use crate::codec::Span;
 
 /// A uniform distribution over `size` consecutive integers. Slots differ by at most two between symbols, since
 /// `start(s) = floor(s * step / 2^32)` with a rounded `step`, and the last symbol takes what is left.
