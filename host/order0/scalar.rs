@@ -1,0 +1,160 @@
+//! The rows of a chunk one symbol at a time: the path for small chunks, and the oracle of the SIMD paths.
+
+use parans_kernels::codec::step;
+use parans_kernels::codec::{DirectPlacement, EncoderEntry, Family, Rans32x16, Span};
+use parans_kernels::codec::{WordSink, WordSource};
+
+use super::layout::Layout;
+use super::model::{Frequencies, starts};
+use super::{PRECISION, SLOTS};
+use crate::{Error, Result};
+
+/// The state that every lane starts from, and the lower bound of a normalised one.
+pub(super) const FRESH: u32 = Rans32x16::LOWER_BOUND;
+
+/// What pushes need of the 256 byte values.
+pub(super) type Entries = [EncoderEntry<Rans32x16>; 256];
+
+/// The entries of all byte values; those that do not occur get one that must not be used.
+pub(super) fn entries(frequencies: &Frequencies) -> Entries {
+    let starts = starts(frequencies);
+    std::array::from_fn(|s| EncoderEntry::new(Span { start: starts[s], freq: frequencies[s] }))
+}
+
+/// Words appended to the bytes of a row.
+struct Sink<'a> {
+    row: &'a mut [u8],
+    end: usize,
+}
+
+impl WordSink<u16> for Sink<'_> {
+    #[inline(always)]
+    fn put(&mut self, word: u16) {
+        self.row[self.end..][..2].copy_from_slice(&word.to_le_bytes());
+        self.end += 2;
+    }
+}
+
+/// Words taken off the end of a row; 0 (and a note) when there is none left.
+struct Source<'a> {
+    words: &'a [u8],
+    underflowed: bool,
+}
+
+impl WordSource<u16> for Source<'_> {
+    #[inline(always)]
+    fn take(&mut self) -> u16 {
+        match self.words.split_last_chunk::<2>() {
+            Some((rest, word)) => {
+                self.words = rest;
+                u16::from_le_bytes(*word)
+            }
+            None => {
+                self.underflowed = true;
+                0
+            }
+        }
+    }
+}
+
+/// Codes row `row` of `bytes` to the front of `out`, which holds the states and one word a symbol; returns the row's
+/// length in bytes.
+pub(super) fn encode_row(
+    bytes: &[u8],
+    layout: Layout,
+    row: usize,
+    entries: &Entries,
+    out: &mut [u8],
+) -> usize {
+    let lanes = layout.lanes();
+    let mut states = [FRESH; 32];
+    let mut sink = Sink { end: 4 * lanes, row: out };
+    for i in (0..layout.row_len(row, bytes.len())).rev() {
+        let entry = &entries[bytes[layout.byte(row, i, bytes.len())] as usize];
+        let x = &mut states[i % lanes];
+        *x = step::push_symbol(*x, entry, 0, &DirectPlacement, PRECISION, &mut sink);
+    }
+    let end = sink.end;
+    for (state, place) in states[..lanes].iter().zip(out.chunks_exact_mut(4)) {
+        place.copy_from_slice(&state.to_le_bytes());
+    }
+    end
+}
+
+/// Reads the states at the front of a row.
+pub(super) fn read_states(row: &[u8], lanes: usize) -> Result<[u32; 32]> {
+    let mut states = [FRESH; 32];
+    let Some(head) = row.get(..4 * lanes) else {
+        return Err(Error::Truncated(format!("order-0 row of {} bytes", row.len())));
+    };
+    for (state, place) in states.iter_mut().zip(head.chunks_exact(4)) {
+        *state = u32::from_le_bytes(place.try_into().expect("chunks_exact(4)"));
+        if !step::is_normalised::<Rans32x16>(*state) {
+            return Err(Error::Corrupt(format!("order-0 state {state:#x} is not normalised")));
+        }
+    }
+    Ok(states)
+}
+
+/// Decodes row `row` from `data` (exactly that row) into its places in `out`.
+pub(super) fn decode_row(
+    data: &[u8],
+    layout: Layout,
+    row: usize,
+    slots: &[u32; SLOTS],
+    out: &mut [u8],
+) -> Result<()> {
+    let lanes = layout.lanes();
+    let mut states = read_states(data, lanes)?;
+    decode_from(0, &mut states, &data[4 * lanes..], layout, row, slots, out)
+}
+
+/// Decodes the symbols of row `row` from number `first` on, with these states and words, to the row's end.
+pub(super) fn decode_from(
+    first: usize,
+    states: &mut [u32; 32],
+    words: &[u8],
+    layout: Layout,
+    row: usize,
+    slots: &[u32; SLOTS],
+    out: &mut [u8],
+) -> Result<()> {
+    let len = out.len();
+    let mut source = Source { words, underflowed: false };
+    for i in first..layout.row_len(row, len) {
+        let x = &mut states[i % layout.lanes()];
+        let slot = slots[step::slot::<Rans32x16>(*x, PRECISION) as usize % SLOTS];
+        out[layout.byte(row, i, len)] = slot as u8;
+        let taken = step::advance::<Rans32x16>(*x, PRECISION, slot >> 20, slot >> 8 & 0xfff);
+        *x = step::refill::<Rans32x16>(taken, &mut source);
+        if source.underflowed {
+            return Err(Error::Truncated(format!("order-0 row {row} lacks words")));
+        }
+    }
+    finish_row(states, source.words.len(), row)
+}
+
+/// The free checksum of a row: every word is used, every state is back where the encoder started.
+pub(super) fn finish_row(states: &[u32; 32], left: usize, row: usize) -> Result<()> {
+    if left != 0 {
+        return Err(Error::Corrupt(format!("order-0 row {row} has {left} bytes left over")));
+    }
+    if states.iter().any(|&x| x != FRESH) {
+        return Err(Error::Corrupt(format!("order-0 row {row} does not end in its first state")));
+    }
+    Ok(())
+}
+
+/// The decoder's table: `frequency << 20 | offset in the interval << 8 | byte` of every slot.
+///
+/// `frequencies` have at least two entries that are not zero, so that a frequency fits 12 bits.
+pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32; SLOTS]) {
+    let mut rest = &mut slots[..];
+    for (s, &f) in frequencies.iter().enumerate() {
+        let (interval, after) = rest.split_at_mut(f as usize);
+        for (i, slot) in interval.iter_mut().enumerate() {
+            *slot = f << 20 | (i as u32) << 8 | s as u32;
+        }
+        rest = after;
+    }
+}
