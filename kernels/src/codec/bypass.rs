@@ -4,6 +4,8 @@
 //! and the distance follows as digits of `bits` bits: pushed most significant digit first, then their count in unary-like digits, so that
 //! pop meets the count first.
 
+use core::num::NonZero;
+
 use super::error::RowError;
 use super::family::Family;
 use super::step::{low_mask, pop_bits, push_bits};
@@ -15,31 +17,35 @@ pub const MAX_DISTANCE: i64 = 1 << 30;
 /// The width of a bypass digit, 1..=8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bypass {
-    bits: u32,
+    /// Not zero, as the compiler knows: a division by it needs no check, which in device code would be a trap.
+    bits: NonZero<u32>,
 }
 
 impl Bypass {
     /// Digits of `bits` bits; `None` outside 1..=8.
     pub const fn new(bits: u32) -> Option<Self> {
-        if bits >= 1 && bits <= 8 { Some(Self { bits }) } else { None }
+        match NonZero::new(bits) {
+            Some(bits) if bits.get() <= 8 => Some(Self { bits }),
+            _ => None,
+        }
     }
 
     /// Bits of a digit.
     #[inline(always)]
     pub const fn bits(self) -> u32 {
-        self.bits
+        self.bits.get()
     }
 
     /// The most digits a distance takes.
     #[inline(always)]
-    const fn max_digits(self) -> u32 {
-        32u32.div_ceil(self.bits)
+    fn max_digits(self) -> u32 {
+        (31 + self.bits()) / self.bits
     }
 
     /// The most bits that one symbol's digits and their count take.
-    pub const fn max_bits(self) -> u32 {
+    pub fn max_bits(self) -> u32 {
         let digits = self.max_digits();
-        (digits + digits / low_mask(self.bits) + 1) * self.bits
+        (digits + digits / low_mask(self.bits()) + 1) * self.bits()
     }
 
     /// What the digits hold for table number `value` (symbol less offset) outside `0..max`.
@@ -59,8 +65,8 @@ impl Bypass {
 
     /// Digits in `raw`: 0 for 0.
     #[inline(always)]
-    const fn digits(self, raw: u32) -> u32 {
-        (32 - raw.leading_zeros()).div_ceil(self.bits)
+    fn digits(self, raw: u32) -> u32 {
+        (32 - raw.leading_zeros() + (self.bits() - 1)) / self.bits
     }
 
     /// Pushes the digits of `raw` and their count.
@@ -71,12 +77,12 @@ impl Bypass {
         raw: u32,
         sink: &mut impl WordSink<F::Word>,
     ) -> F::State {
-        let full = low_mask(self.bits);
+        let full = low_mask(self.bits());
         let digits = self.digits(raw);
         let mut left = digits;
         while left > 0 {
             left -= 1;
-            x = push_bits::<F>(x, (raw >> (left * self.bits)) & full, self.bits, sink);
+            x = push_bits::<F>(x, (raw >> (left * self.bits())) & full, self.bits(), sink);
         }
         // The count in base `full`: the remainder, then as many full digits as it takes.
         let mut count = digits;
@@ -85,9 +91,9 @@ impl Bypass {
             count -= full;
             fulls += 1;
         }
-        x = push_bits::<F>(x, count, self.bits, sink);
+        x = push_bits::<F>(x, count, self.bits(), sink);
         while fulls > 0 {
-            x = push_bits::<F>(x, full, self.bits, sink);
+            x = push_bits::<F>(x, full, self.bits(), sink);
             fulls -= 1;
         }
         x
@@ -100,10 +106,10 @@ impl Bypass {
         mut x: F::State,
         source: &mut impl WordSource<F::Word>,
     ) -> Result<(F::State, u32), RowError> {
-        let full = low_mask(self.bits);
+        let full = low_mask(self.bits());
         let mut digits = 0;
         loop {
-            let (next, digit) = pop_bits::<F>(x, self.bits, source);
+            let (next, digit) = pop_bits::<F>(x, self.bits(), source);
             x = next;
             digits += digit;
             if digits > self.max_digits() {
@@ -116,9 +122,9 @@ impl Bypass {
         let mut raw = 0u64;
         let mut at = 0;
         while at < digits {
-            let (next, digit) = pop_bits::<F>(x, self.bits, source);
+            let (next, digit) = pop_bits::<F>(x, self.bits(), source);
             x = next;
-            raw |= u64::from(digit) << (at * self.bits);
+            raw |= u64::from(digit) << (at * self.bits());
             at += 1;
         }
         // No push codes more than 31 bits.

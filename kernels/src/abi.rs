@@ -1,0 +1,293 @@
+//! What host and device agree on: kernel names, parameter layouts, status words.
+//!
+//! Both sides compile this file. A parameter struct is laid out exactly as the packed parameter buffer of its kernels (CUDA aligns
+//! parameters as C aligns struct members), so the host hands a launch either the struct's bytes or one pointer a field.
+//!
+//! Device memory of a batch of rows, all of one family:
+//! - `states`: `rows * lanes` states, a row's lanes side by side;
+//! - `words`: `rows * word_stride` words; row r's region, its whole capacity, begins at `r * word_stride`;
+//! - `lengths`: u32 a row, its words in use; `status`: [`RowStatus`] a row, always written;
+//! - `symbols`: `rows` rows of `symbols` symbols, `symbol_stride` apart.
+//!
+//! A row that fails keeps its states and its length; only words past the length, and popped symbols, may have changed.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::codec::{RowError, RowFault};
+
+/// An address in device memory.
+pub type DeviceAddress = u64;
+
+/// A row's outcome, as a kernel stores it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct RowStatus {
+    /// 0, or the code of a [`RowError`].
+    pub code: u32,
+    /// Position in the row of the symbol at fault.
+    pub position: u32,
+}
+
+impl RowStatus {
+    /// The outcome as the codec words it. An unknown code, which no kernel writes, reads as success.
+    pub fn to_result(self) -> Result<(), RowFault> {
+        match RowError::from_code(self.code) {
+            None => Ok(()),
+            Some(error) => Err(error.at(self.position as usize)),
+        }
+    }
+}
+
+/// How symbols lie in memory: [`CodeShape::symbol_type`]. The low two bits are log2 of the width in bytes.
+pub mod symbol_type {
+    /// 8 bits, unsigned.
+    pub const U8: u32 = 0;
+    /// 16 bits, unsigned.
+    pub const U16: u32 = 1;
+    /// 32 bits, signed.
+    pub const I32: u32 = 2;
+    /// 16 bits, signed.
+    pub const I16: u32 = 5;
+}
+
+/// How indexes lie in memory: [`CodeShape::index_type`]. Of those in memory, the number is log2 of the width in bytes.
+pub mod index_type {
+    /// 8 bits, unsigned.
+    pub const U8: u32 = 0;
+    /// 16 bits, unsigned.
+    pub const U16: u32 = 1;
+    /// 32 bits, signed; a negative one skips its symbol.
+    pub const I32: u32 = 2;
+    /// No indexes in memory: [`CodeShape::index_constant`](super::CodeShape::index_constant) for every symbol. The
+    /// strides are 0.
+    pub const CONSTANT: u32 = 3;
+}
+
+/// The scalar parameters of a push or pop.
+///
+/// The host keeps `symbols < 2^31` and `word_stride < 2^31`, and has checked precision, bypass and tables as the codec's views require.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CodeShape {
+    /// Rows.
+    pub rows: u32,
+    /// Symbols a row.
+    pub symbols: u32,
+    /// States a row: 1, 2, 4, 8, 16 or 32, as the kernel allows.
+    pub lanes: u32,
+    /// Words from one row's region to the next: each row's capacity.
+    pub word_stride: u32,
+    /// Symbols from one row to the next.
+    pub symbol_stride: u32,
+    /// One of [`symbol_type`].
+    pub symbol_type: u32,
+    /// One of [`index_type`].
+    pub index_type: u32,
+    /// Indexes from one row to the next: 0 where all rows share them.
+    pub index_row_stride: u32,
+    /// Indexes from one symbol to the next: 1, or 0 where a row has one index.
+    pub index_symbol_stride: u32,
+    /// The index of every symbol where `index_type` is `CONSTANT`.
+    pub index_constant: i32,
+    /// Tables.
+    pub tables: u32,
+    /// Entries (or spans) of all tables together.
+    pub entries: u32,
+    /// Frequencies sum to `2^precision`.
+    pub precision: u32,
+    /// Bits of a bypass digit; 0: no bypass.
+    pub bypass_bits: u32,
+    /// log2 of the inverse CDF's entries a table (kernels with that lookup only).
+    pub inverse_bits: u32,
+    /// Not 0: an index past the last table skips its symbol instead of failing the row.
+    pub skip_past_end: u32,
+}
+
+/// The parameters of every push and pop kernel, in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct CodeParams {
+    /// States, of the family's width.
+    pub states: DeviceAddress,
+    /// Words, of the family's width.
+    pub words: DeviceAddress,
+    /// u32 a row.
+    pub lengths: DeviceAddress,
+    /// [`RowStatus`] a row.
+    pub status: DeviceAddress,
+    /// Symbols: read by push, written by pop.
+    pub symbols: DeviceAddress,
+    /// Indexes; 0 where `index_type` is `CONSTANT`.
+    pub indexes: DeviceAddress,
+    /// [`TableSpan`](crate::codec::TableSpan) a table.
+    pub tables: DeviceAddress,
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a symbol of each table.
+    pub entries: DeviceAddress,
+    /// What the lookup adds: push alias: remap, u32; pop alias: [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; else 0.
+    pub lookup: DeviceAddress,
+    /// Everything that is not an address.
+    pub shape: CodeShape,
+}
+
+const _: () = assert!(size_of::<RowStatus>() == 8);
+const _: () = assert!(size_of::<CodeShape>() == 64 && align_of::<CodeShape>() == 4);
+const _: () = assert!(size_of::<CodeParams>() == 9 * 8 + 64 && align_of::<CodeParams>() == 8);
+
+impl CodeParams {
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    pub const FIELDS: [(usize, usize); 10] = [
+        (0, 8),
+        (8, 8),
+        (16, 8),
+        (24, 8),
+        (32, 8),
+        (40, 8),
+        (48, 8),
+        (56, 8),
+        (64, 8),
+        (72, size_of::<CodeShape>()),
+    ];
+}
+
+/// What a kernel does to the rows, and with which form of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Push with entries in CDF order.
+    Push,
+    /// Push with alias tables.
+    PushAlias,
+    /// Pop, searching the CDF.
+    PopSearch,
+    /// Pop with an inverse CDF.
+    PopInverseCdf,
+    /// Pop with alias tables.
+    PopAlias,
+}
+
+/// How a kernel maps a row's lanes to threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneMapping {
+    /// One lane a row, a thread a row.
+    Thread,
+    /// 2, 4, 8 or 16 lanes a row, several rows a warp.
+    PartOfWarp,
+    /// 32 lanes a row, a warp a row.
+    Warp,
+}
+
+impl LaneMapping {
+    /// The mapping for a lane count; `None` where no kernel has it.
+    pub const fn of(lanes: u32) -> Option<Self> {
+        match lanes {
+            1 => Some(Self::Thread),
+            2 | 4 | 8 | 16 => Some(Self::PartOfWarp),
+            32 => Some(Self::Warp),
+            _ => None,
+        }
+    }
+}
+
+/// A push or pop kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The entry point's name in the PTX.
+    pub name: &'static str,
+    /// The family's name, [`Family::NAME`](crate::codec::Family::NAME).
+    pub family: &'static str,
+    /// What it does.
+    pub operation: Operation,
+    /// How lanes map to threads.
+    pub lanes: LaneMapping,
+}
+
+impl Kernel {
+    /// The kernel for a family (by name), an operation and a lane count.
+    pub fn find(family: &str, operation: Operation, lanes: u32) -> Option<&'static Self> {
+        let mapping = LaneMapping::of(lanes)?;
+        KERNELS
+            .iter()
+            .find(|k| k.family == family && k.operation == operation && k.lanes == mapping)
+    }
+
+    /// Threads that a batch of this many rows takes: one a lane.
+    pub const fn threads(rows: u32, lanes: u32) -> u64 {
+        rows as u64 * lanes as u64
+    }
+}
+
+/// The one list of the push and pop kernels: `name: direction, family, mapping, form of the tables`. It calls the macro that is given to it
+/// with the list.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! for_each_kernel {
+    ($with:ident $($prefix:tt)*) => {
+        $crate::$with! { $($prefix)*
+            push_rans64_x1: push Rans64 Thread Direct;
+            push_rans64_xn: push Rans64 PartOfWarp Direct;
+            push_rans64_x32: push Rans64 Warp Direct;
+            push_alias_rans64_x1: push Rans64 Thread Alias;
+            push_alias_rans64_xn: push Rans64 PartOfWarp Alias;
+            push_alias_rans64_x32: push Rans64 Warp Alias;
+            push_rans32_x1: push Rans32 Thread Direct;
+            push_rans32_xn: push Rans32 PartOfWarp Direct;
+            push_rans32_x32: push Rans32 Warp Direct;
+            push_alias_rans32_x1: push Rans32 Thread Alias;
+            push_alias_rans32_xn: push Rans32 PartOfWarp Alias;
+            push_alias_rans32_x32: push Rans32 Warp Alias;
+            push_rans32_16_x1: push Rans32x16 Thread Direct;
+            push_rans32_16_xn: push Rans32x16 PartOfWarp Direct;
+            push_rans32_16_x32: push Rans32x16 Warp Direct;
+            push_alias_rans32_16_x1: push Rans32x16 Thread Alias;
+            push_alias_rans32_16_xn: push Rans32x16 PartOfWarp Alias;
+            push_alias_rans32_16_x32: push Rans32x16 Warp Alias;
+            pop_search_rans64_x1: pop Rans64 Thread Search;
+            pop_search_rans64_xn: pop Rans64 PartOfWarp Search;
+            pop_search_rans64_x32: pop Rans64 Warp Search;
+            pop_inverse_rans64_x1: pop Rans64 Thread InverseCdf;
+            pop_inverse_rans64_xn: pop Rans64 PartOfWarp InverseCdf;
+            pop_inverse_rans64_x32: pop Rans64 Warp InverseCdf;
+            pop_alias_rans64_x1: pop Rans64 Thread Alias;
+            pop_alias_rans64_xn: pop Rans64 PartOfWarp Alias;
+            pop_alias_rans64_x32: pop Rans64 Warp Alias;
+            pop_search_rans32_x1: pop Rans32 Thread Search;
+            pop_search_rans32_xn: pop Rans32 PartOfWarp Search;
+            pop_search_rans32_x32: pop Rans32 Warp Search;
+            pop_inverse_rans32_x1: pop Rans32 Thread InverseCdf;
+            pop_inverse_rans32_xn: pop Rans32 PartOfWarp InverseCdf;
+            pop_inverse_rans32_x32: pop Rans32 Warp InverseCdf;
+            pop_alias_rans32_x1: pop Rans32 Thread Alias;
+            pop_alias_rans32_xn: pop Rans32 PartOfWarp Alias;
+            pop_alias_rans32_x32: pop Rans32 Warp Alias;
+            pop_search_rans32_16_x1: pop Rans32x16 Thread Search;
+            pop_search_rans32_16_xn: pop Rans32x16 PartOfWarp Search;
+            pop_search_rans32_16_x32: pop Rans32x16 Warp Search;
+            pop_inverse_rans32_16_x1: pop Rans32x16 Thread InverseCdf;
+            pop_inverse_rans32_16_xn: pop Rans32x16 PartOfWarp InverseCdf;
+            pop_inverse_rans32_16_x32: pop Rans32x16 Warp InverseCdf;
+            pop_alias_rans32_16_x1: pop Rans32x16 Thread Alias;
+            pop_alias_rans32_16_xn: pop Rans32x16 PartOfWarp Alias;
+            pop_alias_rans32_16_x32: pop Rans32x16 Warp Alias;
+        }
+    };
+}
+
+/// Makes the table of kernels out of the list.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! kernel_table {
+    (@operation push Direct) => { Operation::Push };
+    (@operation push Alias) => { Operation::PushAlias };
+    (@operation pop Search) => { Operation::PopSearch };
+    (@operation pop InverseCdf) => { Operation::PopInverseCdf };
+    (@operation pop Alias) => { Operation::PopAlias };
+    ($($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
+        /// Every push and pop kernel.
+        pub const KERNELS: &[Kernel] = &[$(Kernel {
+            name: stringify!($name),
+            family: <$crate::codec::$family as $crate::codec::Family>::NAME,
+            operation: $crate::kernel_table!(@operation $direction $form),
+            lanes: LaneMapping::$mapping,
+        }),*];
+    };
+}
+for_each_kernel!(kernel_table);

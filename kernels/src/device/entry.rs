@@ -1,0 +1,87 @@
+//! The entry points, made from the list of kernels.
+
+/// Makes an entry point of every kernel in the list: `$simt` is the machine's value, `$attribute` marks an entry point, `$abi` is
+/// its calling convention.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! kernel_entries {
+    ($simt:expr, $attribute:tt, $abi:tt;
+     $($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
+        $($crate::kernel_entry!($simt, $attribute, $abi, $name, $direction, $family, $mapping, $form);)*
+    };
+}
+
+/// One entry point: its parameters are the fields of [`CodeParams`](crate::abi::CodeParams), in order.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! kernel_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, push, $family:ident, $mapping:ident, $form:ident) => {
+        $($attribute)*
+        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
+        #[doc = "See `abi::CodeParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn $name(
+            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
+            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            lengths: *mut u32,
+            status: *mut $crate::abi::RowStatus,
+            symbols: *mut u8,
+            indexes: *const u8,
+            tables: *const $crate::codec::TableSpan,
+            entries: *const $crate::codec::EncoderEntry<$crate::codec::$family>,
+            remap: *const u32,
+            shape: $crate::abi::CodeShape,
+        ) {
+            use $crate::device::{group, memory, push};
+            // SAFETY: the launch's promise.
+            unsafe {
+                push::push::<_, group::$mapping, $crate::codec::$family, push::$form>(
+                    $simt,
+                    memory::StreamMemory { states, words, lengths, status },
+                    memory::SymbolMemory { symbols, indexes },
+                    push::PushTables { tables, entries, remap },
+                    &shape,
+                )
+            }
+        }
+    };
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, pop, $family:ident, $mapping:ident, $form:ident) => {
+        $($attribute)*
+        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
+        #[doc = "See `abi::CodeParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn $name(
+            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
+            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            lengths: *mut u32,
+            status: *mut $crate::abi::RowStatus,
+            symbols: *mut u8,
+            indexes: *const u8,
+            tables: *const $crate::codec::TableSpan,
+            spans: *const $crate::codec::Span,
+            lookup: *const <$crate::device::pop::$form as $crate::device::pop::PopForm>::Extra,
+            shape: $crate::abi::CodeShape,
+        ) {
+            use $crate::device::{group, memory, pop};
+            // SAFETY: the launch's promise.
+            unsafe {
+                pop::pop::<_, group::$mapping, $crate::codec::$family, pop::$form>(
+                    $simt,
+                    memory::StreamMemory { states, words, lengths, status },
+                    memory::SymbolMemory { symbols, indexes },
+                    pop::PopTables { tables, spans, lookup },
+                    &shape,
+                )
+            }
+        }
+    };
+}
+
+#[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
+#[allow(missing_docs, reason = "the list of kernels documents them")]
+pub mod nvptx_entries {
+    use crate::device::nvptx::Nvptx;
+    crate::for_each_kernel!(kernel_entries Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
+}

@@ -1,0 +1,138 @@
+//! The lanes of one row as a group of threads.
+
+use super::simt::Simt;
+
+/// How many lanes a row has, as far as a kernel knows when it is compiled.
+pub trait Mapping: Copy {
+    /// The lane count, or 0 where only the launch knows it.
+    const LANES: u32;
+}
+
+/// One lane a row, a thread a row: no exchange between threads at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Thread;
+/// 2, 4, 8 or 16 lanes a row, several rows a warp.
+#[derive(Clone, Copy, Debug)]
+pub struct PartOfWarp;
+/// 32 lanes a row, a warp a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Warp;
+
+impl Mapping for Thread {
+    const LANES: u32 = 1;
+}
+impl Mapping for PartOfWarp {
+    const LANES: u32 = 0;
+}
+impl Mapping for Warp {
+    const LANES: u32 = 32;
+}
+
+/// A thread's place among the lanes of its row. Masks have a bit for each thread of the warp.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<S, M> {
+    simt: S,
+    mapping: core::marker::PhantomData<M>,
+    lanes: u32,
+    /// The thread's lane in its row.
+    pub lane: u32,
+    /// The first thread of the group in the warp.
+    first: u32,
+    /// The threads of the group.
+    members: u32,
+    /// The lanes before this one.
+    pub before: u32,
+    /// The lanes after this one.
+    pub after: u32,
+}
+
+impl<S: Simt, M: Mapping> Group<S, M> {
+    /// The calling thread's group, and its row.
+    #[inline(always)]
+    pub fn new(simt: S, lanes: u32) -> (Self, u32) {
+        let lanes = if M::LANES == 0 { lanes } else { M::LANES };
+        let thread = simt.thread();
+        let lane = thread & (lanes - 1);
+        let first = thread & 31 & !(lanes - 1);
+        let members = (u32::MAX >> (32 - lanes)) << first;
+        let own = 1 << (first + lane);
+        let below = own - 1;
+        let group = Self {
+            simt,
+            mapping: core::marker::PhantomData,
+            lanes,
+            lane,
+            first,
+            members,
+            before: members & below,
+            after: members & !(below | own),
+        };
+        let log2 = lanes.trailing_zeros();
+        (group, simt.block() * (simt.block_threads() >> log2) + (thread >> log2))
+    }
+
+    /// Lanes a row.
+    #[inline(always)]
+    pub fn lanes(&self) -> u32 {
+        if M::LANES == 0 { self.lanes } else { M::LANES }
+    }
+
+    /// Whether any thread that works in step with this one says yes: the warp's, or this one alone.
+    #[inline(always)]
+    pub fn any_in_step(&self, yes: bool) -> bool {
+        if M::LANES == 1 { yes } else { self.simt.ballot(yes) != 0 }
+    }
+
+    /// The lanes of the row that say yes.
+    #[inline(always)]
+    pub fn ballot(&self, yes: bool) -> u32 {
+        match M::LANES {
+            1 => u32::from(yes) << self.first,
+            32 => self.simt.ballot(yes),
+            _ => self.simt.ballot(yes) & self.members,
+        }
+    }
+
+    /// The value of one lane of the row, for all of them. `lane` is the same for all lanes of a row.
+    #[inline(always)]
+    pub fn broadcast(&self, value: u32, lane: u32) -> u32 {
+        if M::LANES == 1 { value } else { self.simt.shuffle(value, self.first + lane) }
+    }
+
+    /// Sums counts below `2^bits` of the row's lanes: over the lanes in `side` (`before` or `after`), and over all.
+    ///
+    /// A ballot for each bit of the counts, instead of the five dependent shuffles of a prefix sum: rANS sheds at most three words a symbol, so
+    /// one or two ballots do.
+    #[inline(always)]
+    pub fn sums(&self, count: u32, bits: u32, side: u32) -> (u32, u32) {
+        if M::LANES == 1 {
+            return (0, count);
+        }
+        let (mut there, mut all) = (0, 0);
+        let mut bit = 0;
+        while bit < bits {
+            let votes = self.ballot(count >> bit & 1 != 0);
+            there += (votes & side).count_ones() << bit;
+            all += votes.count_ones() << bit;
+            bit += 1;
+        }
+        (there, all)
+    }
+
+    /// The lowest lane of a [`ballot`](Self::ballot)'s result; its lane count where there is none.
+    #[inline(always)]
+    pub fn lowest(&self, votes: u32) -> u32 {
+        if votes == 0 { self.lanes() } else { votes.trailing_zeros() - self.first }
+    }
+
+    /// The smallest value of all lanes of the row.
+    #[inline(always)]
+    pub fn min(&self, mut value: u32) -> u32 {
+        let mut distance = 1;
+        while distance < self.lanes() {
+            value = value.min(self.simt.shuffle(value, (self.first + self.lane) ^ distance));
+            distance <<= 1;
+        }
+        value
+    }
+}

@@ -1,0 +1,282 @@
+//! Rows, symbols, indexes and tables in device memory.
+//!
+//! The structs hold a launch's pointers as it gave them, so that the compiler sees global memory behind each access.
+
+use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
+use crate::codec::row::TablesView;
+use crate::codec::{Bypass, Family, RowError, TableSpan, WordSink};
+
+/// The streams of a launch.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamMemory<F: Family> {
+    /// `rows * lanes` states.
+    pub states: *mut F::State,
+    /// `rows * word_stride` words.
+    pub words: *mut F::Word,
+    /// Words in use, a row each.
+    pub lengths: *mut u32,
+    /// Outcomes, a row each.
+    pub status: *mut RowStatus,
+}
+
+/// A row of it, and the calling thread's lane of that.
+#[derive(Clone, Copy, Debug)]
+pub struct RowMemory<F: Family> {
+    /// The lane's state.
+    pub state: *mut F::State,
+    /// The row's words.
+    pub words: *mut F::Word,
+    /// The row's length.
+    pub length: *mut u32,
+    /// The row's outcome.
+    pub status: *mut RowStatus,
+}
+
+impl<F: Family> StreamMemory<F> {
+    /// A lane of a row.
+    ///
+    /// # Safety
+    /// `row < rows` and `lane < lanes` of the launch.
+    #[inline(always)]
+    pub unsafe fn lane(self, shape: &CodeShape, row: u32, lanes: u32, lane: u32) -> RowMemory<F> {
+        let (row, lanes) = (row as usize, lanes as usize);
+        // SAFETY: each array holds `rows` rows.
+        unsafe {
+            RowMemory {
+                state: self.states.add(row * lanes + lane as usize),
+                words: self.words.add(row * shape.word_stride as usize),
+                length: self.lengths.add(row),
+                status: self.status.add(row),
+            }
+        }
+    }
+}
+
+/// Where the symbols and the indexes of a launch are.
+#[derive(Clone, Copy, Debug)]
+pub struct SymbolMemory {
+    /// Symbols of the shape's type.
+    pub symbols: *mut u8,
+    /// Indexes of the shape's type.
+    pub indexes: *const u8,
+}
+
+/// The symbols and indexes of one row.
+#[derive(Clone, Copy, Debug)]
+pub struct RowSymbols {
+    symbols: *mut u8,
+    indexes: *const u8,
+    symbol_type: u32,
+    index_type: u32,
+    index_step: u32,
+    index_constant: i32,
+}
+
+impl SymbolMemory {
+    /// A row.
+    ///
+    /// # Safety
+    /// `row < rows` of the launch.
+    #[inline(always)]
+    pub unsafe fn row(self, shape: &CodeShape, row: u32) -> RowSymbols {
+        let symbol_row = (row as usize * shape.symbol_stride as usize) << (shape.symbol_type & 3);
+        let index_row = (row as usize * shape.index_row_stride as usize) << shape.index_type;
+        RowSymbols {
+            // SAFETY: the symbols hold `rows` rows.
+            symbols: unsafe { self.symbols.add(symbol_row) },
+            // SAFETY: so do the indexes, where they are in memory; else the strides are 0.
+            indexes: unsafe { self.indexes.add(index_row) },
+            symbol_type: shape.symbol_type,
+            index_type: shape.index_type,
+            index_step: shape.index_symbol_stride,
+            index_constant: shape.index_constant,
+        }
+    }
+}
+
+impl RowSymbols {
+    /// The index of a symbol.
+    ///
+    /// # Safety
+    /// `position < symbols` of the launch.
+    #[inline(always)]
+    pub unsafe fn index(&self, position: u32) -> i32 {
+        let at = position as usize * self.index_step as usize;
+        // SAFETY: a row has an index for each position at this step.
+        unsafe {
+            match self.index_type {
+                index_type::I32 => *self.indexes.cast::<i32>().add(at),
+                index_type::U16 => i32::from(*self.indexes.cast::<u16>().add(at)),
+                index_type::U8 => i32::from(*self.indexes.add(at)),
+                _ => self.index_constant,
+            }
+        }
+    }
+
+    /// A symbol.
+    ///
+    /// # Safety
+    /// `position < symbols` of the launch.
+    #[inline(always)]
+    pub unsafe fn load(&self, position: u32) -> i32 {
+        let at = position as usize;
+        // SAFETY: a row has that many symbols.
+        unsafe {
+            match self.symbol_type {
+                symbol_type::I32 => *self.symbols.cast::<i32>().add(at),
+                symbol_type::I16 => i32::from(*self.symbols.cast::<i16>().add(at)),
+                symbol_type::U16 => i32::from(*self.symbols.cast::<u16>().add(at)),
+                _ => i32::from(*self.symbols.add(at)),
+            }
+        }
+    }
+
+    /// Stores a symbol, if its type holds it.
+    ///
+    /// # Safety
+    /// `position < symbols` of the launch.
+    #[inline(always)]
+    pub unsafe fn store(&self, position: u32, symbol: i32) -> Result<(), RowError> {
+        let at = position as usize;
+        // SAFETY: a row has that many symbols.
+        let fits = unsafe {
+            match self.symbol_type {
+                symbol_type::I32 => {
+                    *self.symbols.cast::<i32>().add(at) = symbol;
+                    true
+                }
+                symbol_type::I16 => {
+                    *self.symbols.cast::<i16>().add(at) = symbol as i16;
+                    i32::from(symbol as i16) == symbol
+                }
+                symbol_type::U16 => {
+                    *self.symbols.cast::<u16>().add(at) = symbol as u16;
+                    i32::from(symbol as u16) == symbol
+                }
+                _ => {
+                    *self.symbols.add(at) = symbol as u8;
+                    i32::from(symbol as u8) == symbol
+                }
+            }
+        };
+        if fits { Ok(()) } else { Err(RowError::SymbolWidth) }
+    }
+}
+
+/// What the codec wants to know of the tables.
+///
+/// # Safety
+/// `tables` points to as many tables as the shape says.
+#[inline(always)]
+pub unsafe fn tables_view<'a>(tables: *const TableSpan, shape: &CodeShape) -> TablesView<'a> {
+    TablesView {
+        // SAFETY: the caller's promise.
+        tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },
+        precision: shape.precision,
+        bypass: Bypass::new(shape.bypass_bits),
+        skip_past_end: shape.skip_past_end != 0,
+    }
+}
+
+/// Counts the words that a push would shed.
+#[derive(Debug, Default)]
+pub struct WordCount(pub u32);
+
+impl<W> WordSink<W> for WordCount {
+    #[inline(always)]
+    fn put(&mut self, _word: W) {
+        self.0 += 1;
+    }
+}
+
+/// The words that one symbol sheds, kept in a register until its lane knows where they go: at most 32 bits in every family.
+#[derive(Debug, Default)]
+pub struct HeldWords {
+    bits: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl<W: crate::codec::WordInt> WordSink<W> for HeldWords {
+    #[inline(always)]
+    fn put(&mut self, word: W) {
+        self.bits |= word.to_u32() << (self.count * (W::BYTES as u32 * 8));
+        self.count += 1;
+    }
+}
+
+impl HeldWords {
+    /// Hands the words on.
+    #[inline(always)]
+    pub fn release<F: Family>(self, sink: &mut LaneWords<F>) {
+        let mut left = self.bits;
+        for turn in 0..F::MAX_WORDS {
+            if turn < self.count {
+                sink.put(crate::codec::WordInt::from_low(left));
+            }
+            // One-word families have no second turn; a shift by 32 would be undefined for rans64.
+            left = left.unbounded_shr(F::WORD_BITS);
+        }
+    }
+}
+
+/// Writes one lane's words from their place on. What lies past the row's capacity is dropped.
+#[derive(Debug)]
+pub struct LaneWords<F: Family> {
+    words: *mut F::Word,
+    at: u32,
+    capacity: u32,
+}
+
+impl<F: Family> LaneWords<F> {
+    /// Words of a row from position `at` on.
+    ///
+    /// # Safety
+    /// `words` points to `capacity` words, and no other thread uses those from `at` on that this one will put.
+    #[inline(always)]
+    pub unsafe fn new(words: *mut F::Word, at: u32, capacity: u32) -> Self {
+        Self { words, at, capacity }
+    }
+}
+
+impl<F: Family> WordSink<F::Word> for LaneWords<F> {
+    #[inline(always)]
+    fn put(&mut self, word: F::Word) {
+        if self.at < self.capacity {
+            // SAFETY: below the capacity, which is what `words` points to.
+            unsafe { *self.words.add(self.at as usize) = word };
+        }
+        self.at = self.at.wrapping_add(1);
+    }
+}
+
+/// The first error of a lane, and when it happened; settled among the lanes at the end of the row.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneFault {
+    /// When, in the scalar codec's order: smaller is earlier, `NEVER` is no error.
+    pub when: u32,
+    /// What and where.
+    pub status: RowStatus,
+}
+
+impl LaneFault {
+    /// No error.
+    pub const NEVER: u32 = u32::MAX;
+
+    /// No error yet.
+    pub const NONE: Self = Self { when: Self::NEVER, status: RowStatus { code: 0, position: 0 } };
+
+    /// Whether there was an error.
+    #[inline(always)]
+    pub fn happened(&self) -> bool {
+        self.when != Self::NEVER
+    }
+
+    /// Notes an error, unless there was one before.
+    #[inline(always)]
+    pub fn note(&mut self, error: RowError, position: u32, when: u32) {
+        if !self.happened() {
+            *self = Self { when, status: RowStatus { code: error as u32, position } };
+        }
+    }
+}

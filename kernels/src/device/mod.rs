@@ -1,0 +1,30 @@
+//! The kernels: thin shells that find their row and call the codec.
+//!
+//! - [`simt`]: the seam, all that a kernel needs of a GPU. `nvptx` implements it with rustc's own NVPTX back end; the package
+//!   in `kernels/rust-cuda` implements it with `cuda_std`; tests implement it with threads of the host.
+//! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
+//! - [`memory`]: rows, symbols and indexes in device memory.
+//! - [`push`], [`pop`]: the two kernels, generic over family, lookup and mapping of lanes to threads.
+//! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
+//!
+//! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane one symbol. What makes
+//! their bytes those of the scalar codec is that every lane knows how many words the lanes before it in stream order shed or take
+//! (one ballot per bit of that count) and so finds its own without waiting for them.
+//!
+//! Every thread of a warp takes part in every vote and shuffle, whatever has happened to its row: threads past the last row and
+//! lanes that met an error go on with skipped symbols. An error is noted by its lane and settled at the end of
+//! the row, so that the loop over symbols pays nothing for it.
+#![allow(
+    unsafe_code,
+    reason = "kernels get raw addresses from their launch; the GPU's instructions are intrinsics"
+)]
+
+#[macro_use]
+pub mod entry;
+pub mod group;
+pub mod memory;
+#[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
+pub mod nvptx;
+pub mod pop;
+pub mod push;
+pub mod simt;
