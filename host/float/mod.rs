@@ -1,0 +1,256 @@
+//! Lossless coding of tensors, one chunk of elements at a time: floats by exponent, integers by byte planes.
+//!
+//! Half of a float's bits are noise that no general compressor can shrink, and they hide the other half from it. Here
+//! each element is cut so that its predictable bits (the exponent and the first mantissa bits) form one byte, which
+//! order-0 rANS codes to within a fraction of a percent of its entropy, and the rest is stored as it is. Integers are
+//! cut into byte planes. Each plane is coded, stored or replaced by its one value, whichever is smallest, and a chunk
+//! that shrinks nowhere is stored whole: it never grows by more than one byte.
+//!
+//! All bits come back: NaN payloads, denormals, the sign of zero.
+//!
+//! ```
+//! use parans::float::{Decoder, Dtype, Encoder};
+//!
+//! let weights: Vec<u8> = (0..4096).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
+//! let mut coded = Vec::new();
+//! Encoder::new().encode(Dtype::F32, &weights, &mut coded);
+//! assert!(coded.len() < weights.len());
+//!
+//! let mut back = vec![0; weights.len()];
+//! Decoder::new().decode(Dtype::F32, &coded, &mut back)?;
+//! assert_eq!(back, weights);
+//! # Ok::<(), parans::Error>(())
+//! ```
+//!
+//! `FORMAT.md` beside this file describes the bytes; [`layout`] says where each bit of an element goes and why.
+
+mod dtype;
+mod isa;
+mod layout;
+mod plan;
+mod plane;
+mod split;
+#[cfg(test)]
+mod tests;
+mod word;
+
+use isa::Isa;
+use layout::Layout;
+use plan::{Plan, Sampler};
+use plane::Found;
+use split::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
+use word::Word;
+
+pub use dtype::Dtype;
+
+use crate::{Error, Result, order0};
+
+/// Most bytes by which a coded chunk exceeds its elements.
+pub const OVERHEAD: usize = 1;
+
+/// Bytes of elements that make a good chunk: large enough that models and states (about 1 KiB a plane) are lost in it,
+/// small enough that its planes stay in a core's second-level cache.
+pub const CHUNK: usize = 1 << 20;
+
+const STORED: u8 = 0;
+const FLOATS: u8 = 1;
+const INTEGERS: u8 = 2;
+const BYTES: u8 = 3;
+
+/// Codes chunks. Keeps its buffers from one chunk to the next: make one per thread.
+#[derive(Debug)]
+pub struct Encoder {
+    coder: order0::Encoder,
+    isa: Isa,
+    planes: Planes,
+    sampler: Sampler,
+}
+
+/// Decodes chunks. Keeps its buffers from one chunk to the next: make one per thread.
+#[derive(Debug)]
+pub struct Decoder {
+    coder: order0::Decoder,
+    isa: Isa,
+    planes: Planes,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Encoder {
+    /// An encoder for the best instruction set of this machine.
+    pub fn new() -> Self {
+        Self::with_isa(Isa::best())
+    }
+
+    fn with_isa(isa: Isa) -> Self {
+        let coder = order0::Encoder::new();
+        Self { coder, isa, planes: Planes::default(), sampler: Sampler::default() }
+    }
+
+    /// Appends the coding of `bytes`, little-endian elements of type `dtype`, to `out` and returns the number of bytes
+    /// appended: at most `bytes.len() + OVERHEAD`.
+    ///
+    /// Any length is fine; what remains after the last whole element is stored. About [`CHUNK`] bytes work best.
+    pub fn encode(&mut self, dtype: Dtype, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let (elements, remainder) = bytes.split_at(bytes.len() - bytes.len() % dtype.size());
+        if !elements.is_empty() {
+            match dtype.size() {
+                1 => self.encode_bytes(elements, out),
+                2 => self.encode_words::<u16>(dtype, elements, out),
+                4 => self.encode_words::<u32>(dtype, elements, out),
+                _ => self.encode_words::<u64>(dtype, elements, out),
+            }
+            out.extend_from_slice(remainder);
+        }
+        if elements.is_empty() || out.len() - start > bytes.len() {
+            out.truncate(start);
+            out.push(STORED);
+            out.extend_from_slice(bytes);
+        }
+        out.len() - start
+    }
+
+    fn encode_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.push(BYTES);
+        plane::write(&mut self.coder, bytes, self.sampler.is_byte_plane_worth_coding(bytes), out);
+    }
+
+    fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
+        let plan = match dtype.exponent_mantissa() {
+            Some((exponent, mantissa)) => {
+                let stats = split::stats::<T>(self.isa, mantissa, elements);
+                let layout = Layout::float(exponent, mantissa, &stats);
+                let plan = self.sampler.plan_floats::<T>(self.isa, layout, elements);
+                out.push(FLOATS);
+                plan.layout.write_float(mantissa, out);
+                plan
+            }
+            None => {
+                let plan = self.sampler.plan_integers::<T>(self.isa, elements);
+                out.push(INTEGERS);
+                plan.layout.write_integer(out);
+                plan
+            }
+        };
+        let Plan { layout, .. } = plan;
+        let planes = &mut self.planes;
+        split::split::<T>(self.isa, &layout, elements, planes);
+        plane::write(&mut self.coder, &planes.symbols, plan.code_symbols, out);
+        for (whole, try_coding) in planes.whole[..layout.whole_planes()].iter().zip(plan.code_whole)
+        {
+            plane::write(&mut self.coder, whole, try_coding, out);
+        }
+        if layout.fraction_bits() > 0 {
+            plane::write(&mut self.coder, &planes.fraction, !layout.packed, out);
+        }
+    }
+}
+
+impl Decoder {
+    /// A decoder for the best instruction set of this machine.
+    pub fn new() -> Self {
+        Self::with_isa(Isa::best())
+    }
+
+    fn with_isa(isa: Isa) -> Self {
+        Self { coder: order0::Decoder::new(), isa, planes: Planes::default() }
+    }
+
+    /// Fills `out`, whose length is the original one, from `data`, which is one coded chunk and nothing else.
+    ///
+    /// Allocates at most twice the length of `out`, whatever `data` says.
+    ///
+    /// # Errors
+    /// [`Error::Truncated`] if `data` ends too early and [`Error::Corrupt`] if it contradicts itself, `dtype` or the
+    /// length of `out`. What `out` holds then is unspecified.
+    pub fn decode(&mut self, dtype: Dtype, data: &[u8], out: &mut [u8]) -> Result<()> {
+        let Some((&method, data)) = data.split_first() else {
+            return Err(Error::Truncated("chunk without a first byte".into()));
+        };
+        if method == STORED {
+            return copy_exactly(data, out);
+        }
+        let (elements, remainder) = out.split_at_mut(out.len() - out.len() % dtype.size());
+        let is_float = dtype.exponent_mantissa().is_some();
+        let data = match (method, dtype.size()) {
+            (BYTES, 1) => self.decode_bytes(data, elements)?,
+            (FLOATS, 2) if is_float => self.decode_words::<u16>(dtype, data, elements)?,
+            (FLOATS, 4) if is_float => self.decode_words::<u32>(dtype, data, elements)?,
+            (FLOATS, 8) if is_float => self.decode_words::<u64>(dtype, data, elements)?,
+            (INTEGERS, 2) if !is_float => self.decode_words::<u16>(dtype, data, elements)?,
+            (INTEGERS, 4) if !is_float => self.decode_words::<u32>(dtype, data, elements)?,
+            (INTEGERS, 8) if !is_float => self.decode_words::<u64>(dtype, data, elements)?,
+            _ => return Err(Error::Corrupt(format!("{dtype} chunk of method {method}"))),
+        };
+        copy_exactly(data, remainder)
+    }
+
+    /// Returns what follows the plane.
+    fn decode_bytes<'a>(&mut self, data: &'a [u8], out: &mut [u8]) -> Result<&'a [u8]> {
+        let scratch = &mut self.planes.symbols;
+        let (found, data) = plane::read(&mut self.coder, data, out.len(), out.len(), scratch)?;
+        out.copy_from_slice(found.bytes(scratch));
+        Ok(data)
+    }
+
+    /// Returns what follows the planes.
+    fn decode_words<'a, T: Word>(
+        &mut self,
+        dtype: Dtype,
+        data: &'a [u8],
+        out: &mut [u8],
+    ) -> Result<&'a [u8]> {
+        let (layout, data) = match dtype.exponent_mantissa() {
+            Some((exponent, mantissa)) => Layout::read_float(exponent, mantissa, data)?,
+            None => Layout::read_integer(T::BITS, data)?,
+        };
+        let count = out.len() / size_of::<T>();
+        let coder = &mut self.coder;
+        let planes = &mut self.planes;
+        let (symbols, mut data) = plane::read(coder, data, count, BLOCK, &mut planes.symbols)?;
+        let mut whole = [Found::Scratch; MAX_WHOLE];
+        let whole = &mut whole[..layout.whole_planes()];
+        for (found, scratch) in whole.iter_mut().zip(&mut planes.whole) {
+            (*found, data) = plane::read(coder, data, count, BLOCK, scratch)?;
+        }
+        let mut fraction = Found::Stored(&[]);
+        if layout.fraction_bits() > 0 {
+            let len = split::fraction_len(&layout, count);
+            // Packed fractions differ in length from block to block: a constant one is written out in full.
+            let constant_len = if layout.packed { len } else { BLOCK };
+            (fraction, data) = plane::read(coder, data, len, constant_len, &mut planes.fraction)?;
+        }
+
+        let mut refs = PlaneRefs {
+            symbols: symbols.bytes(&planes.symbols),
+            fraction: fraction.bytes(&planes.fraction),
+            ..PlaneRefs::default()
+        };
+        for ((plane, found), scratch) in refs.whole.iter_mut().zip(whole).zip(&planes.whole) {
+            *plane = found.bytes(scratch);
+        }
+        split::join::<T>(self.isa, &layout, &refs, out);
+        Ok(data)
+    }
+}
+
+fn copy_exactly(data: &[u8], out: &mut [u8]) -> Result<()> {
+    if data.len() != out.len() {
+        let (has, wants) = (data.len(), out.len());
+        let message = format!("chunk ends in {has} stored bytes instead of {wants}");
+        return Err(if has < wants { Error::Truncated(message) } else { Error::Corrupt(message) });
+    }
+    out.copy_from_slice(data);
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise is never coded
+//! just to be thrown away.
+
+use super::isa::Isa;
+use super::layout::{Filter, Layout};
+use super::plane::{is_worth_coding, sampled_bits};
+use super::split::{self, BLOCK, MAX_WHOLE, Planes};
+use super::word::Word;
+
+/// Blocks in a sample, spread evenly over the chunk.
+const SAMPLE_BLOCKS: usize = 16;
+
+/// How a chunk will be coded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) layout: Layout,
+    pub(super) code_symbols: bool,
+    pub(super) code_whole: [bool; MAX_WHOLE],
+    /// Estimated size in bits per element.
+    bits: f64,
+}
+
+/// Takes samples and plans from them; keeps its buffers.
+#[derive(Debug, Default)]
+pub(super) struct Sampler {
+    bytes: Vec<u8>,
+    planes: Planes,
+}
+
+impl Sampler {
+    /// Plans for floats whose statistics led to `layout`: chooses between packing the fractions and coding them.
+    pub(super) fn plan_floats<T: Word>(
+        &mut self,
+        isa: Isa,
+        mut layout: Layout,
+        elements: &[u8],
+    ) -> Plan {
+        layout.packed = false;
+        self.plan::<T>(isa, layout, elements)
+    }
+
+    /// Plans for integers: chooses the filter.
+    pub(super) fn plan_integers<T: Word>(&mut self, isa: Isa, elements: &[u8]) -> Plan {
+        let mut plan = |filter| self.plan::<T>(isa, Layout::integer(T::BITS, filter), elements);
+        let mut best = plan(Filter::None);
+        for filter in [Filter::Zigzag, Filter::Delta] {
+            let other = plan(filter);
+            // A filter costs time and its estimate errs: it has to win by a margin.
+            if other.bits < 0.98 * best.bits {
+                best = other;
+            }
+        }
+        best
+    }
+
+    /// Whether coding a chunk of one-byte elements pays.
+    pub(super) fn is_byte_plane_worth_coding(&mut self, bytes: &[u8]) -> bool {
+        is_worth_coding(8, sampled_bits(sample(&mut self.bytes, bytes, BLOCK)))
+    }
+
+    fn plan<T: Word>(&mut self, isa: Isa, mut layout: Layout, elements: &[u8]) -> Plan {
+        let sample = sample(&mut self.bytes, elements, BLOCK * size_of::<T>());
+        let planes = &mut self.planes;
+        split::split::<T>(isa, &layout, sample, planes);
+        let mut total = 0.0;
+        let mut worth = |plane: &[u8], raw| {
+            let bits = sampled_bits(plane);
+            let worth = is_worth_coding(raw, bits);
+            total += if worth { bits } else { f64::from(raw) };
+            worth
+        };
+        let code_symbols = worth(&planes.symbols, 8);
+        let mut code_whole = [false; MAX_WHOLE];
+        for (code, plane) in code_whole[..layout.whole_planes()].iter_mut().zip(&planes.whole) {
+            *code = worth(plane, 8);
+        }
+        let fraction_bits = layout.fraction_bits();
+        layout.packed = fraction_bits > 0 && !worth(&planes.fraction, fraction_bits);
+        Plan { layout, code_symbols, code_whole, bits: total }
+    }
+}
+
+/// Evenly spread blocks of `block` bytes, or all bytes if there are few.
+fn sample<'a>(buffer: &'a mut Vec<u8>, bytes: &'a [u8], block: usize) -> &'a [u8] {
+    let blocks = bytes.len() / block;
+    if blocks <= SAMPLE_BLOCKS {
+        return bytes;
+    }
+    buffer.clear();
+    for i in 0..SAMPLE_BLOCKS {
+        let at = i * (blocks - 1) / (SAMPLE_BLOCKS - 1) * block;
+        buffer.extend_from_slice(&bytes[at..at + block]);
+    }
+    buffer
+}

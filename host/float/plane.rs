@@ -1,0 +1,138 @@
+//! One plane in a chunk: constant, coded by order-0 rANS, or stored, whichever is smallest.
+
+use crate::order0;
+use crate::{Error, Result};
+
+const STORED: u8 = 0;
+const CONSTANT: u8 = 1;
+const CODED: u8 = 2;
+
+/// A coded plane is cut into pieces of this length, each with a model of its own and a length in front.
+pub(super) const PIECE: usize = 1 << 20;
+const _: () = assert!(PIECE <= order0::MAX_CHUNK);
+
+/// What coding must save, in bits per byte, to be worth its time: a plane of noise costs both directions five to ten
+/// times a copy, and one percent of a quarter of a tensor is not what anyone waits for.
+const WORTH_BITS: f64 = 0.08;
+
+/// Order-0 entropy of a sample in bits per byte, corrected for the sample's smallness (Miller and Madow, 1955): without
+/// it a few thousand bytes of noise look compressible.
+pub(super) fn sampled_bits(sample: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    for &byte in sample {
+        counts[usize::from(byte)] += 1;
+    }
+    let total = sample.len() as f64;
+    let mut occurring = 0.0;
+    let mut bits = 0.0;
+    for &count in counts.iter().filter(|&&count| count > 0) {
+        let count = f64::from(count);
+        occurring += 1.0;
+        bits -= count * (count / total).log2();
+    }
+    if occurring <= 1.0 {
+        return 0.0;
+    }
+    bits / total + (occurring - 1.0) / (2.0 * total * std::f64::consts::LN_2)
+}
+
+/// Whether a plane whose bytes hold `raw` bits when stored, and `estimate` when coded, is worth coding.
+pub(super) fn is_worth_coding(raw: u32, estimate: f64) -> bool {
+    f64::from(raw) - estimate > WORTH_BITS
+}
+
+/// Appends a plane. `try_coding` is the caller's estimate; the result is never larger than the plane by more than its
+/// kind byte.
+pub(super) fn write(
+    coder: &mut order0::Encoder,
+    plane: &[u8],
+    try_coding: bool,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    if let Some(value) = constant(plane) {
+        out.extend([CONSTANT, value]);
+        return;
+    }
+    if try_coding {
+        out.push(CODED);
+        for piece in plane.chunks(PIECE) {
+            let at = out.len();
+            out.extend([0; 4]);
+            let len = coder.encode(piece, out);
+            out[at..at + 4].copy_from_slice(&(len as u32).to_le_bytes());
+        }
+        if out.len() - start <= plane.len() {
+            return;
+        }
+        out.truncate(start);
+    }
+    out.push(STORED);
+    out.extend_from_slice(plane);
+}
+
+/// The one value of a plane, if it has but one.
+fn constant(plane: &[u8]) -> Option<u8> {
+    let &first = plane.first()?;
+    // Block by block, so that an ordinary plane is left after its first one.
+    plane
+        .chunks(256)
+        .all(|bytes| bytes.iter().fold(0, |differs, &byte| differs | (byte ^ first)) == 0)
+        .then_some(first)
+}
+
+/// Where a plane that was read lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found<'a> {
+    /// In the chunk's own bytes.
+    Stored(&'a [u8]),
+    /// In the scratch buffer that came with the call, full length or one block of a constant.
+    Scratch,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn bytes(self, scratch: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Stored(bytes) => bytes,
+            Self::Scratch => scratch,
+        }
+    }
+}
+
+/// Reads a plane of `len` bytes from the front of `data`, and returns what follows it. A constant one becomes at most
+/// `constant_len` bytes.
+pub(super) fn read<'a>(
+    coder: &mut order0::Decoder,
+    data: &'a [u8],
+    len: usize,
+    constant_len: usize,
+    scratch: &mut Vec<u8>,
+) -> Result<(Found<'a>, &'a [u8])> {
+    let truncated = || Error::Truncated(format!("chunk ends inside a plane of {len} bytes"));
+    let (&kind, data) = data.split_first().ok_or_else(truncated)?;
+    match kind {
+        STORED => {
+            let (plane, data) = data.split_at_checked(len).ok_or_else(truncated)?;
+            Ok((Found::Stored(plane), data))
+        }
+        CONSTANT => {
+            let (&value, data) = data.split_first().ok_or_else(truncated)?;
+            scratch.clear();
+            scratch.resize(len.min(constant_len), value);
+            Ok((Found::Scratch, data))
+        }
+        CODED => {
+            let mut data = data;
+            scratch.resize(len, 0);
+            for piece in scratch.chunks_mut(PIECE) {
+                let (coded, others) = data.split_first_chunk().ok_or_else(truncated)?;
+                let coded = u32::from_le_bytes(*coded) as usize;
+                let (coded, others) = others.split_at_checked(coded).ok_or_else(truncated)?;
+                coder.decode(coded, piece)?;
+                data = others;
+            }
+            Ok((Found::Scratch, data))
+        }
+        _ => Err(Error::Corrupt(format!("plane of kind {kind}"))),
+    }
+}

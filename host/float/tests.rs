@@ -1,0 +1,389 @@
+//! Round trips in every instruction set, the planes against a naive reading of the format, sizes, and damaged bytes.
+
+use proptest::prelude::*;
+use rand::{Rng, RngCore, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::layout::Filter;
+use super::*;
+
+/// Codes with every instruction set, checks that all write the same bytes and read them back, and returns the bytes.
+fn round_trip(dtype: Dtype, bytes: &[u8]) -> Vec<u8> {
+    let mut first: Option<Vec<u8>> = None;
+    for isa in Isa::available() {
+        // The leading byte must stay: `encode` appends.
+        let mut out = vec![0xa5];
+        let len = Encoder::with_isa(isa).encode(dtype, bytes, &mut out);
+        assert_eq!(len + 1, out.len());
+        assert_eq!(out[0], 0xa5);
+        assert!(len <= bytes.len() + OVERHEAD, "{dtype}: {} to {len} bytes", bytes.len());
+        let mut back = vec![0x5a; bytes.len()];
+        Decoder::with_isa(isa).decode(dtype, &out[1..], &mut back).unwrap();
+        assert!(back == bytes, "{dtype}, {} bytes, {isa:?}", bytes.len());
+        match &first {
+            None => first = Some(out[1..].to_vec()),
+            Some(first) => assert!(first[..] == out[1..], "{dtype}, {isa:?} writes other bytes"),
+        }
+    }
+    first.unwrap()
+}
+
+fn random(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    Xoshiro256PlusPlus::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Something like the weights of a network: normal values with a scale per row.
+fn weights(seed: u64, count: usize) -> Vec<f32> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    (0..count)
+        .map(|i| {
+            let scale = 0.02 * (1.0 + (i / 384 % 7) as f32);
+            let sum: f32 = (0..12).map(|_| rng.random::<f32>()).sum();
+            (sum - 6.0) * scale
+        })
+        .collect()
+}
+
+/// The same in a float type, or rounded to an integer type.
+fn weights_as(dtype: Dtype, values: &[f32]) -> Vec<u8> {
+    let bytes = |value: &f32| -> Vec<u8> {
+        let value = *value;
+        match dtype {
+            Dtype::F16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
+            Dtype::Bf16 => half::bf16::from_f32(value).to_le_bytes().to_vec(),
+            Dtype::F32 => value.to_le_bytes().to_vec(),
+            Dtype::F64 => (f64::from(value) * 1.1).to_le_bytes().to_vec(),
+            _ => ((value * 500.0) as i64).to_le_bytes()[..dtype.size()].to_vec(),
+        }
+    };
+    values.iter().flat_map(bytes).collect()
+}
+
+#[test]
+fn every_16_bit_pattern_comes_back() {
+    let mut ascending: Vec<u16> = (0..=u16::MAX).collect();
+    for dtype in [Dtype::F16, Dtype::Bf16, Dtype::I16, Dtype::U16] {
+        let bytes: Vec<u8> = ascending.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        round_trip(dtype, &bytes);
+    }
+    // In an order that shows every pattern to a narrow layout of its own, too: all elements of a chunk share an
+    // exponent, or a few.
+    for shift in [7, 10, 11] {
+        ascending.sort_by_key(|&bits| ((bits << 1 >> shift), bits));
+        for chunk in ascending.chunks(5000) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+            round_trip(Dtype::F16, &bytes);
+            round_trip(Dtype::Bf16, &bytes);
+        }
+    }
+}
+
+#[test]
+fn special_values_come_back() {
+    let specials: [u32; 14] = [
+        0,           // +0
+        0x8000_0000, // -0
+        1,           // smallest denormal
+        0x807f_ffff, // largest denormal, negative
+        0x0080_0000, // smallest normal
+        0x7f7f_ffff, // largest finite
+        0x7f80_0000, // infinity
+        0xff80_0000, // -infinity
+        0x7fc0_0000, // quiet NaN
+        0x7f80_0001, // signalling NaN
+        0xffc1_2345, // NaN with a payload
+        1.0f32.to_bits(),
+        (-1.5f32).to_bits(),
+        f32::EPSILON.to_bits(),
+    ];
+    for one in specials {
+        for other in specials {
+            // Alone, and strewn among ordinary values.
+            let mut values: Vec<u32> =
+                weights(1, 1200).iter().map(|value| value.to_bits()).collect();
+            (0..1200).step_by(37).for_each(|i| values[i] = if i % 2 == 0 { one } else { other });
+            let bytes: Vec<u8> = values.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+            round_trip(Dtype::F32, &bytes);
+            let pair: Vec<u8> =
+                [one, other].repeat(300).iter().flat_map(|b| b.to_le_bytes()).collect();
+            round_trip(Dtype::F32, &pair);
+            // The same bits as doubles: sign, exponent and some mantissa from one, noise from the other.
+            let double = (u64::from(one) << 32) | u64::from(other);
+            let wide: Vec<u8> = values
+                .iter()
+                .flat_map(|&bits| {
+                    if bits == one { double } else { u64::from(bits) << 29 | 7 << 60 }.to_le_bytes()
+                })
+                .collect();
+            round_trip(Dtype::F64, &wide);
+        }
+    }
+}
+
+#[test]
+fn every_length_comes_back() {
+    let values = weights(2, 2000);
+    let noise = random(3, 16000);
+    for dtype in Dtype::ALL {
+        let weights = weights_as(dtype, &values);
+        let edges = [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 3 * BLOCK + 7];
+        let lengths = (0..100).chain(edges.into_iter().flat_map(|elements| {
+            let bytes = elements * dtype.size();
+            [bytes - 1, bytes, bytes + 1]
+        }));
+        for len in lengths {
+            round_trip(dtype, &weights[..len]);
+            round_trip(dtype, &noise[..len]);
+            round_trip(dtype, &vec![0; len]);
+            round_trip(dtype, &vec![0xff; len]);
+            let sorted: Vec<u8> =
+                (0..len as u64).flat_map(|i| (i * i).to_le_bytes()).take(len).collect();
+            round_trip(dtype, &sorted);
+        }
+    }
+}
+
+#[test]
+fn noise_grows_by_one_byte_at_most() {
+    for dtype in Dtype::ALL {
+        for len in [1, 7, 100, 4096, 100_003, CHUNK] {
+            let coded = round_trip(dtype, &random(len as u64, len));
+            assert!(coded.len() <= len + OVERHEAD);
+        }
+    }
+}
+
+/// The planes by the letter of the format, an element at a time, in 128-bit arithmetic.
+fn naive_planes(layout: &Layout, elements: &[u64]) -> Vec<(u8, u64)> {
+    let value_and_rest = |&bits: &u64| {
+        let bits = u128::from(bits);
+        let (word, top) = (layout.word_bits, layout.value_bits - 8);
+        let (sign, magnitude) = (bits >> (word - 1), bits % (1 << (word - 1)));
+        let mut value = if layout.is_float { magnitude >> layout.dropped } else { bits };
+        if layout.is_float && value >= u128::from(layout.exponent_unit) {
+            value -= u128::from(layout.base);
+        }
+        let mut rest = value % (1 << top);
+        if layout.sign == layout::Sign::Kept {
+            rest += sign << top;
+        }
+        assert!(value >> top < 256);
+        ((value >> top) as u8, rest as u64)
+    };
+    elements.iter().map(value_and_rest).collect()
+}
+
+fn check_planes<T: Word>(isa: Isa, layout: &Layout, bytes: &[u8]) {
+    let elements: Vec<u64> = bytes
+        .chunks_exact(size_of::<T>())
+        .map(|bytes| bytes.iter().rev().fold(0, |bits, &byte| (bits << 8) | u64::from(byte)))
+        .collect();
+    let naive = naive_planes(layout, &elements);
+    let mut planes = Planes::default();
+    split::split::<T>(isa, layout, bytes, &mut planes);
+    let whole = layout.whole_planes();
+    for (i, &(symbol, rest)) in naive.iter().enumerate() {
+        assert_eq!(planes.symbols[i], symbol, "{layout:?}, element {i}");
+        for (j, plane) in planes.whole[..whole].iter().enumerate() {
+            assert_eq!(plane[i], (rest >> (8 * j)) as u8, "{layout:?}, element {i}, plane {j}");
+        }
+        let (fraction, mut at, mut got) = (rest >> (8 * whole), i / BLOCK * BLOCK, 0);
+        let bits = layout.fraction_bits();
+        let (block, j) = (BLOCK.min(naive.len() - at), i % BLOCK);
+        at = at * bits as usize / 8;
+        if !layout.packed {
+            got = if bits == 0 { 0 } else { u64::from(planes.fraction[i]) };
+        } else {
+            let mut shift = 0;
+            for part in [4, 2, 1].into_iter().filter(|part| bits & part != 0) {
+                let stride = (block * part as usize).div_ceil(8);
+                let byte =
+                    u64::from(planes.fraction[at + j % stride]) >> (j / stride * part as usize);
+                got |= (byte & ((1 << part) - 1)) << shift;
+                shift += part;
+                at += stride;
+            }
+        }
+        assert_eq!(fraction, got, "{layout:?}, element {i}, fraction");
+    }
+}
+
+#[test]
+fn planes_are_those_of_the_format() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64] {
+        let (exponent, mantissa) = dtype.exponent_mantissa().unwrap();
+        for round in 0..200 {
+            // Exponents from a window of random width, the odd zero, trailing bits cleared, signs as they come.
+            let (lowest, width) = (rng.random_range(0..1u32 << exponent), rng.random_range(1..200));
+            let clear = rng.random_range(0..=mantissa) * (round % 2);
+            let sign = [0, 1, rng.random_range(0..2)];
+            let elements: Vec<u64> = (0..rng.random_range(1..1300))
+                .map(|_| {
+                    let exponent_field =
+                        (lowest + rng.random_range(0..width)).min((1 << exponent) - 1);
+                    let sign = if round % 3 == 2 {
+                        rng.random_range(0..2)
+                    } else {
+                        sign[round as usize % 3]
+                    };
+                    let magnitude = (u64::from(exponent_field) << mantissa)
+                        | (rng.random_range(0..1u64 << mantissa) >> clear << clear);
+                    let magnitude = if rng.random_range(0..50) == 0 { 0 } else { magnitude };
+                    (sign << (exponent + mantissa)) | magnitude
+                })
+                .collect();
+            let bytes: Vec<u8> = elements
+                .iter()
+                .flat_map(|bits| bits.to_le_bytes()[..dtype.size()].to_vec())
+                .collect();
+            for isa in Isa::available() {
+                let stats = match dtype.size() {
+                    2 => split::stats::<u16>(isa, mantissa, &bytes),
+                    4 => split::stats::<u32>(isa, mantissa, &bytes),
+                    _ => split::stats::<u64>(isa, mantissa, &bytes),
+                };
+                let fields = || {
+                    elements.iter().map(|bits| (bits >> mantissa) as u32 & ((1 << exponent) - 1))
+                };
+                assert_eq!(stats.or, elements.iter().fold(0, |or, bits| or | bits));
+                assert_eq!(stats.smallest, fields().filter(|&field| field > 0).min());
+                assert_eq!(stats.largest, fields().max().unwrap());
+                for packed in [true, false] {
+                    let layout = Layout { packed, ..Layout::float(exponent, mantissa, &stats) };
+                    match dtype.size() {
+                        2 => check_planes::<u16>(isa, &layout, &bytes),
+                        4 => check_planes::<u32>(isa, &layout, &bytes),
+                        _ => check_planes::<u64>(isa, &layout, &bytes),
+                    }
+                }
+                let integer = Layout::integer(8 * dtype.size() as u32, Filter::None);
+                match dtype.size() {
+                    2 => check_planes::<u16>(isa, &integer, &bytes),
+                    4 => check_planes::<u32>(isa, &integer, &bytes),
+                    _ => check_planes::<u64>(isa, &integer, &bytes),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn structure_is_found() {
+    let values = weights(5, 1 << 16);
+    let size = |dtype, bytes: &[u8]| round_trip(dtype, bytes).len() as f64 / bytes.len() as f64;
+
+    // A single value, whatever it is.
+    for dtype in Dtype::ALL {
+        let value = &[0xc3, 0x3f, 0x80, 0x11, 0xfe, 0x7f, 0xf8, 0xff][..dtype.size()];
+        assert!(size(dtype, &value.repeat(1 << 13)) < 0.01);
+    }
+    // Ordinary weights: what order-0 coding of the exponent alone would leave, at most.
+    for (dtype, most) in
+        [(Dtype::F16, 0.88), (Dtype::Bf16, 0.68), (Dtype::F32, 0.84), (Dtype::F64, 0.85)]
+    {
+        let ratio = size(dtype, &weights_as(dtype, &values));
+        assert!(ratio < most, "{dtype}: {ratio}");
+    }
+    // F32 rounded to half precision costs what the half-precision tensor costs.
+    let halves: Vec<half::f16> = values.iter().map(|&value| half::f16::from_f32(value)).collect();
+    let as_f16: Vec<u8> = halves.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let as_f32: Vec<u8> = halves.iter().flat_map(|value| value.to_f32().to_le_bytes()).collect();
+    let (narrow, wide) = (size(Dtype::F16, &as_f16), size(Dtype::F32, &as_f32));
+    assert!(wide < 1.02 * narrow / 2.0, "{wide} of F32, {narrow} of F16");
+    // Signs that never change cost nothing.
+    let positive: Vec<f32> = values.iter().map(|value| value.abs()).collect();
+    let (signed, unsigned) = (weights_as(Dtype::Bf16, &values), weights_as(Dtype::Bf16, &positive));
+    let saved = size(Dtype::Bf16, &signed) - size(Dtype::Bf16, &unsigned);
+    assert!((0.06..0.07).contains(&saved), "one bit of sixteen, not {saved}");
+    // Sorted integers are stored by their differences.
+    let sorted: Vec<u8> =
+        (0..1 << 15).flat_map(|i: i64| (i * 1000 + i % 7).to_le_bytes()).collect();
+    assert!(size(Dtype::I64, &sorted) < 0.06);
+    // Small integers of both signs.
+    assert!(size(Dtype::I64, &weights_as(Dtype::I64, &values)) < 0.13);
+}
+
+/// Decodes hostile bytes: an error or wrong elements, and no more memory than the result deserves.
+fn attack(dtype: Dtype, data: &[u8], len: usize) {
+    let mut out = vec![0; len];
+    let mut decoder = Decoder::new();
+    let _ = decoder.decode(dtype, data, &mut out);
+    let planes = &decoder.planes;
+    let buffers = planes.whole.iter().chain([&planes.symbols, &planes.fraction]);
+    let held: usize = buffers.map(Vec::capacity).sum();
+    assert!(held <= 2 * len.max(BLOCK), "{held} bytes of planes for {len} bytes");
+}
+
+#[test]
+fn damaged_chunks_do_no_harm() {
+    for dtype in Dtype::ALL {
+        let bytes = weights_as(dtype, &weights(6, 1100));
+        let data = round_trip(dtype, &bytes);
+        for len in 0..data.len() {
+            let mut out = vec![0; bytes.len()];
+            let result = Decoder::new().decode(dtype, &data[..len], &mut out);
+            assert!(result.is_err(), "{dtype}: {len} of {} bytes decode", data.len());
+        }
+        let longer = [&data[..], &[0]].concat();
+        assert!(Decoder::new().decode(dtype, &longer, &mut vec![0; bytes.len()]).is_err());
+        for at in 0..data.len() {
+            for change in [1, 0x80, 0xff, 0x10] {
+                let mut data = data.clone();
+                data[at] ^= change;
+                attack(dtype, &data, bytes.len());
+            }
+        }
+        // Right bytes, wrong expectations.
+        for other in Dtype::ALL {
+            attack(other, &data, bytes.len());
+        }
+        for len in [0, 1, bytes.len() / 2, bytes.len() - 1, bytes.len() + 1, 2 * bytes.len()] {
+            attack(dtype, &data, len);
+        }
+    }
+}
+
+fn dtypes() -> impl Strategy<Value = Dtype> {
+    proptest::sample::select(Dtype::ALL.to_vec())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn anything_comes_back(dtype in dtypes(), bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        round_trip(dtype, &bytes);
+    }
+
+    #[test]
+    fn few_values_come_back(
+        dtype in dtypes(),
+        palette in proptest::collection::vec(any::<u64>(), 1..6),
+        picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..2000),
+        mask in any::<u64>(),
+    ) {
+        let bytes: Vec<u8> = picks
+            .iter()
+            .flat_map(|pick| (pick.get(&palette) & mask).to_le_bytes()[..dtype.size()].to_vec())
+            .collect();
+        round_trip(dtype, &bytes);
+    }
+
+    #[test]
+    fn any_bytes_decode_without_harm(
+        dtype in dtypes(),
+        method in 0u8..5,
+        data in proptest::collection::vec(any::<u8>(), 0..300),
+        len in 0usize..3000,
+    ) {
+        attack(dtype, &[&[method], &data[..]].concat(), len);
+    }
+
+    #[test]
+    fn names_come_back(dtype in dtypes()) {
+        prop_assert_eq!(dtype.to_string().parse::<Dtype>().unwrap(), dtype);
+    }
+}
