@@ -10,6 +10,34 @@ pub enum Error {
     /// An argument has a value that no call could accept.
     #[error("invalid argument: {0}")]
     InvalidArgument(String),
+    /// An array has another shape than the call needs.
+    #[error("wrong shape of {what}: expected {expected}, got {got}")]
+    Shape {
+        /// What is shaped wrongly.
+        what: &'static str,
+        /// The shape that would fit.
+        expected: String,
+        /// The shape that came.
+        got: String,
+    },
+    /// A row of probabilities, counts or cumulative frequencies makes no table.
+    #[error("table {row}: {reason}")]
+    InvalidTable {
+        /// The row at fault.
+        row: usize,
+        /// What is wrong with it, with the value.
+        reason: String,
+    },
+    /// A row of symbols could not be pushed, or a row of a stream not popped. The streams are as they were.
+    #[error("row {row}, symbol {position}: {cause}")]
+    Row {
+        /// The row at fault.
+        row: usize,
+        /// Position in the row of the symbol at which it was noticed.
+        position: usize,
+        /// What went wrong there.
+        cause: RowCause,
+    },
     /// Coded bytes contradict themselves or their checksum.
     #[error("corrupt data: {0}")]
     Corrupt(String),
@@ -25,6 +53,57 @@ pub enum Error {
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+/// What went wrong in one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowCause {
+    /// A symbol lies outside its table and bypass is off.
+    #[error("symbol {symbol} lies outside table {table} and bypass is off")]
+    SymbolOutOfRange {
+        /// The symbol.
+        symbol: i32,
+        /// Its index.
+        table: i32,
+    },
+    /// An index names no table.
+    #[error("index {index} names none of {tables} tables")]
+    IndexOutOfRange {
+        /// The index.
+        index: i32,
+        /// How many tables there are.
+        tables: usize,
+    },
+    /// A symbol lies too far outside its table for bypass digits.
+    #[error("symbol {symbol} lies 2^30 or more outside table {table}: too far for bypass")]
+    BypassDistance {
+        /// The symbol.
+        symbol: i32,
+        /// Its index.
+        table: i32,
+    },
+    /// A model parameter lies outside its range.
+    #[error("a model parameter lies outside its range")]
+    ParameterOutOfRange,
+    /// A popped symbol does not fit the symbol type asked for.
+    #[error("the symbol does not fit the symbol type asked for")]
+    SymbolWidth,
+    /// The row ends before all symbols were popped.
+    #[error("the row is truncated: it ends before all symbols were popped")]
+    Truncated,
+    /// A state lies outside the family's range.
+    #[error("the row is corrupt: a state lies outside the family's range")]
+    StateOutOfRange,
+    /// Bypass digits describe no symbol.
+    #[error("the row is corrupt: its bypass digits describe no symbol")]
+    BypassDigits,
+    /// After all symbols the states are not fresh or words are left.
+    #[error("the row is corrupt: its final state is not the family's start value")]
+    FinalState,
+    /// The row's capacity is used up.
+    #[error("the row's capacity is used up")]
+    CapacityExceeded,
 }
 
 /// A result with the library's [`Error`].

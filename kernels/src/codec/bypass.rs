@@ -42,10 +42,15 @@ impl Bypass {
         (31 + self.bits()) / self.bits
     }
 
+    /// The most digits that one symbol pushes, those of the count included.
+    pub fn max_digits_pushed(self) -> u32 {
+        let digits = self.max_digits();
+        digits + digits / low_mask(self.bits()) + 1
+    }
+
     /// The most bits that one symbol's digits and their count take.
     pub fn max_bits(self) -> u32 {
-        let digits = self.max_digits();
-        (digits + digits / low_mask(self.bits()) + 1) * self.bits()
+        self.max_digits_pushed() * self.bits()
     }
 
     /// What the digits hold for table number `value` (symbol less offset) outside `0..max`.

@@ -1,0 +1,219 @@
+//! Configuring a coder: every choice is checked once, in [`CoderBuilder::build`].
+
+use parans_kernels::codec;
+
+use super::{Coder, Plan};
+use crate::error::{Error, Result};
+use crate::family::Family;
+use crate::streams::{LengthBytes, check_lanes};
+use crate::tables::Tables;
+
+/// How pop finds the symbol that owns a slot. The stream depends only on whether it is [`Alias`](Self::Alias).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookup {
+    /// Search or inverse CDF, by alphabet, precision and table count. Never alias, which changes the stream.
+    #[default]
+    Auto,
+    /// Binary search in the CDF: no further tables.
+    Search,
+    /// Inverse CDF: whole while it stays small, else sparse.
+    InverseCdf,
+    /// Alias tables, for push and pop: alphabets of a power of two only.
+    Alias,
+}
+
+impl Lookup {
+    /// The name that the program uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Search => "search",
+            Self::InverseCdf => "invcdf",
+            Self::Alias => "alias",
+        }
+    }
+}
+
+impl std::str::FromStr for Lookup {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        [Self::Auto, Self::Search, Self::InverseCdf, Self::Alias]
+            .into_iter()
+            .find(|lookup| lookup.name() == name)
+            .ok_or_else(|| {
+                Error::Unsupported(format!(
+                    "lookup {name:?}; known are auto, search, invcdf, alias"
+                ))
+            })
+    }
+}
+
+/// What codes a symbol outside its table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bypass {
+    /// Nothing: such a symbol is an error.
+    #[default]
+    Off,
+    /// The table's last symbol as a sentinel, then raw digits of this many bits, 1 to 8.
+    Digits(u32),
+}
+
+impl Bypass {
+    /// Raw digits of `bits` bits (1 to 8; torch_ans' default is 4).
+    pub const fn digits(bits: u32) -> Self {
+        Self::Digits(bits)
+    }
+}
+
+/// Where a coder runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Device {
+    /// The CPU: rows over rayon's current pool, SIMD inside a thread.
+    #[default]
+    Cpu,
+    /// The NVIDIA GPU of this number, through its driver.
+    Cuda(usize),
+}
+
+/// Says how a coder codes; [`build`](Self::build) makes it.
+#[derive(Clone, Copy, Debug)]
+pub struct CoderBuilder {
+    family: Family,
+    lanes: usize,
+    lookup: Lookup,
+    bypass: Bypass,
+    device: Device,
+    skip_past_end: bool,
+    length_bytes: LengthBytes,
+    known_rows: bool,
+    parallel_rows: Option<usize>,
+}
+
+impl CoderBuilder {
+    pub(super) fn new(family: Family) -> Self {
+        Self {
+            family,
+            lanes: 1,
+            lookup: Lookup::Auto,
+            bypass: Bypass::Off,
+            device: Device::Cpu,
+            skip_past_end: false,
+            length_bytes: LengthBytes::Four,
+            known_rows: false,
+            parallel_rows: None,
+        }
+    }
+
+    /// Interleaved states a row: 1 (the default), 2, 4, 8 or 32.
+    pub fn lanes(mut self, lanes: usize) -> Self {
+        self.lanes = lanes;
+        self
+    }
+
+    /// How pop finds symbols.
+    pub fn lookup(mut self, lookup: Lookup) -> Self {
+        self.lookup = lookup;
+        self
+    }
+
+    /// What codes symbols outside their table. The tables must hold a sentinel then: see
+    /// [`TablesBuilder::sentinel`](crate::TablesBuilder::sentinel).
+    pub fn bypass(mut self, bypass: Bypass) -> Self {
+        self.bypass = bypass;
+        self
+    }
+
+    /// Where to run.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Lets an index past the last table skip its symbol, as a negative one does and as torch_ans has it. Unless set, it is an
+    /// error.
+    pub fn skip_indexes_past_end(mut self, skip: bool) -> Self {
+        self.skip_past_end = skip;
+        self
+    }
+
+    /// Bytes of each row's length in merged bytes; 4 unless set.
+    pub fn length_bytes(mut self, length_bytes: LengthBytes) -> Self {
+        self.length_bytes = length_bytes;
+        self
+    }
+
+    /// Leaves the last row's length out of merged bytes: the decoder knows the number of rows from its indexes.
+    pub fn known_rows(mut self, known: bool) -> Self {
+        self.known_rows = known;
+        self
+    }
+
+    /// [`Coder::encode`] flattens its symbols and cuts them into this many rows, whatever their shape: torch_ans' parallel
+    /// states.
+    pub fn parallel_rows(mut self, rows: usize) -> Self {
+        self.parallel_rows = Some(rows);
+        self
+    }
+
+    /// The coder, over these tables.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a lane count, lookup or device that is not to be had; [`Error::InvalidArgument`] for a precision
+    /// past the family's limit, bypass digits outside 1..=8 bits, or tables too small for a sentinel.
+    pub fn build(self, tables: Tables) -> Result<Coder> {
+        check_lanes(self.lanes)?;
+        let precision = tables.precision().bits();
+        let limit = self.family.max_precision();
+        if precision > limit {
+            return Err(Error::InvalidArgument(format!(
+                "tables of precision {precision}; the limit of {} is {limit}",
+                self.family
+            )));
+        }
+        if self.parallel_rows == Some(0) {
+            return Err(Error::InvalidArgument("symbols cut into 0 parallel rows".into()));
+        }
+        let bypass = match self.bypass {
+            Bypass::Off => None,
+            Bypass::Digits(bits) => Some(codec::Bypass::new(bits).ok_or_else(|| {
+                Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
+            })?),
+        };
+        let prepared = tables.prepared();
+        // Prepare what coding will read now, so that errors come here.
+        let lookup = match self.lookup {
+            Lookup::Auto if prepared.largest_alphabet() > 1 << 16 => Lookup::Search,
+            // Two or three steps of a search cost less than a load from an inverse CDF that is not in the first-level cache.
+            Lookup::Auto if prepared.largest_alphabet() <= 4 => Lookup::Search,
+            Lookup::Auto => Lookup::InverseCdf,
+            chosen => chosen,
+        };
+        match lookup {
+            Lookup::InverseCdf => drop(prepared.inverse()?),
+            Lookup::Alias => drop(prepared.alias()?),
+            _ => {}
+        }
+        if let Device::Cuda(_) = self.device {
+            return Err(Error::Unsupported(
+                "this build has no GPU back end: build with the feature `cuda`".into(),
+            ));
+        }
+        Ok(Coder {
+            plan: Plan {
+                family: self.family,
+                lanes: self.lanes,
+                lookup,
+                bypass,
+                skip_past_end: self.skip_past_end,
+                tables,
+            },
+            length_bytes: self.length_bytes,
+            known_rows: self.known_rows,
+            parallel_rows: self.parallel_rows,
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! The coder: symbols and indexes to streams and bytes, and back.
+//!
+//! A coder is a plan (family, lanes, lookup, bypass, tables) and a back end that carries it out. Whatever the back end, the bytes are the same.
+
+mod builder;
+mod queue;
+mod symbols;
+
+use ndarray::Array2;
+use parans_kernels::codec;
+
+use crate::cpu;
+use crate::error::{Error, Result};
+use crate::family::{Family, with_family};
+use crate::streams::{LengthBytes, Merged, Streams};
+use crate::tables::Tables;
+
+pub use builder::{Bypass, CoderBuilder, Device, Lookup};
+pub use queue::{Dequeue, Queue};
+pub use symbols::{Indexes, Symbol, Symbols};
+
+/// Everything a back end needs to know, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) family: Family,
+    pub(crate) lanes: usize,
+    /// Never `Auto`.
+    pub(crate) lookup: Lookup,
+    pub(crate) bypass: Option<codec::Bypass>,
+    pub(crate) skip_past_end: bool,
+    pub(crate) tables: Tables,
+}
+
+impl Plan {
+    /// Words that a row of `columns` symbols needs at most, whatever the symbols.
+    ///
+    /// A push multiplies a state by at most `2^(p+1) / f` (the state is at least f when it is divided, so rounding loses less than a
+    /// factor of two), and a row sheds a word for every W bits so gained, but for one word a lane.
+    fn words_at_most(&self, columns: usize) -> Option<usize> {
+        let bypass = self.bypass.map_or(0, |bypass| bypass.max_bits() + bypass.max_digits_pushed());
+        self.words_for(columns, self.tables.precision().bits() + 1 + bypass)
+    }
+
+    /// The same where bypass digits are rare: a push that finds less room than it needs is repeated with all it can need.
+    fn words_expected(&self, columns: usize) -> Option<usize> {
+        self.words_for(columns, self.tables.precision().bits() + 1)
+    }
+
+    fn words_for(&self, columns: usize, bits: u32) -> Option<usize> {
+        let word_bits = 8 * self.family.word_bytes();
+        // Long rows overflow a usize only on paper, but a shape is the caller's to choose.
+        columns.checked_mul(bits as usize)?.div_ceil(word_bits).checked_add(self.lanes)
+    }
+}
+
+/// Codes symbols with tables. Cheap to clone; used from any number of threads at once.
+#[derive(Clone, Debug)]
+pub struct Coder {
+    plan: Plan,
+    length_bytes: LengthBytes,
+    known_rows: bool,
+    parallel_rows: Option<usize>,
+}
+
+impl Coder {
+    /// A coder of a family: one lane, lookup by itself, no bypass, on the CPU, unless said otherwise.
+    pub fn builder(family: Family) -> CoderBuilder {
+        CoderBuilder::new(family)
+    }
+
+    /// The family.
+    pub fn family(&self) -> Family {
+        self.plan.family
+    }
+
+    /// Interleaved states a row.
+    pub fn lanes(&self) -> usize {
+        self.plan.lanes
+    }
+
+    /// The lookup in use; never [`Lookup::Auto`].
+    pub fn lookup(&self) -> Lookup {
+        self.plan.lookup
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &Tables {
+        &self.plan.tables
+    }
+
+    /// Fresh streams for this coder.
+    pub fn streams(&self, rows: usize) -> Streams {
+        // The lane count was checked by the builder.
+        Streams::new(self.plan.family, rows, self.plan.lanes).expect("a checked lane count")
+    }
+
+    /// Pushes symbols of shape (rows, columns) onto as many streams.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol or index that cannot be coded. The streams are then as they
+    /// were.
+    pub fn push<'a, S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        symbols: impl Into<Symbols<'a, S>>,
+        indexes: impl Into<Indexes<'a>>,
+    ) -> Result<()> {
+        self.push_shaped(streams, &symbols.into(), &indexes.into())
+    }
+
+    fn push_shaped<S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        symbols: &Symbols<'_, S>,
+        indexes: &Indexes<'_>,
+    ) -> Result<()> {
+        self.expect_streams(streams, symbols.rows())?;
+        indexes.expect_shape(symbols.rows(), symbols.columns())?;
+        let columns = symbols.columns();
+        let too_long = || {
+            Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
+        };
+        streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
+        match with_family!(self.plan.family, F => cpu::push::<F, S>(&self.plan, streams, symbols, indexes))
+        {
+            Err(Error::Row { cause: crate::RowCause::CapacityExceeded, .. }) => {
+                streams.reserve_words(self.plan.words_at_most(columns).ok_or_else(too_long)?)?;
+                with_family!(self.plan.family, F => cpu::push::<F, S>(&self.plan, streams, symbols, indexes))
+            }
+            result => result,
+        }
+    }
+
+    /// Pops symbols of the indexes' shape, (rows, columns): what the last push of that shape pushed.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The streams are then as they were.
+    pub fn pop<'a, S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        indexes: impl Into<Indexes<'a>>,
+    ) -> Result<Array2<S>> {
+        let indexes = indexes.into();
+        let shape = (indexes.rows(), indexes.columns());
+        let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+        self.pop_shaped(streams, &indexes, &mut symbols)?;
+        Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
+    }
+
+    /// [`pop`](Self::pop) into a caller's slice of rows one after another.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop); [`Error::Shape`] where the slice has another length than the indexes.
+    pub fn pop_into<'a, S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        indexes: impl Into<Indexes<'a>>,
+        symbols: &mut [S],
+    ) -> Result<()> {
+        self.pop_shaped(streams, &indexes.into(), symbols)
+    }
+
+    fn pop_shaped<S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        indexes: &Indexes<'_>,
+        symbols: &mut [S],
+    ) -> Result<()> {
+        self.expect_streams(streams, indexes.rows())?;
+        if symbols.len() != indexes.rows() * indexes.columns() {
+            return Err(Error::Shape {
+                what: "symbols to pop into",
+                expected: format!("{} x {}", indexes.rows(), indexes.columns()),
+                got: symbols.len().to_string(),
+            });
+        }
+        with_family!(self.plan.family, F => cpu::pop::<F, S>(&self.plan, streams, symbols, indexes))
+    }
+
+    /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans' `encode_with_indexes` does.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push) and [`Streams::to_merged`].
+    pub fn encode<'a, S: Symbol>(
+        &self,
+        symbols: impl Into<Symbols<'a, S>>,
+        indexes: impl Into<Indexes<'a>>,
+    ) -> Result<Vec<u8>> {
+        let (symbols, indexes) = (symbols.into(), indexes.into());
+        indexes.expect_shape(symbols.rows(), symbols.columns())?;
+        let mut streams;
+        if let Some((rows, columns)) = self.reshaped(symbols.rows(), symbols.columns()) {
+            let mut flat = symbols.as_slice().to_vec();
+            flat.resize(rows * columns, S::zeroed());
+            streams = self.streams(rows);
+            let symbols = Symbols::from_slice(&flat, rows)?;
+            self.push_shaped(&mut streams, &symbols, &indexes.reshaped(rows, columns))?;
+        } else {
+            streams = self.streams(symbols.rows());
+            self.push_shaped(&mut streams, &symbols, &indexes)?;
+        }
+        streams.to_merged(self.merged(streams.rows()))
+    }
+
+    /// Decodes merged bytes to symbols of the indexes' shape, and checks that nothing is left over.
+    ///
+    /// # Errors
+    /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final states are not the family's start value, which
+    /// tells most damaged rows.
+    pub fn decode<'a, S: Symbol>(
+        &self,
+        bytes: &[u8],
+        indexes: impl Into<Indexes<'a>>,
+    ) -> Result<Array2<S>> {
+        let indexes = indexes.into();
+        let shape = (indexes.rows(), indexes.columns());
+        let reshaped = self.reshaped(shape.0, shape.1);
+        let rows = reshaped.map_or(shape.0, |(rows, _)| rows);
+        let mut streams = self.streams_from(bytes, rows)?;
+        let symbols = if let Some((rows, columns)) = reshaped {
+            let mut flat = vec![S::zeroed(); rows * columns];
+            self.pop_shaped(&mut streams, &indexes.reshaped(rows, columns), &mut flat)?;
+            flat.truncate(shape.0 * shape.1);
+            flat
+        } else {
+            let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+            self.pop_shaped(&mut streams, &indexes, &mut symbols)?;
+            symbols
+        };
+        streams.expect_fresh()?;
+        Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
+    }
+
+    /// A queue: several encodes flushed into one batch of streams, which decode in the order in which they were encoded.
+    pub fn queue<S: Symbol>(&self) -> Queue<'_, S> {
+        Queue::new(self)
+    }
+
+    /// Reads what a [`queue`](Self::queue) flushed: `rows` streams in merged bytes.
+    ///
+    /// # Errors
+    /// As [`Streams::from_merged`].
+    pub fn dequeue(&self, bytes: &[u8], rows: usize) -> Result<Dequeue<'_>> {
+        Ok(Dequeue::new(self, self.streams_from(bytes, rows)?))
+    }
+
+    fn streams_from(&self, bytes: &[u8], rows: usize) -> Result<Streams> {
+        let streams =
+            Streams::from_merged(self.plan.family, self.plan.lanes, bytes, self.merged(rows))?;
+        self.expect_streams(&streams, rows)?;
+        Ok(streams)
+    }
+
+    fn merged(&self, rows: usize) -> Merged {
+        Merged { length_bytes: self.length_bytes, rows: self.known_rows.then_some(rows) }
+    }
+
+    /// The shape that parallel rows give (rows, columns) symbols; `None` where they stay as they are.
+    fn reshaped(&self, rows: usize, columns: usize) -> Option<(usize, usize)> {
+        let parallel = self.parallel_rows?;
+        Some((parallel, (rows * columns).div_ceil(parallel)))
+    }
+
+    fn expect_streams(&self, streams: &Streams, rows: usize) -> Result<()> {
+        if streams.family() != self.plan.family || streams.lanes() != self.plan.lanes {
+            return Err(Error::InvalidArgument(format!(
+                "streams of {} with {} lanes; the coder is {} with {}",
+                streams.family(),
+                streams.lanes(),
+                self.plan.family,
+                self.plan.lanes
+            )));
+        }
+        if streams.rows() != rows {
+            return Err(Error::Shape {
+                what: "symbols and streams",
+                expected: format!("{} rows as the streams", streams.rows()),
+                got: format!("{rows} rows"),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The CPU back end: rows over rayon's current pool, and inside a thread blocks of rows for SIMD or the scalar codec.
+//!
+//! A block is what one thread codes at a time. States and lengths are worked on in copies, and put back once every row has succeeded, so that a
+//! failure leaves the streams as they were.
+
+mod block;
+mod scalar;
+
+use rayon::prelude::*;
+
+use crate::coder::{Indexes, Plan, Symbol, Symbols};
+use crate::error::{Error, Result, RowCause};
+use crate::family::HostFamily;
+use crate::streams::Streams;
+use block::{PopBlock, PushBlock, split};
+use parans_kernels::codec::{RowError, RowFault};
+
+/// Work below this many symbols is not spread over threads: waking one costs about as much.
+const SYMBOLS_A_TASK: usize = 1 << 13;
+
+/// Rows are spread in multiples of this, the most that a SIMD path codes side by side.
+const ROWS_TOGETHER: usize = 16;
+
+/// A fault and the row it happened in.
+pub(crate) type Failed = (usize, RowFault);
+
+/// How many rows a block takes.
+fn rows_a_block(rows: usize, columns: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    if threads == 1 || rows * columns < 2 * SYMBOLS_A_TASK {
+        return rows.max(1);
+    }
+    // Four blocks a thread even out the load; a block of too few symbols is not worth a task.
+    let even = rows.div_ceil(4 * threads);
+    let worthwhile = SYMBOLS_A_TASK.div_ceil(columns.max(1));
+    let block = even.max(worthwhile);
+    // Where threads outnumber groups of rows, a lone row a thread beats idle threads.
+    if rows <= threads * ROWS_TOGETHER { block } else { block.next_multiple_of(ROWS_TOGETHER) }
+}
+
+/// Runs blocks, over threads where there are several, and gives the first failure by row.
+fn run<B: Send>(
+    blocks: Vec<B>,
+    code: impl Fn(B) -> Result<(), Failed> + Sync,
+) -> Result<(), Failed> {
+    if blocks.len() == 1 {
+        return blocks.into_iter().try_for_each(code);
+    }
+    let failed = blocks.into_par_iter().filter_map(|block| code(block).err());
+    // The first by row, whichever thread failed first.
+    failed.min_by_key(|(row, _)| *row).map_or(Ok(()), Err)
+}
+
+/// Pushes symbols onto streams of family `F`.
+pub(crate) fn push<F: HostFamily, S: Symbol>(
+    plan: &Plan,
+    streams: &mut Streams,
+    symbols: &Symbols<'_, S>,
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let (rows, columns) = (symbols.rows(), symbols.columns());
+    let parts = streams.parts_mut::<F>();
+    let mut states = parts.states.to_vec();
+    let mut lens = parts.lens.to_vec();
+    let blocks = split::<F>(
+        rows_a_block(rows, columns),
+        plan.lanes,
+        &mut states,
+        parts.words,
+        parts.starts,
+        &mut lens,
+    );
+    let values = symbols.as_slice();
+    let result = run(blocks, |rows| {
+        let at = rows.first * columns..(rows.first + rows.len()) * columns;
+        scalar::push(plan, PushBlock { rows, symbols: &values[at], columns, indexes })
+    });
+    match result {
+        Ok(()) => {
+            streams.commit::<F>(&states, lens);
+            Ok(())
+        }
+        Err(failed) => Err(explain(plan, failed, indexes, |row, position| {
+            values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
+        })),
+    }
+}
+
+/// Pops symbols from streams of family `F`.
+pub(crate) fn pop<F: HostFamily, S: Symbol>(
+    plan: &Plan,
+    streams: &mut Streams,
+    symbols: &mut [S],
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let columns = indexes.columns();
+    let parts = streams.parts::<F>();
+    let mut states = parts.states.to_vec();
+    let mut lens = parts.lens.to_vec();
+    let block_rows = rows_a_block(indexes.rows(), columns);
+    let mut blocks = Vec::new();
+    let mut first = 0;
+    let mut rest = symbols;
+    for (states, lens) in
+        states.chunks_mut(block_rows * plan.lanes).zip(lens.chunks_mut(block_rows))
+    {
+        let (symbols, after) = rest.split_at_mut(lens.len() * columns);
+        rest = after;
+        let starts = &parts.starts[first..];
+        let count = lens.len();
+        blocks.push(PopBlock::<F, S> {
+            first,
+            states,
+            words: parts.words,
+            starts,
+            lens,
+            symbols,
+            columns,
+            indexes,
+        });
+        first += count;
+    }
+    match run(blocks, |block| scalar::pop(plan, block)) {
+        Ok(()) => {
+            streams.commit::<F>(&states, lens);
+            Ok(())
+        }
+        Err(failed) => Err(explain(plan, failed, indexes, |_, _| 0)),
+    }
+}
+
+/// The public error for a failed row, with the values at fault.
+pub(crate) fn explain(
+    plan: &Plan,
+    (row, fault): Failed,
+    indexes: &Indexes<'_>,
+    symbol: impl Fn(usize, usize) -> i32,
+) -> Error {
+    let position = fault.position;
+    let table = if position < indexes.columns() { indexes.at(row, position) } else { -1 };
+    let cause = match fault.error {
+        RowError::SymbolOutOfRange => {
+            RowCause::SymbolOutOfRange { symbol: symbol(row, position), table }
+        }
+        RowError::BypassDistance => {
+            RowCause::BypassDistance { symbol: symbol(row, position), table }
+        }
+        RowError::IndexOutOfRange => {
+            RowCause::IndexOutOfRange { index: table, tables: plan.tables.len() }
+        }
+        RowError::Truncated => RowCause::Truncated,
+        RowError::StateOutOfRange => RowCause::StateOutOfRange,
+        RowError::BypassDigits => RowCause::BypassDigits,
+        RowError::SymbolWidth => RowCause::SymbolWidth,
+        RowError::CapacityExceeded => RowCause::CapacityExceeded,
+        RowError::ParameterOutOfRange => RowCause::ParameterOutOfRange,
+        _ => RowCause::FinalState,
+    };
+    Error::Row { row, position, cause }
+}

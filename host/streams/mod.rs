@@ -1,0 +1,268 @@
+//! Streams: many independent rows of coded words, and their byte forms.
+//!
+//! torch_ans keeps a batch as an int32 tensor whose rows mix a length, the states and the words. Here the three are apart, so that a
+//! failed push or pop leaves them as they were: words are only written past a row's length, and states and lengths change once
+//! every row has succeeded.
+
+mod buffer;
+mod bytes;
+mod tensor;
+
+use std::fmt;
+
+use parans_kernels::codec;
+
+use crate::error::{Error, Result};
+use crate::family::{Family, HostFamily};
+use buffer::Buffer;
+
+pub use bytes::{LengthBytes, Merged};
+
+/// A batch of rows, each a stream of one family and lane count. A fresh row holds nothing; pushes add to its end and pops take
+/// from it, last in first out.
+#[derive(Clone)]
+pub struct Streams {
+    family: Family,
+    lanes: usize,
+    rows: usize,
+    /// `rows * header` fields: lane 0 first.
+    states: Buffer,
+    /// The words of row r lie at `starts[r]`, with room up to `starts[r + 1]`.
+    words: Buffer,
+    /// `rows + 1` positions in words, each a multiple of eight bytes. Not one stride for all: one long row among a million short ones
+    /// (which damaged or hostile bytes may announce) would multiply the memory.
+    starts: Vec<usize>,
+    /// Words in use, a row.
+    lens: Vec<usize>,
+}
+
+/// The parts of streams as a back end sees them, in the family's own types.
+pub(crate) struct PartsMut<'a, F: codec::Family> {
+    /// `rows * lanes` states, as before the push: a back end writes new ones elsewhere.
+    pub(crate) states: &'a [F::State],
+    /// The words of row r lie at `starts[r]..starts[r + 1]`, `lens[r]` of them in use.
+    pub(crate) words: &'a mut [F::Word],
+    /// Where rows begin, in words; `rows + 1` of them.
+    pub(crate) starts: &'a [usize],
+    /// Words in use, a row.
+    pub(crate) lens: &'a [usize],
+}
+
+/// The parts of streams for reading.
+pub(crate) struct Parts<'a, F: codec::Family> {
+    pub(crate) states: &'a [F::State],
+    pub(crate) words: &'a [F::Word],
+    pub(crate) starts: &'a [usize],
+    pub(crate) lens: &'a [usize],
+}
+
+impl Streams {
+    /// Fresh rows.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32.
+    pub fn new(family: Family, rows: usize, lanes: usize) -> Result<Self> {
+        check_lanes(lanes)?;
+        let mut streams = Self {
+            family,
+            lanes,
+            rows,
+            states: Buffer::zeroed(rows * family.header_fields(lanes) * family.state_bytes()),
+            words: Buffer::zeroed(0),
+            starts: vec![0; rows + 1],
+            lens: vec![0; rows],
+        };
+        let fresh = family.fresh_field();
+        if family.state_bytes() == 8 {
+            streams.states.typed_mut::<u64>().fill(fresh);
+        } else {
+            streams.states.typed_mut::<u32>().fill(fresh as u32);
+        }
+        Ok(streams)
+    }
+
+    /// The family.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Interleaved states a row.
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of a row's byte string: states and words.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn byte_len(&self, row: usize) -> usize {
+        self.header_bytes() + self.lens[row] * self.family.word_bytes()
+    }
+
+    /// Bytes of all rows' byte strings.
+    pub fn total_bytes(&self) -> usize {
+        (0..self.rows).map(|row| self.byte_len(row)).sum()
+    }
+
+    /// Bytes of words that a row has room for, in use or not.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn capacity_bytes(&self, row: usize) -> usize {
+        (self.starts[row + 1] - self.starts[row]) * self.family.word_bytes()
+    }
+
+    /// Whether a row holds nothing: no words, and every state a fresh one. After the last pop this tells an intact row from a damaged one.
+    ///
+    /// # Panics
+    /// Where there is no such row.
+    pub fn is_fresh(&self, row: usize) -> bool {
+        let fields = self.family.header_fields(self.lanes);
+        let fresh = self.family.fresh_field();
+        let at = row * fields..(row + 1) * fields;
+        self.lens[row] == 0
+            && if self.family.state_bytes() == 8 {
+                self.states.typed::<u64>()[at].iter().all(|&x| x == fresh)
+            } else {
+                self.states.typed::<u32>()[at].iter().all(|&x| u64::from(x) == fresh)
+            }
+    }
+
+    /// Checks that every row [is fresh](Self::is_fresh).
+    ///
+    /// # Errors
+    /// [`Error::Row`] names the first that is not.
+    pub fn expect_fresh(&self) -> Result<()> {
+        match (0..self.rows).find(|&row| !self.is_fresh(row)) {
+            None => Ok(()),
+            Some(row) => Err(Error::Row { row, position: 0, cause: crate::RowCause::FinalState }),
+        }
+    }
+
+    /// Makes room for `bytes` more bytes of words in every row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where the room exceeds the address space.
+    pub fn reserve(&mut self, bytes: usize) -> Result<()> {
+        self.reserve_words(bytes.div_ceil(self.family.word_bytes()))
+    }
+
+    /// Makes room for `more` more words in every row.
+    pub(crate) fn reserve_words(&mut self, more: usize) -> Result<()> {
+        let room = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
+        if (0..self.rows).all(|row| room(row) >= more) {
+            return Ok(());
+        }
+        let wanted: Option<Vec<usize>> =
+            self.lens.iter().map(|len| len.checked_add(more)).collect();
+        let planned = wanted.and_then(|wanted| plan_starts(&wanted, self.family.word_bytes()));
+        let Some(starts) = planned else {
+            return Err(Error::InvalidArgument(format!(
+                "room for {more} more words in each of {} rows exceeds the address space",
+                self.rows
+            )));
+        };
+        self.relocate(starts);
+        Ok(())
+    }
+
+    /// Moves every row's words to new starts, with room for at least what is in use.
+    fn relocate(&mut self, starts: Vec<usize>) {
+        let word = self.family.word_bytes();
+        // Zeroed by the system on first touch, not by a fill.
+        let mut words = Buffer::zeroed(starts.last().copied().unwrap_or(0) * word);
+        let (from, to) = (self.words.bytes(), words.bytes_mut());
+        for (row, &len) in self.lens.iter().enumerate() {
+            let (old, new) = (self.starts[row] * word, starts[row] * word);
+            to[new..new + len * word].copy_from_slice(&from[old..old + len * word]);
+        }
+        self.words = words;
+        self.starts = starts;
+    }
+
+    fn header_bytes(&self) -> usize {
+        self.family.header_fields(self.lanes) * self.family.state_bytes()
+    }
+
+    /// The parts for a push in the types of family `F`, which must be the streams' own.
+    pub(crate) fn parts_mut<F: HostFamily>(&mut self) -> PartsMut<'_, F> {
+        debug_assert_eq!(F::FAMILY, self.family);
+        PartsMut {
+            states: self.states.typed(),
+            words: self.words.typed_mut(),
+            starts: &self.starts,
+            lens: &self.lens,
+        }
+    }
+
+    /// The parts for a pop.
+    pub(crate) fn parts<F: HostFamily>(&self) -> Parts<'_, F> {
+        debug_assert_eq!(F::FAMILY, self.family);
+        Parts {
+            states: self.states.typed(),
+            words: self.words.typed(),
+            starts: &self.starts,
+            lens: &self.lens,
+        }
+    }
+
+    /// Replaces states and lengths once every row has succeeded.
+    pub(crate) fn commit<F: HostFamily>(&mut self, states: &[F::State], lens: Vec<usize>) {
+        self.states.typed_mut::<F::State>().copy_from_slice(states);
+        self.lens = lens;
+    }
+}
+
+/// Where rows of these capacities (in words) begin, each on an eight-byte boundary; `None` past the address space.
+fn plan_starts(capacities: &[usize], word_bytes: usize) -> Option<Vec<usize>> {
+    let unit = 8 / word_bytes;
+    let mut starts = Vec::with_capacity(capacities.len() + 1);
+    let mut at = 0usize;
+    starts.push(at);
+    for &capacity in capacities {
+        at = at.checked_add(capacity.checked_next_multiple_of(unit)?)?;
+        starts.push(at);
+    }
+    at.checked_mul(word_bytes).filter(|&bytes| isize::try_from(bytes).is_ok())?;
+    Some(starts)
+}
+
+/// The lane counts there are.
+pub(crate) fn check_lanes(lanes: usize) -> Result<()> {
+    if Family::LANES.contains(&lanes) {
+        Ok(())
+    } else {
+        Err(Error::Unsupported(format!("{lanes} lanes; there are 1, 2, 4, 8 and 32")))
+    }
+}
+
+/// Streams are equal where their byte strings are: room that is not in use does not count.
+impl PartialEq for Streams {
+    fn eq(&self, other: &Self) -> bool {
+        self.family == other.family
+            && self.lanes == other.lanes
+            && self.rows == other.rows
+            && (0..self.rows).all(|row| {
+                self.lens[row] == other.lens[row]
+                    && self.to_byte_string(row) == other.to_byte_string(row)
+            })
+    }
+}
+
+impl Eq for Streams {}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streams")
+            .field("family", &self.family)
+            .field("lanes", &self.lanes)
+            .field("rows", &self.rows)
+            .field("total_bytes", &self.total_bytes())
+            .finish()
+    }
+}

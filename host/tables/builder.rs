@@ -1,0 +1,134 @@
+//! Building tables from probabilities, counts or CDF rows.
+
+use ndarray::{ArrayView1, ArrayView2};
+use rayon::prelude::*;
+
+use super::{Precision, Probability, Tables, quantise};
+use crate::error::{Error, Result};
+
+/// Says how tables are built; [`pmf`](Self::pmf), [`counts`](Self::counts) or [`cdf`](Self::cdf) builds them.
+#[derive(Clone, Copy, Debug)]
+pub struct TablesBuilder<'a> {
+    precision: Precision,
+    sizes: Option<&'a [usize]>,
+    offsets: Option<&'a [i32]>,
+    sentinel: bool,
+}
+
+impl<'a> TablesBuilder<'a> {
+    pub(super) fn new(precision: Precision) -> Self {
+        Self { precision, sizes: None, offsets: None, sentinel: false }
+    }
+
+    /// Ragged alphabets: of row k only the first `sizes[k]` values count (for CDF rows: `sizes[k]` values, one more than
+    /// symbols, torch_ans' `cdf_sizes`).
+    pub fn sizes(mut self, sizes: &'a [usize]) -> Self {
+        self.sizes = Some(sizes);
+        self
+    }
+
+    /// The smallest symbol of each table; 0 unless said.
+    pub fn offsets(mut self, offsets: &'a [i32]) -> Self {
+        self.offsets = Some(offsets);
+        self
+    }
+
+    /// Adds the symbol that bypass coding needs behind each alphabet, with the probability that torch_ans gives it. For rows of
+    /// probabilities or counts; CDF rows hold theirs already.
+    pub fn sentinel(mut self, sentinel: bool) -> Self {
+        self.sentinel = sentinel;
+        self
+    }
+
+    /// Quantises probabilities of shape (tables, alphabet): [`f16`](half::f16), [`bf16`](half::bf16), `f32` or `f64`, of any positive
+    /// sum. Equal to torch_ans' `rans_pmf_to_quantized_cdf` wherever that does not wrap, and always strictly increasing.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] for a NaN, negative or infinite value, a row of zeros, an alphabet past `2^precision`.
+    pub fn pmf<T: Probability>(self, pmf: ArrayView2<'_, T>) -> Result<Tables> {
+        self.quantise(pmf, |row, values| {
+            quantise::probabilities(values, self.sentinel, self.precision.bits(), row)
+        })
+    }
+
+    /// Quantises counts of shape (tables, alphabet), in integers only.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] for a row of zeros or an alphabet past `2^precision`.
+    pub fn counts(self, counts: ArrayView2<'_, u64>) -> Result<Tables> {
+        self.quantise(counts, |row, values| {
+            quantise::counts(values, self.sentinel, self.precision.bits(), row)
+        })
+    }
+
+    /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`, strictly increasing.
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] names the first value that breaks this.
+    pub fn cdf(self, cdf: ArrayView2<'_, i32>) -> Result<Tables> {
+        self.quantise(cdf, |row, values| check_cdf(values, self.precision.bits(), row))
+    }
+
+    fn quantise<T: Copy + Sync>(
+        self,
+        rows: ArrayView2<'_, T>,
+        quantise: impl Fn(usize, &[T]) -> Result<Vec<u32>> + Sync,
+    ) -> Result<Tables> {
+        let count = rows.nrows();
+        if let Some(sizes) = self.sizes
+            && sizes.len() != count
+        {
+            return Err(Error::Shape {
+                what: "table sizes",
+                expected: format!("one a table, {count}"),
+                got: sizes.len().to_string(),
+            });
+        }
+        let one = |row: usize| {
+            let values: ArrayView1<'_, T> = rows.row(row);
+            let size = self.sizes.map_or(values.len(), |sizes| sizes[row]);
+            if size > values.len() {
+                return Err(Error::InvalidTable {
+                    row,
+                    reason: format!("its size {size} is past the row's {} values", values.len()),
+                });
+            }
+            match values.as_slice() {
+                Some(values) => quantise(row, &values[..size]),
+                None => quantise(row, &values.iter().copied().take(size).collect::<Vec<_>>()),
+            }
+        };
+        // A handful of small tables takes less time than waking a thread.
+        let freqs: Vec<Vec<u32>> = if rows.len() < 1 << 14 {
+            (0..count).map(one).collect::<Result<_>>()?
+        } else {
+            (0..count).into_par_iter().map(one).collect::<Result<_>>()?
+        };
+        Tables::from_frequencies(&freqs, self.offsets, self.precision)
+    }
+}
+
+fn check_cdf(cdf: &[i32], precision: u32, row: usize) -> Result<Vec<u32>> {
+    let invalid = |reason: String| Err(Error::InvalidTable { row, reason });
+    quantise::check_alphabet(cdf.len().saturating_sub(1), precision, row)?;
+    if cdf[0] != 0 {
+        return invalid(format!("the CDF begins with {}, not 0", cdf[0]));
+    }
+    let mut freqs = Vec::with_capacity(cdf.len() - 1);
+    for (symbol, pair) in cdf.windows(2).enumerate() {
+        // 2^31 itself does not fit an i32; torch_ans tables at precision 31 hold it wrapped.
+        let end = if precision == 31 && pair[1] == i32::MIN { 1 << 31 } else { i64::from(pair[1]) };
+        if end <= i64::from(pair[0]) {
+            return invalid(format!(
+                "the CDF does not increase at symbol {symbol}: {} then {}",
+                pair[0], pair[1]
+            ));
+        }
+        freqs.push((end - i64::from(pair[0])) as u32);
+    }
+    let end = freqs.iter().map(|&f| u64::from(f)).sum::<u64>();
+    if end != 1 << precision {
+        return invalid(format!("the CDF ends in {end}, not 2^{precision}"));
+    }
+    Ok(freqs)
+}

@@ -1,0 +1,220 @@
+//! Tables: quantised distributions, validated once, prepared for encoder and decoder on first use.
+//!
+//! A table that could not code is an error here, never later. Everything after quantisation is integers, so tables made from the
+//! same CDF rows are the same on every machine.
+
+mod alias;
+mod builder;
+mod prepared;
+mod quantise;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::ArrayView2;
+use parans_kernels::codec::{Span, TableSpan};
+
+use crate::error::{Error, Result};
+
+pub use builder::TablesBuilder;
+pub(crate) use prepared::Prepared;
+pub use quantise::Probability;
+
+/// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its own upper limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Precision(u32);
+
+impl Precision {
+    /// The largest precision of any family.
+    pub const MAX: u32 = 31;
+
+    /// A precision of `bits` bits.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] outside 1..=31.
+    pub fn new(bits: u32) -> Result<Self> {
+        if (1..=Self::MAX).contains(&bits) {
+            Ok(Self(bits))
+        } else {
+            Err(Error::InvalidArgument(format!("precision {bits}; it lies in 1..={}", Self::MAX)))
+        }
+    }
+
+    /// The precision in bits.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// K quantised distributions with their offsets. Cloning shares them.
+#[derive(Clone)]
+pub struct Tables {
+    inner: Arc<Prepared>,
+}
+
+impl Tables {
+    /// Quantises probabilities of shape (tables, alphabet). See [`TablesBuilder::pmf`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] names the row and the value.
+    pub fn from_pmf<T: Probability>(pmf: ArrayView2<'_, T>, precision: Precision) -> Result<Self> {
+        Self::builder(precision).pmf(pmf)
+    }
+
+    /// Quantises integer counts of shape (tables, alphabet). See [`TablesBuilder::counts`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] names the row and the value.
+    pub fn from_counts(counts: ArrayView2<'_, u64>, precision: Precision) -> Result<Self> {
+        Self::builder(precision).counts(counts)
+    }
+
+    /// Takes CDF rows of shape (tables, alphabet + 1) as they are. See [`TablesBuilder::cdf`].
+    ///
+    /// # Errors
+    /// [`Error::InvalidTable`] names the row and the value.
+    pub fn from_cdf(cdf: ArrayView2<'_, i32>, precision: Precision) -> Result<Self> {
+        Self::builder(precision).cdf(cdf)
+    }
+
+    /// Ragged alphabets, offsets, a bypass sentinel: all ways to build tables.
+    pub fn builder<'a>(precision: Precision) -> TablesBuilder<'a> {
+        TablesBuilder::new(precision)
+    }
+
+    /// Tables from validated frequencies, one slice a table.
+    fn from_frequencies(
+        rows: &[Vec<u32>],
+        offsets: Option<&[i32]>,
+        precision: Precision,
+    ) -> Result<Self> {
+        if rows.is_empty() {
+            return Err(Error::InvalidArgument("no tables: there must be at least one row".into()));
+        }
+        if let Some(offsets) = offsets
+            && offsets.len() != rows.len()
+        {
+            return Err(Error::Shape {
+                what: "offsets",
+                expected: format!("one a table, {}", rows.len()),
+                got: offsets.len().to_string(),
+            });
+        }
+        let total: usize = rows.iter().map(Vec::len).sum();
+        if u32::try_from(total).is_err() {
+            return Err(Error::InvalidArgument(format!(
+                "{total} symbols in all tables together; the limit is 2^32"
+            )));
+        }
+        let mut tables = Vec::with_capacity(rows.len());
+        let mut spans = Vec::with_capacity(total);
+        for (row, freqs) in rows.iter().enumerate() {
+            let symbols = freqs.len() as u32;
+            let offset = offsets.map_or(0, |offsets| offsets[row]);
+            if i64::from(offset) + i64::from(symbols) > i64::from(i32::MAX) {
+                return Err(Error::InvalidTable {
+                    row,
+                    reason: format!("offset {offset} and {symbols} symbols reach past 2^31"),
+                });
+            }
+            let log2_symbols = if symbols.is_power_of_two() { symbols.trailing_zeros() } else { 0 };
+            tables.push(TableSpan { base: spans.len() as u32, symbols, offset, log2_symbols });
+            let mut start = 0;
+            for &freq in freqs {
+                spans.push(Span { start, freq });
+                start += freq;
+            }
+        }
+        Ok(Self { inner: Arc::new(Prepared::new(precision, tables, spans)) })
+    }
+
+    /// The tables with other offsets, one a table.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where their number is not that of the tables.
+    pub fn with_offsets(&self, offsets: &[i32]) -> Result<Self> {
+        let rows: Vec<Vec<u32>> =
+            (0..self.len()).map(|table| self.frequencies(table).collect()).collect();
+        Self::from_frequencies(&rows, Some(offsets), self.precision())
+    }
+
+    /// How many tables.
+    pub fn len(&self) -> usize {
+        self.inner.tables().len()
+    }
+
+    /// Whether there is no table; never so.
+    pub fn is_empty(&self) -> bool {
+        self.inner.tables().is_empty()
+    }
+
+    /// The precision of every table.
+    pub fn precision(&self) -> Precision {
+        self.inner.precision()
+    }
+
+    /// Symbols of a table, the sentinel included.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    pub fn alphabet(&self, table: usize) -> usize {
+        self.inner.tables()[table].symbols as usize
+    }
+
+    /// The smallest symbol of a table.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    pub fn offset(&self, table: usize) -> i32 {
+        self.inner.tables()[table].offset
+    }
+
+    /// The frequencies of a table.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    pub fn frequencies(&self, table: usize) -> impl ExactSizeIterator<Item = u32> + '_ {
+        self.inner.table_spans(table).iter().map(|span| span.freq)
+    }
+
+    /// The CDF of a table: `alphabet + 1` values from 0 to `2^precision`, strictly increasing.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    pub fn cdf(&self, table: usize) -> Vec<u32> {
+        let spans = self.inner.table_spans(table);
+        spans.iter().map(|span| span.start).chain([1 << self.precision().bits()]).collect()
+    }
+
+    /// The prepared forms.
+    pub(crate) fn prepared(&self) -> &Arc<Prepared> {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables")
+            .field("tables", &self.len())
+            .field("precision", &self.precision().bits())
+            .field("symbols", &self.inner.spans().len())
+            .finish()
+    }
+}
+
+/// Two sets of tables are equal where they code alike.
+impl PartialEq for Tables {
+    fn eq(&self, other: &Self) -> bool {
+        self.precision() == other.precision()
+            && self.inner.tables() == other.inner.tables()
+            && self.inner.spans() == other.inner.spans()
+    }
+}
+
+impl Eq for Tables {}

@@ -1,0 +1,137 @@
+//! The forms of the tables that coding reads, each made on first use and shared from then on.
+
+use std::sync::OnceLock;
+
+use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, Span, TableSpan};
+
+use super::Precision;
+use super::alias::AliasForm;
+use crate::error::{Error, Result};
+
+/// An inverse CDF of more entries than this is not prepared whole but sparse: 2^22 entries of two bytes are past most caches already.
+const DENSE_ENTRIES: usize = 1 << 22;
+
+/// The inverse CDF of all tables.
+#[derive(Clone, Debug)]
+pub(crate) struct InverseCdf {
+    /// `tables << bits` symbols.
+    pub(crate) symbols: Vec<u16>,
+    /// log2 of the entries a table.
+    pub(crate) bits: u32,
+}
+
+/// Validated tables and their prepared forms.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    precision: Precision,
+    tables: Vec<TableSpan>,
+    spans: Vec<Span>,
+    rans64: OnceLock<Vec<EncoderEntry<Rans64>>>,
+    rans32: OnceLock<Vec<EncoderEntry<Rans32>>>,
+    rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
+    inverse: OnceLock<InverseCdf>,
+    alias: OnceLock<AliasForm>,
+}
+
+impl Prepared {
+    pub(super) fn new(precision: Precision, tables: Vec<TableSpan>, spans: Vec<Span>) -> Self {
+        Self {
+            precision,
+            tables,
+            spans,
+            rans64: OnceLock::new(),
+            rans32: OnceLock::new(),
+            rans32x16: OnceLock::new(),
+            inverse: OnceLock::new(),
+            alias: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Every table's place.
+    pub(crate) fn tables(&self) -> &[TableSpan] {
+        &self.tables
+    }
+
+    /// The spans of all tables.
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// The spans of one table.
+    pub(crate) fn table_spans(&self, table: usize) -> &[Span] {
+        let place = &self.tables[table];
+        &self.spans[place.base as usize..(place.base + place.symbols) as usize]
+    }
+
+    /// The largest alphabet, sentinel included.
+    pub(crate) fn largest_alphabet(&self) -> usize {
+        self.tables.iter().map(|table| table.symbols as usize).max().unwrap_or(0)
+    }
+
+    pub(crate) fn rans64(&self) -> &[EncoderEntry<Rans64>] {
+        self.rans64.get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+    }
+
+    pub(crate) fn rans32(&self) -> &[EncoderEntry<Rans32>] {
+        self.rans32.get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+    }
+
+    pub(crate) fn rans32x16(&self) -> &[EncoderEntry<Rans32x16>] {
+        self.rans32x16
+            .get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+    }
+
+    /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay small, else as many as give
+    /// about four entries a symbol.
+    pub(crate) fn inverse_bits(&self) -> u32 {
+        let precision = self.precision.bits();
+        if self.tables.len().checked_shl(precision).is_some_and(|n| n <= DENSE_ENTRIES)
+            && precision < 23
+        {
+            return precision;
+        }
+        let wanted = (self.largest_alphabet() * 4).next_power_of_two().trailing_zeros();
+        wanted.clamp(1, precision)
+    }
+
+    /// The inverse CDF, dense or sparse.
+    pub(crate) fn inverse(&self) -> Result<&InverseCdf> {
+        if self.largest_alphabet() > 1 << 16 {
+            return Err(Error::Unsupported(format!(
+                "inverse CDF of an alphabet of {}; the limit is 65536 (search has none)",
+                self.largest_alphabet()
+            )));
+        }
+        Ok(self.inverse.get_or_init(|| self.build_inverse(self.inverse_bits())))
+    }
+
+    fn build_inverse(&self, bits: u32) -> InverseCdf {
+        let shift = self.precision.bits() - bits;
+        let mut symbols = Vec::with_capacity(self.tables.len() << bits);
+        for table in 0..self.tables.len() {
+            let row_end = symbols.len() + (1 << bits);
+            let mut filled = 0u64;
+            for (symbol, span) in self.table_spans(table).iter().enumerate() {
+                // The entries k whose slot k << shift lies below this symbol's end.
+                let end = (u64::from(span.start) + u64::from(span.freq)).div_ceil(1 << shift);
+                symbols.extend(std::iter::repeat_n(symbol as u16, (end - filled) as usize));
+                filled = end;
+            }
+            debug_assert_eq!(symbols.len(), row_end);
+        }
+        InverseCdf { symbols, bits }
+    }
+
+    /// The alias form.
+    pub(crate) fn alias(&self) -> Result<&AliasForm> {
+        if let Some(form) = self.alias.get() {
+            return Ok(form);
+        }
+        let form = AliasForm::build(&self.tables, &self.spans, self.precision.bits())?;
+        Ok(self.alias.get_or_init(|| form))
+    }
+}

@@ -1,0 +1,6 @@
+//! What several test programs share. Each uses a part of it.
+#![allow(dead_code, unreachable_pub, reason = "every test program uses another part")]
+
+pub mod backends;
+pub mod oracle;
+pub mod vectors;

@@ -1,0 +1,1 @@
+//! A naive coder, written for clarity alone.
