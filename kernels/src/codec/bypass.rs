@@ -74,20 +74,15 @@ impl Bypass {
         (32 - raw.leading_zeros() + (self.bits() - 1)) / self.bits
     }
 
-    /// Pushes the digits of `raw` and their count.
-    #[inline]
-    pub fn push<F: Family>(
-        self,
-        mut x: F::State,
-        raw: u32,
-        sink: &mut impl WordSink<F::Word>,
-    ) -> F::State {
+    /// Calls `put` with each digit of `raw` and then of their count, in the order of a push.
+    #[inline(always)]
+    pub(crate) fn for_each_digit(self, raw: u32, mut put: impl FnMut(u32)) {
         let full = low_mask(self.bits());
         let digits = self.digits(raw);
         let mut left = digits;
         while left > 0 {
             left -= 1;
-            x = push_bits::<F>(x, (raw >> (left * self.bits())) & full, self.bits(), sink);
+            put((raw >> (left * self.bits())) & full);
         }
         // The count in base `full`: the remainder, then as many full digits as it takes.
         let mut count = digits;
@@ -96,26 +91,20 @@ impl Bypass {
             count -= full;
             fulls += 1;
         }
-        x = push_bits::<F>(x, count, self.bits(), sink);
+        put(count);
         while fulls > 0 {
-            x = push_bits::<F>(x, full, self.bits(), sink);
+            put(full);
             fulls -= 1;
         }
-        x
     }
 
-    /// Pops a count and its digits.
-    #[inline]
-    pub fn pop<F: Family>(
-        self,
-        mut x: F::State,
-        source: &mut impl WordSource<F::Word>,
-    ) -> Result<(F::State, u32), RowError> {
+    /// Reads a count and its digits, each with `get`, in the order of a pop.
+    #[inline(always)]
+    pub(crate) fn read_digits(self, mut get: impl FnMut() -> u32) -> Result<u32, RowError> {
         let full = low_mask(self.bits());
         let mut digits = 0;
         loop {
-            let (next, digit) = pop_bits::<F>(x, self.bits(), source);
-            x = next;
+            let digit = get();
             digits += digit;
             if digits > self.max_digits() {
                 return Err(RowError::BypassDigits);
@@ -127,12 +116,37 @@ impl Bypass {
         let mut raw = 0u64;
         let mut at = 0;
         while at < digits {
-            let (next, digit) = pop_bits::<F>(x, self.bits(), source);
-            x = next;
-            raw |= u64::from(digit) << (at * self.bits());
+            raw |= u64::from(get()) << (at * self.bits());
             at += 1;
         }
         // No push codes more than 31 bits.
-        if raw >> 31 == 0 { Ok((x, raw as u32)) } else { Err(RowError::BypassDigits) }
+        if raw >> 31 == 0 { Ok(raw as u32) } else { Err(RowError::BypassDigits) }
+    }
+
+    /// Pushes the digits of `raw` and their count.
+    #[inline]
+    pub fn push<F: Family>(
+        self,
+        mut x: F::State,
+        raw: u32,
+        sink: &mut impl WordSink<F::Word>,
+    ) -> F::State {
+        self.for_each_digit(raw, |digit| x = push_bits::<F>(x, digit, self.bits(), sink));
+        x
+    }
+
+    /// Pops a count and its digits.
+    #[inline]
+    pub fn pop<F: Family>(
+        self,
+        mut x: F::State,
+        source: &mut impl WordSource<F::Word>,
+    ) -> Result<(F::State, u32), RowError> {
+        let raw = self.read_digits(|| {
+            let (next, digit) = pop_bits::<F>(x, self.bits(), source);
+            x = next;
+            digit
+        })?;
+        Ok((x, raw))
     }
 }

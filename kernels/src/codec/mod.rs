@@ -9,6 +9,7 @@
 //! - [`bypass`]: raw digits for symbols outside a table.
 //! - [`words`]: bounds-checked cursors over a row's words.
 //! - [`row`]: the order of symbols and lanes in a row.
+//! - [`tans`], [`tans_table`], [`tans_row`]: the same three for tANS, whose arithmetic is a table.
 
 pub mod alias;
 pub mod bypass;
@@ -18,6 +19,9 @@ pub mod family;
 pub mod lookup;
 pub mod row;
 pub mod step;
+pub mod tans;
+pub mod tans_row;
+pub mod tans_table;
 pub mod words;
 
 pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
@@ -27,4 +31,8 @@ pub use error::{RowError, RowFault};
 pub use family::{Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
 pub use lookup::{DirectPlacement, InverseCdfLookup, Lookup, Placement, SearchLookup};
 pub use row::{DecoderView, EncoderView, Indexes, pop_row, push_row};
+pub use tans::{
+    BitBuffer, Tans8, Tans16, Tans32, TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow,
+};
+pub use tans_row::{TansDecoderView, TansEncoderView, pop_tans_row, push_tans_row};
 pub use words::{WordReader, WordSink, WordSource, WordWriter};
