@@ -3,7 +3,7 @@
 use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
 use super::search::find_rank;
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model};
+use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Value};
 use crate::codec::Span;
 
 /// Largest radius of a window: its integers, like the means', stay far inside `i32`.
@@ -146,14 +146,14 @@ impl Slots {
         let mass = ((2 * u64::from(slot) + 1) << 31 >> self.precision) as u32;
         let guess = window.rank_at(edges.position_of(mass));
         let (rank, span) = find_rank(slot, window.ranks(), end, guess, |j| self.cdf(edges, j));
-        let (base, direction) = if rank == 0 {
-            (window.lowest - 1, -1)
+        let value = if rank == 0 {
+            Value::Below(window.lowest - 1)
         } else if rank > window.count {
-            (window.highest() + 1, 1)
+            Value::Above(window.highest() + 1)
         } else {
-            (window.lowest + (rank - 1) as i32, 0)
+            Value::Symbol(window.lowest + (rank - 1) as i32)
         };
-        Found { span, base, direction }
+        Found { span, value }
     }
 }
 
@@ -242,10 +242,10 @@ mod tests {
         assert_eq!(far, Located { span: Span { start: 65_534, freq: 2 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
         assert_eq!(far, Located { span: Span { start: 0, freq: 1 }, escape: Some(4) });
-        assert_eq!(model.find(0), Found { span: far.span, base: -6, direction: -1 });
-        assert_eq!(model.find(0).symbol(4), Some(-10));
-        assert_eq!(model.find(65_535).symbol(4), Some(10));
-        assert_eq!(model.find(30_000), Found { span: zero.span, base: 0, direction: 0 });
+        assert_eq!(model.find(0), Found { span: far.span, value: Value::Below(-6) });
+        assert_eq!(model.find(0).value.symbol(4), Some(-10));
+        assert_eq!(model.find(65_535).value.symbol(4), Some(10));
+        assert_eq!(model.find(30_000), Found { span: zero.span, value: Value::Symbol(0) });
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(model.locate(highest + limit + 1), None);
         assert_eq!(model.locate(i32::MIN), None);
         // A damaged distance that leaves i32.
-        assert_eq!(model.find((1 << 12) - 1).symbol(u32::MAX), None);
+        assert_eq!(model.find((1 << 12) - 1).value.symbol(u32::MAX), None);
     }
 
     /// Every rank of every model of a grid: strictly increasing, and found again from its first and last slot.
@@ -296,8 +296,8 @@ mod tests {
             for slot in [start, start + (end - start) / 2, end - 1] {
                 let found = model.find(slot);
                 assert_eq!(found.span, located.span, "{model:?} {slot}");
-                assert_eq!(found.base, symbol);
-                assert_eq!(found.direction != 0, located.escape.is_some());
+                assert_eq!(found.value.symbol(0), Some(symbol));
+                assert_eq!(!matches!(found.value, Value::Symbol(_)), located.escape.is_some());
             }
             rank = if rank < 3 || rank + stride + 3 >= ranks { rank + 1 } else { rank + stride };
         }

@@ -26,18 +26,22 @@
 
 mod component;
 mod mixture;
+mod row;
 mod scale;
 mod search;
+mod spans;
 mod tail;
 mod uniform;
 
 pub use component::{Parametric, Window};
 pub use mixture::{Component, MAX_COMPONENTS, Mixture, WEIGHT_BITS};
+pub use row::{Mixtures, Parametrics, RowModel, pop_model_row, push_model_row};
 pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
+pub use spans::Cdfs;
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
-use crate::codec::Span;
+use crate::codec::{Bypass, Span};
 
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
@@ -51,30 +55,49 @@ pub const MAX_ESCAPE: u32 = 1 << 30;
 pub struct Located {
     /// The slots to push.
     pub span: Span,
-    /// `None` for a symbol inside the window, else its distance beyond the window (0 for the first integer outside).
+    /// `None` for a symbol inside the window, else what the raw digits hold: its distance beyond the window (0 for the first
+    /// integer outside).
     pub escape: Option<u32>,
 }
 
-/// What a slot means: the slots of its rank, and the symbol or the rule that makes it from an escape's distance.
+/// What a slot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The slots to pop.
     pub span: Span,
-    /// The symbol; for an escape, the first integer outside the window.
-    pub base: i32,
-    /// 0 for a symbol inside the window; for an escape, -1 below the window and +1 above it.
-    pub direction: i32,
+    /// The symbol, or the rule that makes it from an escape's distance.
+    pub value: Value,
 }
 
-impl Found {
-    /// The symbol, given the distance read after an escape (ignored where there was none). `None` where `distance`
-    /// leaves the range of `i32`, which only damaged data can ask for.
+/// A popped rank: a symbol, or an escape whose distance follows in raw digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The symbol itself.
+    Symbol(i32),
+    /// This integer or, by the distance, one below it.
+    Below(i32),
+    /// This integer or, by the distance, one above it.
+    Above(i32),
+    /// The bypass sentinel of a table with this offset and largest number: odd distances lie below the table.
+    Outside {
+        /// The table's smallest symbol.
+        offset: i32,
+        /// The sentinel's number.
+        max: u32,
+    },
+}
+
+impl Value {
+    /// The symbol, given the number read after an escape (ignored where there was none). `None` where it leaves the
+    /// range of `i32`, which only damaged data can ask for.
     #[inline]
-    pub fn symbol(&self, distance: u32) -> Option<i32> {
-        if self.direction == 0 {
-            return Some(self.base);
-        }
-        let symbol = i64::from(self.base) + i64::from(self.direction) * i64::from(distance);
+    pub fn symbol(self, raw: u32) -> Option<i32> {
+        let symbol = match self {
+            Self::Symbol(symbol) => return Some(symbol),
+            Self::Below(first) => i64::from(first) - i64::from(raw),
+            Self::Above(first) => i64::from(first) + i64::from(raw),
+            Self::Outside { offset, max } => Bypass::value(raw, max) + i64::from(offset),
+        };
         i32::try_from(symbol).ok()
     }
 }

@@ -1,6 +1,6 @@
 //! Uniform symbols over an alphabet of any size up to `2^precision`.
 
-use super::{Found, Located, MAX_PRECISION, Model};
+use super::{Found, Located, MAX_PRECISION, Model, Value};
 use crate::codec::Span;
 
 /// A uniform distribution over `size` consecutive integers. Slots differ by at most two between symbols, since
@@ -57,7 +57,10 @@ impl Model for Uniform {
         // The rank by exact division of the slots. A rounded step starts a symbol at most one slot earlier than that.
         let exact = (((u64::from(slot) + 1) * u64::from(self.size) - 1) >> self.precision) as u32;
         let rank = exact + u32::from(self.start(exact + 1) <= slot);
-        Found { span: self.span(rank), base: self.lowest.wrapping_add_unsigned(rank), direction: 0 }
+        Found {
+            span: self.span(rank),
+            value: Value::Symbol(self.lowest.wrapping_add_unsigned(rank)),
+        }
     }
 }
 
@@ -82,7 +85,11 @@ mod tests {
                     );
                     next = start + freq;
                     for slot in start..next {
-                        assert_eq!(model.find(slot).base, symbol, "{precision} {size} {slot}");
+                        assert_eq!(
+                            model.find(slot).value,
+                            Value::Symbol(symbol),
+                            "{precision} {size} {slot}"
+                        );
                         assert_eq!(model.find(slot).span, Span { start, freq });
                     }
                 }
@@ -101,8 +108,8 @@ mod tests {
                 if rank < size {
                     let symbol = i32::MIN.wrapping_add_unsigned(rank);
                     let Span { start, freq } = model.locate(symbol).unwrap().span;
-                    assert_eq!(model.find(start).base, symbol);
-                    assert_eq!(model.find(start + freq - 1).base, symbol);
+                    assert_eq!(model.find(start).value, Value::Symbol(symbol));
+                    assert_eq!(model.find(start + freq - 1).value, Value::Symbol(symbol));
                 }
             }
         }

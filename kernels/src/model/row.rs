@@ -1,0 +1,260 @@
+//! Whole rANS rows whose symbols have models of their own, in the order of table-coded rows.
+//!
+//! Symbol i belongs to lane `i mod LANES`; push runs from the last symbol to the first, the symbols past the last full group one at a
+//! time, each one's escape digits first, then group by group: the digits of all lanes from the highest down, then all symbols from the
+//! highest down. A frequency that was just computed has no prepared reciprocal, so a push divides once for it; the division does not wait
+//! for the state, and overlaps with the lane before.
+
+use super::{
+    Component, Found, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
+    Uniform, Value,
+};
+use crate::codec::{
+    Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, WordReader, WordWriter, step,
+};
+
+/// The models of a row's symbols, by position.
+pub trait RowModel {
+    /// The slots of `symbol` at `position`, and the number to escape with.
+    ///
+    /// # Errors
+    /// The symbol cannot be coded, or there is no model at the position.
+    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError>;
+    /// What `slot` means at `position`.
+    ///
+    /// # Errors
+    /// There is no (valid) model at the position.
+    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError>;
+}
+
+/// One kind of distribution with a mean and a scale a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Parametrics<'a> {
+    /// Which distribution.
+    pub kind: Kind,
+    /// A [`Mean`] a symbol.
+    pub means: &'a [i32],
+    /// A [`Scale`] code a symbol.
+    pub scales: &'a [u16],
+    /// Slots are `2^precision`.
+    pub precision: u32,
+}
+
+impl Parametrics<'_> {
+    #[inline(always)]
+    fn at(&self, position: usize) -> Result<Parametric, RowError> {
+        match (self.means.get(position), self.scales.get(position).map(|&c| Scale::from_code(c))) {
+            (Some(&mean), Some(Some(scale))) => {
+                Ok(Parametric::new(self.kind, Mean(mean), scale, self.precision))
+            }
+            _ => Err(RowError::ParameterOutOfRange),
+        }
+    }
+}
+
+impl RowModel for Parametrics<'_> {
+    #[inline(always)]
+    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
+        self.at(position)?.locate(symbol).ok_or(RowError::BypassDistance)
+    }
+
+    #[inline(always)]
+    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+        Ok(self.at(position)?.find(slot))
+    }
+}
+
+/// A mixture of one kind a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixtures<'a> {
+    /// Which distribution.
+    pub kind: Kind,
+    /// `each` components a symbol.
+    pub components: &'a [Component],
+    /// Components a symbol, 1 to 8.
+    pub each: usize,
+    /// Slots are `2^precision`.
+    pub precision: u32,
+}
+
+impl<'a> Mixtures<'a> {
+    #[inline(always)]
+    fn at(&self, position: usize) -> Result<Mixture<'a>, RowError> {
+        let each = self.each.min(MAX_COMPONENTS);
+        self.components
+            .get(position * each..(position + 1) * each)
+            .and_then(|components| Mixture::new(self.kind, components, self.precision))
+            .ok_or(RowError::ParameterOutOfRange)
+    }
+}
+
+impl RowModel for Mixtures<'_> {
+    #[inline(always)]
+    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
+        self.at(position)?.locate(symbol).ok_or(RowError::BypassDistance)
+    }
+
+    #[inline(always)]
+    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+        Ok(self.at(position)?.find(slot))
+    }
+}
+
+impl RowModel for Uniform {
+    #[inline(always)]
+    fn locate(&self, _position: usize, symbol: i32) -> Result<Located, RowError> {
+        Model::locate(self, symbol).ok_or(RowError::SymbolOutOfRange)
+    }
+
+    #[inline(always)]
+    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+        Ok(Model::find(self, slot))
+    }
+}
+
+#[inline(always)]
+fn push_escape<F: Family>(
+    x: F::State,
+    escape: Option<u32>,
+    bypass: Option<Bypass>,
+    words: &mut WordWriter<'_, F::Word>,
+) -> Result<F::State, RowError> {
+    match (escape, bypass) {
+        (None, _) => Ok(x),
+        (Some(raw), Some(bypass)) => Ok(bypass.push::<F>(x, raw, words)),
+        (Some(_), None) => Err(RowError::SymbolOutOfRange),
+    }
+}
+
+#[inline(always)]
+fn push_span<F: Family>(
+    x: F::State,
+    located: &Located,
+    precision: u32,
+    words: &mut WordWriter<'_, F::Word>,
+) -> F::State {
+    let entry = EncoderEntry::<F>::new(located.span);
+    step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
+}
+
+/// Pushes a row of symbols, each by the model at its position; escapes need `bypass`.
+///
+/// # Errors
+/// What stopped the row, and where. `states` and the words past their old length may have changed.
+#[inline]
+pub fn push_model_row<F: Family, M: RowModel, const LANES: usize>(
+    model: &M,
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State; LANES],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+) -> Result<(), RowFault> {
+    if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
+        return Err(RowError::StateOutOfRange.at(symbols.len()));
+    }
+    let (groups, tail) = symbols.as_chunks::<LANES>();
+    let tail_at = symbols.len() - tail.len();
+    for ((lane, &symbol), x) in tail.iter().enumerate().zip(states.iter_mut()).rev() {
+        let fault = |error: RowError| error.at(tail_at + lane);
+        let located = model.locate(tail_at + lane, symbol).map_err(fault)?;
+        let raised = push_escape::<F>(*x, located.escape, bypass, words).map_err(fault)?;
+        *x = push_span::<F>(raised, &located, precision, words);
+    }
+    const NOWHERE: Located =
+        Located { span: crate::codec::Span { start: 0, freq: 1 }, escape: None };
+    for (group, symbols) in groups.iter().enumerate().rev() {
+        let group_at = group * LANES;
+        let mut ready = [NOWHERE; LANES];
+        let mut escapes = false;
+        for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
+            let at = group_at + lane;
+            *ready = model.locate(at, symbol).map_err(|e| e.at(at))?;
+            escapes |= ready.escape.is_some();
+        }
+        if escapes {
+            for (lane, (x, ready)) in states.iter_mut().zip(&ready).enumerate().rev() {
+                *x = push_escape::<F>(*x, ready.escape, bypass, words)
+                    .map_err(|e| e.at(group_at + lane))?;
+            }
+        }
+        for (x, ready) in states.iter_mut().zip(&ready).rev() {
+            *x = push_span::<F>(*x, ready, precision, words);
+        }
+    }
+    if words.overflowed() { Err(RowError::CapacityExceeded.at(0)) } else { Ok(()) }
+}
+
+#[inline(always)]
+fn pop_value<F: Family, M: RowModel>(
+    model: &M,
+    position: usize,
+    precision: u32,
+    x: &mut F::State,
+    words: &mut WordReader<'_, F::Word>,
+) -> Result<Value, RowError> {
+    let slot = step::slot::<F>(*x, precision);
+    let Found { span, value } = model.find(position, slot)?;
+    let rank = slot.wrapping_sub(span.start);
+    *x = step::refill::<F>(step::advance::<F>(*x, precision, span.freq, rank), words);
+    Ok(value)
+}
+
+#[inline(always)]
+fn finish<F: Family>(
+    value: Value,
+    bypass: Option<Bypass>,
+    x: &mut F::State,
+    words: &mut WordReader<'_, F::Word>,
+) -> Result<i32, RowError> {
+    if let Value::Symbol(symbol) = value {
+        return Ok(symbol);
+    }
+    let Some(bypass) = bypass else { return Err(RowError::BypassDigits) };
+    let (next, raw) = bypass.pop::<F>(*x, words)?;
+    *x = next;
+    value.symbol(raw).ok_or(RowError::BypassDigits)
+}
+
+/// Pops a row of symbols, in the order in which they were given to [`push_model_row`].
+///
+/// # Errors
+/// What stopped the row, and where. `states` and `symbols` may have changed; words are never written.
+#[inline]
+pub fn pop_model_row<F: Family, M: RowModel, const LANES: usize>(
+    model: &M,
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State; LANES],
+    words: &mut WordReader<'_, F::Word>,
+    symbols: &mut [i32],
+) -> Result<(), RowFault> {
+    if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
+        return Err(RowError::StateOutOfRange.at(0));
+    }
+    let (groups, tail) = symbols.as_chunks_mut::<LANES>();
+    let tail_at = groups.len() * LANES;
+    for (group, symbols) in groups.iter_mut().enumerate() {
+        let group_at = group * LANES;
+        let mut values = [Value::Symbol(0); LANES];
+        for (lane, (value, x)) in values.iter_mut().zip(states.iter_mut()).enumerate() {
+            let at = group_at + lane;
+            *value = pop_value::<F, M>(model, at, precision, x, words).map_err(|e| e.at(at))?;
+        }
+        for (lane, ((out, value), x)) in
+            symbols.iter_mut().zip(values).zip(states.iter_mut()).enumerate()
+        {
+            *out = finish::<F>(value, bypass, x, words).map_err(|e| e.at(group_at + lane))?;
+        }
+        if words.underflowed() {
+            return Err(RowError::Truncated.at(group_at));
+        }
+    }
+    for (lane, (out, x)) in tail.iter_mut().zip(states.iter_mut()).enumerate() {
+        let at = tail_at + lane;
+        let fault = |error: RowError| error.at(at);
+        let value = pop_value::<F, M>(model, at, precision, x, words).map_err(fault)?;
+        *out = finish::<F>(value, bypass, x, words).map_err(fault)?;
+    }
+    if words.underflowed() { Err(RowError::Truncated.at(tail_at)) } else { Ok(()) }
+}
