@@ -25,6 +25,7 @@ mod cpu;
 mod error;
 mod family;
 pub mod float;
+pub mod frame;
 pub mod order0;
 mod streams;
 mod tables;

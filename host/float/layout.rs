@@ -58,8 +58,6 @@ pub(super) struct Layout {
     /// Whether the fraction of a byte at the top of the rest is packed densely, or spread to a byte plane of its own
     /// (when that plane is worth coding).
     pub(super) packed: bool,
-    /// If the rests of zeros are left out: the symbol of +0, followed by that of -0. No other element has them.
-    pub(super) zero: Option<u8>,
 }
 
 /// What one pass over the elements of a float chunk learns.
@@ -78,7 +76,6 @@ pub(super) struct Stats {
 /// Length of a float layout in a header.
 const FLOAT_HEADER: usize = 5;
 const PACKED: u8 = 4;
-const ZEROS: u8 = 8;
 
 impl Layout {
     /// Integers, and everything else that is cut at byte borders.
@@ -93,35 +90,18 @@ impl Layout {
             is_float: false,
             filter,
             packed: false,
-            zero: None,
         }
     }
 
     /// Floats of `exponent` and `mantissa` bits whose elements have these statistics.
     pub(super) fn float(exponent: u32, mantissa: u32, stats: &Stats) -> Self {
+        let word_bits = 1 + exponent + mantissa;
         let lowest = stats.smallest.unwrap_or(1);
         let span = stats.largest.saturating_sub(lowest - 1);
         // Five bits at least: with fewer the symbol would hold more mantissa, which gains nothing.
         let kept = (5..exponent).find(|&bits| span < 1 << bits).unwrap_or(exponent);
         let first = if kept < exponent { lowest - 1 } else { 0 };
-        Self::with_exponents(exponent, mantissa, stats, kept, first)
-    }
-
-    /// The same, with the rests of zeros left out; `None` if no two symbols are free for them.
-    pub(super) fn float_without_zeros(exponent: u32, mantissa: u32, stats: &Stats) -> Option<Self> {
-        let lowest = stats.smallest.unwrap_or(1);
-        (5..=exponent.min(8)).find_map(|kept| {
-            let first = if kept < exponent { lowest - 1 } else { 0 };
-            // The first exponent, as it will be in the symbol, that no element has.
-            let free = stats.largest.saturating_sub(first) + 1;
-            let zero = u8::try_from(free << (8 - kept)).ok().filter(|&zero| zero < u8::MAX)?;
-            let layout = Self::with_exponents(exponent, mantissa, stats, kept, first);
-            Some(Self { zero: Some(zero), ..layout })
-        })
-    }
-
-    fn with_exponents(exponent: u32, mantissa: u32, stats: &Stats, kept: u32, first: u32) -> Self {
-        let sign_bit = 1u64 << (exponent + mantissa);
+        let sign_bit = 1u64 << (word_bits - 1);
         let sign = if stats.or & sign_bit == 0 {
             Sign::Constant(false)
         } else if stats.and & sign_bit != 0 {
@@ -130,6 +110,18 @@ impl Layout {
             Sign::Kept
         };
         let dropped = stats.or.trailing_zeros().min(kept + mantissa - 8).min(mantissa);
+        Self::float_from_parts(exponent, mantissa, kept, dropped, first, sign, true)
+    }
+
+    fn float_from_parts(
+        exponent: u32,
+        mantissa: u32,
+        kept: u32,
+        dropped: u32,
+        first: u32,
+        sign: Sign,
+        packed: bool,
+    ) -> Self {
         let unit = 1u64 << (mantissa - dropped);
         Self {
             word_bits: 1 + exponent + mantissa,
@@ -140,8 +132,7 @@ impl Layout {
             sign,
             is_float: true,
             filter: Filter::None,
-            packed: true,
-            zero: None,
+            packed,
         }
     }
 
@@ -163,27 +154,25 @@ impl Layout {
     /// Writes a float layout.
     pub(super) fn write_float(&self, mantissa: u32, out: &mut Vec<u8>) {
         let kept = self.value_bits + self.dropped - mantissa;
-        let mut flags = match self.sign {
+        let sign = match self.sign {
             Sign::Kept => 0,
             Sign::Constant(false) => 1,
             Sign::Constant(true) => 2,
         };
-        flags |= if self.packed { PACKED } else { 0 };
-        flags |= if self.zero.is_some() { ZEROS } else { 0 };
         let first = (self.base / self.exponent_unit) as u16;
-        out.extend([kept as u8, self.dropped as u8, flags]);
+        out.extend([kept as u8, self.dropped as u8, sign | if self.packed { PACKED } else { 0 }]);
         out.extend(first.to_le_bytes());
-        out.extend(self.zero);
     }
 
     /// Reads what [`write_float`](Self::write_float) wrote and returns what follows it.
     pub(super) fn read_float(exponent: u32, mantissa: u32, data: &[u8]) -> Result<(Self, &[u8])> {
-        let truncated = || Error::Truncated("float chunk ends in its header".into());
-        let (header, mut data) = data.split_first_chunk::<FLOAT_HEADER>().ok_or_else(truncated)?;
+        let Some((header, data)) = data.split_first_chunk::<FLOAT_HEADER>() else {
+            return Err(Error::Truncated("float chunk ends in its header".into()));
+        };
         let &[kept, dropped, flags, first @ ..] = header;
         let first = u32::from(u16::from_le_bytes(first));
         let (kept, dropped) = (u32::from(kept), u32::from(dropped));
-        let sign = match flags & !(PACKED | ZEROS) {
+        let sign = match flags & !PACKED {
             0 => Sign::Kept,
             1 => Sign::Constant(false),
             2 => Sign::Constant(true),
@@ -197,29 +186,8 @@ impl Layout {
                 "float chunk keeps {kept} exponent bits from {first}, drops {dropped} mantissa bits"
             )));
         }
-        let mut zero = None;
-        if flags & ZEROS != 0 {
-            let (&symbol, others) = data.split_first().ok_or_else(truncated)?;
-            data = others;
-            zero = Some(symbol);
-            if symbol == u8::MAX {
-                return Err(Error::Corrupt("float chunk without a symbol for -0".into()));
-            }
-        }
-        let unit = 1u64 << (mantissa - dropped);
-        let layout = Self {
-            word_bits: 1 + exponent + mantissa,
-            dropped,
-            value_bits: kept + mantissa - dropped,
-            base: u64::from(first) * unit,
-            exponent_unit: unit,
-            sign,
-            is_float: true,
-            filter: Filter::None,
-            packed: flags & PACKED != 0,
-            zero,
-        };
-        Ok((layout, data))
+        let packed = flags & PACKED != 0;
+        Ok((Self::float_from_parts(exponent, mantissa, kept, dropped, first, sign, packed), data))
     }
 
     /// Writes an integer layout.

@@ -22,19 +22,16 @@
 //! # Ok::<(), parans::Error>(())
 //! ```
 //!
-//! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element goes and why.
+//! `FORMAT.md` beside this file describes the bytes; [`layout`] says where each bit of an element goes and why.
 
-mod cut;
 mod dtype;
 mod isa;
 mod layout;
-mod omit;
 mod plan;
 mod plane;
 mod split;
 #[cfg(test)]
 mod tests;
-mod values;
 mod word;
 
 use isa::Isa;
@@ -134,8 +131,7 @@ impl Encoder {
             Some((exponent, mantissa)) => {
                 let stats = split::stats::<T>(self.isa, mantissa, elements);
                 let layout = Layout::float(exponent, mantissa, &stats);
-                let without_zeros = Layout::float_without_zeros(exponent, mantissa, &stats);
-                let plan = self.sampler.plan_floats::<T>(self.isa, layout, without_zeros, elements);
+                let plan = self.sampler.plan_floats::<T>(self.isa, layout, elements);
                 out.push(FLOATS);
                 plan.layout.write_float(mantissa, out);
                 plan
@@ -222,21 +218,15 @@ impl Decoder {
         let count = out.len() / size_of::<T>();
         let coder = &mut self.coder;
         let planes = &mut self.planes;
-        let constant_len = if layout.zero.is_some() { count } else { BLOCK };
-        let (symbols, mut data) =
-            plane::read(coder, data, count, constant_len, &mut planes.symbols)?;
-        let rests = layout.zero.map_or(count, |zero| {
-            let symbols = symbols.bytes(&planes.symbols);
-            symbols.iter().filter(|&&symbol| !omit::is_omitted(zero, symbol)).count()
-        });
+        let (symbols, mut data) = plane::read(coder, data, count, BLOCK, &mut planes.symbols)?;
         let mut whole = [Found::Scratch; MAX_WHOLE];
         let whole = &mut whole[..layout.whole_planes()];
         for (found, scratch) in whole.iter_mut().zip(&mut planes.whole) {
-            (*found, data) = plane::read(coder, data, rests, BLOCK, scratch)?;
+            (*found, data) = plane::read(coder, data, count, BLOCK, scratch)?;
         }
         let mut fraction = Found::Stored(&[]);
         if layout.fraction_bits() > 0 {
-            let len = cut::fraction_len(&layout, rests);
+            let len = split::fraction_len(&layout, count);
             // Packed fractions differ in length from block to block: a constant one is written out in full.
             let constant_len = if layout.packed { len } else { BLOCK };
             (fraction, data) = plane::read(coder, data, len, constant_len, &mut planes.fraction)?;
@@ -245,7 +235,6 @@ impl Decoder {
         let mut refs = PlaneRefs {
             symbols: symbols.bytes(&planes.symbols),
             fraction: fraction.bytes(&planes.fraction),
-            rests,
             ..PlaneRefs::default()
         };
         for ((plane, found), scratch) in refs.whole.iter_mut().zip(whole).zip(&planes.whole) {

@@ -10,9 +10,6 @@ use super::word::Word;
 /// Blocks in a sample, spread evenly over the chunk.
 const SAMPLE_BLOCKS: usize = 16;
 
-/// What a plan that costs more time must leave of another's estimated size: estimates err.
-const WINS: f64 = 0.98;
-
 /// How a chunk will be coded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -31,25 +28,15 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Plans for floats: chooses between packing the fractions and coding them, and whether zeros keep their rests.
-    /// `without_zeros` is the layout for the latter.
+    /// Plans for floats whose statistics led to `layout`: chooses between packing the fractions and coding them.
     pub(super) fn plan_floats<T: Word>(
         &mut self,
         isa: Isa,
-        layout: Layout,
-        without_zeros: Option<Layout>,
+        mut layout: Layout,
         elements: &[u8],
     ) -> Plan {
-        let plan = self.plan::<T>(isa, layout, elements);
-        let symbols = &self.planes.symbols;
-        let tiny = symbols.iter().filter(|&&symbol| symbol == 0).count();
-        match without_zeros {
-            Some(layout) if tiny * 32 > symbols.len() => {
-                let other = self.plan::<T>(isa, layout, elements);
-                if other.bits < WINS * plan.bits { other } else { plan }
-            }
-            _ => plan,
-        }
+        layout.packed = false;
+        self.plan::<T>(isa, layout, elements)
     }
 
     /// Plans for integers: chooses the filter.
@@ -58,7 +45,8 @@ impl Sampler {
         let mut best = plan(Filter::None);
         for filter in [Filter::Zigzag, Filter::Delta] {
             let other = plan(filter);
-            if other.bits < WINS * best.bits {
+            // A filter costs time and its estimate errs: it has to win by a margin.
+            if other.bits < 0.98 * best.bits {
                 best = other;
             }
         }
@@ -73,13 +61,12 @@ impl Sampler {
     fn plan<T: Word>(&mut self, isa: Isa, mut layout: Layout, elements: &[u8]) -> Plan {
         let sample = sample(&mut self.bytes, elements, BLOCK * size_of::<T>());
         let planes = &mut self.planes;
-        layout.packed = false;
         split::split::<T>(isa, &layout, sample, planes);
         let mut total = 0.0;
         let mut worth = |plane: &[u8], raw| {
             let bits = sampled_bits(plane);
             let worth = is_worth_coding(raw, bits);
-            total += if worth { bits } else { f64::from(raw) } * plane.len() as f64;
+            total += if worth { bits } else { f64::from(raw) };
             worth
         };
         let code_symbols = worth(&planes.symbols, 8);
@@ -89,8 +76,7 @@ impl Sampler {
         }
         let fraction_bits = layout.fraction_bits();
         layout.packed = fraction_bits > 0 && !worth(&planes.fraction, fraction_bits);
-        let bits = total / planes.symbols.len() as f64;
-        Plan { layout, code_symbols, code_whole, bits }
+        Plan { layout, code_symbols, code_whole, bits: total }
     }
 }
 

@@ -1,0 +1,45 @@
+//! safetensors: a length, a JSON header that names tensors, their elements one after another.
+
+use safetensors::tensor::Metadata;
+
+use super::{Layout, segments};
+use crate::frame::{
+    element,
+    index::{Container, Entry},
+};
+
+/// The most bytes of a header: the same as the safetensors library takes.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The layout that a safetensors header at the front of `head` describes, if it is one.
+pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
+    let (length, rest) = head.split_first_chunk()?;
+    let length = u64::from_le_bytes(*length);
+    if length > MAX_HEADER || rest.first() != Some(&b'{') {
+        return None;
+    }
+    // The metadata type checks names, shapes, types and that the tensors lie one after another without gaps.
+    let metadata: Metadata = serde_json::from_slice(rest.get(..length as usize)?).ok()?;
+    let begin = 8 + length;
+    let mut entries = Vec::new();
+    let mut parts = Vec::new();
+    let mut end = begin;
+    for name in metadata.offset_keys() {
+        let tensor = metadata.info(&name)?;
+        let (from, to) = tensor.data_offsets;
+        let (from, to) = (begin.checked_add(from as u64)?, begin.checked_add(to as u64)?);
+        if from != end || to < from {
+            return None;
+        }
+        end = to;
+        let dtype = tensor.dtype.to_string();
+        let shape = tensor.shape.iter().map(|&n| n as u64).collect();
+        if let Some(dtype) = element::by_name(&dtype) {
+            parts.push((from..to, dtype));
+        }
+        let entry = Entry::tensor(&name, &dtype, shape, from, to - from);
+        entry.check().ok()?;
+        entries.push(entry);
+    }
+    Some(Layout { container: Container::Safetensors, entries, segments: segments(parts, end) })
+}

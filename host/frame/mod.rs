@@ -1,0 +1,63 @@
+//! The frame: a self-describing, checksummed file form for coded bytes and tensors.
+//!
+//! A frame keeps a string of bytes in chunks, each coded by whatever makes it smallest, and a directory that names the
+//! tensors in it. `FORMAT.md` beside this file is the format; [`wire`] has its fixed parts and [`index`] the rest.
+//!
+//! | to | use |
+//! |---|---|
+//! | write | [`FrameWriter`], over [`Write`](std::io::Write); never seeks |
+//! | read from first to last | [`FrameReader`], over [`Read`](std::io::Read), from a pipe too |
+//! | read a range or a tensor | [`FrameArchive`], over `Read + Seek` |
+//! | know the tensors of a model file | [`recognise`] |
+//!
+//! Work is done on the caller's rayon pool, a bounded number of chunks at a time.
+//!
+//! ```
+//! use std::io::{Cursor, Read, Write};
+//! use parans::frame::{FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions};
+//!
+//! let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default())?;
+//! writer.write_all(b"any bytes, ")?;
+//! writer.write_tensor("weights", "F32", &[2, 8], &[0; 64])?;
+//! let (frame, summary) = writer.finish()?;
+//! assert_eq!(summary.content, 75);
+//!
+//! let mut back = Vec::new();
+//! FrameReader::new(&frame[..], ReadOptions::default()).read_to_end(&mut back)?;
+//! assert_eq!(back.len(), 75);
+//!
+//! let mut archive = FrameArchive::open(Cursor::new(&frame))?;
+//! assert_eq!(archive.read_range(4..9)?, b"bytes");
+//! let mut tensor = Vec::new();
+//! archive.extract("weights", &mut tensor)?;
+//! assert_eq!(tensor, [0; 64]);
+//! # Ok::<(), parans::Error>(())
+//! ```
+
+mod archive;
+mod chunk;
+mod element;
+mod index;
+mod layout;
+mod reader;
+mod source;
+mod walk;
+mod wire;
+mod writer;
+
+pub use archive::FrameArchive;
+pub use index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME};
+pub use layout::{Layout, Segment};
+#[cfg(feature = "containers")]
+pub use layout::{recognise, recognise_head};
+pub use reader::{FrameReader, ReadOptions};
+pub use walk::Damage;
+pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
+pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};
+
+/// Whether `head`, the first bytes of a file, begin as a frame does; all 8 bytes of [`MAGIC`] or as many as there are, at least
+/// one.
+#[must_use]
+pub fn is_frame(head: &[u8]) -> bool {
+    !head.is_empty() && head.iter().zip(&MAGIC).all(|(a, b)| a == b)
+}

@@ -1,0 +1,344 @@
+//! Reading frames from first to last, from anything that can be read: a pipe is enough. Chunks are checked and decoded
+//! on the caller's rayon pool while the next ones are read.
+
+use std::{
+    io::{self, Read, Write},
+    ops::Range,
+};
+
+use rayon::prelude::*;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{
+    chunk::ChunkDecoder,
+    index::Index,
+    walk::{Damage, Step, Walk},
+    wire::{ChunkHeader, MAX_CHUNK},
+    writer::{MAX_BATCH, Summary, batch_bytes},
+};
+use crate::{Error, Result};
+
+/// How to read frames.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Give back what can be read of damaged frames: zeros stand for what is lost, so that the rest keeps its place,
+    /// and [`FrameReader::damage`] tells what it was.
+    pub keep_going: bool,
+    /// The most content to take. More is an error before it is decoded.
+    pub max_content: u64,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { keep_going: false, max_content: u64::MAX }
+    }
+}
+
+/// Reads the frames of a stream, one after another; see the [module](super) for the whole.
+///
+/// [`Read`] gives the content. Everything is checked before its end is reported: each chunk before it is decoded, and at
+/// the end of a frame the whole content, the table of chunks and the lengths. Memory is bounded by two batches of chunks and
+/// 12 bytes for each chunk of the frame.
+pub struct FrameReader<R> {
+    walk: Walk<R>,
+    options: ReadOptions,
+    /// Steps taken and not decoded yet, and the error the walk ended with behind them.
+    ahead: Vec<Step>,
+    failure: Option<Error>,
+    /// Decoded content, in order.
+    ready: std::vec::IntoIter<Ready>,
+    current: Vec<u8>,
+    taken: usize,
+    hash: Xxh3,
+    /// Whether the content of the frame being read has holes.
+    holes: bool,
+    /// Content bytes given out, of all frames and of this one.
+    given: u64,
+    in_frame: u64,
+    chunks: u64,
+    damage: Vec<Damage>,
+    indexes: Vec<Index>,
+    finished: bool,
+}
+
+/// A step after decoding.
+enum Ready {
+    Content { bytes: Vec<u8>, number: u64, raw: u64, error: Option<Error> },
+    Other(Step),
+}
+
+impl<R: Read + Send> FrameReader<R> {
+    /// Reads frames from `inner`, which is best buffered: chunk headers are read by themselves.
+    pub fn new(inner: R, options: ReadOptions) -> Self {
+        Self {
+            walk: Walk::new(inner, options.keep_going),
+            options,
+            ahead: Vec::new(),
+            failure: None,
+            ready: Vec::new().into_iter(),
+            current: Vec::new(),
+            taken: 0,
+            hash: Xxh3::new(),
+            holes: false,
+            given: 0,
+            in_frame: 0,
+            chunks: 0,
+            damage: Vec::new(),
+            indexes: Vec::new(),
+            finished: false,
+        }
+    }
+
+    /// Writes all that is left of the content to `output` and returns what was read, from the beginning.
+    ///
+    /// # Errors
+    /// `Unsupported` for bytes that are no frame, for another version, an unknown codec or element type; `Corrupt` and
+    /// `Truncated` for damage, with the chunk it is in; `Io` from either side.
+    pub fn copy_to<W: Write + ?Sized>(&mut self, output: &mut W) -> Result<Summary> {
+        while self.more()? {
+            output.write_all(&self.current[self.taken..])?;
+            self.taken = self.current.len();
+        }
+        Ok(self.summary())
+    }
+
+    /// What was read so far; `frame` counts the bytes of input taken, some perhaps ahead of the content.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary { content: self.given, frame: self.walk.position(), chunks: self.chunks }
+    }
+
+    /// The length that the frame being read announces for its content, if it does.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.walk.content_length()
+    }
+
+    /// What is lost so far, when asked to keep going.
+    #[must_use]
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// The indexes of the frames read to their ends.
+    #[must_use]
+    pub fn indexes(&self) -> &[Index] {
+        &self.indexes
+    }
+
+    /// Makes sure that there is content to give; `false` at the end of the input.
+    fn more(&mut self) -> Result<bool> {
+        while self.taken == self.current.len() {
+            if self.finished {
+                return Ok(false);
+            }
+            match self.ready.next() {
+                Some(ready) => self.give(ready).inspect_err(|_| self.finished = true)?,
+                None => match self.failure.take() {
+                    Some(error) if self.ahead.is_empty() => {
+                        self.finished = true;
+                        return Err(error);
+                    }
+                    failure => {
+                        self.failure = failure;
+                        self.read_on();
+                    }
+                },
+            }
+        }
+        Ok(true)
+    }
+
+    fn give(&mut self, ready: Ready) -> Result<()> {
+        match ready {
+            Ready::Content { bytes, number, raw, error } => {
+                let content = self.given..self.given + raw;
+                if self.in_frame + raw
+                    > self.options.max_content.saturating_sub(self.given - self.in_frame)
+                {
+                    return Err(self.too_much());
+                }
+                self.current = bytes;
+                self.taken = 0;
+                self.given += raw;
+                self.in_frame += raw;
+                self.chunks += 1;
+                match error {
+                    None => self.hash.update(&self.current),
+                    Some(error) if self.options.keep_going => {
+                        self.holes = true;
+                        self.damage.push(Damage {
+                            chunk: number,
+                            content,
+                            reason: error.to_string(),
+                        });
+                    }
+                    Some(error) => {
+                        self.current.clear();
+                        return Err(in_chunk(error, number, &content));
+                    }
+                }
+            }
+            Ready::Other(Step::Lost(damage)) => self.lose(damage)?,
+            Ready::Other(Step::End { footer, index }) => {
+                if !self.holes && self.hash.digest() != footer.content_check {
+                    return Err(Error::Corrupt(
+                        "the content differs from the checksum of the whole".into(),
+                    ));
+                }
+                self.indexes.push(index);
+                self.next_frame();
+            }
+            Ready::Other(Step::Broken) => self.next_frame(),
+            Ready::Other(Step::Done) => self.finished = true,
+            Ready::Other(Step::Chunk { .. }) => {}
+        }
+        Ok(())
+    }
+
+    fn next_frame(&mut self) {
+        self.hash.reset();
+        self.holes = false;
+        self.in_frame = 0;
+    }
+
+    fn too_much(&self) -> Error {
+        Error::Unsupported(format!(
+            "more content than the {} bytes allowed",
+            self.options.max_content
+        ))
+    }
+
+    /// Fills a hole with zeros. The walk bounds its length by the bytes of the input that it takes the place of.
+    fn lose(&mut self, damage: Damage) -> Result<()> {
+        let before = self.given - self.in_frame;
+        let Range { start, end } = damage.content;
+        let known = end != u64::MAX;
+        let length = if known { end - start } else { 0 };
+        if self.given.saturating_add(length) > self.options.max_content {
+            return Err(self.too_much());
+        }
+        // One allocation of a batch at most; a longer hole is given in parts.
+        let here = length.min(MAX_CHUNK as u64);
+        self.current = vec![0; here as usize];
+        self.taken = 0;
+        self.given += here;
+        self.in_frame += here;
+        self.holes = true;
+        if here < length {
+            let rest = Damage { content: start + here..end, ..damage.clone() };
+            let ready = std::mem::take(&mut self.ready);
+            let first = Ready::Other(Step::Lost(rest));
+            self.ready = std::iter::once(first).chain(ready).collect::<Vec<_>>().into_iter();
+        }
+        let content = before + start..if known { before + start + here } else { u64::MAX };
+        match self.damage.last_mut() {
+            Some(last)
+                if last.reason == damage.reason
+                    && last.content.end == content.start
+                    && here > 0 =>
+            {
+                last.content.end = content.end;
+            }
+            _ => self.damage.push(Damage { content, ..damage }),
+        }
+        Ok(())
+    }
+
+    /// Decodes what was read and reads the next batch at the same time.
+    fn read_on(&mut self) {
+        let steps = std::mem::take(&mut self.ahead);
+        let walk = &mut self.walk;
+        let stopped = self.failure.is_some();
+        let (ready, (ahead, failure)) = rayon::join(
+            || decode_all(steps),
+            || if stopped { (Vec::new(), None) } else { read_batch(walk) },
+        );
+        self.ready = ready.into_iter();
+        self.ahead = ahead;
+        self.failure = self.failure.take().or(failure);
+    }
+}
+
+/// Steps until a batch of content is full, the input ends or fails.
+fn read_batch<R: Read>(walk: &mut Walk<R>) -> (Vec<Step>, Option<Error>) {
+    let mut steps = Vec::new();
+    let mut content = 0;
+    let mut most = MAX_BATCH;
+    while content < most {
+        match walk.next() {
+            Ok(step) => {
+                if let Step::Chunk { header, .. } = &step {
+                    content += header.info.raw as usize;
+                    most = most.min(batch_bytes(header.info.raw as usize));
+                }
+                let done = matches!(step, Step::Done);
+                steps.push(step);
+                if done {
+                    break;
+                }
+            }
+            Err(error) => return (steps, Some(error)),
+        }
+    }
+    (steps, None)
+}
+
+fn decode_all(steps: Vec<Step>) -> Vec<Ready> {
+    steps
+        .into_par_iter()
+        .map_init(ChunkDecoder::new, |decoder, step| match step {
+            Step::Chunk { number, header, coded } => {
+                let mut bytes = Vec::new();
+                let error = decode(decoder, &header, &coded, &mut bytes).err();
+                Ready::Content { bytes, number, raw: header.info.raw.into(), error }
+            }
+            other => Ready::Other(other),
+        })
+        .collect()
+}
+
+/// Checks and decodes one chunk; leaves zeros where that fails.
+pub(super) fn decode(
+    decoder: &mut ChunkDecoder,
+    header: &ChunkHeader,
+    coded: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    out.clear();
+    out.resize(header.info.raw as usize, 0);
+    if !header.matches(coded) {
+        return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
+    }
+    decoder.decode(header.info, coded, out).inspect_err(|_| out.fill(0))
+}
+
+/// Says which chunk an error is about.
+pub(super) fn in_chunk(error: Error, number: u64, content: &Range<u64>) -> Error {
+    let place = format!("chunk {number} (content bytes {}..{})", content.start, content.end);
+    match error {
+        Error::Corrupt(m) | Error::Truncated(m) => Error::Corrupt(format!("{place}: {m}")),
+        Error::Unsupported(m) => Error::Unsupported(format!("{place}: {m}")),
+        error => error,
+    }
+}
+
+impl<R: Read + Send> Read for FrameReader<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        match self.more() {
+            Ok(true) => {
+                let here = &self.current[self.taken..];
+                let n = here.len().min(out.len());
+                out[..n].copy_from_slice(&here[..n]);
+                self.taken += n;
+                Ok(n)
+            }
+            Ok(false) => Ok(0),
+            Err(Error::Io(error)) => Err(error),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! The fixed-size parts of a frame as they lie in the file: header, chunk header, index header, footer. Each type reads
+//! and writes itself and checks on reading all that it can check alone, so that no other file knows an offset.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::{Error, Result};
+
+/// The eight bytes a frame begins with. The first is not ASCII and the last is a line feed, so that a transfer that
+/// strips bits or converts line ends is found at once.
+pub const MAGIC: [u8; 8] = *b"\x8bPARANS\n";
+/// The one version of the format this library reads and writes.
+pub const VERSION: u16 = 1;
+/// The most content bytes that a chunk of any frame may have.
+pub const MAX_CHUNK: usize = 1 << 24;
+
+/// Bytes of a [`Header`].
+pub(super) const HEADER: usize = 32;
+/// Bytes of a [`ChunkHeader`].
+pub(super) const CHUNK_HEADER: usize = 36;
+/// Bytes of an [`IndexHeader`].
+pub(super) const INDEX_HEADER: usize = 16;
+/// Bytes of a [`Footer`].
+pub(super) const FOOTER: usize = 48;
+
+const UNKNOWN_LENGTH: u64 = u64::MAX;
+const CHUNK_TAG: [u8; 4] = *b"chnk";
+const INDEX_TAG: [u8; 4] = *b"indx";
+const FOOTER_TAG: [u8; 4] = *b"done";
+
+/// Takes fixed-size little-endian fields off the front of bytes whose length was checked.
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+
+impl<'a> Fields<'a> {
+    pub(super) fn bytes(&mut self, n: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(n).ok_or_else(|| {
+            Error::Truncated(format!("{} bytes left where {n} are needed", self.0.len()))
+        })?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.bytes(N)?.try_into().expect("bytes() returns as many as asked"))
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+}
+
+fn xxh3_32(bytes: &[u8]) -> [u8; 4] {
+    // The low half: `as` keeps it on purpose.
+    (xxh3_64(bytes) as u32).to_le_bytes()
+}
+
+fn zero(value: u64, what: &str) -> Result<()> {
+    if value != 0 {
+        return Err(Error::Unsupported(format!(
+            "{what} {value:#x}: version {VERSION} of the format has 0 there"
+        )));
+    }
+    Ok(())
+}
+
+/// What a frame begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) max_chunk: u32,
+    pub(super) content_length: Option<u64>,
+}
+
+impl Header {
+    pub(super) fn to_bytes(self) -> [u8; HEADER] {
+        let mut out = [0; HEADER];
+        out[..8].copy_from_slice(&MAGIC);
+        out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        out[12..16].copy_from_slice(&self.max_chunk.to_le_bytes());
+        out[16..24].copy_from_slice(&self.content_length.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
+        let check = xxh3_64(&out[..24]);
+        out[24..].copy_from_slice(&check.to_le_bytes());
+        out
+    }
+
+    /// # Errors
+    /// `Unsupported` for other magic bytes, another version or an unknown flag; `Corrupt` for a wrong checksum or a
+    /// chunk size outside the limits.
+    pub(super) fn from_bytes(bytes: &[u8; HEADER]) -> Result<Self> {
+        if bytes[..8] != MAGIC {
+            return Err(Error::Unsupported(
+                "not a parans frame: its first bytes are others".into(),
+            ));
+        }
+        let mut fields = Fields(&bytes[8..]);
+        let (version, flags) = (fields.u16()?, fields.u16()?);
+        let (max_chunk, length, check) = (fields.u32()?, fields.u64()?, fields.u64()?);
+        // The version decides what the rest means: a frame of a later version is told from a damaged one by its
+        // checksum, which every version keeps at this place.
+        if check != xxh3_64(&bytes[..24]) {
+            return Err(Error::Corrupt("the frame header differs from its checksum".into()));
+        }
+        if version != VERSION {
+            return Err(Error::Unsupported(format!(
+                "frame format version {version}: this build reads version {VERSION}"
+            )));
+        }
+        zero(flags.into(), "frame flags")?;
+        if max_chunk == 0 || max_chunk as usize > MAX_CHUNK {
+            return Err(Error::Corrupt(format!(
+                "chunks of up to {max_chunk} bytes announced: 1 to {MAX_CHUNK} allowed"
+            )));
+        }
+        Ok(Self { max_chunk, content_length: (length != UNKNOWN_LENGTH).then_some(length) })
+    }
+}
+
+/// How the bytes of a chunk are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ChunkCodec {
+    /// As they are.
+    Stored,
+    /// One element that repeats.
+    Constant,
+    /// Order-0 rANS over bytes, [`crate::order0`].
+    Order0,
+    /// Planes of numbers, each coded by itself.
+    Planes,
+}
+
+impl ChunkCodec {
+    pub(super) fn id(self) -> u8 {
+        match self {
+            Self::Stored => 0,
+            Self::Constant => 1,
+            Self::Order0 => 2,
+            Self::Planes => 3,
+        }
+    }
+
+    fn from_id(id: u8) -> Result<Self> {
+        Ok(match id {
+            0 => Self::Stored,
+            1 => Self::Constant,
+            2 => Self::Order0,
+            3 => Self::Planes,
+            _ => {
+                return Err(Error::Unsupported(format!(
+                    "chunk codec {id}: this build knows 0 to 3"
+                )));
+            }
+        })
+    }
+
+    /// A short name for reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Constant => "constant",
+            Self::Order0 => "order-0",
+            Self::Planes => "planes",
+        }
+    }
+}
+
+/// What the chunk header and the chunk table of the index both say of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkInfo {
+    /// How the chunk is coded.
+    pub codec: ChunkCodec,
+    /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`].
+    pub(super) element: u8,
+    /// Content bytes.
+    pub raw: u32,
+    /// Coded bytes.
+    pub coded: u32,
+}
+
+impl ChunkInfo {
+    /// Checks every rule that needs only the fields and the frame's largest chunk.
+    pub(super) fn new(
+        codec: u8,
+        element: u8,
+        raw: u32,
+        coded: u32,
+        max_chunk: u32,
+    ) -> Result<Self> {
+        let codec = ChunkCodec::from_id(codec)?;
+        let info = Self { codec, element, raw, coded };
+        if raw == 0 || raw > max_chunk {
+            return Err(Error::Corrupt(format!(
+                "a chunk of {raw} bytes: 1 to {max_chunk} allowed"
+            )));
+        }
+        let good = match codec {
+            ChunkCodec::Stored => coded == raw,
+            ChunkCodec::Constant => {
+                matches!(coded, 1 | 2 | 4 | 8) && raw > coded && raw.is_multiple_of(coded)
+            }
+            ChunkCodec::Order0 | ChunkCodec::Planes => (1..=raw).contains(&coded),
+        };
+        if !good {
+            return Err(Error::Corrupt(format!(
+                "a {} chunk of {raw} bytes in {coded}",
+                codec.name()
+            )));
+        }
+        if codec != ChunkCodec::Planes {
+            zero(element.into(), "element type")?;
+        }
+        Ok(info)
+    }
+}
+
+/// What stands before the coded bytes of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChunkHeader {
+    pub(super) info: ChunkInfo,
+    pub(super) offset: u64,
+    pub(super) check: u64,
+}
+
+/// Tells a chunk header from an index header; looks only at the tag.
+///
+/// # Errors
+/// `Corrupt` for any other tag.
+pub(super) fn is_index(tag: [u8; 4]) -> Result<bool> {
+    match tag {
+        CHUNK_TAG => Ok(false),
+        INDEX_TAG => Ok(true),
+        _ => Err(Error::Corrupt("neither a chunk nor the index begins here".into())),
+    }
+}
+
+impl ChunkHeader {
+    pub(super) fn to_bytes(self) -> [u8; CHUNK_HEADER] {
+        let mut out = [0; CHUNK_HEADER];
+        out[..4].copy_from_slice(&CHUNK_TAG);
+        out[4] = self.info.codec.id();
+        out[5] = self.info.element;
+        out[8..12].copy_from_slice(&self.info.raw.to_le_bytes());
+        out[12..16].copy_from_slice(&self.info.coded.to_le_bytes());
+        out[16..24].copy_from_slice(&self.offset.to_le_bytes());
+        out[24..32].copy_from_slice(&self.check.to_le_bytes());
+        let check = xxh3_32(&out[..32]);
+        out[32..].copy_from_slice(&check);
+        out
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8; CHUNK_HEADER], max_chunk: u32) -> Result<Self> {
+        if xxh3_32(&bytes[..32]) != bytes[32..] || bytes[..4] != CHUNK_TAG {
+            return Err(Error::Corrupt("the chunk header differs from its checksum".into()));
+        }
+        let mut fields = Fields(&bytes[4..]);
+        let (codec, element, reserved) = (fields.u8()?, fields.u8()?, fields.u16()?);
+        let (raw, coded) = (fields.u32()?, fields.u32()?);
+        let (offset, check) = (fields.u64()?, fields.u64()?);
+        zero(reserved.into(), "chunk flags")?;
+        let info = ChunkInfo::new(codec, element, raw, coded, max_chunk)?;
+        if offset.checked_add(raw.into()).is_none() {
+            return Err(Error::Corrupt(format!(
+                "a chunk of {raw} bytes at content offset {offset}"
+            )));
+        }
+        Ok(Self { info, offset, check })
+    }
+
+    /// Whether the coded bytes are the ones that were written.
+    pub(super) fn matches(&self, coded: &[u8]) -> bool {
+        coded.len() == self.info.coded as usize && xxh3_64(coded) == self.check
+    }
+}
+
+/// What stands before the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct IndexHeader {
+    pub(super) length: u64,
+}
+
+impl IndexHeader {
+    pub(super) fn to_bytes(self) -> [u8; INDEX_HEADER] {
+        let mut out = [0; INDEX_HEADER];
+        out[..4].copy_from_slice(&INDEX_TAG);
+        out[4..12].copy_from_slice(&self.length.to_le_bytes());
+        let check = xxh3_32(&out[..12]);
+        out[12..].copy_from_slice(&check);
+        out
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8; INDEX_HEADER]) -> Result<Self> {
+        if xxh3_32(&bytes[..12]) != bytes[12..] || bytes[..4] != INDEX_TAG {
+            return Err(Error::Corrupt("the index header differs from its checksum".into()));
+        }
+        Ok(Self { length: Fields(&bytes[4..]).u64()? })
+    }
+}
+
+/// What a frame ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Footer {
+    pub(super) index_offset: u64,
+    pub(super) index_length: u64,
+    pub(super) index_check: u64,
+    pub(super) content_length: u64,
+    pub(super) content_check: u64,
+}
+
+impl Footer {
+    pub(super) fn to_bytes(self) -> [u8; FOOTER] {
+        let mut out = [0; FOOTER];
+        let fields = [
+            self.index_offset,
+            self.index_length,
+            self.index_check,
+            self.content_length,
+            self.content_check,
+        ];
+        for (place, field) in out.chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        let check = xxh3_32(&out[..40]);
+        out[40..44].copy_from_slice(&check);
+        out[44..].copy_from_slice(&FOOTER_TAG);
+        out
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8; FOOTER]) -> Result<Self> {
+        if xxh3_32(&bytes[..40]) != bytes[40..44] || bytes[44..] != FOOTER_TAG {
+            return Err(Error::Corrupt(
+                "the footer differs from its checksum, or the frame does not end here".into(),
+            ));
+        }
+        let mut fields = Fields(bytes);
+        Ok(Self {
+            index_offset: fields.u64()?,
+            index_length: fields.u64()?,
+            index_check: fields.u64()?,
+            content_length: fields.u64()?,
+            content_check: fields.u64()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: ChunkHeader = ChunkHeader {
+        info: ChunkInfo { codec: ChunkCodec::Order0, element: 0, raw: 9, coded: 7 },
+        offset: 1 << 40,
+        check: 0x0123_4567_89ab_cdef,
+    };
+
+    /// Every part refuses every change of one of its bytes, and comes back from its own.
+    #[test]
+    fn every_changed_byte_is_found() {
+        fn each<const N: usize>(bytes: [u8; N], read: impl Fn(&[u8; N]) -> bool) {
+            assert!(read(&bytes));
+            for at in 0..N {
+                for flip in 1..=255 {
+                    let mut changed = bytes;
+                    changed[at] ^= flip;
+                    assert!(!read(&changed), "byte {at} changed by {flip:#x}");
+                }
+            }
+        }
+        let header = Header { max_chunk: 1 << 17, content_length: Some(77) };
+        each(header.to_bytes(), |b| Header::from_bytes(b).is_ok());
+        each(CHUNK.to_bytes(), |b| ChunkHeader::from_bytes(b, 1 << 17).is_ok());
+        each(IndexHeader { length: 3 }.to_bytes(), |b| IndexHeader::from_bytes(b).is_ok());
+        let footer = Footer {
+            index_offset: 1,
+            index_length: 2,
+            index_check: 3,
+            content_length: 4,
+            content_check: 5,
+        };
+        each(footer.to_bytes(), |b| Footer::from_bytes(b).is_ok());
+        assert_eq!(Header::from_bytes(&header.to_bytes()).unwrap(), header);
+        assert_eq!(ChunkHeader::from_bytes(&CHUNK.to_bytes(), 9).unwrap(), CHUNK);
+        assert_eq!(Footer::from_bytes(&footer.to_bytes()).unwrap(), footer);
+    }
+
+    /// A later version is refused by its number, not called damaged; so are flags.
+    #[test]
+    fn unknown_versions_and_flags_are_named() {
+        let mut bytes = Header { max_chunk: 1, content_length: None }.to_bytes();
+        bytes[8..10].copy_from_slice(&7u16.to_le_bytes());
+        let check = xxh3_64(&bytes[..24]).to_le_bytes();
+        bytes[24..].copy_from_slice(&check);
+        let error = Header::from_bytes(&bytes).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(m) if m.contains("version 7")), "{error}");
+        bytes[8..12].copy_from_slice(&[1, 0, 4, 0]);
+        let check = xxh3_64(&bytes[..24]).to_le_bytes();
+        bytes[24..].copy_from_slice(&check);
+        let error = Header::from_bytes(&bytes).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(m) if m.contains("flags 0x4")), "{error}");
+    }
+
+    #[test]
+    fn chunk_rules() {
+        let unknown = ChunkInfo::new(9, 0, 10, 10, 16).unwrap_err();
+        assert!(matches!(&unknown, Error::Unsupported(m) if m.contains("codec 9")), "{unknown}");
+        for (codec, element, raw, coded) in [
+            (0, 0, 10, 9),  // stored must be as long as the content
+            (0, 1, 10, 10), // and has no element type
+            (1, 0, 10, 4),  // 4 does not divide 10
+            (1, 0, 9, 3),   // no element of 3 bytes
+            (1, 0, 8, 8),   // nothing repeats
+            (2, 0, 10, 11), // grew
+            (2, 0, 10, 0),  // nothing there
+            (2, 0, 17, 10), // larger than the frame's largest
+            (2, 0, 0, 0),   // empty
+        ] {
+            assert!(
+                ChunkInfo::new(codec, element, raw, coded, 16).is_err(),
+                "{codec} {element} {raw} {coded}"
+            );
+        }
+        assert!(ChunkInfo::new(1, 0, 12, 4, 16).is_ok());
+    }
+}

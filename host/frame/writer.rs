@@ -1,0 +1,419 @@
+//! Writing a frame: content goes in as one stream of bytes, is cut into chunks, coded on the caller's rayon pool and
+//! written in order. Nothing is ever gone back to.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+};
+
+use rayon::prelude::*;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::{
+    chunk::ChunkEncoder,
+    index::{Container, Entry, EntryKind, Index},
+    layout::{Layout, Segment},
+    wire::{CHUNK_HEADER, ChunkHeader, Footer, Header, IndexHeader, MAX_CHUNK},
+};
+use crate::{Error, Result, float::Dtype, order0};
+
+/// Content bytes of a chunk of numbers unless the options say otherwise. Chunks of bytes have [`order0::DEFAULT_CHUNK`].
+pub const DEFAULT_CHUNK: usize = 1 << 20;
+
+/// The most content bytes in work at a time. With the coded form of this batch and of the one before, which is written
+/// meanwhile, a writer holds about three times as much.
+pub(super) const MAX_BATCH: usize = 16 << 20;
+
+/// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the slowest ends.
+pub(super) fn batch_bytes(chunk: usize) -> usize {
+    (4 * chunk * rayon::current_num_threads()).min(MAX_BATCH).max(chunk)
+}
+
+/// How to write a frame.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`](super::MAX_CHUNK); none leaves each kind of content the size that suits
+    /// its coder.
+    pub chunk_size: Option<usize>,
+    /// The length of the content, if known: a reader of a pipe can then show how much is left. Another length in the
+    /// end is an error.
+    pub content_length: Option<u64>,
+}
+
+const _: () = assert!(MAX_CHUNK <= order0::MAX_CHUNK && order0::DEFAULT_CHUNK <= DEFAULT_CHUNK);
+
+/// What a finished frame came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes of content.
+    pub content: u64,
+    /// Bytes of the frame (of all frames, where a reader found several).
+    pub frame: u64,
+    /// Chunks.
+    pub chunks: u64,
+}
+
+/// Writes one frame to `W`; see the [module](super) for the whole.
+///
+/// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is incomplete and every
+/// reader says so. Memory is bounded by a few batches of chunks and 12 bytes for each chunk of the index.
+pub struct FrameWriter<W: Write> {
+    inner: W,
+    options: WriteOptions,
+    batch: usize,
+    index: Index,
+    /// Where the chunks of the next bytes are cut; plain bytes without end once it is empty.
+    segments: VecDeque<Segment>,
+    /// Content bytes that the layout speaks of, if there is one.
+    planned: Option<u64>,
+    /// Whole chunks, and at the end a part of one, that wait for a batch to be full.
+    buffer: Vec<u8>,
+    /// The whole chunks in `buffer`: where each ends, and its type.
+    waiting: Vec<(usize, Option<Dtype>)>,
+    /// The batch before, coded but not written.
+    coded: Vec<Coded>,
+    /// Memory of the batch before that, to be used again.
+    spare: Vec<Coded>,
+    hash: Xxh3,
+    /// Content offset of the next chunk to be coded.
+    offset: u64,
+    written: u64,
+    failed: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    raw: &'a [u8],
+    dtype: Option<Dtype>,
+}
+
+#[derive(Default)]
+struct Coded {
+    header: Option<ChunkHeader>,
+    bytes: Vec<u8>,
+}
+
+impl<W: Write + Send> FrameWriter<W> {
+    /// Begins a frame of plain bytes.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a chunk size outside its limits, `Io` from the writer.
+    pub fn new(inner: W, options: WriteOptions) -> Result<Self> {
+        Self::with_layout(inner, options, Layout::default())
+    }
+
+    /// Begins a frame of content laid out as `layout` says: its entries go into the directory, its segments say where
+    /// chunks are cut and how they are coded.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep.
+    pub fn with_layout(mut inner: W, options: WriteOptions, layout: Layout) -> Result<Self> {
+        let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK);
+        if !(8..=MAX_CHUNK).contains(&chunk_size) {
+            return Err(Error::InvalidArgument(format!(
+                "chunks of {chunk_size} bytes: 8 to {MAX_CHUNK} allowed"
+            )));
+        }
+        layout.entries.iter().try_for_each(Entry::check)?;
+        let planned = (!layout.segments.is_empty()).then(|| layout.length());
+        let header =
+            Header { max_chunk: chunk_size as u32, content_length: options.content_length }
+                .to_bytes();
+        inner.write_all(&header)?;
+        Ok(Self {
+            inner,
+            batch: batch_bytes(chunk_size),
+            options,
+            index: Index {
+                container: layout.container,
+                entries: layout.entries,
+                chunks: Vec::new(),
+            },
+            segments: layout.segments.into(),
+            planned,
+            buffer: Vec::new(),
+            waiting: Vec::new(),
+            coded: Vec::new(),
+            spare: Vec::new(),
+            hash: Xxh3::new(),
+            offset: 0,
+            written: header.len() as u64,
+            failed: false,
+        })
+    }
+
+    /// Writes a tensor as the next content: `bytes` are its elements, `dtype` is the name of their type (of
+    /// safetensors where it has one), `shape` its dimensions. Chunks are cut where it begins and ends.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for names or shapes the format cannot keep, and for another number of bytes than a known type
+    /// and the shape make; `Io` from the writer.
+    pub fn write_tensor(
+        &mut self,
+        name: &str,
+        dtype: &str,
+        shape: &[u64],
+        bytes: &[u8],
+    ) -> Result<()> {
+        let entry = Entry::tensor(name, dtype, shape.to_vec(), self.position(), bytes.len() as u64);
+        let element = super::element::by_name(dtype);
+        if let Some(element) = element {
+            let elements = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
+            if elements.and_then(|n| n.checked_mul(element.size() as u64))
+                != Some(bytes.len() as u64)
+            {
+                return Err(Error::InvalidArgument(format!(
+                    "tensor {name:?}: {} bytes for the shape {shape:?} of {dtype}",
+                    bytes.len()
+                )));
+            }
+        }
+        self.write_entry(entry, element, bytes)
+    }
+
+    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and ends.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name the format cannot keep, `Io` from the writer.
+    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (offset, length) = (self.position(), bytes.len() as u64);
+        self.write_entry(
+            Entry { name: name.into(), kind: EntryKind::Bytes, offset, length },
+            None,
+            bytes,
+        )
+    }
+
+    pub(super) fn write_entry(
+        &mut self,
+        entry: Entry,
+        dtype: Option<Dtype>,
+        bytes: &[u8],
+    ) -> Result<()> {
+        if self.planned.is_some() {
+            return Err(Error::InvalidArgument(
+                "a frame with a layout takes no other entries".into(),
+            ));
+        }
+        entry.check()?;
+        self.end_chunk();
+        self.segments.push_back(Segment { length: bytes.len() as u64, dtype });
+        self.index.entries.push(entry);
+        self.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Content bytes taken so far, which is the content offset of the next one.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
+    /// Writes what is left, the index and the footer, and gives the writer back, flushed.
+    ///
+    /// Content of another length than its layout is taken for plain bytes: its entries are dropped.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the content has another length than the options announced; `Io` from the writer.
+    pub fn finish(mut self) -> Result<(W, Summary)> {
+        self.end_chunk();
+        self.code_waiting(&[])?;
+        self.code_waiting(&[])?;
+        if self.options.content_length.is_some_and(|length| length != self.offset) {
+            return Err(Error::InvalidArgument(format!(
+                "{} bytes of content announced, {} written",
+                self.options.content_length.unwrap_or_default(),
+                self.offset
+            )));
+        }
+        if self.planned.is_some_and(|length| length != self.offset) {
+            self.index.entries.clear();
+            self.index.container = Container::None;
+        }
+        if let Some(entry) = self.index.entries.iter().find(|entry| entry.end() > self.offset) {
+            return Err(Error::InvalidArgument(format!(
+                "entry {:?} ends at {}, after the content of {} bytes",
+                entry.name,
+                entry.end(),
+                self.offset
+            )));
+        }
+        let index = self.index.to_bytes();
+        let footer = Footer {
+            index_offset: self.written,
+            index_length: index.len() as u64,
+            index_check: xxh3_64(&index),
+            content_length: self.offset,
+            content_check: self.hash.digest(),
+        };
+        for part in
+            [&IndexHeader { length: index.len() as u64 }.to_bytes()[..], &index, &footer.to_bytes()]
+        {
+            self.inner.write_all(part)?;
+            self.written += part.len() as u64;
+        }
+        self.inner.flush()?;
+        let chunks = self.index.chunks.len() as u64;
+        Ok((self.inner, Summary { content: self.offset, frame: self.written, chunks }))
+    }
+
+    /// Bytes until the chunk being filled ends, and its type.
+    fn chunk_left(&mut self) -> (usize, Option<Dtype>) {
+        while self.segments.front().is_some_and(|segment| segment.length == 0) {
+            self.segments.pop_front();
+        }
+        let partial = self.buffer.len() - self.waiting.last().map_or(0, |&(end, _)| end);
+        match self.segments.front() {
+            // Whole elements of up to 8 bytes in every chunk but perhaps a segment's last.
+            Some(&Segment { length, dtype }) => {
+                let most = self.chunk_size(dtype) / 8 * 8 - partial;
+                (usize::try_from(length).map_or(most, |length| length.min(most)), dtype)
+            }
+            None => (self.chunk_size(None) - partial, None),
+        }
+    }
+
+    fn chunk_size(&self, dtype: Option<Dtype>) -> usize {
+        let own = if dtype.is_some() { DEFAULT_CHUNK } else { order0::DEFAULT_CHUNK };
+        self.options.chunk_size.unwrap_or(own)
+    }
+
+    /// Notes that `n` more bytes of the front segment have come.
+    fn advance(&mut self, n: usize) {
+        if let Some(segment) = self.segments.front_mut() {
+            segment.length -= n as u64;
+        }
+    }
+
+    /// Makes a chunk of the partial one at the end of the buffer.
+    fn end_chunk(&mut self) {
+        if self.buffer.len() > self.waiting.last().map_or(0, |&(end, _)| end) {
+            let dtype = self.chunk_left().1;
+            self.waiting.push((self.buffer.len(), dtype));
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
+        // Chunks that lie whole in `bytes` are coded from where they are; only what does not fill a batch is copied.
+        let mut direct: Vec<Job<'_>> = Vec::new();
+        let mut direct_bytes = 0;
+        while !bytes.is_empty() {
+            let whole = self.waiting.last().map_or(0, |&(end, _)| end);
+            let partial = self.buffer.len() > whole;
+            let (left, dtype) = self.chunk_left();
+            if left > bytes.len() || partial {
+                let n = left.min(bytes.len());
+                if !partial {
+                    self.keep(&mut direct);
+                    direct_bytes = 0;
+                }
+                self.buffer.extend_from_slice(&bytes[..n]);
+                if n == left {
+                    self.waiting.push((self.buffer.len(), dtype));
+                }
+                self.advance(n);
+                bytes = &bytes[n..];
+            } else {
+                let raw;
+                (raw, bytes) = bytes.split_at(left);
+                direct.push(Job { raw, dtype });
+                direct_bytes += left;
+                self.advance(left);
+            }
+            if direct_bytes + self.waiting.last().map_or(0, |&(end, _)| end) >= self.batch {
+                self.code_waiting(&direct)?;
+                direct.clear();
+                direct_bytes = 0;
+            }
+        }
+        self.keep(&mut direct);
+        Ok(())
+    }
+
+    /// Copies chunks into the buffer, after those that wait there.
+    fn keep(&mut self, direct: &mut Vec<Job<'_>>) {
+        for job in direct.drain(..) {
+            self.buffer.extend_from_slice(job.raw);
+            self.waiting.push((self.buffer.len(), job.dtype));
+        }
+    }
+
+    /// Codes the chunks waiting in the buffer and those after them in `direct`, and meanwhile writes the batch before.
+    /// The buffer has no part of a chunk then, or nothing is waiting in it.
+    fn code_waiting(&mut self, direct: &[Job<'_>]) -> Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut begin = 0;
+        let mut jobs = Vec::with_capacity(self.waiting.len() + direct.len());
+        for (end, dtype) in self.waiting.drain(..) {
+            jobs.push(Job { raw: &buffer[begin..end], dtype });
+            begin = end;
+        }
+        jobs.extend_from_slice(direct);
+        let mut slots = std::mem::take(&mut self.spare);
+        slots.resize_with(jobs.len(), Coded::default);
+        let mut offset = self.offset;
+        let offsets: Vec<u64> = jobs
+            .iter()
+            .map(|job| {
+                let at = offset;
+                offset += job.raw.len() as u64;
+                at
+            })
+            .collect();
+        let (written, ()) = rayon::join(
+            || {
+                jobs.iter().for_each(|job| self.hash.update(job.raw));
+                Self::write_coded(&mut self.inner, &self.coded)
+            },
+            || {
+                slots.par_iter_mut().zip(&jobs).zip(&offsets).for_each_init(
+                    ChunkEncoder::new,
+                    |encoder, ((slot, job), &offset)| {
+                        let info = encoder.encode(job.raw, job.dtype, &mut slot.bytes);
+                        slot.header =
+                            Some(ChunkHeader { info, offset, check: xxh3_64(&slot.bytes) });
+                    },
+                );
+            },
+        );
+        self.offset = offset;
+        self.buffer = buffer;
+        self.buffer.clear();
+        self.spare = std::mem::replace(&mut self.coded, slots);
+        self.index
+            .chunks
+            .extend(self.coded.iter().filter_map(|slot| slot.header).map(|header| header.info));
+        self.written += written.inspect_err(|_| self.failed = true)?;
+        Ok(())
+    }
+
+    fn write_coded(inner: &mut W, coded: &[Coded]) -> Result<u64> {
+        let mut written = 0;
+        for Coded { header, bytes } in coded {
+            let Some(header) = header else { continue };
+            inner.write_all(&header.to_bytes())?;
+            inner.write_all(bytes)?;
+            written += (CHUNK_HEADER + bytes.len()) as u64;
+        }
+        Ok(written)
+    }
+}
+
+impl<W: Write + Send> Write for FrameWriter<W> {
+    /// Takes all of `bytes`. An error is the writer's, perhaps about bytes taken earlier; after one every call fails.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write to this frame failed"));
+        }
+        match self.take(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(Error::Io(error)) => Err(error),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Writes what is coded; content that fills no chunk yet stays here until [`FrameWriter::finish`].
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
