@@ -27,6 +27,7 @@ mod family;
 pub mod float;
 pub mod frame;
 pub mod order0;
+pub mod simd;
 mod streams;
 mod tables;
 

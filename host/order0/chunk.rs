@@ -1,21 +1,42 @@
 //! Whole chunks: header, layout, rows.
 
-use super::layout::{KIND_CONSTANT, KIND_RAW, Layout};
+use super::layout::{GROUP, KIND_CONSTANT, KIND_RAW, LANES, Layout};
+use super::scalar::{Entries, RowBuilder};
+use super::vector::{self, DecodeGroups, EncodeGroups};
 use super::{MAX_CHUNK, SLOTS, header, histogram, model, scalar};
+use crate::simd::{self, Level};
 use crate::{Error, Result};
 
 /// Codes chunks. Holds the scratch that all its chunks share, so that coding a chunk allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Encoder {
-    /// One row at a time, before its length is known.
-    row: Vec<u8>,
+    level: Level,
+    tables: Box<vector::Tables>,
+    /// The rows, each with room for the worst case: their lengths are known only when they are done.
+    rows: Vec<u8>,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Encoder {
-    /// An encoder with no scratch yet.
+    /// An encoder with no scratch yet, at [`Level::current`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::at_level(Level::current())
+    }
+
+    /// An encoder that uses the instructions of `level` (none, if this machine lacks them). Every level writes the same bytes.
+    #[must_use]
+    pub fn at_level(level: Level) -> Self {
+        Self {
+            level: or_scalar(level),
+            tables: Box::new(vector::Tables::zeroed()),
+            rows: Vec::new(),
+        }
     }
 
     /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most `bytes.len() + 1`, and none
@@ -51,34 +72,76 @@ impl Encoder {
         let lengths = out.len();
         out.resize(lengths + 4 * (layout.rows() - 1), 0);
         let entries = scalar::entries(&frequencies);
-        self.row.resize(4 * layout.lanes() + 2 * layout.row_len(0, bytes.len()), 0);
-        for row in 0..layout.rows() {
-            let len = scalar::encode_row(bytes, layout, row, &entries, &mut self.row);
-            out.extend_from_slice(&self.row[..len]);
+        let lens = self.encode_rows(bytes, layout, &entries);
+        let room = self.rows.len() / layout.rows();
+        for (row, len) in lens.into_iter().enumerate().take(layout.rows()) {
+            out.extend_from_slice(&self.rows[row * room..][..len]);
             if row + 1 < layout.rows() {
                 out[lengths + 4 * row..][..4].copy_from_slice(&(len as u32).to_le_bytes());
             }
         }
+    }
+
+    /// Codes the rows, each to its equal part of `self.rows`; returns their lengths in bytes.
+    fn encode_rows(&mut self, chunk: &[u8], layout: Layout, entries: &Entries) -> [usize; 4] {
+        // States, a word a symbol, and what a vector may write past its last word.
+        let head = 4 * layout.lanes();
+        let room = head + 2 * layout.row_len(0, chunk.len()) + 64;
+        self.rows.resize(layout.rows() * room, 0);
+        let mut states = [[scalar::FRESH; 32]; 4];
+        let mut ends = [head; 4];
+        // Symbols of full groups come after all others on push: the vectors take over from the scalar path.
+        let groups = match layout {
+            Layout::Four if self.level != Level::Scalar => chunk.as_chunks::<GROUP>().0,
+            _ => &[],
+        };
+        let grouped = groups.len() * LANES;
+        for (row, bytes) in self.rows.chunks_exact_mut(room).enumerate() {
+            let (states, end) = (&mut states[row], &mut ends[row]);
+            let symbols = grouped..layout.row_len(row, chunk.len());
+            RowBuilder { states, bytes, end }.push(chunk, layout, row, symbols, entries);
+        }
+        if grouped > 0 {
+            self.tables.set(entries);
+            let mut rows = self.rows.chunks_exact_mut(room);
+            let words = ends.map(|end| rows.next().map_or(&mut [][..], |row| &mut row[end..]));
+            let tables = &self.tables;
+            let work = EncodeGroups { groups, tables, states: &mut states, words };
+            // `at_level` took a level that this machine has.
+            let taken = simd::dispatch(self.level, work).unwrap_or_default();
+            (0..4).for_each(|row| ends[row] += taken[row]);
+        }
+        for (row, states) in self.rows.chunks_exact_mut(room).zip(&states) {
+            scalar::write_states(&states[..layout.lanes()], row);
+        }
+        ends
     }
 }
 
 /// Decodes chunks. Holds the decoding table that all its chunks share.
 #[derive(Debug)]
 pub struct Decoder {
+    level: Level,
     slots: Box<[u32; SLOTS]>,
 }
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { slots: Box::new([0; SLOTS]) }
+        Self::new()
     }
 }
 
 impl Decoder {
-    /// A decoder.
+    /// A decoder at [`Level::current`].
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::at_level(Level::current())
+    }
+
+    /// A decoder that uses the instructions of `level` (none, if this machine lacks them).
+    #[must_use]
+    pub fn at_level(level: Level) -> Self {
+        Self { level: or_scalar(level), slots: Box::new([0; SLOTS]) }
     }
 
     /// Fills `out`, whose length is the length of the original chunk, from `data`, which is exactly one coded chunk.
@@ -127,11 +190,34 @@ impl Decoder {
         }
         let rows = split_rows(data, 1 + taken, layout)?;
         scalar::fill_slots(&frequencies, &mut self.slots);
-        for (row, data) in rows.into_iter().enumerate().take(layout.rows()) {
-            scalar::decode_row(data, layout, row, &self.slots, out)?;
+        let head = 4 * layout.lanes();
+        let mut states = [[scalar::FRESH; 32]; 4];
+        for (states, row) in states.iter_mut().zip(rows).take(layout.rows()) {
+            *states = scalar::read_states(row, layout.lanes())?;
+        }
+        let (mut left, mut grouped) = (rows, 0);
+        if layout == Layout::Four && self.level != Level::Scalar {
+            let (groups, _) = out.as_chunks_mut::<GROUP>();
+            grouped = groups.len() * LANES;
+            let work = DecodeGroups { groups, slots: &self.slots, states: &mut states, rows };
+            // `at_level` took a level that this machine has.
+            let popped = simd::dispatch(self.level, work).ok().flatten();
+            left = popped.ok_or_else(|| Error::Truncated("an order-0 row lacks words".into()))?;
+        }
+        for (row, left) in left.into_iter().enumerate().take(layout.rows()) {
+            let Some(words) = left.get(head..) else {
+                return Err(Error::Truncated(format!("order-0 row {row} lacks words")));
+            };
+            let states = &mut states[row];
+            scalar::pop_symbols(words, states, layout, row, grouped, &self.slots, out)?;
         }
         Ok(())
     }
+}
+
+/// The level, if this machine has it.
+fn or_scalar(level: Level) -> Level {
+    if level.is_available() { level } else { Level::Scalar }
 }
 
 /// The rows that follow a table which ends at `table_end`.

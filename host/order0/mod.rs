@@ -30,6 +30,9 @@ mod layout;
 mod model;
 mod scalar;
 mod sequence;
+#[cfg(test)]
+mod tests;
+mod vector;
 
 pub use chunk::{Decoder, Encoder};
 pub use histogram::entropy_bytes;

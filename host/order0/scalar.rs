@@ -1,5 +1,7 @@
 //! The rows of a chunk one symbol at a time: the path for small chunks, and the oracle of the SIMD paths.
 
+use std::ops::Range;
+
 use parans_kernels::codec::step;
 use parans_kernels::codec::{DirectPlacement, EncoderEntry, Family, Rans32x16, Span};
 use parans_kernels::codec::{WordSink, WordSource};
@@ -57,28 +59,38 @@ impl WordSource<u16> for Source<'_> {
     }
 }
 
-/// Codes row `row` of `bytes` to the front of `out`, which holds the states and one word a symbol; returns the row's
-/// length in bytes.
-pub(super) fn encode_row(
-    bytes: &[u8],
-    layout: Layout,
-    row: usize,
-    entries: &Entries,
-    out: &mut [u8],
-) -> usize {
-    let lanes = layout.lanes();
-    let mut states = [FRESH; 32];
-    let mut sink = Sink { end: 4 * lanes, row: out };
-    for i in (0..layout.row_len(row, bytes.len())).rev() {
-        let entry = &entries[bytes[layout.byte(row, i, bytes.len())] as usize];
-        let x = &mut states[i % lanes];
-        *x = step::push_symbol(*x, entry, 0, &DirectPlacement, PRECISION, &mut sink);
+/// A row in the making: its states, and its bytes up to the last word so far.
+pub(super) struct RowBuilder<'a> {
+    pub(super) states: &'a mut [u32; 32],
+    pub(super) bytes: &'a mut [u8],
+    pub(super) end: &'a mut usize,
+}
+
+impl RowBuilder<'_> {
+    /// Pushes these symbols of row `row` of `chunk`, the last first.
+    pub(super) fn push(
+        self,
+        chunk: &[u8],
+        layout: Layout,
+        row: usize,
+        symbols: Range<usize>,
+        entries: &Entries,
+    ) {
+        let mut sink = Sink { end: *self.end, row: self.bytes };
+        for i in symbols.rev() {
+            let entry = &entries[chunk[layout.byte(row, i, chunk.len())] as usize];
+            let x = &mut self.states[i % layout.lanes()];
+            *x = step::push_symbol(*x, entry, 0, &DirectPlacement, PRECISION, &mut sink);
+        }
+        *self.end = sink.end;
     }
-    let end = sink.end;
-    for (state, place) in states[..lanes].iter().zip(out.chunks_exact_mut(4)) {
+}
+
+/// Writes the states of a row to its front.
+pub(super) fn write_states(states: &[u32], row: &mut [u8]) {
+    for (state, place) in states.iter().zip(row.chunks_exact_mut(4)) {
         place.copy_from_slice(&state.to_le_bytes());
     }
-    end
 }
 
 /// Reads the states at the front of a row.
@@ -96,26 +108,14 @@ pub(super) fn read_states(row: &[u8], lanes: usize) -> Result<[u32; 32]> {
     Ok(states)
 }
 
-/// Decodes row `row` from `data` (exactly that row) into its places in `out`.
-pub(super) fn decode_row(
-    data: &[u8],
-    layout: Layout,
-    row: usize,
-    slots: &[u32; SLOTS],
-    out: &mut [u8],
-) -> Result<()> {
-    let lanes = layout.lanes();
-    let mut states = read_states(data, lanes)?;
-    decode_from(0, &mut states, &data[4 * lanes..], layout, row, slots, out)
-}
-
-/// Decodes the symbols of row `row` from number `first` on, with these states and words, to the row's end.
-pub(super) fn decode_from(
-    first: usize,
-    states: &mut [u32; 32],
+/// Pops the symbols of row `row` from number `first` to the last to their places in `out`, and checks that the row ends
+/// as it must.
+pub(super) fn pop_symbols(
     words: &[u8],
+    states: &mut [u32; 32],
     layout: Layout,
     row: usize,
+    first: usize,
     slots: &[u32; SLOTS],
     out: &mut [u8],
 ) -> Result<()> {
@@ -135,7 +135,7 @@ pub(super) fn decode_from(
 }
 
 /// The free checksum of a row: every word is used, every state is back where the encoder started.
-pub(super) fn finish_row(states: &[u32; 32], left: usize, row: usize) -> Result<()> {
+fn finish_row(states: &[u32; 32], left: usize, row: usize) -> Result<()> {
     if left != 0 {
         return Err(Error::Corrupt(format!("order-0 row {row} has {left} bytes left over")));
     }

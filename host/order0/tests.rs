@@ -1,0 +1,114 @@
+//! Every level of instructions against the scalar rows.
+
+use super::{DEFAULT_CHUNK, Decoder, Encoder};
+use crate::simd::Level;
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+
+fn bytes(len: usize, seed: u64, values: u32, power: i32) -> Vec<u8> {
+    let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
+    let first: u8 = rng.random();
+    let mut one = || (f64::from(values) * rng.random::<f64>().powi(power)) as u8;
+    (0..len).map(|_| first.wrapping_add(one())).collect()
+}
+
+/// All levels write what the scalar one writes, and read it.
+fn same_at_every_level(chunk: &[u8]) {
+    let mut want = Vec::new();
+    Encoder::at_level(Level::Scalar).encode(chunk, &mut want);
+    for level in Level::available() {
+        let mut coded = Vec::new();
+        Encoder::at_level(level).encode(chunk, &mut coded);
+        assert!(coded == want, "{} writes other bytes, length {}", level.name(), chunk.len());
+        // Exactly sized, so that memory checkers see a read past the end.
+        let coded = coded.into_boxed_slice();
+        let mut out = vec![0; chunk.len()].into_boxed_slice();
+        Decoder::at_level(level).decode(&coded, &mut out).expect(level.name());
+        assert!(*out == *chunk, "{} reads other bytes, length {}", level.name(), chunk.len());
+    }
+}
+
+#[test]
+fn lengths_from_nothing_to_the_four_rows() {
+    let text = bytes(16_384 + 300, 1, 256, 5);
+    for len in (0..=600).chain(16_384 - 3..16_384 + 300) {
+        same_at_every_level(&text[..len]);
+    }
+}
+
+#[test]
+fn whole_chunks() {
+    for (seed, values, power) in [(2, 256, 7), (3, 200, 1), (4, 256, 3), (5, 2, 1), (6, 256, 30)] {
+        let chunk = bytes(DEFAULT_CHUNK + 77, seed, values, power);
+        same_at_every_level(&chunk);
+        same_at_every_level(&chunk[..DEFAULT_CHUNK]);
+    }
+}
+
+#[test]
+fn adversarial_chunks() {
+    let len = 40_000;
+    // Every word of one row, none of the others; frequencies of 1 and 4095; rare values in bursts at both ends.
+    let row_zero_rare: Vec<u8> =
+        (0..len).map(|i| if i % 4 == 0 { (i / 4 * 7) as u8 } else { 9 }).collect();
+    same_at_every_level(&row_zero_rare);
+    for at in [0, 1, 127, 128, len / 2, len - 129, len - 1] {
+        let mut lonely = vec![200; len];
+        lonely[at] = 3;
+        same_at_every_level(&lonely);
+    }
+    let mut ends = vec![5; len];
+    for i in 0..1000 {
+        ends[i] = i as u8;
+        ends[len - 1 - i] = (i * 3) as u8;
+    }
+    same_at_every_level(&ends);
+    same_at_every_level(&(0..len).map(|i| (i % 256) as u8).collect::<Vec<_>>());
+    same_at_every_level(&(0..len).map(|i| (i * i >> 9) as u8).collect::<Vec<_>>());
+}
+
+/// Damaged chunks: every level gives the same answer, or an error.
+#[test]
+fn damage_is_seen_alike() {
+    let chunk = bytes(17_000, 7, 256, 6);
+    let mut coded = Vec::new();
+    Encoder::new().encode(&chunk, &mut coded);
+    let mut outs = [vec![0; chunk.len()], vec![0; chunk.len()]];
+    for at in (0..coded.len()).step_by(3) {
+        for bit in [0, 7] {
+            let mut bad = coded.clone().into_boxed_slice();
+            bad[at] ^= 1 << bit;
+            let want = Decoder::at_level(Level::Scalar).decode(&bad, &mut outs[0]);
+            for level in Level::available().filter(|&level| level != Level::Scalar) {
+                let have = Decoder::at_level(level).decode(&bad, &mut outs[1]);
+                assert_eq!(have.is_ok(), want.is_ok(), "{} byte {at}", level.name());
+                assert!(have.is_err() || outs[0] == outs[1], "{} byte {at}", level.name());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_chunk(
+        len in 16_384usize..80_000, seed: u64, values in 2u32..=256, power in 1i32..12,
+    ) {
+        same_at_every_level(&bytes(len, seed, values, power));
+    }
+
+    /// Hostile rows behind a sound header end in bounded time at every level.
+    #[test]
+    fn hostile_rows(seed: u64, len in 16_384usize..20_000, cut in 0usize..9000) {
+        let mut coded = Vec::new();
+        Encoder::new().encode(&bytes(len, seed, 200, 4), &mut coded);
+        coded.truncate(coded.len().saturating_sub(cut).max(250));
+        rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed).fill(&mut coded[250..]);
+        let coded = coded.into_boxed_slice();
+        let mut out = vec![0; len];
+        for level in Level::available() {
+            let _ = Decoder::at_level(level).decode(&coded, &mut out);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The full groups of four rows, over the vector seam: 128 bytes a step, eight vectors of states in flight.
+//!
+//! Equal to [`scalar`](super::scalar) byte for byte (tests compare them at every level): the same reciprocals, the same order of
+//! words. What is left of a chunk after its full groups (under 128 bytes) is coded by the scalar path before the groups on push,
+//! after them on pop.
+
+use super::PRECISION;
+use super::SLOTS;
+use super::layout::{GROUP, LANES};
+use super::scalar::{Entries, FRESH};
+use crate::simd::{ByteTable, Simd, Work};
+
+/// The states of the four rows, lane 0 first.
+pub(super) type States = [[u32; LANES]; 4];
+
+/// What the encoder looks up for a byte.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    /// `start << 12 | frequency`.
+    spans: ByteTable<3>,
+    /// `floor((2^32 - 1) / frequency)`.
+    reciprocals: ByteTable<4>,
+}
+
+impl Tables {
+    pub(super) fn zeroed() -> Self {
+        Self { spans: ByteTable::zeroed(), reciprocals: ByteTable::zeroed() }
+    }
+
+    pub(super) fn set(&mut self, entries: &Entries) {
+        // Start and frequency are below 2^12: a chunk with a single byte value never comes here.
+        self.spans.set(&entries.map(|entry| entry.start << PRECISION | entry.freq));
+        self.reciprocals.set(&entries.map(|entry| entry.reciprocal));
+    }
+}
+
+/// Pushes groups onto four rows, the last group first.
+pub(super) struct EncodeGroups<'a> {
+    pub(super) groups: &'a [[u8; GROUP]],
+    pub(super) tables: &'a Tables,
+    pub(super) states: &'a mut States,
+    /// Where the words of each row go: room for one word a symbol and 64 bytes more.
+    pub(super) words: [&'a mut [u8]; 4],
+}
+
+impl Work for EncodeGroups<'_> {
+    /// Bytes of words that each row took.
+    type Output = [usize; 4];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> [usize; 4] {
+        let Self { groups, tables, states, words } = self;
+        // The seam sheds in element order, rows are written from lane 31 down: everything is held backwards, odd lanes first.
+        let mut x = states.map(|row| {
+            let (even, odd) = split_lanes(simd, &row);
+            [simd.reverse(odd), simd.reverse(even)]
+        });
+        let [mut w0, mut w1, mut w2, mut w3] = words;
+        let room = [w0.len(), w1.len(), w2.len(), w3.len()];
+        let low = simd.splat((1 << PRECISION) - 1);
+        for group in groups.iter().rev() {
+            let (even, odd) = halves(group);
+            let (even, odd) = (simd.reverse(simd.load(even)), simd.reverse(simd.load(odd)));
+            let spans = [odd, even].map(|bytes| simd.lookup_bytes(&tables.spans, bytes));
+            let reciprocals =
+                [odd, even].map(|bytes| simd.lookup_bytes(&tables.reciprocals, bytes));
+            let mut step = |row: usize, words: &mut &mut [u8]| {
+                let spans = [spans[0][row], spans[1][row]];
+                let freqs = spans.map(|span| simd.and(span, low));
+                let bounds = freqs.map(|freq| simd.shl::<{ 31 - PRECISION }>(freq));
+                let Some(room) = words.first_chunk_mut::<64>() else { return };
+                let (shed, count) = simd.shed_words(x[row], bounds, room);
+                advance_mut(words, 2 * count);
+                for half in 0..2 {
+                    let (x, span, freq) = (&mut x[row][half], spans[half], freqs[half]);
+                    let (shed, reciprocal) = (shed[half], reciprocals[half][row]);
+                    // As `step::divide`: the estimate is the quotient or one less.
+                    let quotient = simd.mul_high(shed, reciprocal);
+                    let remainder = simd.sub(shed, simd.mul_low(quotient, freq));
+                    let short = simd.ge(remainder, freq);
+                    let slot = simd.add(remainder, simd.shr::<PRECISION>(span));
+                    let estimate = simd.add(simd.shl::<PRECISION>(quotient), slot);
+                    // One quotient more is 4096 more, and one frequency less of remainder.
+                    let more = simd.sub(simd.splat(SLOTS as u32), freq);
+                    *x = simd.add_where(short, estimate, more);
+                }
+            };
+            step(0, &mut w0);
+            step(1, &mut w1);
+            step(2, &mut w2);
+            step(3, &mut w3);
+        }
+        for (row, [odd, even]) in states.iter_mut().zip(x) {
+            join_lanes(simd, simd.reverse(even), simd.reverse(odd), row);
+        }
+        let left = [w0.len(), w1.len(), w2.len(), w3.len()];
+        std::array::from_fn(|row| room[row] - left[row])
+    }
+}
+
+/// Pops groups from four rows.
+pub(super) struct DecodeGroups<'a, 'row> {
+    pub(super) groups: &'a mut [[u8; GROUP]],
+    pub(super) slots: &'a [u32; SLOTS],
+    pub(super) states: &'a mut States,
+    /// The whole rows, states included: a step looks at 64 bytes before the end of what is left, and the 128 bytes of
+    /// states see to it that they are always there in a sound row.
+    pub(super) rows: [&'row [u8]; 4],
+}
+
+impl<'row> Work for DecodeGroups<'_, 'row> {
+    /// What is left of each row; `None` if one ran out (found late, after it took states for words).
+    type Output = Option<[&'row [u8]; 4]>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let Self { groups, slots, states, rows } = self;
+        let mut x = states.map(|row| {
+            let (even, odd) = split_lanes(simd, &row);
+            [even, odd]
+        });
+        let [mut r0, mut r1, mut r2, mut r3] = rows;
+        let low = simd.splat((1 << PRECISION) - 1);
+        for group in groups {
+            let mut step = |row: usize, left: &mut &[u8]| -> Option<[S::U32; 2]> {
+                let found = x[row].map(|x| simd.gather(slots, x));
+                let advanced = std::array::from_fn(|half| {
+                    let (x, found): (S::U32, S::U32) = (x[row][half], found[half]);
+                    let rank = simd.and(simd.shr::<8>(found), low);
+                    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), simd.shr::<20>(found)), rank)
+                });
+                let window = left.last_chunk::<64>()?;
+                let (refilled, count) = simd.refill_words(advanced, FRESH, window);
+                *left = &left[..left.len().saturating_sub(2 * count)];
+                x[row] = refilled;
+                Some(found)
+            };
+            let found =
+                [step(0, &mut r0)?, step(1, &mut r1)?, step(2, &mut r2)?, step(3, &mut r3)?];
+            let (even, odd) = halves_mut(group);
+            simd.store(simd.merge_bytes(found.map(|f| f[0])), even);
+            simd.store(simd.merge_bytes(found.map(|f| f[1])), odd);
+        }
+        for (row, [even, odd]) in states.iter_mut().zip(x) {
+            join_lanes(simd, even, odd, row);
+        }
+        Some([r0, r1, r2, r3])
+    }
+}
+
+/// The even and the odd lanes of a row.
+#[inline(always)]
+fn split_lanes<S: Simd>(simd: S, row: &[u32; LANES]) -> (S::U32, S::U32) {
+    let mut parts = [[0u8; 64]; 2];
+    for (lane, x) in row.iter().enumerate() {
+        parts[lane % 2][lane / 2 * 4..][..4].copy_from_slice(&x.to_le_bytes());
+    }
+    (simd.load(&parts[0]), simd.load(&parts[1]))
+}
+
+/// Inverse of [`split_lanes`].
+#[inline(always)]
+fn join_lanes<S: Simd>(simd: S, even: S::U32, odd: S::U32, row: &mut [u32; LANES]) {
+    let mut parts = [[0u8; 64]; 2];
+    simd.store(even, &mut parts[0]);
+    simd.store(odd, &mut parts[1]);
+    for (lane, x) in row.iter_mut().enumerate() {
+        let bytes = &parts[lane % 2][lane / 2 * 4..][..4];
+        *x = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    }
+}
+
+#[inline(always)]
+fn halves(group: &[u8; GROUP]) -> (&[u8; 64], &[u8; 64]) {
+    let (even, odd) = group.split_at(64);
+    (even.try_into().expect("64 bytes"), odd.try_into().expect("64 bytes"))
+}
+
+#[inline(always)]
+fn halves_mut(group: &mut [u8; GROUP]) -> (&mut [u8; 64], &mut [u8; 64]) {
+    let (even, odd) = group.split_at_mut(64);
+    (even.try_into().expect("64 bytes"), odd.try_into().expect("64 bytes"))
+}
+
+/// Drops the first `n` bytes, or all.
+#[inline(always)]
+fn advance_mut(slice: &mut &mut [u8], n: usize) {
+    let all = std::mem::take(slice);
+    let n = n.min(all.len());
+    *slice = &mut all[n..];
+}

@@ -1,0 +1,161 @@
+//! The vector seam: algorithms are written once, generic over [`Simd`], and instantiated for each instruction set.
+//!
+//! - A value of a type that implements [`Simd`] is a *token*: its `new` looks at the processor, so holding one proves that
+//!   the instructions exist, and the methods are safe. All `unsafe` of the CPU paths lives in this folder.
+//! - The unit is sixteen `u32` elements: one AVX-512 register, two of AVX2, four of NEON. Half a row of 32 lanes.
+//! - An algorithm is a [`Work`] value with one generic `run`. [`dispatch`] enters it through a function
+//!   compiled with the features of the level. Everything between there and the intrinsics must be
+//!   `#[inline(always)]`, or it is compiled without the features and every operation becomes a call.
+//! - Which level runs is decided at run time, never by `-C target-cpu`; see [`Level::current`].
+//!
+//! To add an operation: declare it in [`Simd`], implement it in each file beside this one, and add a line to `tests.rs`,
+//! which compares every level that the machine has with plain arrays.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod level;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+mod shuffles;
+#[cfg(test)]
+mod tests;
+
+pub use level::Level;
+
+/// A table of 256 `u32` entries, of which only the low `BYTES` bytes are used, in the two forms that levels look up: whole entries
+/// for gathers, and one plane of 256 bytes for each byte for register permutes.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct ByteTable<const BYTES: usize> {
+    /// Entry of each index.
+    entries: [u32; 256],
+    /// Byte `k` of each entry.
+    planes: [[u8; 256]; BYTES],
+}
+
+impl<const BYTES: usize> ByteTable<BYTES> {
+    /// A table of zeros.
+    pub(crate) fn zeroed() -> Self {
+        Self { entries: [0; 256], planes: [[0; 256]; BYTES] }
+    }
+
+    /// Replaces all entries.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, entries: &[u32; 256]) {
+        self.entries = *entries;
+        for (k, plane) in self.planes.iter_mut().enumerate() {
+            for (byte, entry) in plane.iter_mut().zip(entries) {
+                *byte = (entry >> (8 * k)) as u8;
+            }
+        }
+    }
+}
+
+/// Operations on sixteen `u32` elements. See the module's documentation for what a token is.
+///
+/// Arithmetic wraps.
+pub(crate) trait Simd: Copy + 'static {
+    /// Sixteen elements.
+    type U32: Copy;
+    /// Sixteen truth values.
+    type Mask: Copy;
+
+    /// Runs `work` in a function compiled with the features of this level.
+    fn vectorize<W: Work>(self, work: W) -> W::Output;
+
+    /// All elements equal.
+    fn splat(self, value: u32) -> Self::U32;
+    /// Sixteen little-endian elements.
+    fn load(self, bytes: &[u8; 64]) -> Self::U32;
+    /// Inverse of [`load`](Self::load).
+    fn store(self, v: Self::U32, bytes: &mut [u8; 64]);
+    /// The elements in the opposite order.
+    fn reverse(self, v: Self::U32) -> Self::U32;
+
+    /// Sum.
+    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Difference.
+    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Low half of the product.
+    fn mul_low(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// High half of the product.
+    fn mul_high(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Bitwise and.
+    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Shift left by `N < 32` bits.
+    fn shl<const N: u32>(self, v: Self::U32) -> Self::U32;
+    /// Shift right by `N < 32` bits.
+    fn shr<const N: u32>(self, v: Self::U32) -> Self::U32;
+
+    /// Unsigned `a >= b`.
+    fn ge(self, a: Self::U32, b: Self::U32) -> Self::Mask;
+    /// `a + b` where `mask`, else `a`.
+    fn add_where(self, mask: Self::Mask, a: Self::U32, b: Self::U32) -> Self::U32;
+
+    /// `table[i mod N]` for each element `i`. `N` is a power of two.
+    fn gather<const N: usize>(self, table: &[u32; N], index: Self::U32) -> Self::U32;
+    /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
+    fn lookup_bytes<const BYTES: usize>(
+        self,
+        table: &ByteTable<BYTES>,
+        bytes: Self::U32,
+    ) -> [Self::U32; 4];
+    /// Element `j`: the low bytes of elements `j` of the four vectors, the first lowest.
+    fn merge_bytes(self, v: [Self::U32; 4]) -> Self::U32;
+
+    /// Renormalisation on push. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is not below its bound puts its low
+    /// 16 bits to `out`, little-endian, and is shifted right by 16. Returns the states and the number of words; `out` after
+    /// those words holds unspecified bytes.
+    fn shed_words(
+        self,
+        states: [Self::U32; 2],
+        bounds: [Self::U32; 2],
+        out: &mut [u8; 64],
+    ) -> ([Self::U32; 2], usize);
+    /// Renormalisation on pop. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is below `bound` takes the last word
+    /// of `words` that is left, little-endian, below itself. Returns the states and the number of words taken.
+    fn refill_words(
+        self,
+        states: [Self::U32; 2],
+        bound: u32,
+        words: &[u8; 64],
+    ) -> ([Self::U32; 2], usize);
+}
+
+/// An algorithm over the seam.
+pub(crate) trait Work {
+    /// What it returns.
+    type Output;
+    /// Does the work. Must be `#[inline(always)]`.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Runs `work` at `level`; gives it back where the level has no vectors (or this machine lacks the level).
+pub(crate) fn dispatch<W: Work>(level: Level, work: W) -> Result<W::Output, W> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Gather => match avx512::Avx512::<false>::new() {
+            Some(token) => Ok(token.vectorize(work)),
+            None => Err(work),
+        },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Permute => match avx512::Avx512::<true>::new() {
+            Some(token) => Ok(token.vectorize(work)),
+            None => Err(work),
+        },
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => match avx2::Avx2::new() {
+            Some(token) => Ok(token.vectorize(work)),
+            None => Err(work),
+        },
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        Level::Neon => match neon::Neon::new() {
+            Some(token) => Ok(token.vectorize(work)),
+            None => Err(work),
+        },
+        _ => Err(work),
+    }
+}

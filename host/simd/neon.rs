@@ -1,0 +1,228 @@
+//! NEON: the sixteen elements are four registers. There is no gather; table entries come by scalar loads. Compress and
+//! expand are byte shuffles from tables, eight words at a time.
+
+#![allow(unsafe_code, reason = "vector intrinsics")]
+
+use std::arch::aarch64::*;
+
+use super::shuffles::{PACK, SPREAD_BACKWARDS};
+use super::{ByteTable, Simd, Work};
+
+/// Proof that the processor has NEON.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neon(());
+
+impl Neon {
+    /// The token, if the processor has the features.
+    pub(crate) fn new() -> Option<Self> {
+        std::arch::is_aarch64_feature_detected!("neon").then_some(Self(()))
+    }
+}
+
+#[target_feature(enable = "neon")]
+fn enter<W: Work>(token: Neon, work: W) -> W::Output {
+    work.run(token)
+}
+
+type V = [uint32x4_t; 4];
+
+/// One intrinsic (or a nest of them), whose features the token proves.
+macro_rules! with_features {
+    ($($call:tt)*) => {
+        // SAFETY: `self` exists only where the processor has NEON; no pointer is involved.
+        unsafe { $($call)* }
+    };
+}
+
+/// An operation on each of the four quarters.
+#[inline(always)]
+fn quarters(f: impl Fn(usize) -> uint32x4_t) -> V {
+    [f(0), f(1), f(2), f(3)]
+}
+
+/// The words of two vectors interleaved: the low halves of `a`, each followed by that of `b`.
+#[inline(always)]
+fn interleave_words(a: uint32x4_t, b: uint32x4_t) -> uint16x8_t {
+    // SAFETY: called only by methods of a token that proves NEON.
+    unsafe { vtrn1q_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b)) }
+}
+
+/// One mask bit a word.
+#[inline(always)]
+fn word_mask(words: uint16x8_t) -> usize {
+    const BITS: [u16; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+    // SAFETY: called only by methods of a token that proves NEON; `BITS` is 16 bytes.
+    unsafe { vaddvq_u16(vandq_u16(words, vld1q_u16(BITS.as_ptr()))) as usize }
+}
+
+impl Simd for Neon {
+    type U32 = V;
+    type Mask = V;
+
+    #[inline(always)]
+    fn vectorize<W: Work>(self, work: W) -> W::Output {
+        with_features!(enter(self, work))
+    }
+
+    #[inline(always)]
+    fn splat(self, value: u32) -> V {
+        with_features!([vdupq_n_u32(value); 4])
+    }
+
+    #[inline(always)]
+    fn load(self, bytes: &[u8; 64]) -> V {
+        // SAFETY: the token proves NEON; 64 bytes are there.
+        quarters(|i| unsafe { vreinterpretq_u32_u8(vld1q_u8(bytes.as_ptr().add(16 * i))) })
+    }
+
+    #[inline(always)]
+    fn store(self, v: V, bytes: &mut [u8; 64]) {
+        for (part, bytes) in v.into_iter().zip(bytes.chunks_exact_mut(16)) {
+            // SAFETY: the token proves NEON; 16 bytes are there.
+            unsafe { vst1q_u8(bytes.as_mut_ptr(), vreinterpretq_u8_u32(part)) }
+        }
+    }
+
+    #[inline(always)]
+    fn reverse(self, v: V) -> V {
+        quarters(|i| {
+            with_features!({
+                let pairs = vrev64q_u32(v[3 - i]);
+                vextq_u32::<2>(pairs, pairs)
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vaddq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vsubq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn mul_low(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vmulq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn mul_high(self, a: V, b: V) -> V {
+        quarters(|i| {
+            with_features!({
+                let low = vmull_u32(vget_low_u32(a[i]), vget_low_u32(b[i]));
+                let high = vmull_high_u32(a[i], b[i]);
+                vuzp2q_u32(vreinterpretq_u32_u64(low), vreinterpretq_u32_u64(high))
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn and(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vandq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn shl<const N: u32>(self, v: V) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(N as i32))))
+    }
+
+    #[inline(always)]
+    fn shr<const N: u32>(self, v: V) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(-(N as i32)))))
+    }
+
+    #[inline(always)]
+    fn ge(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vcgeq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn add_where(self, mask: V, a: V, b: V) -> V {
+        self.add(a, self.and(mask, b))
+    }
+
+    #[inline(always)]
+    fn gather<const N: usize>(self, table: &[u32; N], index: V) -> V {
+        const { assert!(N.is_power_of_two()) };
+        quarters(|i| {
+            let mut index4 = [0; 4];
+            // SAFETY: the token proves NEON; both arrays are 16 bytes.
+            unsafe {
+                vst1q_u32(index4.as_mut_ptr(), index[i]);
+                let entries = index4.map(|index| table[index as usize % N]);
+                vld1q_u32(entries.as_ptr())
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn lookup_bytes<const BYTES: usize>(self, table: &ByteTable<BYTES>, bytes: V) -> [V; 4] {
+        [
+            self.gather(&table.entries, self.and(bytes, self.splat(0xff))),
+            self.gather(&table.entries, self.and(self.shr::<8>(bytes), self.splat(0xff))),
+            self.gather(&table.entries, self.and(self.shr::<16>(bytes), self.splat(0xff))),
+            self.gather(&table.entries, self.shr::<24>(bytes)),
+        ]
+    }
+
+    #[inline(always)]
+    fn merge_bytes(self, [a, b, c, d]: [V; 4]) -> V {
+        // Shift left and insert: each step replaces everything above the bytes already there.
+        quarters(|i| {
+            with_features!({
+                let cd = vsliq_n_u32::<8>(c[i], d[i]);
+                let ab = vsliq_n_u32::<8>(a[i], b[i]);
+                vsliq_n_u32::<16>(ab, cd)
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn shed_words(self, [a, b]: [V; 2], bounds: [V; 2], out: &mut [u8; 64]) -> ([V; 2], usize) {
+        let (over_a, over_b) = (self.ge(a, bounds[0]), self.ge(b, bounds[1]));
+        let mut end = 0;
+        for i in 0..4 {
+            let mask = word_mask(interleave_words(over_a[i], over_b[i]));
+            // SAFETY: the token proves NEON; the store ends at most at byte 64, since before it at most `8 * i` words of two bytes were put.
+            unsafe {
+                let words = vreinterpretq_u8_u16(interleave_words(a[i], b[i]));
+                let packed = vqtbl1q_u8(words, vld1q_u8(PACK[mask].0.as_ptr()));
+                vst1q_u8(out.as_mut_ptr().add(end), packed);
+            }
+            end += 2 * mask.count_ones() as usize;
+        }
+        let shed = |x: V, over: V| {
+            let less = self.shr::<16>(x);
+            quarters(|i| with_features!(vbslq_u32(over[i], less[i], x[i])))
+        };
+        ([shed(a, over_a), shed(b, over_b)], end / 2)
+    }
+
+    #[inline(always)]
+    fn refill_words(self, states: [V; 2], bound: u32, words: &[u8; 64]) -> ([V; 2], usize) {
+        let [mut a, mut b] = states;
+        let mut end = 64;
+        for i in 0..4 {
+            // SAFETY: the token proves NEON; the load begins at least at byte 0, since before it at most `8 * i` words of two bytes were
+            // taken.
+            unsafe {
+                let bound = vdupq_n_u32(bound);
+                let (under_a, under_b) = (vcltq_u32(a[i], bound), vcltq_u32(b[i], bound));
+                let mask = word_mask(interleave_words(under_a, under_b));
+                let from = vld1q_u8(words.as_ptr().add(end - 16));
+                let control = vld1q_u8(SPREAD_BACKWARDS[mask].0.as_ptr());
+                let taken = vreinterpretq_u32_u8(vqtbl1q_u8(from, control));
+                end -= 2 * mask.count_ones() as usize;
+                let low = vandq_u32(taken, vdupq_n_u32(0xffff));
+                let refilled_a = vsliq_n_u32::<16>(low, a[i]);
+                let refilled_b = vsliq_n_u32::<16>(vshrq_n_u32::<16>(taken), b[i]);
+                a[i] = vbslq_u32(under_a, refilled_a, a[i]);
+                b[i] = vbslq_u32(under_b, refilled_b, b[i]);
+            }
+        }
+        ([a, b], (64 - end) / 2)
+    }
+}

@@ -1,0 +1,159 @@
+//! Every level that this machine has against plain arrays.
+
+use super::{ByteTable, Level, Simd, Work, dispatch};
+
+type Elements = [u32; 16];
+
+/// A generator of awkward elements: small, large, all ones, random (splitmix64).
+struct Source(u64);
+
+impl Source {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn elements(&mut self) -> Elements {
+        std::array::from_fn(|_| {
+            let value = self.next();
+            match value >> 60 {
+                0 => 0,
+                1 => u32::MAX,
+                2..6 => value as u32 >> (value >> 40 & 31),
+                _ => value as u32,
+            }
+        })
+    }
+}
+
+fn to_bytes(v: Elements) -> [u8; 64] {
+    bytemuck::cast(v.map(u32::to_le))
+}
+
+fn from_bytes(v: [u8; 64]) -> Elements {
+    bytemuck::cast::<_, Elements>(v).map(u32::from_le)
+}
+
+struct Check {
+    seed: u64,
+}
+
+impl Work for Check {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut source = Source(self.seed);
+        for _ in 0..200 {
+            check_arithmetic(simd, &mut source);
+            check_lookups(simd, &mut source);
+            check_words(simd, &mut source);
+        }
+    }
+}
+
+fn put<S: Simd>(simd: S, v: Elements) -> S::U32 {
+    simd.load(&to_bytes(v))
+}
+
+fn get<S: Simd>(simd: S, v: S::U32) -> Elements {
+    let mut bytes = [0; 64];
+    simd.store(v, &mut bytes);
+    from_bytes(bytes)
+}
+
+fn check_arithmetic<S: Simd>(simd: S, source: &mut Source) {
+    let (a, b) = (source.elements(), source.elements());
+    let (va, vb) = (put(simd, a), put(simd, b));
+    let zip = |f: fn(u32, u32) -> u32| -> Elements { std::array::from_fn(|i| f(a[i], b[i])) };
+    assert_eq!(get(simd, va), a);
+    assert_eq!(get(simd, simd.splat(a[0])), [a[0]; 16]);
+    assert_eq!(get(simd, simd.reverse(va)), std::array::from_fn(|i| a[15 - i]));
+    assert_eq!(get(simd, simd.add(va, vb)), zip(u32::wrapping_add));
+    assert_eq!(get(simd, simd.sub(va, vb)), zip(u32::wrapping_sub));
+    assert_eq!(get(simd, simd.mul_low(va, vb)), zip(u32::wrapping_mul));
+    let mul_high = |a, b| ((u64::from(a) * u64::from(b)) >> 32) as u32;
+    assert_eq!(get(simd, simd.mul_high(va, vb)), zip(mul_high));
+    assert_eq!(get(simd, simd.and(va, vb)), zip(|a, b| a & b));
+    assert_eq!(get(simd, simd.shl::<12>(va)), a.map(|a| a << 12));
+    assert_eq!(get(simd, simd.shr::<20>(va)), a.map(|a| a >> 20));
+    let sum = simd.add_where(simd.ge(va, vb), va, vb);
+    assert_eq!(get(simd, sum), zip(|a, b| if a >= b { a.wrapping_add(b) } else { a }));
+    let equal = simd.add_where(simd.ge(va, va), va, vb);
+    assert_eq!(get(simd, equal), zip(u32::wrapping_add));
+}
+
+fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
+    let a = source.elements();
+    let va = put(simd, a);
+    let table: [u32; 64] = std::array::from_fn(|_| source.next() as u32);
+    assert_eq!(get(simd, simd.gather(&table, va)), a.map(|a| table[a as usize % 64]));
+
+    let entries: [u32; 256] = std::array::from_fn(|_| source.next() as u32);
+    let mut four = ByteTable::<4>::zeroed();
+    four.set(&entries);
+    let narrow = entries.map(|entry| entry & 0xff_ffff);
+    let mut three = ByteTable::<3>::zeroed();
+    three.set(&narrow);
+    let (found4, found3) = (simd.lookup_bytes(&four, va), simd.lookup_bytes(&three, va));
+    for k in 0..4 {
+        let index = a.map(|a| (a >> (8 * k)) as usize & 0xff);
+        assert_eq!(get(simd, found4[k]), index.map(|i| entries[i]));
+        assert_eq!(get(simd, found3[k]), index.map(|i| narrow[i]));
+    }
+
+    let parts: [Elements; 4] = std::array::from_fn(|_| source.elements());
+    let merged = simd.merge_bytes(parts.map(|part| put(simd, part)));
+    let want = std::array::from_fn(|i| u32::from_le_bytes(parts.map(|part| part[i] as u8)));
+    assert_eq!(get(simd, merged), want);
+}
+
+fn check_words<S: Simd>(simd: S, source: &mut Source) {
+    // Between hardly any and nearly all elements shed or are refilled.
+    let shift = source.next() % 31;
+    let mut states: [Elements; 2] =
+        std::array::from_fn(|_| source.elements().map(|x| x >> 1 >> (x & 1) * shift as u32));
+    let bounds: [Elements; 2] = std::array::from_fn(|_| source.elements().map(|x| x >> 1));
+    let mut out = [0; 64];
+    let (shed, count) =
+        simd.shed_words(states.map(|v| put(simd, v)), bounds.map(|v| put(simd, v)), &mut out);
+    let mut want = Vec::new();
+    let mut after = states;
+    for i in 0..32 {
+        let x = &mut after[i % 2][i / 2];
+        if *x >= bounds[i % 2][i / 2] {
+            want.extend((*x as u16).to_le_bytes());
+            *x >>= 16;
+        }
+    }
+    assert_eq!(shed.map(|v| get(simd, v)), after);
+    assert_eq!((count * 2, &out[..count * 2]), (want.len(), &want[..]));
+
+    let words: [u8; 64] = std::array::from_fn(|_| source.next() as u8);
+    let bound = 1 << 15;
+    let (refilled, count) = simd.refill_words(states.map(|v| put(simd, v)), bound, &words);
+    let mut left = &words[..];
+    for i in 0..32 {
+        let x = &mut states[i % 2][i / 2];
+        if *x < bound {
+            let (rest, word) = left.split_last_chunk::<2>().expect("32 words");
+            *x = *x << 16 | u32::from(u16::from_le_bytes(*word));
+            left = rest;
+        }
+    }
+    assert_eq!(refilled.map(|v| get(simd, v)), states);
+    assert_eq!(64 - 2 * count, left.len());
+}
+
+#[test]
+fn every_level_computes_the_same() {
+    for level in Level::available() {
+        for seed in 0..20 {
+            let left = dispatch(level, Check { seed });
+            assert_eq!(left.is_err(), level == Level::Scalar, "{}", level.name());
+        }
+    }
+}
