@@ -1,0 +1,105 @@
+//! Events: points in a stream's order, and the wall-clock time between them.
+
+use crate::abi::{Handle, Out, Status, exports};
+use crate::context::{Context, current, working};
+use crate::errors::CudaError;
+use crate::stream::{self, Stream};
+use crate::table::{Table, lock};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// All events.
+pub(crate) static EVENTS: Table<Event> = Table::new(0x13);
+
+/// `CU_EVENT_DISABLE_TIMING`.
+const DISABLE_TIMING: u32 = 2;
+/// All flags: blocking synchronisation, no timing, between processes.
+const KNOWN_FLAGS: u32 = 7;
+/// `CU_EVENT_INTERPROCESS`.
+const INTERPROCESS: u32 = 4;
+
+/// An event. Streams are eager, so what came before it is done when it is recorded: the time of that moment
+/// is the time the device's work took, as measured on this machine.
+pub(crate) struct Event {
+    /// Its context.
+    pub(crate) context: Arc<Context>,
+    flags: u32,
+    recorded: Mutex<Option<Instant>>,
+}
+
+impl Event {
+    /// When it was recorded; an event that never was, or that keeps no time, is an invalid handle.
+    fn time(&self) -> Status<Instant> {
+        if self.flags & DISABLE_TIMING != 0 {
+            return Err(CudaError::InvalidHandle);
+        }
+        lock(&self.recorded).ok_or(CudaError::InvalidHandle)
+    }
+}
+
+/// Records an event once the stream has done what it was given.
+fn record(event: Handle<Event>, stream: Handle<Stream>) -> Status {
+    let event = EVENTS.get(event)?;
+    let stream = stream::named(stream)?;
+    if stream.context.id != event.context.id {
+        return Err(CudaError::InvalidHandle);
+    }
+    stream.wait();
+    *lock(&event.recorded) = Some(Instant::now());
+    Ok(())
+}
+
+/// Milliseconds from one event to another, in the resolution of the API: about half a microsecond.
+fn elapsed(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) -> Status {
+    out.required()?;
+    let (start, end) = (EVENTS.get(start)?, EVENTS.get(end)?);
+    start.context.healthy()?;
+    let (start, end) = (start.time()?, end.time()?);
+    let forward = end.saturating_duration_since(start).as_secs_f64();
+    let backward = start.saturating_duration_since(end).as_secs_f64();
+    out.set(((forward - backward) * 1e3) as f32)
+}
+
+exports! {
+    fn cuEventCreate(out: Out<Handle<Event>>, flags: u32) {
+        let context = working()?;
+        out.required()?;
+        let untimed = flags & DISABLE_TIMING != 0;
+        if flags & !KNOWN_FLAGS != 0 || (flags & INTERPROCESS != 0 && !untimed) {
+            return Err(CudaError::InvalidValue);
+        }
+        out.set(EVENTS.insert(Event { context, flags, recorded: Mutex::default() }))
+    }
+
+    fn cuEventDestroy_v2(event: Handle<Event>) {
+        current()?;
+        EVENTS.remove(event).map(drop)
+    }
+
+    fn cuEventRecord(event: Handle<Event>, stream: Handle<Stream>) {
+        record(event, stream)
+    }
+
+    fn cuEventRecordWithFlags(event: Handle<Event>, stream: Handle<Stream>, flags: u32) {
+        if flags > 1 {
+            return Err(CudaError::InvalidValue);
+        }
+        record(event, stream)
+    }
+
+    fn cuEventQuery(event: Handle<Event>) {
+        EVENTS.get(event)?.context.healthy()
+    }
+
+    fn cuEventSynchronize(event: Handle<Event>) {
+        EVENTS.get(event)?.context.healthy()
+    }
+
+    fn cuEventElapsedTime(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) {
+        elapsed(out, start, end)
+    }
+
+    fn cuEventElapsedTime_v2(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) {
+        elapsed(out, start, end)
+    }
+}

@@ -1,0 +1,284 @@
+//! Memory that host and device both reach at one address: managed, pinned and registered memory.
+//!
+//! The software device keeps its bytes itself, so such memory exists twice: the program sees host pages at the very addresses
+//! the device uses, and a launch carries the bytes over before and back after. The host's pages are the truth in
+//! between. Only bytes that the kernel has changed come back, because another thread may write its own part of
+//! such memory while the kernel runs.
+
+use crate::abi::{DevicePointer, Host, Out, Status, exports};
+use crate::context::{Context, working};
+use crate::device::Device;
+use crate::errors::CudaError;
+use crate::launch;
+use crate::memory::{Allocation, Kind, next_id, release};
+use crate::stream;
+use parans_emulator::{Device as Machine, Fault};
+
+/// Host pages at the addresses of a device allocation.
+pub(crate) struct Mirror {
+    host: Host,
+    bytes: usize,
+    /// Whether this library mapped the pages and has to unmap them.
+    owned: bool,
+}
+
+/// The page size that mappings are made in.
+const PAGE: usize = 4096;
+
+impl Mirror {
+    /// Maps fresh, zeroed host pages at `address`.
+    fn map(address: DevicePointer, bytes: usize) -> Status<Self> {
+        let bytes = bytes.next_multiple_of(PAGE);
+        let wanted = Host::from_address(address).as_ptr();
+        // SAFETY: an anonymous mapping; NOREPLACE leaves alone whatever is mapped there.
+        let mapped = unsafe {
+            libc::mmap(
+                wanted,
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE
+                    | libc::MAP_ANONYMOUS
+                    | libc::MAP_FIXED_NOREPLACE
+                    | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        let mirror = Mirror { host: Host::new(mapped), bytes, owned: true };
+        if mapped == libc::MAP_FAILED {
+            std::mem::forget(mirror);
+            return Err(CudaError::OutOfMemory);
+        }
+        // A kernel too old for NOREPLACE takes the address as a hint.
+        if mapped == wanted { Ok(mirror) } else { Err(CudaError::OutOfMemory) }
+    }
+
+    /// The host's address of the first byte.
+    pub(crate) fn host(&self) -> Host {
+        self.host
+    }
+
+    /// The first `bytes` of the pages.
+    fn bytes<'a>(&self, bytes: u64) -> &'a mut [u8] {
+        self.host.bytes_mut(bytes as usize).unwrap_or_default()
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        if self.owned {
+            // SAFETY: mapped by `map` with this length, and given up with the allocation it belongs to.
+            unsafe { libc::munmap(self.host.as_ptr(), self.bytes) };
+        }
+    }
+}
+
+/// What a launch needs to carry the shared memory over and back.
+pub(crate) struct Carried {
+    regions: Vec<Region>,
+}
+
+/// One such memory: its addresses on both sides, and its bytes as they were before the launch.
+struct Region {
+    address: DevicePointer,
+    host: Host,
+    before: Vec<u8>,
+}
+
+impl Carried {
+    /// Copies to the device every managed memory, every pinned one that the program has asked a device pointer
+    /// for, and every pinned one that a word of `parameters` points into.
+    pub(crate) fn over(device: &Device, parameters: &[u8]) -> Result<Self, Fault> {
+        let mut regions = Vec::new();
+        for allocation in device.allocations().iter() {
+            let Some(mirror) = &allocation.mirror else { continue };
+            let reachable = match allocation.kind {
+                Kind::Managed => true,
+                Kind::Pinned(flags) | Kind::Registered(flags) => {
+                    flags & DEVICE_MAP != 0 || points_into(parameters, allocation)
+                }
+                Kind::Device => false,
+            };
+            if reachable {
+                let before = mirror.bytes(allocation.bytes).to_vec();
+                device.machine.write(allocation.start, &before)?;
+                regions.push(Region { address: allocation.start, host: mirror.host, before });
+            }
+        }
+        Ok(Carried { regions })
+    }
+
+    /// Copies back what the kernel changed.
+    pub(crate) fn back(self, machine: &Machine) -> Result<(), Fault> {
+        for region in self.regions {
+            let mut after = vec![0; region.before.len()];
+            machine.read_unchecked(region.address, &mut after)?;
+            let Ok(host) = region.host.bytes_mut(after.len()) else { continue };
+            for (index, (new, old)) in after.iter().zip(&region.before).enumerate() {
+                if new != old {
+                    host[index] = *new;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an aligned 8-byte word of a parameter buffer is an address inside the allocation.
+fn points_into(parameters: &[u8], allocation: &Allocation) -> bool {
+    parameters
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .any(|word| u64::from_ne_bytes(*word).wrapping_sub(allocation.start) < allocation.bytes)
+}
+
+/// `CU_MEMHOSTALLOC_DEVICEMAP` and `CU_MEMHOSTREGISTER_DEVICEMAP`.
+const DEVICE_MAP: u32 = 2;
+
+/// Allocates memory of both sides in a context.
+fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer> {
+    if bytes == 0 {
+        return Err(CudaError::InvalidValue);
+    }
+    let device = context.device;
+    // Room to begin at a page, which the host's mapping has to.
+    let room = bytes.checked_add(2 * PAGE).ok_or(CudaError::OutOfMemory)? as u64;
+    let base = device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?;
+    let start = base.next_multiple_of(PAGE as u64);
+    let mut allocation = Allocation {
+        start,
+        bytes: bytes as u64,
+        kind,
+        context: context.id,
+        id: next_id(),
+        base,
+        mirror: None,
+    };
+    match Mirror::map(start, bytes) {
+        Ok(mirror) => allocation.mirror = Some(mirror),
+        Err(error) => {
+            release(&device.machine, &allocation);
+            return Err(error);
+        }
+    }
+    device.allocations().insert(allocation);
+    Ok(start)
+}
+
+/// Frees pinned memory.
+fn free(context: &Context, start: DevicePointer) -> Status {
+    let device = context.device;
+    stream::drain(|stream| stream.context.id == context.id);
+    let allocation = device
+        .allocations()
+        .remove(start, |kind| matches!(kind, Kind::Pinned(_)))
+        .ok_or(CudaError::InvalidValue)?;
+    release(&device.machine, &allocation);
+    Ok(())
+}
+
+exports! {
+    /// `flags`: 1 for every stream (global), 2 for the host until attached; either is all the same here.
+    fn cuMemAllocManaged(out: Out<DevicePointer>, bytes: usize, flags: u32) {
+        let context = working()?;
+        out.required()?;
+        if !matches!(flags, 1 | 2) {
+            return Err(CudaError::InvalidValue);
+        }
+        out.set(allocate(&context, bytes, Kind::Managed)?)
+    }
+
+    fn cuMemAllocHost_v2(out: Out<Host>, bytes: usize) {
+        let context = working()?;
+        out.required()?;
+        out.set(Host::from_address(allocate(&context, bytes, Kind::Pinned(0))?))
+    }
+
+    fn cuMemHostAlloc(out: Out<Host>, bytes: usize, flags: u32) {
+        let context = working()?;
+        out.required()?;
+        if flags & !7 != 0 {
+            return Err(CudaError::InvalidValue);
+        }
+        out.set(Host::from_address(allocate(&context, bytes, Kind::Pinned(flags))?))
+    }
+
+    fn cuMemFreeHost(start: Host) {
+        if start.is_null() {
+            return Ok(());
+        }
+        free(&*working()?, start.address())
+    }
+
+    /// The device address of registered memory is not its host address, as the attribute
+    /// `CAN_USE_HOST_POINTER_FOR_REGISTERED_MEM` (0) says.
+    fn cuMemHostRegister_v2(start: Host, bytes: usize, flags: u32) {
+        let context = working()?;
+        if start.is_null() || bytes == 0 || flags & !15 != 0 {
+            return Err(CudaError::InvalidValue);
+        }
+        let device = context.device;
+        let mut allocations = device.allocations();
+        if allocations.registered(start.address(), bytes as u64).is_some()
+            || allocations.overlaps(start.address(), bytes as u64)
+        {
+            return Err(CudaError::HostMemoryAlreadyRegistered);
+        }
+        let base = device.machine.alloc(bytes as u64).map_err(|fault| launch::host_error(&fault))?;
+        allocations.insert(Allocation {
+            start: base,
+            bytes: bytes as u64,
+            kind: Kind::Registered(flags),
+            context: context.id,
+            id: next_id(),
+            base,
+            mirror: Some(Mirror { host: start, bytes, owned: false }),
+        });
+        Ok(())
+    }
+
+    fn cuMemHostUnregister(start: Host) {
+        let context = working()?;
+        stream::drain(|stream| stream.context.id == context.id);
+        let mut allocations = context.device.allocations();
+        let registered = allocations
+            .registered(start.address(), 1)
+            .filter(|allocation| allocation.mirror.as_ref().is_some_and(|mirror| mirror.host == start))
+            .map(|allocation| allocation.start);
+        let allocation = registered
+            .and_then(|address| allocations.remove(address, |_| true))
+            .ok_or(CudaError::HostMemoryNotRegistered)?;
+        release(&context.device.machine, &allocation);
+        Ok(())
+    }
+
+    fn cuMemHostGetDevicePointer_v2(out: Out<DevicePointer>, start: Host, flags: u32) {
+        let context = working()?;
+        out.required()?;
+        if flags != 0 {
+            return Err(CudaError::InvalidValue);
+        }
+        let mut allocations = context.device.allocations();
+        let address = match allocations.registered(start.address(), 1) {
+            Some(allocation) => allocation.on_device(start.address()),
+            None => start.address(),
+        };
+        match allocations.at_mut(address).map(|allocation| &mut allocation.kind) {
+            // From here on a kernel may reach it by any way.
+            Some(Kind::Pinned(asked) | Kind::Registered(asked)) => *asked |= DEVICE_MAP,
+            Some(Kind::Managed) => {}
+            _ => return Err(CudaError::InvalidValue),
+        }
+        out.set(address)
+    }
+
+    fn cuMemHostGetFlags(out: Out<u32>, start: Host) {
+        let context = working()?;
+        let allocations = context.device.allocations();
+        match allocations.at(start.address()).map(|allocation| allocation.kind) {
+            Some(Kind::Pinned(flags)) => out.set(flags),
+            _ => Err(CudaError::InvalidValue),
+        }
+    }
+}

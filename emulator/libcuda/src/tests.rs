@@ -1,0 +1,1 @@
+//! Calls of the exported functions, as a C program makes them.
