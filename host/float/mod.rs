@@ -22,21 +22,24 @@
 //! # Ok::<(), parans::Error>(())
 //! ```
 //!
-//! `FORMAT.md` beside this file describes the bytes; [`layout`] says where each bit of an element goes and why.
+//! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element goes and why.
 
+mod cut;
 mod dtype;
 mod isa;
 mod layout;
+mod omit;
 mod plan;
 mod plane;
 mod split;
 #[cfg(test)]
 mod tests;
+mod values;
 mod word;
 
 use isa::Isa;
 use layout::Layout;
-use plan::{Plan, Sampler};
+use plan::Sampler;
 use plane::Found;
 use split::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
 use word::Word;
@@ -111,12 +114,14 @@ impl Encoder {
                 4 => self.encode_words::<u32>(dtype, elements, out),
                 _ => self.encode_words::<u64>(dtype, elements, out),
             }
-            out.extend_from_slice(remainder);
         }
-        if elements.is_empty() || out.len() - start > bytes.len() {
+        let coded = out.len() - start;
+        if coded == 0 || coded + remainder.len() > bytes.len() {
             out.truncate(start);
             out.push(STORED);
             out.extend_from_slice(bytes);
+        } else {
+            out.extend_from_slice(remainder);
         }
         out.len() - start
     }
@@ -126,24 +131,31 @@ impl Encoder {
         plane::write(&mut self.coder, bytes, self.sampler.is_byte_plane_worth_coding(bytes), out);
     }
 
+    /// Appends nothing if a sample shows nothing but noise.
     fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
         let plan = match dtype.exponent_mantissa() {
             Some((exponent, mantissa)) => {
                 let stats = split::stats::<T>(self.isa, mantissa, elements);
                 let layout = Layout::float(exponent, mantissa, &stats);
-                let plan = self.sampler.plan_floats::<T>(self.isa, layout, elements);
+                let without_zeros = Layout::float_without_zeros(exponent, mantissa, &stats);
+                self.sampler.plan_floats::<T>(self.isa, layout, without_zeros, elements)
+            }
+            None => self.sampler.plan_integers::<T>(self.isa, elements),
+        };
+        if plan.bits >= f64::from(T::BITS) {
+            return;
+        }
+        let layout = plan.layout;
+        match dtype.exponent_mantissa() {
+            Some((_, mantissa)) => {
                 out.push(FLOATS);
-                plan.layout.write_float(mantissa, out);
-                plan
+                layout.write_float(mantissa, out);
             }
             None => {
-                let plan = self.sampler.plan_integers::<T>(self.isa, elements);
                 out.push(INTEGERS);
-                plan.layout.write_integer(out);
-                plan
+                layout.write_integer(out);
             }
-        };
-        let Plan { layout, .. } = plan;
+        }
         let planes = &mut self.planes;
         split::split::<T>(self.isa, &layout, elements, planes);
         plane::write(&mut self.coder, &planes.symbols, plan.code_symbols, out);
@@ -218,15 +230,21 @@ impl Decoder {
         let count = out.len() / size_of::<T>();
         let coder = &mut self.coder;
         let planes = &mut self.planes;
-        let (symbols, mut data) = plane::read(coder, data, count, BLOCK, &mut planes.symbols)?;
+        let constant_len = if layout.zero.is_some() { count } else { BLOCK };
+        let (symbols, mut data) =
+            plane::read(coder, data, count, constant_len, &mut planes.symbols)?;
+        let rests = layout.zero.map_or(count, |zero| {
+            let symbols = symbols.bytes(&planes.symbols);
+            symbols.iter().filter(|&&symbol| !omit::is_omitted(zero, symbol)).count()
+        });
         let mut whole = [Found::Scratch; MAX_WHOLE];
         let whole = &mut whole[..layout.whole_planes()];
         for (found, scratch) in whole.iter_mut().zip(&mut planes.whole) {
-            (*found, data) = plane::read(coder, data, count, BLOCK, scratch)?;
+            (*found, data) = plane::read(coder, data, rests, BLOCK, scratch)?;
         }
         let mut fraction = Found::Stored(&[]);
         if layout.fraction_bits() > 0 {
-            let len = split::fraction_len(&layout, count);
+            let len = cut::fraction_len(&layout, rests);
             // Packed fractions differ in length from block to block: a constant one is written out in full.
             let constant_len = if layout.packed { len } else { BLOCK };
             (fraction, data) = plane::read(coder, data, len, constant_len, &mut planes.fraction)?;
@@ -235,6 +253,7 @@ impl Decoder {
         let mut refs = PlaneRefs {
             symbols: symbols.bytes(&planes.symbols),
             fraction: fraction.bytes(&planes.fraction),
+            rests,
             ..PlaneRefs::default()
         };
         for ((plane, found), scratch) in refs.whole.iter_mut().zip(whole).zip(&planes.whole) {

@@ -10,6 +10,9 @@ use super::word::Word;
 /// Blocks in a sample, spread evenly over the chunk.
 const SAMPLE_BLOCKS: usize = 16;
 
+/// What a plan that costs more time must leave of another's estimated size: estimates err.
+const WINS: f64 = 0.98;
+
 /// How a chunk will be coded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
@@ -17,7 +20,7 @@ pub(super) struct Plan {
     pub(super) code_symbols: bool,
     pub(super) code_whole: [bool; MAX_WHOLE],
     /// Estimated size in bits per element.
-    bits: f64,
+    pub(super) bits: f64,
 }
 
 /// Takes samples and plans from them; keeps its buffers.
@@ -28,15 +31,25 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Plans for floats whose statistics led to `layout`: chooses between packing the fractions and coding them.
+    /// Plans for floats: chooses between packing the fractions and coding them, and whether zeros keep their rests.
+    /// `without_zeros` is the layout for the latter.
     pub(super) fn plan_floats<T: Word>(
         &mut self,
         isa: Isa,
-        mut layout: Layout,
+        layout: Layout,
+        without_zeros: Option<Layout>,
         elements: &[u8],
     ) -> Plan {
-        layout.packed = false;
-        self.plan::<T>(isa, layout, elements)
+        let plan = self.plan::<T>(isa, layout, elements);
+        let symbols = &self.planes.symbols;
+        let tiny = symbols.iter().filter(|&&symbol| symbol == 0).count();
+        match without_zeros {
+            Some(layout) if tiny * 32 > symbols.len() => {
+                let other = self.plan::<T>(isa, layout, elements);
+                if other.bits < WINS * plan.bits { other } else { plan }
+            }
+            _ => plan,
+        }
     }
 
     /// Plans for integers: chooses the filter.
@@ -45,8 +58,7 @@ impl Sampler {
         let mut best = plan(Filter::None);
         for filter in [Filter::Zigzag, Filter::Delta] {
             let other = plan(filter);
-            // A filter costs time and its estimate errs: it has to win by a margin.
-            if other.bits < 0.98 * best.bits {
+            if other.bits < WINS * best.bits {
                 best = other;
             }
         }
@@ -61,12 +73,13 @@ impl Sampler {
     fn plan<T: Word>(&mut self, isa: Isa, mut layout: Layout, elements: &[u8]) -> Plan {
         let sample = sample(&mut self.bytes, elements, BLOCK * size_of::<T>());
         let planes = &mut self.planes;
+        layout.packed = false;
         split::split::<T>(isa, &layout, sample, planes);
         let mut total = 0.0;
         let mut worth = |plane: &[u8], raw| {
             let bits = sampled_bits(plane);
             let worth = is_worth_coding(raw, bits);
-            total += if worth { bits } else { f64::from(raw) };
+            total += if worth { bits } else { f64::from(raw) } * plane.len() as f64;
             worth
         };
         let code_symbols = worth(&planes.symbols, 8);
@@ -76,7 +89,8 @@ impl Sampler {
         }
         let fraction_bits = layout.fraction_bits();
         layout.packed = fraction_bits > 0 && !worth(&planes.fraction, fraction_bits);
-        Plan { layout, code_symbols, code_whole, bits: total }
+        let bits = total / planes.symbols.len() as f64;
+        Plan { layout, code_symbols, code_whole, bits }
     }
 }
 

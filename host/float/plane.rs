@@ -30,6 +30,7 @@ pub(super) fn sampled_bits(sample: &[u8]) -> f64 {
         occurring += 1.0;
         bits -= count * (count / total).log2();
     }
+    // None (an empty plane) or one.
     if occurring <= 1.0 {
         return 0.0;
     }

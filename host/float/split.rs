@@ -4,8 +4,11 @@
 //! [`isa`](super::isa) module compiles them once per instruction set. Every step is a pass over a block that stays in
 //! the first-level cache, which costs less than the shuffles that one fused loop over all planes would need.
 
+use super::cut::{cut, fraction_len, mend, of_block};
 use super::isa::multiversion;
-use super::layout::{Filter, Layout, Sign, Stats};
+use super::layout::{Layout, Stats};
+use super::omit::{Omitter, Restorer};
+use super::values;
 use super::word::Word;
 
 /// Elements that go through a step together. Also the unit of the packed fraction's layout, thus part of the format.
@@ -31,6 +34,8 @@ pub(super) struct PlaneRefs<'a> {
     pub(super) symbols: &'a [u8],
     pub(super) whole: [&'a [u8]; MAX_WHOLE],
     pub(super) fraction: &'a [u8],
+    /// Elements whose rests are kept: all, or those that are not zero.
+    pub(super) rests: usize,
 }
 
 impl Planes {
@@ -42,28 +47,14 @@ impl Planes {
         }
         self.fraction.resize(fraction_len(layout, elements), 0);
     }
-}
 
-/// Bytes that the fractions of `elements` elements take.
-pub(super) fn fraction_len(layout: &Layout, elements: usize) -> usize {
-    match (layout.fraction_bits() as usize, layout.packed) {
-        (0, _) => 0,
-        (_, false) => elements,
-        (bits, true) => {
-            elements / BLOCK * packed_len(bits, BLOCK) + packed_len(bits, elements % BLOCK)
+    /// Cuts the planes of the rests to the `rests` there turned out to be.
+    fn shorten(&mut self, layout: &Layout, rests: usize) {
+        for plane in &mut self.whole[..layout.whole_planes()] {
+            plane.truncate(rests);
         }
+        self.fraction.truncate(fraction_len(layout, rests));
     }
-}
-
-/// Bytes that `elements` fractions, at most a block of them, take when packed.
-fn packed_len(bits: usize, elements: usize) -> usize {
-    [4, 2, 1].into_iter().filter(|part| bits & part != 0).map(|part| stride(part, elements)).sum()
-}
-
-/// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in byte `j`, from bit
-/// `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and packing is the same shift in every lane.
-fn stride(part: usize, elements: usize) -> usize {
-    (elements * part).div_ceil(8)
 }
 
 multiversion! {
@@ -93,93 +84,65 @@ multiversion! {
 multiversion! {
     /// Cuts the elements of `bytes` (whole elements) into `planes`, which it sizes.
     pub(super) fn split<T: Word>(isa, layout: &Layout, bytes: &[u8], planes: &mut Planes) {
-        let elements = bytes.len() / size_of::<T>();
-        planes.resize(layout, elements);
-        let fraction_bits = layout.fraction_bits() as usize;
-        let mut fraction_at = 0;
+        planes.resize(layout, bytes.len() / size_of::<T>());
         let mut previous = T::ZERO;
+        let mut omitter = Omitter::<T>::new();
         let mut block = [T::ZERO; BLOCK];
         for (i, bytes) in bytes.chunks(BLOCK * size_of::<T>()).enumerate() {
             let block = load(bytes, &mut block);
-            let range = i * BLOCK..i * BLOCK + block.len();
-            let symbols = &mut planes.symbols[range.clone()];
-            if layout.is_float {
-                float_values(layout, block, symbols);
-            } else {
-                integer_values(layout, block, &mut previous, symbols);
-            }
-            for (plane, whole) in planes.whole[..layout.whole_planes()].iter_mut().enumerate() {
-                for (byte, &rest) in whole[range.clone()].iter_mut().zip(block.iter()) {
-                    *byte = (rest >> (8 * plane as u32)).low_byte();
+            let symbols = &mut planes.symbols[i * BLOCK..][..block.len()];
+            match (layout.is_float, layout.zero) {
+                (true, None) => values::from_floats(layout, block, symbols),
+                (true, Some(zero)) => {
+                    values::from_floats_with_zeros(layout, zero, block, symbols);
+                    omitter.push(zero, block, symbols);
+                    if let Some((rests, at)) = omitter.full_block() {
+                        cut(layout, rests, at, planes);
+                    }
+                    continue;
                 }
+                (false, _) => values::from_integers(layout, block, &mut previous, symbols),
             }
-            if fraction_bits == 0 {
-                continue;
-            }
-            let shift = 8 * layout.whole_planes() as u32;
-            if layout.packed {
-                let mut fractions = [0; BLOCK];
-                for (byte, &rest) in fractions.iter_mut().zip(block.iter()) {
-                    *byte = (rest >> shift).low_byte();
-                }
-                let len = packed_len(fraction_bits, block.len());
-                pack(&fractions, block.len(), fraction_bits, &mut planes.fraction[fraction_at..][..len]);
-                fraction_at += len;
-            } else {
-                for (byte, &rest) in planes.fraction[range].iter_mut().zip(block.iter()) {
-                    *byte = (rest >> shift).low_byte();
-                }
-            }
+            cut(layout, block, i * BLOCK, planes);
+        }
+        if layout.zero.is_some() {
+            let (rests, at) = omitter.last_block();
+            cut(layout, rests, at, planes);
+            planes.shorten(layout, at + rests.len());
         }
     }
 }
 
 multiversion! {
     /// Puts the elements of `bytes` (whole elements) together again. Every plane has its full length, or one block's
-    /// if it is constant.
+    /// if it is constant; where zeros are omitted, the symbols have theirs in any case.
     pub(super) fn join<T: Word>(isa, layout: &Layout, planes: &PlaneRefs<'_>, bytes: &mut [u8]) {
-        let fraction_bits = layout.fraction_bits() as usize;
-        let whole = &planes.whole[..layout.whole_planes()];
-        let mut fraction_at = 0;
         let mut previous = T::ZERO;
+        let mut restorer = Restorer::<T>::new(planes.rests);
         let mut block = [T::ZERO; BLOCK];
         for (i, bytes) in bytes.chunks_mut(BLOCK * size_of::<T>()).enumerate() {
             let block = &mut block[..bytes.len() / size_of::<T>()];
-            block.fill(T::ZERO);
-            for (plane, &whole) in whole.iter().enumerate() {
-                for (rest, &byte) in block.iter_mut().zip(of_block(whole, i)) {
-                    *rest = *rest | (T::from_byte(byte) << (8 * plane as u32));
+            let symbols = &of_block(planes.symbols, i * BLOCK)[..block.len()];
+            match (layout.is_float, layout.zero) {
+                (true, Some(zero)) => {
+                    while let Some((rests, at)) = restorer.free_block() {
+                        mend(layout, planes, at, rests);
+                    }
+                    restorer.pop(zero, symbols, block);
+                    values::to_floats_with_zeros(layout, zero, symbols, block);
                 }
-            }
-            let shift = 8 * whole.len() as u32;
-            if fraction_bits != 0 && layout.packed {
-                let mut fractions = [0; BLOCK];
-                let len = packed_len(fraction_bits, block.len());
-                unpack(&planes.fraction[fraction_at..][..len], block.len(), fraction_bits, &mut fractions);
-                fraction_at += len;
-                for (rest, &byte) in block.iter_mut().zip(&fractions) {
-                    *rest = *rest | (T::from_byte(byte) << shift);
+                (true, None) => {
+                    mend(layout, planes, i * BLOCK, block);
+                    values::to_floats(layout, symbols, block);
                 }
-            } else if fraction_bits != 0 {
-                for (rest, &byte) in block.iter_mut().zip(of_block(planes.fraction, i)) {
-                    *rest = *rest | (T::from_byte(byte) << shift);
+                (false, _) => {
+                    mend(layout, planes, i * BLOCK, block);
+                    values::to_integers(layout, symbols, &mut previous, block);
                 }
-            }
-            let symbols = of_block(planes.symbols, i);
-            if layout.is_float {
-                float_elements(layout, symbols, block);
-            } else {
-                integer_elements(layout, symbols, &mut previous, block);
             }
             store(block, bytes);
         }
     }
-}
-
-/// The part of a plane that belongs to block `i`; a plane of at most a block's length is constant or the only block.
-#[inline(always)]
-fn of_block(plane: &[u8], i: usize) -> &[u8] {
-    if plane.len() <= BLOCK { plane } else { &plane[i * BLOCK..] }
 }
 
 #[inline(always)]
@@ -198,162 +161,4 @@ fn store<T: Word>(block: &mut [T], bytes: &mut [u8]) {
         block.iter_mut().for_each(|bits| *bits = bits.swap_le());
     }
     bytes.copy_from_slice(bytemuck::cast_slice(block));
-}
-
-/// Symbols of a block of floats; leaves the rests in `block`.
-#[inline(always)]
-fn float_values<T: Word>(layout: &Layout, block: &mut [T], symbols: &mut [u8]) {
-    let magnitude = T::truncate(u64::MAX >> 1 >> (64 - T::BITS));
-    let base = T::truncate(layout.base);
-    let top = layout.value_bits - 8;
-    let low = T::truncate((1 << top) - 1);
-    let kept = T::truncate(u64::from(layout.sign == Sign::Kept));
-    for (bits, symbol) in block.iter_mut().zip(symbols) {
-        let moved = (*bits & magnitude) >> layout.dropped;
-        // Values below `base` wrap to something larger: the minimum moves exactly the others.
-        let value = moved.min(moved.sub(base));
-        *symbol = (value >> top).low_byte();
-        *bits = (value & low) | (((*bits >> (T::BITS - 1)) & kept) << top);
-    }
-}
-
-/// Undoes [`float_values`].
-#[inline(always)]
-fn float_elements<T: Word>(layout: &Layout, symbols: &[u8], block: &mut [T]) {
-    let base = T::truncate(layout.base);
-    let unit = T::truncate(layout.exponent_unit);
-    let top = layout.value_bits - 8;
-    let low = T::truncate((1 << top) - 1);
-    let (kept, set) = match layout.sign {
-        Sign::Kept => (!T::ZERO, T::ZERO),
-        Sign::Constant(negative) => (T::ZERO, T::truncate(u64::from(negative)) << (T::BITS - 1)),
-    };
-    for (bits, &symbol) in block.iter_mut().zip(symbols) {
-        let value = (T::from_byte(symbol) << top) | (*bits & low);
-        let moved = if value < unit { value } else { value.add(base) };
-        let sign = (*bits >> top) << (T::BITS - 1);
-        *bits = (moved << layout.dropped) | (sign & kept) | set;
-    }
-}
-
-/// Symbols of a block of integers; leaves the rests in `block`. `previous` is the element before the block.
-#[inline(always)]
-fn integer_values<T: Word>(layout: &Layout, block: &mut [T], previous: &mut T, symbols: &mut [u8]) {
-    let top = T::BITS - 8;
-    if layout.filter == Filter::Delta {
-        let last = *block.last().unwrap_or(previous);
-        for i in (1..block.len()).rev() {
-            block[i] = block[i].sub(block[i - 1]);
-        }
-        if let Some(first) = block.first_mut() {
-            *first = first.sub(*previous);
-        }
-        *previous = last;
-    }
-    if layout.filter != Filter::None {
-        for bits in block.iter_mut() {
-            *bits = (*bits << 1) ^ T::ZERO.sub(*bits >> (T::BITS - 1));
-        }
-    }
-    for (bits, symbol) in block.iter_mut().zip(symbols) {
-        *symbol = (*bits >> top).low_byte();
-    }
-}
-
-/// Undoes [`integer_values`].
-#[inline(always)]
-fn integer_elements<T: Word>(layout: &Layout, symbols: &[u8], previous: &mut T, block: &mut [T]) {
-    let top = T::BITS - 8;
-    for (bits, &symbol) in block.iter_mut().zip(symbols) {
-        *bits = *bits | (T::from_byte(symbol) << top);
-    }
-    if layout.filter != Filter::None {
-        for bits in block.iter_mut() {
-            *bits = (*bits >> 1) ^ T::ZERO.sub(*bits & T::from_byte(1));
-        }
-    }
-    if layout.filter == Filter::Delta {
-        for bits in block.iter_mut() {
-            *previous = previous.add(*bits);
-            *bits = *previous;
-        }
-    }
-}
-
-/// Packs the low `bits` bits of the first `elements` fractions into `packed`: parts of 4, 2 and 1 bits, each present if
-/// that bit of `bits` is set, the first from the fraction's low bits.
-#[inline(always)]
-fn pack(fractions: &[u8; BLOCK], elements: usize, bits: usize, mut packed: &mut [u8]) {
-    let mut shift = 0;
-    for part in [4, 2, 1] {
-        if bits & part == 0 {
-            continue;
-        }
-        let (bytes, others) = packed.split_at_mut(stride(part, elements));
-        match (part, elements) {
-            (4, BLOCK) => pack_block::<4>(fractions, shift, bytes),
-            (2, BLOCK) => pack_block::<2>(fractions, shift, bytes),
-            (1, BLOCK) => pack_block::<1>(fractions, shift, bytes),
-            _ => {
-                bytes.fill(0);
-                for k in 0..8 / part {
-                    let from = (k * bytes.len()).min(elements);
-                    for (byte, fraction) in bytes.iter_mut().zip(&fractions[from..elements]) {
-                        *byte |= ((fraction >> shift) & ((1 << part) - 1)) << (k * part);
-                    }
-                }
-            }
-        }
-        shift += part;
-        packed = others;
-    }
-}
-
-#[inline(always)]
-fn pack_block<const PART: usize>(fractions: &[u8; BLOCK], shift: usize, bytes: &mut [u8]) {
-    let stride = BLOCK * PART / 8;
-    for (j, byte) in bytes[..stride].iter_mut().enumerate() {
-        let mut packed = 0;
-        for k in 0..8 / PART {
-            packed |= ((fractions[k * stride + j] >> shift) & ((1 << PART) - 1)) << (k * PART);
-        }
-        *byte = packed;
-    }
-}
-
-/// Undoes [`pack`]; `fractions` is zero at first.
-#[inline(always)]
-fn unpack(mut packed: &[u8], elements: usize, bits: usize, fractions: &mut [u8; BLOCK]) {
-    let mut shift = 0;
-    for part in [4, 2, 1] {
-        if bits & part == 0 {
-            continue;
-        }
-        let (bytes, others) = packed.split_at(stride(part, elements));
-        match (part, elements) {
-            (4, BLOCK) => unpack_block::<4>(bytes, shift, fractions),
-            (2, BLOCK) => unpack_block::<2>(bytes, shift, fractions),
-            (1, BLOCK) => unpack_block::<1>(bytes, shift, fractions),
-            _ => {
-                for k in 0..8 / part {
-                    let from = (k * bytes.len()).min(elements);
-                    for (byte, fraction) in bytes.iter().zip(&mut fractions[from..elements]) {
-                        *fraction |= ((byte >> (k * part)) & ((1 << part) - 1)) << shift;
-                    }
-                }
-            }
-        }
-        shift += part;
-        packed = others;
-    }
-}
-
-#[inline(always)]
-fn unpack_block<const PART: usize>(bytes: &[u8], shift: usize, fractions: &mut [u8; BLOCK]) {
-    let stride = BLOCK * PART / 8;
-    for (k, fractions) in fractions.chunks_exact_mut(stride).enumerate() {
-        for (fraction, byte) in fractions.iter_mut().zip(&bytes[..stride]) {
-            *fraction |= ((byte >> (k * PART)) & ((1 << PART) - 1)) << shift;
-        }
-    }
 }

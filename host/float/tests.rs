@@ -155,8 +155,8 @@ fn noise_grows_by_one_byte_at_most() {
     }
 }
 
-/// The planes by the letter of the format, an element at a time, in 128-bit arithmetic.
-fn naive_planes(layout: &Layout, elements: &[u64]) -> Vec<(u8, u64)> {
+/// Symbol and rest of each element by the letter of the format, in 128-bit arithmetic.
+fn naive_values(layout: &Layout, elements: &[u64]) -> Vec<(u8, Option<u64>)> {
     let value_and_rest = |&bits: &u64| {
         let bits = u128::from(bits);
         let (word, top) = (layout.word_bits, layout.value_bits - 8);
@@ -170,7 +170,15 @@ fn naive_planes(layout: &Layout, elements: &[u64]) -> Vec<(u8, u64)> {
             rest += sign << top;
         }
         assert!(value >> top < 256);
-        ((value >> top) as u8, rest as u64)
+        let symbol = (value >> top) as u8;
+        match layout.zero {
+            Some(zero) if magnitude == 0 => (zero + sign as u8, None),
+            Some(zero) => {
+                assert!(symbol != zero && symbol != zero + 1, "{layout:?} has {bits:#x}");
+                (symbol, Some(rest as u64))
+            }
+            None => (symbol, Some(rest as u64)),
+        }
     };
     elements.iter().map(value_and_rest).collect()
 }
@@ -180,33 +188,40 @@ fn check_planes<T: Word>(isa: Isa, layout: &Layout, bytes: &[u8]) {
         .chunks_exact(size_of::<T>())
         .map(|bytes| bytes.iter().rev().fold(0, |bits, &byte| (bits << 8) | u64::from(byte)))
         .collect();
-    let naive = naive_planes(layout, &elements);
+    let (symbols, rests): (Vec<u8>, Vec<Option<u64>>) =
+        naive_values(layout, &elements).into_iter().unzip();
+    let rests: Vec<u64> = rests.into_iter().flatten().collect();
     let mut planes = Planes::default();
     split::split::<T>(isa, layout, bytes, &mut planes);
     let whole = layout.whole_planes();
-    for (i, &(symbol, rest)) in naive.iter().enumerate() {
-        assert_eq!(planes.symbols[i], symbol, "{layout:?}, element {i}");
-        for (j, plane) in planes.whole[..whole].iter().enumerate() {
-            assert_eq!(plane[i], (rest >> (8 * j)) as u8, "{layout:?}, element {i}, plane {j}");
-        }
-        let (fraction, mut at, mut got) = (rest >> (8 * whole), i / BLOCK * BLOCK, 0);
-        let bits = layout.fraction_bits();
-        let (block, j) = (BLOCK.min(naive.len() - at), i % BLOCK);
-        at = at * bits as usize / 8;
-        if !layout.packed {
-            got = if bits == 0 { 0 } else { u64::from(planes.fraction[i]) };
-        } else {
-            let mut shift = 0;
-            for part in [4, 2, 1].into_iter().filter(|part| bits & part != 0) {
-                let stride = (block * part as usize).div_ceil(8);
-                let byte =
-                    u64::from(planes.fraction[at + j % stride]) >> (j / stride * part as usize);
-                got |= (byte & ((1 << part) - 1)) << shift;
-                shift += part;
-                at += stride;
+    assert_eq!(planes.symbols, symbols);
+    for (j, plane) in planes.whole[..whole].iter().enumerate() {
+        let naive: Vec<u8> = rests.iter().map(|rest| (rest >> (8 * j)) as u8).collect();
+        assert_eq!(*plane, naive, "{layout:?}, plane {j}");
+    }
+    let bits = layout.fraction_bits() as usize;
+    assert_eq!(planes.fraction.len(), cut::fraction_len(layout, rests.len()));
+    if bits == 0 {
+        return;
+    }
+    let fractions: Vec<u8> = rests.iter().map(|rest| (rest >> (8 * whole)) as u8).collect();
+    if !layout.packed {
+        assert_eq!(planes.fraction, fractions);
+        return;
+    }
+    let mut packed = &planes.fraction[..];
+    for block in fractions.chunks(BLOCK) {
+        let (mut shift, mut naive) = (0, vec![0; block.len()]);
+        for part in [4, 2, 1].into_iter().filter(|part| bits & part != 0) {
+            let stride = (block.len() * part).div_ceil(8);
+            for (i, fraction) in naive.iter_mut().enumerate() {
+                let byte = packed[i % stride] >> (i / stride * part);
+                *fraction |= (byte & ((1 << part) - 1)) << shift;
             }
+            shift += part;
+            packed = &packed[stride..];
         }
-        assert_eq!(fraction, got, "{layout:?}, element {i}, fraction");
+        assert_eq!(naive, block, "{layout:?}");
     }
 }
 
@@ -218,6 +233,7 @@ fn planes_are_those_of_the_format() {
         for round in 0..200 {
             // Exponents from a window of random width, the odd zero, trailing bits cleared, signs as they come.
             let (lowest, width) = (rng.random_range(0..1u32 << exponent), rng.random_range(1..200));
+            let zeros = [2, 50, 97, 0][round as usize % 4];
             let clear = rng.random_range(0..=mantissa) * (round % 2);
             let sign = [0, 1, rng.random_range(0..2)];
             let elements: Vec<u64> = (0..rng.random_range(1..1300))
@@ -231,7 +247,8 @@ fn planes_are_those_of_the_format() {
                     };
                     let magnitude = (u64::from(exponent_field) << mantissa)
                         | (rng.random_range(0..1u64 << mantissa) >> clear << clear);
-                    let magnitude = if rng.random_range(0..50) == 0 { 0 } else { magnitude };
+                    let zero = rng.random_range(0..100) < zeros;
+                    let magnitude = if zero { 0 } else { magnitude };
                     (sign << (exponent + mantissa)) | magnitude
                 })
                 .collect();
@@ -251,8 +268,11 @@ fn planes_are_those_of_the_format() {
                 assert_eq!(stats.or, elements.iter().fold(0, |or, bits| or | bits));
                 assert_eq!(stats.smallest, fields().filter(|&field| field > 0).min());
                 assert_eq!(stats.largest, fields().max().unwrap());
-                for packed in [true, false] {
-                    let layout = Layout { packed, ..Layout::float(exponent, mantissa, &stats) };
+                let mut layouts = vec![Layout::float(exponent, mantissa, &stats)];
+                layouts.extend(Layout::float_without_zeros(exponent, mantissa, &stats));
+                layouts.extend_from_within(..);
+                for (i, layout) in layouts.into_iter().enumerate() {
+                    let layout = Layout { packed: i % 2 == 0, ..layout };
                     match dtype.size() {
                         2 => check_planes::<u16>(isa, &layout, &bytes),
                         4 => check_planes::<u32>(isa, &layout, &bytes),
@@ -298,6 +318,15 @@ fn structure_is_found() {
     let (signed, unsigned) = (weights_as(Dtype::Bf16, &values), weights_as(Dtype::Bf16, &positive));
     let saved = size(Dtype::Bf16, &signed) - size(Dtype::Bf16, &unsigned);
     assert!((0.06..0.07).contains(&saved), "one bit of sixteen, not {saved}");
+    // After a ReLU, half of the elements are zero: a bit for each to say so, and the other half like that of a
+    // positive tensor.
+    let relu: Vec<f32> = values.iter().map(|value| value.max(0.0)).collect();
+    let kept: Vec<f32> = relu.iter().copied().filter(|&value| value > 0.0).collect();
+    for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64] {
+        let all = round_trip(dtype, &weights_as(dtype, &relu)).len();
+        let least = values.len() / 8 + round_trip(dtype, &weights_as(dtype, &kept)).len();
+        assert!((all as f64) < 1.01 * least as f64 + 200.0, "{dtype}: {all} and not {least}");
+    }
     // Sorted integers are stored by their differences.
     let sorted: Vec<u8> =
         (0..1 << 15).flat_map(|i: i64| (i * 1000 + i % 7).to_le_bytes()).collect();
@@ -321,28 +350,34 @@ fn attack(dtype: Dtype, data: &[u8], len: usize) {
 fn damaged_chunks_do_no_harm() {
     for dtype in Dtype::ALL {
         let bytes = weights_as(dtype, &weights(6, 1100));
-        let data = round_trip(dtype, &bytes);
-        for len in 0..data.len() {
-            let mut out = vec![0; bytes.len()];
-            let result = Decoder::new().decode(dtype, &data[..len], &mut out);
-            assert!(result.is_err(), "{dtype}: {len} of {} bytes decode", data.len());
+        damage(dtype, &bytes);
+        let sparse: Vec<f32> = weights(7, 900).iter().map(|value| value.max(0.0)).collect();
+        damage(dtype, &weights_as(dtype, &sparse));
+    }
+}
+
+fn damage(dtype: Dtype, bytes: &[u8]) {
+    let data = round_trip(dtype, bytes);
+    for len in 0..data.len() {
+        let mut out = vec![0; bytes.len()];
+        let result = Decoder::new().decode(dtype, &data[..len], &mut out);
+        assert!(result.is_err(), "{dtype}: {len} of {} bytes decode", data.len());
+    }
+    let longer = [&data[..], &[0]].concat();
+    assert!(Decoder::new().decode(dtype, &longer, &mut vec![0; bytes.len()]).is_err());
+    for at in 0..data.len() {
+        for change in [1, 0x80, 0xff, 0x10] {
+            let mut data = data.clone();
+            data[at] ^= change;
+            attack(dtype, &data, bytes.len());
         }
-        let longer = [&data[..], &[0]].concat();
-        assert!(Decoder::new().decode(dtype, &longer, &mut vec![0; bytes.len()]).is_err());
-        for at in 0..data.len() {
-            for change in [1, 0x80, 0xff, 0x10] {
-                let mut data = data.clone();
-                data[at] ^= change;
-                attack(dtype, &data, bytes.len());
-            }
-        }
-        // Right bytes, wrong expectations.
-        for other in Dtype::ALL {
-            attack(other, &data, bytes.len());
-        }
-        for len in [0, 1, bytes.len() / 2, bytes.len() - 1, bytes.len() + 1, 2 * bytes.len()] {
-            attack(dtype, &data, len);
-        }
+    }
+    // Right bytes, wrong expectations.
+    for other in Dtype::ALL {
+        attack(other, &data, bytes.len());
+    }
+    for len in [0, 1, bytes.len() / 2, bytes.len() - 1, bytes.len() + 1, 2 * bytes.len()] {
+        attack(dtype, &data, len);
     }
 }
 
@@ -370,6 +405,22 @@ proptest! {
             .flat_map(|pick| (pick.get(&palette) & mask).to_le_bytes()[..dtype.size()].to_vec())
             .collect();
         round_trip(dtype, &bytes);
+    }
+
+    #[test]
+    fn sparse_elements_come_back(
+        dtype in dtypes(),
+        values in proptest::collection::vec((0.0f32..1.0, -2.0f32..2.0), 0..3000),
+        kept in 0.0f32..1.0,
+        zero in proptest::sample::select(vec![0.0f32, -0.0]),
+    ) {
+        let pick = |&(chance, value): &(f32, f32)| match chance {
+            chance if chance < kept => value,
+            chance if chance < (1.0 + kept) / 2.0 => zero,
+            _ => 0.0,
+        };
+        let values: Vec<f32> = values.iter().map(pick).collect();
+        round_trip(dtype, &weights_as(dtype, &values));
     }
 
     #[test]
