@@ -79,6 +79,32 @@ pub enum Device {
     Cuda(usize),
 }
 
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu => f.pad("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Device {
+    type Err = Error;
+
+    /// `cpu`, `cuda` (the first GPU) or `cuda:N`.
+    fn from_str(name: &str) -> Result<Self> {
+        let number = match name.split_once(':') {
+            None if name == "cpu" => return Ok(Self::Cpu),
+            None if name == "cuda" => Some(0),
+            Some(("cuda", number)) => number.parse().ok(),
+            _ => None,
+        };
+        number.map(Self::Cuda).ok_or_else(|| {
+            Error::InvalidArgument(format!("device {name:?}; devices are cpu, cuda:0, cuda:1, ..."))
+        })
+    }
+}
+
 /// Says how a coder codes; [`build`](Self::build) makes it.
 #[derive(Clone, Copy, Debug)]
 pub struct CoderBuilder {

@@ -83,6 +83,11 @@ impl Coder {
         self.plan.lookup
     }
 
+    /// What codes symbols outside their table.
+    pub fn bypass(&self) -> Bypass {
+        self.plan.bypass.map_or(Bypass::Off, |bypass| Bypass::Digits(bypass.bits()))
+    }
+
     /// The tables.
     pub fn tables(&self) -> &Tables {
         &self.plan.tables
