@@ -18,11 +18,18 @@ pub enum Family {
     Rans32,
     /// rANS, 32-bit states, 16-bit words, precision up to 15.
     Rans32x16,
+    /// tANS, 16-bit words, precision up to 15.
+    Tans32,
+    /// tANS, 8-bit words, precision up to 15.
+    Tans16,
+    /// tANS, 8-bit words, precision up to 7.
+    Tans8,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: &'static [Self] = &[Self::Rans64, Self::Rans32, Self::Rans32x16];
+    pub const ALL: &'static [Self] =
+        &[Self::Rans64, Self::Rans32, Self::Rans32x16, Self::Tans32, Self::Tans16, Self::Tans8];
 
     /// The lane counts that every family codes.
     pub const LANES: &'static [usize] = &[1, 2, 4, 8, 32];
@@ -33,6 +40,9 @@ impl Family {
             Self::Rans64 => "rans64",
             Self::Rans32 => "rans32",
             Self::Rans32x16 => "rans32_16",
+            Self::Tans32 => "tans32",
+            Self::Tans16 => "tans16",
+            Self::Tans8 => "tans8",
         }
     }
 
@@ -41,15 +51,21 @@ impl Family {
         match self {
             Self::Rans64 => 31,
             Self::Rans32 => 23,
-            Self::Rans32x16 => 15,
+            Self::Rans32x16 | Self::Tans32 | Self::Tans16 => 15,
+            Self::Tans8 => 7,
         }
+    }
+
+    /// Whether coding a symbol is a table lookup (tANS) rather than arithmetic (rANS).
+    pub const fn is_tans(self) -> bool {
+        matches!(self, Self::Tans32 | Self::Tans16 | Self::Tans8)
     }
 
     /// Bytes of a state.
     pub const fn state_bytes(self) -> usize {
         match self {
             Self::Rans64 => 8,
-            Self::Rans32 | Self::Rans32x16 => 4,
+            _ => 4,
         }
     }
 
@@ -57,14 +73,14 @@ impl Family {
     pub const fn word_bytes(self) -> usize {
         match self {
             Self::Rans64 => 4,
-            Self::Rans32 => 1,
-            Self::Rans32x16 => 2,
+            Self::Rans32x16 | Self::Tans32 => 2,
+            Self::Rans32 | Self::Tans16 | Self::Tans8 => 1,
         }
     }
 
-    /// How many state-sized fields stand before a row's words.
+    /// How many state-sized fields stand before a row's words: the states, and in tANS the bit buffer and its length.
     pub const fn header_fields(self, lanes: usize) -> usize {
-        lanes
+        if self.is_tans() { lanes + codec::tans::BUFFER_FIELDS } else { lanes }
     }
 
     /// The value of each header field of a fresh row.
@@ -73,6 +89,8 @@ impl Family {
             Self::Rans64 => 1 << 31,
             Self::Rans32 => 1 << 23,
             Self::Rans32x16 => 1 << 15,
+            // tANS states depend on the precision, which only the tables know: 0 stands for the first one.
+            Self::Tans32 | Self::Tans16 | Self::Tans8 => 0,
         }
     }
 }
@@ -94,30 +112,61 @@ impl FromStr for Family {
     }
 }
 
-/// A codec family with what the host adds: its run-time name and its form of the tables.
-pub(crate) trait HostFamily: codec::Family<State: StateInt, Word: WordInt> {
+/// How the rows of a family lie in memory.
+pub(crate) trait RowFormat: Send + Sync + Sized + 'static {
     /// The run-time name.
     const FAMILY: Family;
+    /// A field before the words: a state, mostly.
+    type Field: bytemuck::Pod + Send + Sync;
+    /// A word.
+    type Unit: bytemuck::Pod + Send + Sync;
+}
+
+macro_rules! row_format {
+    ($($name:ident: $field:ty, $unit:ty;)*) => {$(
+        impl RowFormat for codec::$name {
+            const FAMILY: Family = Family::$name;
+            type Field = $field;
+            type Unit = $unit;
+        }
+    )*};
+}
+row_format! {
+    Rans64: u64, u32;
+    Rans32: u32, u8;
+    Rans32x16: u32, u16;
+    Tans32: u32, u16;
+    Tans16: u32, u8;
+    Tans8: u32, u8;
+}
+
+/// A rANS family with what the host adds: its form of the tables.
+pub(crate) trait HostFamily:
+    RowFormat
+    + codec::Family<
+        State: StateInt,
+        Word: WordInt,
+        State = <Self as RowFormat>::Field,
+        Word = <Self as RowFormat>::Unit,
+    >
+{
     /// The prepared encoder entries of the tables.
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>];
 }
 
 impl HostFamily for codec::Rans64 {
-    const FAMILY: Family = Family::Rans64;
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans64()
     }
 }
 
 impl HostFamily for codec::Rans32 {
-    const FAMILY: Family = Family::Rans32;
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans32()
     }
 }
 
 impl HostFamily for codec::Rans32x16 {
-    const FAMILY: Family = Family::Rans32x16;
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans32x16()
     }
@@ -137,6 +186,18 @@ macro_rules! with_family {
             }
             $crate::Family::Rans32x16 => {
                 type $type = parans_kernels::codec::Rans32x16;
+                $body
+            }
+            $crate::Family::Tans32 => {
+                type $type = parans_kernels::codec::Tans32;
+                $body
+            }
+            $crate::Family::Tans16 => {
+                type $type = parans_kernels::codec::Tans16;
+                $body
+            }
+            $crate::Family::Tans8 => {
+                type $type = parans_kernels::codec::Tans8;
                 $body
             }
         }

@@ -212,6 +212,17 @@ impl CoderBuilder {
         let prepared = tables.prepared();
         // Prepare what coding will read now, so that errors come here.
         let lookup = match self.lookup {
+            Lookup::Alias if self.family.is_tans() => {
+                return Err(Error::Unsupported(format!(
+                    "alias lookup with {}: its symbols are found by the state itself",
+                    self.family
+                )));
+            }
+            // Nothing is looked up but the state.
+            _ if self.family.is_tans() => {
+                prepared.tans()?;
+                Lookup::Search
+            }
             Lookup::Auto if prepared.largest_alphabet() > 1 << 16 => Lookup::Search,
             // Two or three steps of a search cost less than a load from an inverse CDF that is not in the first-level cache.
             Lookup::Auto if prepared.largest_alphabet() <= 4 => Lookup::Search,

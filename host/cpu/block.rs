@@ -1,43 +1,42 @@
 //! Blocks: neighbouring rows that one thread codes together.
 
-use parans_kernels::codec::Family;
-
 use crate::coder::{Indexes, Symbol};
+use crate::family::RowFormat;
 
 /// Neighbouring rows, apart from all others.
-pub(super) struct Rows<'a, F: Family> {
+pub(crate) struct Rows<'a, F: RowFormat> {
     /// Number of the first row.
-    pub(super) first: usize,
-    /// States of the block's rows, `lanes` a row.
-    pub(super) states: &'a mut [F::State],
+    pub(crate) first: usize,
+    /// Fields of the block's rows: states, and what else stands before the words.
+    pub(crate) states: &'a mut [F::Field],
     /// Words of the block's rows.
-    pub(super) words: &'a mut [F::Word],
+    pub(crate) words: &'a mut [F::Unit],
     /// Where the block's rows begin among the words of *all* rows; one more than rows.
-    pub(super) starts: &'a [usize],
+    pub(crate) starts: &'a [usize],
     /// Words in use, a row.
-    pub(super) lens: &'a mut [usize],
+    pub(crate) lens: &'a mut [usize],
 }
 
-impl<F: Family> Rows<'_, F> {
+impl<F: RowFormat> Rows<'_, F> {
     /// How many rows.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.lens.len()
     }
 }
 
-/// Splits the rows of a batch into blocks of `block_rows`.
-pub(super) fn split<'a, F: Family>(
+/// Splits the rows of a batch, of `fields` fields each, into blocks of `block_rows`.
+pub(crate) fn split<'a, F: RowFormat>(
     block_rows: usize,
-    lanes: usize,
-    states: &'a mut [F::State],
-    words: &'a mut [F::Word],
+    fields: usize,
+    states: &'a mut [F::Field],
+    words: &'a mut [F::Unit],
     starts: &'a [usize],
     lens: &'a mut [usize],
 ) -> Vec<Rows<'a, F>> {
     let mut blocks = Vec::with_capacity(lens.len().div_ceil(block_rows));
     let mut words = words;
     let mut first = 0;
-    for (states, lens) in states.chunks_mut(block_rows * lanes).zip(lens.chunks_mut(block_rows)) {
+    for (states, lens) in states.chunks_mut(block_rows * fields).zip(lens.chunks_mut(block_rows)) {
         let count = lens.len();
         let starts = &starts[first..=first + count];
         let (own, after) = words.split_at_mut(starts[count] - starts[0]);
@@ -49,33 +48,33 @@ pub(super) fn split<'a, F: Family>(
 }
 
 /// A block to push.
-pub(super) struct PushBlock<'a, F: Family, S: Symbol> {
+pub(crate) struct PushBlock<'a, F: RowFormat, S: Symbol> {
     /// The rows.
-    pub(super) rows: Rows<'a, F>,
+    pub(crate) rows: Rows<'a, F>,
     /// Their symbols, `columns` a row.
-    pub(super) symbols: &'a [S],
+    pub(crate) symbols: &'a [S],
     /// Symbols a row.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// The indexes of all rows.
-    pub(super) indexes: &'a Indexes<'a>,
+    pub(crate) indexes: &'a Indexes<'a>,
 }
 
 /// A block to pop.
-pub(super) struct PopBlock<'a, F: Family, S: Symbol> {
+pub(crate) struct PopBlock<'a, F: RowFormat, S: Symbol> {
     /// Number of the first row.
-    pub(super) first: usize,
-    /// States of the block's rows, `lanes` a row.
-    pub(super) states: &'a mut [F::State],
+    pub(crate) first: usize,
+    /// Fields of the block's rows: states, and what else stands before the words.
+    pub(crate) states: &'a mut [F::Field],
     /// Words of *all* rows.
-    pub(super) words: &'a [F::Word],
+    pub(crate) words: &'a [F::Unit],
     /// Where the block's rows begin among them.
-    pub(super) starts: &'a [usize],
+    pub(crate) starts: &'a [usize],
     /// Words in use, a row.
-    pub(super) lens: &'a mut [usize],
+    pub(crate) lens: &'a mut [usize],
     /// Where the block's symbols go, `columns` a row.
-    pub(super) symbols: &'a mut [S],
+    pub(crate) symbols: &'a mut [S],
     /// Symbols a row.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// The indexes of all rows.
-    pub(super) indexes: &'a Indexes<'a>,
+    pub(crate) indexes: &'a Indexes<'a>,
 }

@@ -5,21 +5,51 @@
 
 mod block;
 mod scalar;
+mod tans;
 
 use rayon::prelude::*;
 
 use crate::coder::{Indexes, Plan, Symbol, Symbols};
 use crate::error::{Error, Result, RowCause};
-use crate::family::HostFamily;
+use crate::family::RowFormat;
 use crate::streams::Streams;
 use block::{PopBlock, PushBlock, split};
-use parans_kernels::codec::{RowError, RowFault};
+use parans_kernels::codec::{self, RowError, RowFault};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
 const SYMBOLS_A_TASK: usize = 1 << 13;
 
 /// Rows are spread in multiples of this, the most that a SIMD path codes side by side.
 const ROWS_TOGETHER: usize = 16;
+
+/// How the CPU codes a block of a family's rows.
+pub(crate) trait CpuFamily: RowFormat {
+    /// Pushes a block of rows.
+    fn push_block<S: Symbol>(plan: &Plan, block: PushBlock<'_, Self, S>) -> Result<(), Failed>;
+    /// Pops a block of rows.
+    fn pop_block<S: Symbol>(plan: &Plan, block: PopBlock<'_, Self, S>) -> Result<(), Failed>;
+}
+
+macro_rules! cpu_families {
+    ($module:ident: $($family:ident),*) => {$(
+        impl CpuFamily for codec::$family {
+            fn push_block<S: Symbol>(
+                plan: &Plan,
+                block: PushBlock<'_, Self, S>,
+            ) -> Result<(), Failed> {
+                $module::push(plan, block)
+            }
+            fn pop_block<S: Symbol>(
+                plan: &Plan,
+                block: PopBlock<'_, Self, S>,
+            ) -> Result<(), Failed> {
+                $module::pop(plan, block)
+            }
+        }
+    )*};
+}
+cpu_families!(scalar: Rans64, Rans32, Rans32x16);
+cpu_families!(tans: Tans32, Tans16, Tans8);
 
 /// A fault and the row it happened in.
 pub(crate) type Failed = (usize, RowFault);
@@ -52,7 +82,7 @@ fn run<B: Send>(
 }
 
 /// Pushes symbols onto streams of family `F`.
-pub(crate) fn push<F: HostFamily, S: Symbol>(
+pub(crate) fn push<F: CpuFamily, S: Symbol>(
     plan: &Plan,
     streams: &mut Streams,
     symbols: &Symbols<'_, S>,
@@ -64,7 +94,7 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
     let mut lens = parts.lens.to_vec();
     let blocks = split::<F>(
         rows_a_block(rows, columns),
-        plan.lanes,
+        F::FAMILY.header_fields(plan.lanes),
         &mut states,
         parts.words,
         parts.starts,
@@ -73,7 +103,7 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
     let values = symbols.as_slice();
     let result = run(blocks, |rows| {
         let at = rows.first * columns..(rows.first + rows.len()) * columns;
-        scalar::push(plan, PushBlock { rows, symbols: &values[at], columns, indexes })
+        F::push_block(plan, PushBlock { rows, symbols: &values[at], columns, indexes })
     });
     match result {
         Ok(()) => {
@@ -87,7 +117,7 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
 }
 
 /// Pops symbols from streams of family `F`.
-pub(crate) fn pop<F: HostFamily, S: Symbol>(
+pub(crate) fn pop<F: CpuFamily, S: Symbol>(
     plan: &Plan,
     streams: &mut Streams,
     symbols: &mut [S],
@@ -101,8 +131,9 @@ pub(crate) fn pop<F: HostFamily, S: Symbol>(
     let mut blocks = Vec::new();
     let mut first = 0;
     let mut rest = symbols;
-    for (states, lens) in
-        states.chunks_mut(block_rows * plan.lanes).zip(lens.chunks_mut(block_rows))
+    for (states, lens) in states
+        .chunks_mut(block_rows * F::FAMILY.header_fields(plan.lanes))
+        .zip(lens.chunks_mut(block_rows))
     {
         let (symbols, after) = rest.split_at_mut(lens.len() * columns);
         rest = after;
@@ -120,7 +151,7 @@ pub(crate) fn pop<F: HostFamily, S: Symbol>(
         });
         first += count;
     }
-    match run(blocks, |block| scalar::pop(plan, block)) {
+    match run(blocks, |block| F::pop_block(plan, block)) {
         Ok(()) => {
             streams.commit::<F>(&states, lens);
             Ok(())

@@ -37,6 +37,7 @@ macro_rules! with_lanes {
         }
     };
 }
+pub(super) use with_lanes;
 
 pub(super) fn tables_view(plan: &Plan) -> TablesView<'_> {
     TablesView {

@@ -10,10 +10,8 @@ mod tensor;
 
 use std::fmt;
 
-use parans_kernels::codec;
-
 use crate::error::{Error, Result};
-use crate::family::{Family, HostFamily};
+use crate::family::{Family, RowFormat};
 use buffer::Buffer;
 
 pub use bytes::{LengthBytes, Merged};
@@ -37,11 +35,11 @@ pub struct Streams {
 }
 
 /// The parts of streams as a back end sees them, in the family's own types.
-pub(crate) struct PartsMut<'a, F: codec::Family> {
-    /// `rows * lanes` states, as before the push: a back end writes new ones elsewhere.
-    pub(crate) states: &'a [F::State],
+pub(crate) struct PartsMut<'a, F: RowFormat> {
+    /// `rows * header` fields, as before the push: a back end writes new ones elsewhere.
+    pub(crate) states: &'a [F::Field],
     /// The words of row r lie at `starts[r]..starts[r + 1]`, `lens[r]` of them in use.
-    pub(crate) words: &'a mut [F::Word],
+    pub(crate) words: &'a mut [F::Unit],
     /// Where rows begin, in words; `rows + 1` of them.
     pub(crate) starts: &'a [usize],
     /// Words in use, a row.
@@ -49,9 +47,9 @@ pub(crate) struct PartsMut<'a, F: codec::Family> {
 }
 
 /// The parts of streams for reading.
-pub(crate) struct Parts<'a, F: codec::Family> {
-    pub(crate) states: &'a [F::State],
-    pub(crate) words: &'a [F::Word],
+pub(crate) struct Parts<'a, F: RowFormat> {
+    pub(crate) states: &'a [F::Field],
+    pub(crate) words: &'a [F::Unit],
     pub(crate) starts: &'a [usize],
     pub(crate) lens: &'a [usize],
 }
@@ -125,6 +123,14 @@ impl Streams {
         let fields = self.family.header_fields(self.lanes);
         let fresh = self.family.fresh_field();
         let at = row * fields..(row + 1) * fields;
+        if self.family.is_tans() {
+            let (states, buffer) = self.states.typed::<u32>()[at].split_at(self.lanes);
+            // Untouched, or all back at the first state, 2^precision.
+            return self.lens[row] == 0
+                && buffer.iter().all(|&field| field == 0)
+                && states.iter().all(|&x| x == states[0])
+                && (states[0] == 0 || states[0].is_power_of_two());
+        }
         self.lens[row] == 0
             && if self.family.state_bytes() == 8 {
                 self.states.typed::<u64>()[at].iter().all(|&x| x == fresh)
@@ -190,7 +196,7 @@ impl Streams {
     }
 
     /// The parts for a push in the types of family `F`, which must be the streams' own.
-    pub(crate) fn parts_mut<F: HostFamily>(&mut self) -> PartsMut<'_, F> {
+    pub(crate) fn parts_mut<F: RowFormat>(&mut self) -> PartsMut<'_, F> {
         debug_assert_eq!(F::FAMILY, self.family);
         PartsMut {
             states: self.states.typed(),
@@ -201,7 +207,7 @@ impl Streams {
     }
 
     /// The parts for a pop.
-    pub(crate) fn parts<F: HostFamily>(&self) -> Parts<'_, F> {
+    pub(crate) fn parts<F: RowFormat>(&self) -> Parts<'_, F> {
         debug_assert_eq!(F::FAMILY, self.family);
         Parts {
             states: self.states.typed(),
@@ -212,8 +218,8 @@ impl Streams {
     }
 
     /// Replaces states and lengths once every row has succeeded.
-    pub(crate) fn commit<F: HostFamily>(&mut self, states: &[F::State], lens: Vec<usize>) {
-        self.states.typed_mut::<F::State>().copy_from_slice(states);
+    pub(crate) fn commit<F: RowFormat>(&mut self, states: &[F::Field], lens: Vec<usize>) {
+        self.states.typed_mut::<F::Field>().copy_from_slice(states);
         self.lens = lens;
     }
 }

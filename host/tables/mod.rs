@@ -7,6 +7,7 @@ mod alias;
 mod builder;
 mod prepared;
 mod quantise;
+mod tans;
 
 use std::fmt;
 use std::sync::Arc;

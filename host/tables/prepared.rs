@@ -6,6 +6,7 @@ use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, Span, Table
 
 use super::Precision;
 use super::alias::AliasForm;
+use super::tans::TansForm;
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^22 entries of two bytes are past most caches already.
@@ -31,6 +32,7 @@ pub(crate) struct Prepared {
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
+    tans: OnceLock<TansForm>,
 }
 
 impl Prepared {
@@ -44,6 +46,7 @@ impl Prepared {
             rans32x16: OnceLock::new(),
             inverse: OnceLock::new(),
             alias: OnceLock::new(),
+            tans: OnceLock::new(),
         }
     }
 
@@ -133,5 +136,14 @@ impl Prepared {
         }
         let form = AliasForm::build(&self.tables, &self.spans, self.precision.bits())?;
         Ok(self.alias.get_or_init(|| form))
+    }
+
+    /// The tANS form.
+    pub(crate) fn tans(&self) -> Result<&TansForm> {
+        if let Some(form) = self.tans.get() {
+            return Ok(form);
+        }
+        let form = TansForm::build(&self.tables, &self.spans, self.precision.bits())?;
+        Ok(self.tans.get_or_init(|| form))
     }
 }

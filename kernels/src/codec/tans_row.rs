@@ -40,8 +40,11 @@ fn table_part<T>(all: &[T], number: u32, precision: u32) -> &[T] {
 
 impl TansEncoderView<'_> {
     /// Pushes one symbol, its bypass digits first.
+    ///
+    /// # Errors
+    /// Why the symbol cannot be coded; that the words are full shows in `words` only.
     #[inline(always)]
-    pub(crate) fn push_one<T: TansFamily, const LANES: usize>(
+    pub fn push_one<T: TansFamily, const LANES: usize>(
         &self,
         row: &mut TansRow<LANES>,
         lane: usize,
@@ -65,9 +68,12 @@ impl TansEncoderView<'_> {
 }
 
 impl TansDecoderView<'_> {
-    /// Pops one symbol and its bypass digits.
+    /// Pops one symbol and its bypass digits; 0 for a skipped one.
+    ///
+    /// # Errors
+    /// Why there is no symbol; that the words ran out shows in `words` only.
     #[inline(always)]
-    pub(crate) fn pop_one<T: TansFamily, const LANES: usize>(
+    pub fn pop_one<T: TansFamily, const LANES: usize>(
         &self,
         row: &mut TansRow<LANES>,
         lane: usize,
