@@ -23,7 +23,9 @@ fn same_at_every_level(chunk: &[u8]) {
         // Exactly sized, so that memory checkers see a read past the end.
         let coded = coded.into_boxed_slice();
         let mut out = vec![0; chunk.len()].into_boxed_slice();
-        Decoder::at_level(level).decode(&coded, &mut out).expect(level.name());
+        Decoder::at_level(level)
+            .decode(&coded, &mut out)
+            .unwrap_or_else(|e| panic!("{}: {e}", level.name()));
         assert!(*out == *chunk, "{} reads other bytes, length {}", level.name(), chunk.len());
     }
 }
@@ -64,7 +66,7 @@ fn adversarial_chunks() {
     }
     same_at_every_level(&ends);
     same_at_every_level(&(0..len).map(|i| (i % 256) as u8).collect::<Vec<_>>());
-    same_at_every_level(&(0..len).map(|i| (i * i >> 9) as u8).collect::<Vec<_>>());
+    same_at_every_level(&(0..len).map(|i| ((i * i) >> 9) as u8).collect::<Vec<_>>());
 }
 
 /// Damaged chunks: every level gives the same answer, or an error.

@@ -51,50 +51,68 @@ impl Work for EncodeGroups<'_> {
     fn run<S: Simd>(self, simd: S) -> [usize; 4] {
         let Self { groups, tables, states, words } = self;
         // The seam sheds in element order, rows are written from lane 31 down: everything is held backwards, odd lanes first.
-        let mut x = states.map(|row| {
-            let (even, odd) = split_lanes(simd, &row);
-            [simd.reverse(odd), simd.reverse(even)]
-        });
+        let mut x = [[simd.splat(0); 2]; 4];
+        for (x, row) in x.iter_mut().zip(&*states) {
+            let (even, odd) = split_lanes(simd, row);
+            *x = [simd.reverse(odd), simd.reverse(even)];
+        }
         let [mut w0, mut w1, mut w2, mut w3] = words;
         let room = [w0.len(), w1.len(), w2.len(), w3.len()];
-        let low = simd.splat((1 << PRECISION) - 1);
         for group in groups.iter().rev() {
             let (even, odd) = halves(group);
             let (even, odd) = (simd.reverse(simd.load(even)), simd.reverse(simd.load(odd)));
-            let spans = [odd, even].map(|bytes| simd.lookup_bytes(&tables.spans, bytes));
-            let reciprocals =
-                [odd, even].map(|bytes| simd.lookup_bytes(&tables.reciprocals, bytes));
-            let mut step = |row: usize, words: &mut &mut [u8]| {
-                let spans = [spans[0][row], spans[1][row]];
-                let freqs = spans.map(|span| simd.and(span, low));
-                let bounds = freqs.map(|freq| simd.shl::<{ 31 - PRECISION }>(freq));
-                let Some(room) = words.first_chunk_mut::<64>() else { return };
-                let (shed, count) = simd.shed_words(x[row], bounds, room);
-                advance_mut(words, 2 * count);
-                for half in 0..2 {
-                    let (x, span, freq) = (&mut x[row][half], spans[half], freqs[half]);
-                    let (shed, reciprocal) = (shed[half], reciprocals[half][row]);
-                    // As `step::divide`: the estimate is the quotient or one less.
-                    let quotient = simd.mul_high(shed, reciprocal);
-                    let remainder = simd.sub(shed, simd.mul_low(quotient, freq));
-                    let short = simd.ge(remainder, freq);
-                    let slot = simd.add(remainder, simd.shr::<PRECISION>(span));
-                    let estimate = simd.add(simd.shl::<PRECISION>(quotient), slot);
-                    // One quotient more is 4096 more, and one frequency less of remainder.
-                    let more = simd.sub(simd.splat(SLOTS as u32), freq);
-                    *x = simd.add_where(short, estimate, more);
-                }
-            };
-            step(0, &mut w0);
-            step(1, &mut w1);
-            step(2, &mut w2);
-            step(3, &mut w3);
+            let (spans_odd, spans_even) =
+                (simd.lookup_bytes(&tables.spans, odd), simd.lookup_bytes(&tables.spans, even));
+            let (reciprocals_odd, reciprocals_even) = (
+                simd.lookup_bytes(&tables.reciprocals, odd),
+                simd.lookup_bytes(&tables.reciprocals, even),
+            );
+            for (row, words) in [&mut w0, &mut w1, &mut w2, &mut w3].into_iter().enumerate() {
+                push_row(
+                    simd,
+                    &mut x[row],
+                    [spans_odd[row], spans_even[row]],
+                    [reciprocals_odd[row], reciprocals_even[row]],
+                    words,
+                );
+            }
         }
         for (row, [odd, even]) in states.iter_mut().zip(x) {
             join_lanes(simd, simd.reverse(even), simd.reverse(odd), row);
         }
         let left = [w0.len(), w1.len(), w2.len(), w3.len()];
         std::array::from_fn(|row| room[row] - left[row])
+    }
+}
+
+/// Pushes one symbol onto each lane of a row.
+#[inline(always)]
+fn push_row<S: Simd>(
+    simd: S,
+    x: &mut [S::U32; 2],
+    spans: [S::U32; 2],
+    reciprocals: [S::U32; 2],
+    words: &mut &mut [u8],
+) {
+    let low = simd.splat((1 << PRECISION) - 1);
+    let freqs = [simd.and(spans[0], low), simd.and(spans[1], low)];
+    let bounds =
+        [simd.shl::<{ 31 - PRECISION }>(freqs[0]), simd.shl::<{ 31 - PRECISION }>(freqs[1])];
+    // Always there: the caller gave room for a word a symbol and 64 bytes more.
+    let Some(room) = words.first_chunk_mut::<64>() else { return };
+    let (shed, count) = simd.shed_words(*x, bounds, room);
+    advance_mut(words, 2 * count);
+    for half in 0..2 {
+        let (span, freq, shed) = (spans[half], freqs[half], shed[half]);
+        // As `step::divide`: the estimate is the quotient or one less.
+        let quotient = simd.mul_high(shed, reciprocals[half]);
+        let remainder = simd.sub(shed, simd.mul_low(quotient, freq));
+        let short = simd.ge(remainder, freq);
+        let slot = simd.add(remainder, simd.shr::<PRECISION>(span));
+        let estimate = simd.add(simd.shl::<PRECISION>(quotient), slot);
+        // One quotient more is 4096 more, and one frequency less of remainder.
+        let more = simd.sub(simd.splat(SLOTS as u32), freq);
+        x[half] = simd.add_where(short, estimate, more);
     }
 }
 
@@ -115,37 +133,51 @@ impl<'row> Work for DecodeGroups<'_, 'row> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let Self { groups, slots, states, rows } = self;
-        let mut x = states.map(|row| {
-            let (even, odd) = split_lanes(simd, &row);
-            [even, odd]
-        });
+        let mut x = [[simd.splat(0); 2]; 4];
+        for (x, row) in x.iter_mut().zip(&*states) {
+            let (even, odd) = split_lanes(simd, row);
+            *x = [even, odd];
+        }
         let [mut r0, mut r1, mut r2, mut r3] = rows;
-        let low = simd.splat((1 << PRECISION) - 1);
         for group in groups {
-            let mut step = |row: usize, left: &mut &[u8]| -> Option<[S::U32; 2]> {
-                let found = x[row].map(|x| simd.gather(slots, x));
-                let advanced = std::array::from_fn(|half| {
-                    let (x, found): (S::U32, S::U32) = (x[row][half], found[half]);
-                    let rank = simd.and(simd.shr::<8>(found), low);
-                    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), simd.shr::<20>(found)), rank)
-                });
-                let window = left.last_chunk::<64>()?;
-                let (refilled, count) = simd.refill_words(advanced, FRESH, window);
-                *left = &left[..left.len().saturating_sub(2 * count)];
-                x[row] = refilled;
-                Some(found)
-            };
-            let found =
-                [step(0, &mut r0)?, step(1, &mut r1)?, step(2, &mut r2)?, step(3, &mut r3)?];
+            let f0 = pop_row(simd, &mut x[0], slots, &mut r0)?;
+            let f1 = pop_row(simd, &mut x[1], slots, &mut r1)?;
+            let f2 = pop_row(simd, &mut x[2], slots, &mut r2)?;
+            let f3 = pop_row(simd, &mut x[3], slots, &mut r3)?;
             let (even, odd) = halves_mut(group);
-            simd.store(simd.merge_bytes(found.map(|f| f[0])), even);
-            simd.store(simd.merge_bytes(found.map(|f| f[1])), odd);
+            simd.store(simd.merge_bytes([f0[0], f1[0], f2[0], f3[0]]), even);
+            simd.store(simd.merge_bytes([f0[1], f1[1], f2[1], f3[1]]), odd);
         }
         for (row, [even, odd]) in states.iter_mut().zip(x) {
             join_lanes(simd, even, odd, row);
         }
         Some([r0, r1, r2, r3])
     }
+}
+
+/// Pops one symbol from each lane of a row: the slots found, with the byte lowest.
+#[inline(always)]
+fn pop_row<S: Simd>(
+    simd: S,
+    x: &mut [S::U32; 2],
+    slots: &[u32; SLOTS],
+    left: &mut &[u8],
+) -> Option<[S::U32; 2]> {
+    let found = [simd.gather(slots, x[0]), simd.gather(slots, x[1])];
+    let advanced = [advance(simd, x[0], found[0]), advance(simd, x[1], found[1])];
+    let window = left.last_chunk::<64>()?;
+    let (refilled, count) = simd.refill_words(advanced, FRESH, window);
+    *left = &left[..left.len().saturating_sub(2 * count)];
+    *x = refilled;
+    Some(found)
+}
+
+/// As `step::advance`, by a slot.
+#[inline(always)]
+fn advance<S: Simd>(simd: S, x: S::U32, found: S::U32) -> S::U32 {
+    let low = simd.splat((1 << PRECISION) - 1);
+    let rank = simd.and(simd.shr::<8>(found), low);
+    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), simd.shr::<20>(found)), rank)
 }
 
 /// The even and the odd lanes of a row.

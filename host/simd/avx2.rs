@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::shuffles::{PACK, SPREAD_BACKWARDS};
+use super::shuffles::{Control, PACK, SPREAD_BACKWARDS};
 use super::{ByteTable, Simd, Work};
 
 /// Proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
@@ -50,6 +50,27 @@ type V = [__m256i; 2];
 fn word_mask(words: __m256i) -> u32 {
     // SAFETY: called only by methods of a token that proves AVX2.
     unsafe { _mm256_movemask_epi8(_mm256_packs_epi16(words, _mm256_setzero_si256())) as u32 }
+}
+
+/// Words shuffled by the control of the low eight bits of `mask`.
+#[inline(always)]
+fn shuffle(words: __m128i, controls: &[Control; 256], mask: u32) -> __m128i {
+    // SAFETY: called only by methods of a token that proves AVX2; a control is 16 aligned bytes.
+    unsafe {
+        let control = controls[mask as usize & 0xff].0.as_ptr();
+        _mm_shuffle_epi8(words, _mm_load_si128(control.cast()))
+    }
+}
+
+/// High halves of the products: 32 by 32 bits for the even elements, then for the odd ones, blended.
+#[inline(always)]
+fn mul_high(a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: called only by methods of a token that proves AVX2.
+    unsafe {
+        let even = _mm256_srli_epi64::<32>(_mm256_mul_epu32(a, b));
+        let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+        _mm256_blend_epi32::<0xaa>(even, odd)
+    }
 }
 
 impl Simd for Avx2 {
@@ -110,14 +131,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn mul_high(self, a: V, b: V) -> V {
-        let high = |a: __m256i, b: __m256i| {
-            with_features!({
-                let even = _mm256_srli_epi64::<32>(_mm256_mul_epu32(a, b));
-                let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
-                _mm256_blend_epi32::<0xaa>(even, odd)
-            })
-        };
-        [high(a[0], b[0]), high(a[1], b[1])]
+        [mul_high(a[0], b[0]), mul_high(a[1], b[1])]
     }
 
     #[inline(always)]
@@ -155,7 +169,12 @@ impl Simd for Avx2 {
         let index = self.and(index, self.splat((N - 1) as u32));
         let table = table.as_ptr().cast();
         // SAFETY: the token proves AVX2; every index is below N.
-        index.map(|index| unsafe { _mm256_i32gather_epi32::<4>(table, index) })
+        unsafe {
+            [
+                _mm256_i32gather_epi32::<4>(table, index[0]),
+                _mm256_i32gather_epi32::<4>(table, index[1]),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -171,8 +190,9 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn merge_bytes(self, v: [V; 4]) -> V {
-        let [a, b, c, d] = v.map(|v| self.and(v, self.splat(0xff)));
-        let (b, c, d) = (self.shl::<8>(b), self.shl::<16>(c), self.shl::<24>(d));
+        let low = self.splat(0xff);
+        let (a, b) = (self.and(v[0], low), self.shl::<8>(self.and(v[1], low)));
+        let (c, d) = (self.shl::<16>(self.and(v[2], low)), self.shl::<24>(v[3]));
         let (ab, cd) = (halves!(_mm256_or_si256(a, b)), halves!(_mm256_or_si256(c, d)));
         halves!(_mm256_or_si256(ab, cd))
     }
@@ -182,28 +202,25 @@ impl Simd for Avx2 {
         let (over_a, over_b) = (self.ge(a, bounds[0]), self.ge(b, bounds[1]));
         let mut end = 0;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since before it at most `8 * store` words
-            // of two bytes were put.
+            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since each puts at most eight words of
+            // two bytes.
             unsafe {
                 let over = _mm256_blend_epi16::<0xaa>(over_a[half], over_b[half]);
                 let words = _mm256_blend_epi16::<0xaa>(a[half], _mm256_slli_epi32::<16>(b[half]));
                 let mask = word_mask(over);
-                for (mask, words) in [
-                    (mask & 0xff, _mm256_castsi256_si128(words)),
-                    (mask >> 16 & 0xff, _mm256_extracti128_si256::<1>(words)),
-                ] {
-                    let control = _mm_load_si128(PACK[mask as usize].0.as_ptr().cast());
-                    let to = out.as_mut_ptr().add(end);
-                    _mm_storeu_si128(to.cast(), _mm_shuffle_epi8(words, control));
-                    end += 2 * mask.count_ones() as usize;
-                }
+                let to = out.as_mut_ptr();
+                let packed = shuffle(_mm256_castsi256_si128(words), &PACK, mask);
+                _mm_storeu_si128(to.add(end).cast(), packed);
+                end += 2 * (mask & 0xff).count_ones() as usize;
+                let packed = shuffle(_mm256_extracti128_si256::<1>(words), &PACK, mask >> 16);
+                _mm_storeu_si128(to.add(end).cast(), packed);
+                end += 2 * (mask >> 16).count_ones() as usize;
             }
         }
-        let shed = |x: V, over: V| {
-            let less = self.shr::<16>(x);
-            halves!(_mm256_blendv_epi8(x, less, over))
-        };
-        ([shed(a, over_a), shed(b, over_b)], end / 2)
+        let (less_a, less_b) = (self.shr::<16>(a), self.shr::<16>(b));
+        let a = halves!(_mm256_blendv_epi8(a, less_a, over_a));
+        let b = halves!(_mm256_blendv_epi8(b, less_b, over_b));
+        ([a, b], end / 2)
     }
 
     #[inline(always)]
@@ -211,29 +228,31 @@ impl Simd for Avx2 {
         let [mut a, mut b] = states;
         let mut end = 64;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since before it at most `8 * load` words of two bytes
-            // were taken.
+            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since each takes at most eight words of
+            // two bytes.
             unsafe {
                 let bound = _mm256_set1_epi32(bound as i32);
                 // States are below 2^31: a signed comparison does.
                 let under_a = _mm256_cmpgt_epi32(bound, a[half]);
                 let under_b = _mm256_cmpgt_epi32(bound, b[half]);
                 let mask = word_mask(_mm256_blend_epi16::<0xaa>(under_a, under_b));
-                let mut parts = [_mm_setzero_si128(); 2];
-                for (part, mask) in parts.iter_mut().zip([mask & 0xff, mask >> 16 & 0xff]) {
-                    let from = words.as_ptr().add(end - 16);
-                    let control = _mm_load_si128(SPREAD_BACKWARDS[mask as usize].0.as_ptr().cast());
-                    *part = _mm_shuffle_epi8(_mm_loadu_si128(from.cast()), control);
-                    end -= 2 * mask.count_ones() as usize;
-                }
-                let taken = _mm256_set_m128i(parts[1], parts[0]);
+                let from = words.as_ptr().sub(16);
+                let first = _mm_loadu_si128(from.add(end).cast());
+                end -= 2 * (mask & 0xff).count_ones() as usize;
+                let second = _mm_loadu_si128(from.add(end).cast());
+                end -= 2 * (mask >> 16).count_ones() as usize;
+                let taken = _mm256_set_m128i(
+                    shuffle(second, &SPREAD_BACKWARDS, mask >> 16),
+                    shuffle(first, &SPREAD_BACKWARDS, mask),
+                );
                 let (low, high) = (
                     _mm256_blend_epi16::<0xaa>(taken, _mm256_setzero_si256()),
                     _mm256_srli_epi32::<16>(taken),
                 );
-                let refilled = |x, word| _mm256_or_si256(_mm256_slli_epi32::<16>(x), word);
-                a[half] = _mm256_blendv_epi8(a[half], refilled(a[half], low), under_a);
-                b[half] = _mm256_blendv_epi8(b[half], refilled(b[half], high), under_b);
+                let refilled_a = _mm256_or_si256(_mm256_slli_epi32::<16>(a[half]), low);
+                let refilled_b = _mm256_or_si256(_mm256_slli_epi32::<16>(b[half]), high);
+                a[half] = _mm256_blendv_epi8(a[half], refilled_a, under_a);
+                b[half] = _mm256_blendv_epi8(b[half], refilled_b, under_b);
             }
         }
         ([a, b], (64 - end) / 2)

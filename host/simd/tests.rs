@@ -115,7 +115,7 @@ fn check_words<S: Simd>(simd: S, source: &mut Source) {
     // Between hardly any and nearly all elements shed or are refilled.
     let shift = source.next() % 31;
     let mut states: [Elements; 2] =
-        std::array::from_fn(|_| source.elements().map(|x| x >> 1 >> (x & 1) * shift as u32));
+        std::array::from_fn(|_| source.elements().map(|x| (x >> 1) >> ((x & 1) * shift as u32)));
     let bounds: [Elements; 2] = std::array::from_fn(|_| source.elements().map(|x| x >> 1));
     let mut out = [0; 64];
     let (shed, count) =
