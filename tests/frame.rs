@@ -198,14 +198,15 @@ fn keep_going_over_missing_and_foreign_bytes() {
     let second = first + 36 + chunks[1].coded as usize;
     // A whole chunk is gone.
     let (out, lost) = salvage(&[&frame[..first], &frame[second..]].concat());
-    assert_eq!(lost, [1000..1500,]);
+    assert!(matches!(&lost[..], [lost] if *lost == (1000..1500)), "{lost:?}");
     assert!(out[..1000] == content[..1000] && out[1500..] == content[1500..]);
     // Foreign bytes in between.
     let (out, lost) = salvage(&[&frame[..first], &[0x63; 100_000], &frame[first..]].concat());
-    assert!(out == content && lost == [1000..1000], "{lost:?}");
+    assert!(out == content && matches!(&lost[..], [lost] if *lost == (1000..1000)), "{lost:?}");
     // The end is gone.
     let (out, lost) = salvage(&frame[..second + 20]);
-    assert!(out == content[..1500] && lost == [1500..u64::MAX], "{lost:?}");
+    assert!(out == content[..1500], "{}", out.len());
+    assert!(matches!(&lost[..], [lost] if *lost == (1500..u64::MAX)), "{lost:?}");
     // Nothing of a frame is there.
     let mut reader =
         FrameReader::new(&[9; 500][..], ReadOptions { keep_going: true, ..ReadOptions::default() });
