@@ -103,8 +103,12 @@ fn read_pieces(mut reader: impl Read, name: &Path, sender: &SyncSender<io::Resul
         let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
         let read =
             read.map_err(|error| named(error, format_args!("cannot read {}", name.display())));
-        let stop = !matches!(read, Ok(n) if n > 0);
-        if stop && read.is_ok() || sender.send(read.map(|_| piece)).is_err() || stop {
+        let last = match &read {
+            Ok(0) => return,
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        if sender.send(read.map(|_| piece)).is_err() || last {
             return;
         }
     }
