@@ -24,6 +24,7 @@ mod coder;
 mod cpu;
 mod error;
 mod family;
+pub mod gpu;
 pub mod float;
 pub mod frame;
 pub mod order0;

@@ -1,10 +1,13 @@
 //! Configuring a coder: every choice is checked once, in [`CoderBuilder::build`].
 
+use std::sync::Arc;
+
 use parans_kernels::codec;
 
-use super::{Coder, Plan};
+use super::{Coder, OnGpu, Plan};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::gpu::{DeviceTables, Gpu};
 use crate::streams::{LengthBytes, check_lanes};
 use crate::tables::Tables;
 
@@ -106,13 +109,14 @@ impl std::str::FromStr for Device {
 }
 
 /// Says how a coder codes; [`build`](Self::build) makes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CoderBuilder {
     family: Family,
     lanes: usize,
     lookup: Lookup,
     bypass: Bypass,
     device: Device,
+    gpu: Option<Gpu>,
     skip_past_end: bool,
     length_bytes: LengthBytes,
     known_rows: bool,
@@ -127,6 +131,7 @@ impl CoderBuilder {
             lookup: Lookup::Auto,
             bypass: Bypass::Off,
             device: Device::Cpu,
+            gpu: None,
             skip_past_end: false,
             length_bytes: LengthBytes::Four,
             known_rows: false,
@@ -156,6 +161,12 @@ impl CoderBuilder {
     /// Where to run.
     pub fn device(mut self, device: Device) -> Self {
         self.device = device;
+        self
+    }
+
+    /// Runs on an opened GPU, whatever its runtime; it takes the place of [`device`](Self::device).
+    pub fn gpu(mut self, gpu: &Gpu) -> Self {
+        self.gpu = Some(gpu.clone());
         self
     }
 
@@ -234,20 +245,29 @@ impl CoderBuilder {
             Lookup::Alias => drop(prepared.alias()?),
             _ => {}
         }
-        if let Device::Cuda(_) = self.device {
-            return Err(Error::Unsupported(
-                "this build has no GPU back end: build with the feature `cuda`".into(),
-            ));
-        }
+        let plan = Plan {
+            family: self.family,
+            lanes: self.lanes,
+            lookup,
+            bypass,
+            skip_past_end: self.skip_past_end,
+            tables,
+        };
+        let gpu = match (self.gpu, self.device) {
+            (Some(gpu), _) => Some(gpu),
+            (None, Device::Cuda(number)) => Some(Gpu::open(number)?),
+            (None, _) => None,
+        };
+        let on_gpu = match gpu {
+            None => None,
+            Some(gpu) => {
+                let tables = Arc::new(DeviceTables::upload(&gpu, &plan)?);
+                Some(OnGpu { gpu, tables })
+            }
+        };
         Ok(Coder {
-            plan: Plan {
-                family: self.family,
-                lanes: self.lanes,
-                lookup,
-                bypass,
-                skip_past_end: self.skip_past_end,
-                tables,
-            },
+            plan,
+            on_gpu,
             length_bytes: self.length_bytes,
             known_rows: self.known_rows,
             parallel_rows: self.parallel_rows,

@@ -6,17 +6,21 @@ mod builder;
 mod queue;
 mod symbols;
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use parans_kernels::codec;
 
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::family::{Family, with_family};
+use crate::gpu::{self, DeviceTables, Gpu, GpuCoder};
 use crate::streams::{LengthBytes, Merged, Streams};
 use crate::tables::Tables;
 
 pub use builder::{Bypass, CoderBuilder, Device, Lookup};
 pub use queue::{Dequeue, Queue};
+pub(crate) use symbols::IndexesIn;
 pub use symbols::{Indexes, Symbol, Symbols};
 
 /// Everything a back end needs to know, checked.
@@ -36,7 +40,7 @@ impl Plan {
     ///
     /// A push multiplies a state by at most `2^(p+1) / f` (the state is at least f when it is divided, so rounding loses less than a
     /// factor of two), and a row sheds a word for every W bits so gained, but for one word a lane.
-    fn words_at_most(&self, columns: usize) -> Option<usize> {
+    pub(crate) fn words_at_most(&self, columns: usize) -> Option<usize> {
         let bypass = self.bypass.map_or(0, |bypass| bypass.max_bits() + bypass.max_digits_pushed());
         self.words_for(columns, self.tables.precision().bits() + 1 + bypass)
     }
@@ -53,10 +57,19 @@ impl Plan {
     }
 }
 
+/// A device and the coder's tables on it.
+#[derive(Clone, Debug)]
+struct OnGpu {
+    gpu: Gpu,
+    tables: Arc<DeviceTables>,
+}
+
 /// Codes symbols with tables. Cheap to clone; used from any number of threads at once.
 #[derive(Clone, Debug)]
 pub struct Coder {
     plan: Plan,
+    /// The device it runs on, where that is not the CPU.
+    on_gpu: Option<OnGpu>,
     length_bytes: LengthBytes,
     known_rows: bool,
     parallel_rows: Option<usize>,
@@ -93,6 +106,11 @@ impl Coder {
         &self.plan.tables
     }
 
+    /// The coder over tensors in device memory; `None` where it runs on the CPU.
+    pub fn on_gpu(&self) -> Option<GpuCoder<'_>> {
+        self.on_gpu.as_ref().map(|on| GpuCoder::new(&on.gpu, &self.plan, &on.tables))
+    }
+
     /// Fresh streams for this coder.
     pub fn streams(&self, rows: usize) -> Streams {
         // The lane count was checked by the builder.
@@ -126,13 +144,27 @@ impl Coder {
             Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
         };
         streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
-        match with_family!(self.plan.family, F => cpu::push::<F, S>(&self.plan, streams, symbols, indexes))
-        {
+        match self.push_once(streams, symbols, indexes) {
             Err(Error::Row { cause: crate::RowCause::CapacityExceeded, .. }) => {
                 streams.reserve_words(self.plan.words_at_most(columns).ok_or_else(too_long)?)?;
-                with_family!(self.plan.family, F => cpu::push::<F, S>(&self.plan, streams, symbols, indexes))
+                self.push_once(streams, symbols, indexes)
             }
             result => result,
+        }
+    }
+
+    fn push_once<S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        symbols: &Symbols<'_, S>,
+        indexes: &Indexes<'_>,
+    ) -> Result<()> {
+        let plan = &self.plan;
+        match &self.on_gpu {
+            None => with_family!(plan.family, F => cpu::push::<F, S>(plan, streams, symbols, indexes)),
+            Some(OnGpu { gpu, tables }) => {
+                with_family!(plan.family, F => gpu::push::<F, S>(gpu, plan, tables, streams, symbols, indexes))
+            }
         }
     }
 
@@ -179,7 +211,13 @@ impl Coder {
                 got: symbols.len().to_string(),
             });
         }
-        with_family!(self.plan.family, F => cpu::pop::<F, S>(&self.plan, streams, symbols, indexes))
+        let plan = &self.plan;
+        match &self.on_gpu {
+            None => with_family!(plan.family, F => cpu::pop::<F, S>(plan, streams, symbols, indexes)),
+            Some(OnGpu { gpu, tables }) => {
+                with_family!(plan.family, F => gpu::pop::<F, S>(gpu, plan, tables, streams, symbols, indexes))
+            }
+        }
     }
 
     /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans' `encode_with_indexes` does.

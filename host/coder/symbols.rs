@@ -173,9 +173,22 @@ impl<'a> Indexes<'a> {
         }
     }
 
-    /// The index of one symbol.
-    pub(crate) fn at(&self, row: usize, column: usize) -> i32 {
-        self.row(row).at(column)
+    /// The index of one symbol; -1 past the end of its row.
+    pub(crate) fn at_or_skip(&self, row: usize, column: usize) -> i32 {
+        if column < self.columns { self.row(row).at(column) } else { -1 }
+    }
+
+    /// The indexes of some rows as they lie in memory.
+    pub(crate) fn rows_in(&self, rows: std::ops::Range<usize>) -> IndexesIn<'_> {
+        let at = rows.start * self.columns..rows.end * self.columns;
+        match &self.kind {
+            Kind::One(index) => IndexesIn::One(*index),
+            Kind::PerRow(indexes) => IndexesIn::PerRow(&indexes[rows]),
+            Kind::PerColumn(indexes) => IndexesIn::PerColumn(indexes),
+            Kind::Each(indexes) => IndexesIn::Each(&indexes[at]),
+            Kind::EachU16(indexes) => IndexesIn::EachU16(&indexes[at]),
+            Kind::EachU8(indexes) => IndexesIn::EachU8(&indexes[at]),
+        }
     }
 
     /// Flattened, padded with -1 and cut into `rows` rows: torch_ans' parallel states.
@@ -200,6 +213,17 @@ impl<'a> Indexes<'a> {
             got: format!("({}, {})", self.rows, self.columns),
         })
     }
+}
+
+/// The indexes of some rows, as they lie in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum IndexesIn<'a> {
+    One(i32),
+    PerRow(&'a [i32]),
+    PerColumn(&'a [i32]),
+    Each(&'a [i32]),
+    EachU16(&'a [u16]),
+    EachU8(&'a [u8]),
 }
 
 macro_rules! indexes_from {

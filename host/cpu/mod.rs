@@ -110,7 +110,7 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
             streams.commit::<F>(&states, lens);
             Ok(())
         }
-        Err(failed) => Err(explain(plan, failed, indexes, |row, position| {
+        Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |row, position| {
             values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
         })),
     }
@@ -156,19 +156,22 @@ pub(crate) fn pop<F: CpuFamily, S: Symbol>(
             streams.commit::<F>(&states, lens);
             Ok(())
         }
-        Err(failed) => Err(explain(plan, failed, indexes, |_, _| 0)),
+        Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |_, _| 0)),
     }
 }
 
-/// The public error for a failed row, with the values at fault.
+fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
+    indexes.at_or_skip(row, fault.position)
+}
+
+/// The public error for a failed row, with the values at fault: the index there, and what `symbol` finds.
 pub(crate) fn explain(
     plan: &Plan,
     (row, fault): Failed,
-    indexes: &Indexes<'_>,
+    table: i32,
     symbol: impl Fn(usize, usize) -> i32,
 ) -> Error {
     let position = fault.position;
-    let table = if position < indexes.columns() { indexes.at(row, position) } else { -1 };
     let cause = match fault.error {
         RowError::SymbolOutOfRange => {
             RowCause::SymbolOutOfRange { symbol: symbol(row, position), table }

@@ -217,6 +217,26 @@ impl Streams {
         }
     }
 
+    /// Streams of given states and lengths (in words); `fill` writes each row's words.
+    pub(crate) fn from_rows<F: HostFamily>(
+        lanes: usize,
+        states: &[F::State],
+        lens: Vec<usize>,
+        mut fill: impl FnMut(usize, &mut [F::Word]) -> Result<()>,
+    ) -> Result<Self> {
+        let mut streams = Self::new(F::FAMILY, lens.len(), lanes)?;
+        let Some(starts) = plan_starts(&lens, F::FAMILY.word_bytes()) else {
+            return Err(Error::InvalidArgument("the rows exceed the address space".into()));
+        };
+        streams.relocate(starts);
+        let parts = streams.parts_mut::<F>();
+        for (row, &len) in lens.iter().enumerate() {
+            fill(row, &mut parts.words[parts.starts[row]..][..len])?;
+        }
+        streams.commit::<F>(states, lens);
+        Ok(streams)
+    }
+
     /// Replaces states and lengths once every row has succeeded.
     pub(crate) fn commit<F: RowFormat>(&mut self, states: &[F::Field], lens: Vec<usize>) {
         self.states.typed_mut::<F::Field>().copy_from_slice(states);

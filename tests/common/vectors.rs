@@ -128,7 +128,7 @@ impl Case {
             other => return Err(format!("lookup {other:?}").into()),
         };
         for lookup in lookups {
-            let coder = builder.lookup(lookup).build(tables.clone())?;
+            let coder = builder.clone().lookup(lookup).build(tables.clone())?;
             self.check_pushes(&coder)?;
         }
         Ok(())

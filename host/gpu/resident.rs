@@ -1,0 +1,459 @@
+//! Coding tensors that are on the device already: nothing is copied to the host but the outcome of each row.
+
+use bytemuck::{Pod, bytes_of};
+use parans_kernels::abi::{CodeParams, Kernel, RowStatus, index_type, symbol_type};
+use parans_kernels::codec::WordInt;
+
+use super::plan::{self, Geometry};
+use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
+use crate::coder::{Plan, Symbol};
+use crate::cpu::{Failed, explain};
+use crate::error::{Error, Result};
+use crate::family::{Family, HostFamily, with_family};
+use crate::streams::Streams;
+
+/// Symbols of shape (rows, columns) in device memory.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSymbols {
+    pub(super) address: DeviceAddress,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    row_stride: usize,
+    kind: u32,
+}
+
+/// How a symbol type is named to the kernels.
+fn symbol_kind<S: Symbol>() -> u32 {
+    // The width and the sign tell the four types apart.
+    match (size_of::<S>(), S::from_i32(-1).is_some()) {
+        (1, _) => symbol_type::U8,
+        (2, true) => symbol_type::I16,
+        (2, false) => symbol_type::U16,
+        _ => symbol_type::I32,
+    }
+}
+
+impl DeviceSymbols {
+    /// The symbols of a buffer, `rows` rows one after another. The buffer must outlive every use.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    pub fn of<S: Symbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
+        let columns = columns_of("device symbols", buffer.len(), rows)?;
+        Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
+    }
+
+    /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a tensor that another library owns.
+    pub fn at<S: Symbol>(
+        address: DeviceAddress,
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        Self { address, rows, columns, row_stride, kind: symbol_kind::<S>() }
+    }
+}
+
+fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
+    if len == 0 || (rows > 0 && len % rows == 0) {
+        return Ok(len / rows.max(1));
+    }
+    Err(Error::Shape { what, expected: format!("a multiple of {rows} rows"), got: len.to_string() })
+}
+
+/// The indexes of (rows, columns) symbols, in device memory or one for all.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceIndexes {
+    pub(super) address: DeviceAddress,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) kind: u32,
+    pub(super) row_stride: u32,
+    pub(super) symbol_stride: u32,
+    pub(super) constant: i32,
+}
+
+/// An index type in device memory: `i32`, `u16` or `u8`.
+pub trait DeviceIndex: DeviceElement {
+    /// How the kernels name it.
+    #[doc(hidden)]
+    const KIND: u32;
+}
+impl DeviceIndex for i32 {
+    const KIND: u32 = index_type::I32;
+}
+impl DeviceIndex for u16 {
+    const KIND: u32 = index_type::U16;
+}
+impl DeviceIndex for u8 {
+    const KIND: u32 = index_type::U8;
+}
+
+impl DeviceIndexes {
+    /// The same table for all symbols.
+    pub fn one(index: i32, rows: usize, columns: usize) -> Self {
+        let kind = index_type::CONSTANT;
+        let (address, row_stride, symbol_stride) = (0, 0, 0);
+        Self { address, rows, columns, kind, row_stride, symbol_stride, constant: index }
+    }
+
+    /// A table a symbol, `rows` rows one after another. The buffer must outlive every use.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    pub fn each<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Result<Self> {
+        let columns = columns_of("device indexes", buffer.len(), rows)?;
+        Ok(Self { row_stride: columns as u32, ..Self::in_memory(buffer, rows, columns, 1) })
+    }
+
+    /// A table a row, each row of `columns` symbols.
+    pub fn per_row<I: DeviceIndex>(buffer: &DeviceBuffer<I>, columns: usize) -> Self {
+        Self { row_stride: 1, ..Self::in_memory(buffer, buffer.len(), columns, 0) }
+    }
+
+    /// A table a column, the same in each of `rows` rows.
+    pub fn per_column<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Self {
+        Self::in_memory(buffer, rows, buffer.len(), 1)
+    }
+
+    fn in_memory<I: DeviceIndex>(
+        buffer: &DeviceBuffer<I>,
+        rows: usize,
+        columns: usize,
+        symbol_stride: u32,
+    ) -> Self {
+        let (address, kind) = (buffer.address(), I::KIND);
+        Self { address, rows, columns, kind, row_stride: 0, symbol_stride, constant: 0 }
+    }
+}
+
+/// Streams in device memory: states, words and lengths apart, one capacity for all rows.
+#[derive(Debug)]
+pub struct DeviceStreams {
+    gpu: Gpu,
+    family: Family,
+    lanes: usize,
+    rows: usize,
+    /// Words from row to row: the capacity of each.
+    pub(super) stride: usize,
+    pub(super) states: DeviceBuffer<u8>,
+    pub(super) words: DeviceBuffer<u8>,
+    pub(super) lengths: DeviceBuffer<u32>,
+    pub(super) status: DeviceBuffer<RowStatus>,
+}
+
+impl DeviceStreams {
+    /// Fresh rows with room for `capacity` bytes of words each.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory is short.
+    pub fn new(
+        gpu: &Gpu,
+        family: Family,
+        rows: usize,
+        lanes: usize,
+        capacity: usize,
+    ) -> Result<Self> {
+        let fresh = Streams::new(family, rows, lanes)?;
+        Self::from_streams(gpu, &fresh, capacity)
+    }
+
+    /// Memory for rows; states and lengths are for the caller to fill.
+    pub(super) fn uninitialised(
+        gpu: &Gpu,
+        (family, lanes): (Family, usize),
+        rows: usize,
+        stride: usize,
+    ) -> Result<Self> {
+        let fields = rows * family.header_fields(lanes);
+        let Some(words) = rows.checked_mul(stride * family.word_bytes()) else {
+            return Err(Error::InvalidArgument(format!("{rows} rows of {stride} words")));
+        };
+        Ok(Self {
+            gpu: gpu.clone(),
+            family,
+            lanes,
+            rows,
+            stride,
+            states: DeviceBuffer::new(gpu, fields * family.state_bytes())?,
+            words: DeviceBuffer::new(gpu, words)?,
+            lengths: DeviceBuffer::new(gpu, rows)?,
+            status: DeviceBuffer::new(gpu, rows)?,
+        })
+    }
+
+    /// A copy of streams, with room for `more` bytes beyond the longest row.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory is short.
+    pub fn from_streams(gpu: &Gpu, streams: &Streams, more: usize) -> Result<Self> {
+        with_family!(streams.family(), F => Self::copy_of::<F>(gpu, streams, more))
+    }
+
+    fn copy_of<F: HostFamily>(gpu: &Gpu, streams: &Streams, more: usize) -> Result<Self> {
+        let parts = streams.parts::<F>();
+        let rows = streams.rows();
+        let longest = parts.lens.iter().copied().max().unwrap_or(0);
+        let stride = longest + more.div_ceil(F::Word::BYTES);
+        let device = Self::uninitialised(gpu, (F::FAMILY, streams.lanes()), rows, stride)?;
+        device.states.upload(0, bytemuck::cast_slice(parts.states))?;
+        device.lengths.upload(0, &parts.lens.iter().map(|&len| len as u32).collect::<Vec<_>>())?;
+        for (row, &len) in parts.lens.iter().enumerate() {
+            let words = &parts.words[parts.starts[row]..][..len];
+            device.words.upload(
+                row * device.stride * F::Word::BYTES,
+                bytemuck::cast_slice(words),
+            )?;
+        }
+        Ok(device)
+    }
+
+    /// A copy in host memory.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where copying fails, or what came before it.
+    pub fn to_streams(&self) -> Result<Streams> {
+        with_family!(self.family, F => self.copy_to::<F>())
+    }
+
+    fn copy_to<F: HostFamily>(&self) -> Result<Streams> {
+        let states: Vec<F::State> = self.states_to_host::<F>()?;
+        let lens: Vec<usize> =
+            self.lengths.to_vec()?.into_iter().map(|len| len as usize).collect();
+        Streams::from_rows::<F>(self.lanes, &states, lens, |row, words| {
+            self.words_to_host(row, 0, words)
+        })
+    }
+
+    pub(super) fn states_to_host<F: HostFamily>(&self) -> Result<Vec<F::State>> {
+        let mut states = vec![F::State::default(); self.states.len() / size_of::<F::State>()];
+        self.states.download(0, bytemuck::cast_slice_mut(&mut states))?;
+        Ok(states)
+    }
+
+    /// Words of a row from `at` on.
+    pub(super) fn words_to_host<W: Pod>(
+        &self,
+        row: usize,
+        at: usize,
+        words: &mut [W],
+    ) -> Result<()> {
+        let at = (row * self.stride + at) * size_of::<W>();
+        self.words.download(at, bytemuck::cast_slice_mut(words))
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The first row that failed in the last push or pop, if any.
+    pub(super) fn first_failure(&self) -> Result<Option<Failed>> {
+        let statuses = self.status.to_vec()?;
+        Ok(statuses
+            .into_iter()
+            .enumerate()
+            .find_map(|(row, status)| status.to_result().err().map(|fault| (row, fault))))
+    }
+}
+
+/// A coder on its device, over tensors in device memory, on one stream of the device.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuCoder<'c> {
+    gpu: &'c Gpu,
+    plan: &'c Plan,
+    tables: &'c DeviceTables,
+    stream: StreamHandle,
+}
+
+impl<'c> GpuCoder<'c> {
+    pub(crate) fn new(gpu: &'c Gpu, plan: &'c Plan, tables: &'c DeviceTables) -> Self {
+        Self { gpu, plan, tables, stream: StreamHandle::default() }
+    }
+
+    /// The coder on a caller's stream. Work that the caller put there earlier is done first.
+    pub fn on_stream(mut self, stream: StreamHandle) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &'c Gpu {
+        self.gpu
+    }
+
+    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned from the tables alone, without asking the
+    /// device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory is short.
+    pub fn streams(&self, rows: usize, columns: usize) -> Result<DeviceStreams> {
+        let words = self.plan.words_at_most(columns).ok_or_else(|| {
+            Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
+        })?;
+        let capacity = words * self.plan.family.word_bytes();
+        DeviceStreams::new(self.gpu, self.plan.family, rows, self.plan.lanes, capacity)
+    }
+
+    /// Pushes, waits, and checks every row.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows that failed are as they were; the others were
+    /// pushed.
+    pub fn push(
+        &self,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        self.enqueue_push(streams, symbols, indexes)?;
+        self.check(streams, symbols, indexes)
+    }
+
+    /// Pops into `symbols`, waits, and checks every row.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn pop(
+        &self,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        self.enqueue_pop(streams, symbols, indexes)?;
+        self.check(streams, symbols, indexes)
+    }
+
+    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as nothing else was started on these
+    /// streams.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::Device`] where the launch fails.
+    pub fn enqueue_push(
+        &self,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        self.launch(plan::kernel(self.plan, true)?, true, streams, symbols, indexes)
+    }
+
+    /// Starts a pop without waiting for it; see [`enqueue_push`](Self::enqueue_push).
+    ///
+    /// # Errors
+    /// As [`enqueue_push`](Self::enqueue_push).
+    pub fn enqueue_pop(
+        &self,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        self.launch(plan::kernel(self.plan, false)?, false, streams, symbols, indexes)
+    }
+
+    /// Waits for the stream and reports the first row that the last push or pop failed on.
+    ///
+    /// # Errors
+    /// [`Error::Row`], with the symbol and index at fault read from the device; [`Error::Device`] where the device itself failed.
+    pub fn check(
+        &self,
+        streams: &DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        self.gpu.runtime().synchronise(self.stream)?;
+        let Some(failed) = streams.first_failure()? else { return Ok(()) };
+        let table = self.index_at(indexes, failed.0, failed.1.position);
+        Err(explain(self.plan, failed, table, |row, position| {
+            self.symbol_at(symbols, row, position)
+        }))
+    }
+
+    /// Reads one value for an error's message; 0 where even that fails.
+    fn read(&self, address: DeviceAddress, at: usize, width: usize, signed: bool) -> i32 {
+        let mut bytes = [0u8; 4];
+        let from = address + (at * width) as u64;
+        if self.gpu.runtime().download(from, &mut bytes[..width], self.stream).is_err() {
+            return 0;
+        }
+        let value = i32::from_le_bytes(bytes);
+        if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
+    }
+
+    fn symbol_at(&self, symbols: &DeviceSymbols, row: usize, position: usize) -> i32 {
+        let signed = symbols.kind == symbol_type::I16;
+        let at = row * symbols.row_stride + position;
+        self.read(symbols.address, at, 1 << (symbols.kind & 3), signed)
+    }
+
+    fn index_at(&self, indexes: &DeviceIndexes, row: usize, position: usize) -> i32 {
+        if position >= indexes.columns {
+            return -1;
+        }
+        if indexes.kind == index_type::CONSTANT {
+            return indexes.constant;
+        }
+        let at = row * indexes.row_stride as usize + position * indexes.symbol_stride as usize;
+        self.read(indexes.address, at, 1 << indexes.kind, false)
+    }
+
+    fn launch(
+        &self,
+        kernel: &Kernel,
+        push: bool,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+        indexes: &DeviceIndexes,
+    ) -> Result<()> {
+        let (rows, columns) = (symbols.rows, symbols.columns);
+        for (what, got) in [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))] {
+            if got != (rows, columns) {
+                return Err(Error::Shape {
+                    what,
+                    expected: format!("({rows}, {columns}) as the symbols"),
+                    got: format!("({}, {})", got.0, got.1),
+                });
+            }
+        }
+        if (streams.family, streams.lanes) != (self.plan.family, self.plan.lanes) {
+            return Err(Error::InvalidArgument(format!(
+                "streams of {} with {} lanes; the coder is {} with {}",
+                streams.family, streams.lanes, self.plan.family, self.plan.lanes
+            )));
+        }
+        let mut shape = plan::shape(self.plan, rows, columns, streams.stride)?;
+        shape.symbol_stride = symbols.row_stride as u32;
+        shape.symbol_type = symbols.kind;
+        shape.index_type = indexes.kind;
+        shape.index_row_stride = indexes.row_stride;
+        shape.index_symbol_stride = indexes.symbol_stride;
+        shape.index_constant = indexes.constant;
+        let tables = self.tables;
+        let lookup = if push {
+            tables.remap.as_ref().map(DeviceBuffer::address)
+        } else {
+            tables.lookup.as_ref().map(DeviceBuffer::address)
+        };
+        let params = CodeParams {
+            states: streams.states.address(),
+            words: streams.words.address(),
+            lengths: streams.lengths.address(),
+            status: streams.status.address(),
+            symbols: symbols.address,
+            indexes: indexes.address,
+            tables: tables.tables.address(),
+            entries: if push { tables.entries.address() } else { tables.spans.address() },
+            lookup: lookup.unwrap_or(0),
+            shape,
+        };
+        let threads = Kernel::threads(shape.rows, shape.lanes);
+        let geometry = Geometry::spread(threads, self.gpu.runtime().multiprocessors())?;
+        let launch = Launch {
+            kernel: kernel.name,
+            geometry,
+            params: bytes_of(&params),
+            fields: &CodeParams::FIELDS,
+        };
+        self.gpu.runtime().launch(&launch, self.stream)
+    }
+}

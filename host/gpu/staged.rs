@@ -1,0 +1,177 @@
+//! Coding host tensors on a device: batches of rows are uploaded, coded, and their words and symbols fetched back.
+//!
+//! A push uploads no words: kernels only write past a row's length, so a batch starts with empty rows and what it pushed is appended on the host.
+
+use parans_kernels::codec::WordInt;
+
+use super::plan::batches;
+use super::resident::DeviceStreams;
+use super::{DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder};
+use crate::coder::{Indexes, IndexesIn, Plan, Symbol, Symbols};
+use crate::cpu::explain;
+use crate::error::{Error, Result};
+use crate::family::HostFamily;
+use crate::streams::Streams;
+
+/// The most device memory that one batch takes.
+const BUDGET: u64 = 1 << 30;
+
+fn budget(gpu: &Gpu) -> Result<u64> {
+    Ok(BUDGET.min(gpu.runtime().free_memory()? / 2))
+}
+
+/// A batch's indexes on the device; the buffer behind them lives as long.
+struct StagedIndexes {
+    indexes: DeviceIndexes,
+    _buffer: Option<Buffer>,
+}
+
+enum Buffer {
+    I32(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<i32>),
+    U16(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u16>),
+    U8(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u8>),
+}
+
+fn stage_indexes(
+    gpu: &Gpu,
+    indexes: &Indexes<'_>,
+    rows: std::ops::Range<usize>,
+) -> Result<StagedIndexes> {
+    let (count, columns) = (rows.len(), indexes.columns());
+    Ok(match indexes.rows_in(rows) {
+        IndexesIn::One(index) => StagedIndexes {
+            indexes: DeviceIndexes::one(index, count, columns),
+            _buffer: None,
+        },
+        IndexesIn::PerRow(values) => {
+            let buffer = DeviceBuffer::from_slice(gpu, values)?;
+            let indexes = DeviceIndexes::per_row(&buffer, columns);
+            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
+        }
+        IndexesIn::PerColumn(values) => {
+            let buffer = DeviceBuffer::from_slice(gpu, values)?;
+            let indexes = DeviceIndexes::per_column(&buffer, count);
+            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
+        }
+        IndexesIn::Each(values) => {
+            let buffer = DeviceBuffer::from_slice(gpu, values)?;
+            let indexes = DeviceIndexes::each(&buffer, count)?;
+            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
+        }
+        IndexesIn::EachU16(values) => {
+            let buffer = DeviceBuffer::from_slice(gpu, values)?;
+            let indexes = DeviceIndexes::each(&buffer, count)?;
+            StagedIndexes { indexes, _buffer: Some(Buffer::U16(buffer)) }
+        }
+        IndexesIn::EachU8(values) => {
+            let buffer = DeviceBuffer::from_slice(gpu, values)?;
+            let indexes = DeviceIndexes::each(&buffer, count)?;
+            StagedIndexes { indexes, _buffer: Some(Buffer::U8(buffer)) }
+        }
+    })
+}
+
+/// Pushes host symbols onto host streams by way of the device.
+pub(crate) fn push<F: HostFamily, S: Symbol>(
+    gpu: &Gpu,
+    plan: &Plan,
+    tables: &DeviceTables,
+    streams: &mut Streams,
+    symbols: &Symbols<'_, S>,
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let columns = symbols.columns();
+    let parts = streams.parts_mut::<F>();
+    let mut states = parts.states.to_vec();
+    let mut lens = parts.lens.to_vec();
+    let starts = parts.starts;
+    let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
+    let cost = |row: usize| (room(row) * F::Word::BYTES + columns * (size_of::<S>() + 4)) as u64;
+    let values = symbols.as_slice();
+    let coder = GpuCoder::new(gpu, plan, tables);
+    for rows in batches(symbols.rows(), budget(gpu)?, cost) {
+        // Every row of the batch has at least this much room on the host too.
+        let stride = rows.clone().map(room).min().unwrap_or(0);
+        let fields = rows.start * plan.lanes..rows.end * plan.lanes;
+        let mut device =
+            DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
+        device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
+        device.lengths.upload(0, &vec![0; rows.len()])?;
+        let part = &values[rows.start * columns..rows.end * columns];
+        let buffer = DeviceBuffer::from_slice(gpu, part)?;
+        let staged = stage_indexes(gpu, indexes, rows.clone())?;
+        let on_device = DeviceSymbols::of(&buffer, rows.len())?;
+        coder.enqueue_push(&mut device, &on_device, &staged.indexes)?;
+        if let Some((row, fault)) = device.first_failure()? {
+            let row = row + rows.start;
+            let index = indexes.at_or_skip(row, fault.position);
+            return Err(explain(plan, (row, fault), index, |row, position| {
+                values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
+            }));
+        }
+        states[fields].copy_from_slice(&device.states_to_host::<F>()?);
+        for (at, pushed) in device.lengths.to_vec()?.into_iter().enumerate() {
+            let (row, pushed) = (rows.start + at, pushed as usize);
+            let end = lens[row].checked_add(pushed).filter(|end| *end <= starts[row + 1] - starts[row]);
+            let Some(end) = end else {
+                return Err(Error::Device(format!("row {row} came back with {pushed} words")));
+            };
+            let into = &mut parts.words[starts[row] + lens[row]..starts[row] + end];
+            device.words_to_host(at, 0, into)?;
+            lens[row] = end;
+        }
+    }
+    streams.commit::<F>(&states, lens);
+    Ok(())
+}
+
+/// Pops host symbols from host streams by way of the device.
+pub(crate) fn pop<F: HostFamily, S: Symbol>(
+    gpu: &Gpu,
+    plan: &Plan,
+    tables: &DeviceTables,
+    streams: &mut Streams,
+    symbols: &mut [S],
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let columns = indexes.columns();
+    let parts = streams.parts::<F>();
+    let mut states = parts.states.to_vec();
+    let mut lens = parts.lens.to_vec();
+    let cost =
+        |row: usize| (parts.lens[row] * F::Word::BYTES + columns * (size_of::<S>() + 4)) as u64;
+    let coder = GpuCoder::new(gpu, plan, tables);
+    for rows in batches(indexes.rows(), budget(gpu)?, cost) {
+        let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
+        let fields = rows.start * plan.lanes..rows.end * plan.lanes;
+        let mut device =
+            DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
+        device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
+        let lengths: Vec<u32> = lens[rows.clone()].iter().map(|&len| len as u32).collect();
+        device.lengths.upload(0, &lengths)?;
+        for (at, row) in rows.clone().enumerate() {
+            let words = &parts.words[parts.starts[row]..][..lens[row]];
+            device.words.upload(
+                at * device.stride * F::Word::BYTES,
+                bytemuck::cast_slice(words),
+            )?;
+        }
+        let part = &mut symbols[rows.start * columns..rows.end * columns];
+        let buffer = DeviceBuffer::<S>::new(gpu, part.len())?;
+        let staged = stage_indexes(gpu, indexes, rows.clone())?;
+        let on_device = DeviceSymbols::at::<S>(buffer.address(), rows.len(), columns, columns);
+        coder.enqueue_pop(&mut device, &on_device, &staged.indexes)?;
+        if let Some((row, fault)) = device.first_failure()? {
+            let row = row + rows.start;
+            let index = indexes.at_or_skip(row, fault.position);
+            return Err(explain(plan, (row, fault), index, |_, _| 0));
+        }
+        buffer.download(0, part)?;
+        states[fields].copy_from_slice(&device.states_to_host::<F>()?);
+        for (len, left) in lens[rows].iter_mut().zip(device.lengths.to_vec()?) {
+            *len = (left as usize).min(*len);
+        }
+    }
+    streams.commit::<F>(&states, lens);
+    Ok(())
+}
