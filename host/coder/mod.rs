@@ -161,7 +161,9 @@ impl Coder {
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
-            None => with_family!(plan.family, F => cpu::push::<F, S>(plan, streams, symbols, indexes)),
+            None => {
+                with_family!(plan.family, F => cpu::push::<F, S>(plan, streams, symbols, indexes))
+            }
             Some(OnGpu { gpu, tables }) => {
                 with_family!(plan.family, F => gpu::push::<F, S>(gpu, plan, tables, streams, symbols, indexes))
             }
@@ -213,7 +215,9 @@ impl Coder {
         }
         let plan = &self.plan;
         match &self.on_gpu {
-            None => with_family!(plan.family, F => cpu::pop::<F, S>(plan, streams, symbols, indexes)),
+            None => {
+                with_family!(plan.family, F => cpu::pop::<F, S>(plan, streams, symbols, indexes))
+            }
             Some(OnGpu { gpu, tables }) => {
                 with_family!(plan.family, F => gpu::pop::<F, S>(gpu, plan, tables, streams, symbols, indexes))
             }

@@ -130,7 +130,6 @@ impl DeviceIndexes {
 /// Streams in device memory: states, words and lengths apart, one capacity for all rows.
 #[derive(Debug)]
 pub struct DeviceStreams {
-    gpu: Gpu,
     family: Family,
     lanes: usize,
     rows: usize,
@@ -170,7 +169,6 @@ impl DeviceStreams {
             return Err(Error::InvalidArgument(format!("{rows} rows of {stride} words")));
         };
         Ok(Self {
-            gpu: gpu.clone(),
             family,
             lanes,
             rows,
@@ -200,10 +198,9 @@ impl DeviceStreams {
         device.lengths.upload(0, &parts.lens.iter().map(|&len| len as u32).collect::<Vec<_>>())?;
         for (row, &len) in parts.lens.iter().enumerate() {
             let words = &parts.words[parts.starts[row]..][..len];
-            device.words.upload(
-                row * device.stride * F::Word::BYTES,
-                bytemuck::cast_slice(words),
-            )?;
+            device
+                .words
+                .upload(row * device.stride * F::Word::BYTES, bytemuck::cast_slice(words))?;
         }
         Ok(device)
     }
@@ -218,8 +215,7 @@ impl DeviceStreams {
 
     fn copy_to<F: HostFamily>(&self) -> Result<Streams> {
         let states: Vec<F::State> = self.states_to_host::<F>()?;
-        let lens: Vec<usize> =
-            self.lengths.to_vec()?.into_iter().map(|len| len as usize).collect();
+        let lens: Vec<usize> = self.lengths.to_vec()?.into_iter().map(|len| len as usize).collect();
         Streams::from_rows::<F>(self.lanes, &states, lens, |row, words| {
             self.words_to_host(row, 0, words)
         })
@@ -406,7 +402,9 @@ impl<'c> GpuCoder<'c> {
         indexes: &DeviceIndexes,
     ) -> Result<()> {
         let (rows, columns) = (symbols.rows, symbols.columns);
-        for (what, got) in [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))] {
+        for (what, got) in
+            [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))]
+        {
             if got != (rows, columns) {
                 return Err(Error::Shape {
                     what,

@@ -84,9 +84,5 @@ pub trait Runtime: Send + Sync {
     ///
     /// # Errors
     /// Where `work` fails, or what it started.
-    fn time(
-        &self,
-        stream: StreamHandle,
-        work: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Duration>;
+    fn time(&self, stream: StreamHandle, work: &mut dyn FnMut() -> Result<()>) -> Result<Duration>;
 }

@@ -39,10 +39,9 @@ fn stage_indexes(
 ) -> Result<StagedIndexes> {
     let (count, columns) = (rows.len(), indexes.columns());
     Ok(match indexes.rows_in(rows) {
-        IndexesIn::One(index) => StagedIndexes {
-            indexes: DeviceIndexes::one(index, count, columns),
-            _buffer: None,
-        },
+        IndexesIn::One(index) => {
+            StagedIndexes { indexes: DeviceIndexes::one(index, count, columns), _buffer: None }
+        }
         IndexesIn::PerRow(values) => {
             let buffer = DeviceBuffer::from_slice(gpu, values)?;
             let indexes = DeviceIndexes::per_row(&buffer, columns);
@@ -112,7 +111,8 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
         states[fields].copy_from_slice(&device.states_to_host::<F>()?);
         for (at, pushed) in device.lengths.to_vec()?.into_iter().enumerate() {
             let (row, pushed) = (rows.start + at, pushed as usize);
-            let end = lens[row].checked_add(pushed).filter(|end| *end <= starts[row + 1] - starts[row]);
+            let end =
+                lens[row].checked_add(pushed).filter(|end| *end <= starts[row + 1] - starts[row]);
             let Some(end) = end else {
                 return Err(Error::Device(format!("row {row} came back with {pushed} words")));
             };
@@ -151,10 +151,9 @@ pub(crate) fn pop<F: HostFamily, S: Symbol>(
         device.lengths.upload(0, &lengths)?;
         for (at, row) in rows.clone().enumerate() {
             let words = &parts.words[parts.starts[row]..][..lens[row]];
-            device.words.upload(
-                at * device.stride * F::Word::BYTES,
-                bytemuck::cast_slice(words),
-            )?;
+            device
+                .words
+                .upload(at * device.stride * F::Word::BYTES, bytemuck::cast_slice(words))?;
         }
         let part = &mut symbols[rows.start * columns..rows.end * columns];
         let buffer = DeviceBuffer::<S>::new(gpu, part.len())?;
