@@ -6,7 +6,7 @@
 #![allow(unsafe_code, reason = "the driver's calls take raw addresses")]
 
 use std::collections::HashMap;
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -41,8 +41,17 @@ struct Staging {
     sent: [Event; 2],
 }
 
-fn failed(what: &str, error: CudaError) -> Error {
-    Error::Device(format!("{what}: {error} ({error:?})"))
+/// Why a driver call failed, in the driver's words. cust keeps its own conversion of result codes to itself.
+struct Failure(String);
+
+impl From<CudaError> for Failure {
+    fn from(error: CudaError) -> Self {
+        Self(format!("{error} ({error:?})"))
+    }
+}
+
+fn failed(what: &str, error: impl Into<Failure>) -> Error {
+    Error::Device(format!("{what}: {}", error.into().0))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,9 +59,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn result(code: sys::CUresult) -> Result<(), CudaError> {
-    use cust::error::ToResult;
-    code.to_result()
+fn result(code: sys::CUresult) -> Result<(), Failure> {
+    if code == sys::CUresult::CUDA_SUCCESS {
+        return Ok(());
+    }
+    let mut text = std::ptr::null();
+    // SAFETY: the driver points `text` at a static string, or leaves it null for a code that it does not know.
+    let words = unsafe {
+        let known = sys::cuGetErrorString(code, &raw mut text) == sys::CUresult::CUDA_SUCCESS;
+        if known && !text.is_null() {
+            CStr::from_ptr(text).to_string_lossy()
+        } else {
+            "unknown error".into()
+        }
+    };
+    Err(Failure(format!("{words} ({code:?})")))
 }
 
 /// An event. cust's own can only be recorded on cust's streams, and callers bring theirs.
@@ -62,25 +83,25 @@ struct Event(sys::CUevent);
 unsafe impl Send for Event {}
 
 impl Event {
-    fn new() -> Result<Self, CudaError> {
+    fn new() -> Result<Self, Failure> {
         let mut event = std::ptr::null_mut();
         // SAFETY: the driver writes one handle. Flags 0: the default event, which measures time.
         result(unsafe { sys::cuEventCreate(&raw mut event, 0) })?;
         Ok(Self(event))
     }
 
-    fn record(&self, stream: sys::CUstream) -> Result<(), CudaError> {
+    fn record(&self, stream: sys::CUstream) -> Result<(), Failure> {
         // SAFETY: the event is alive; the stream is the runtime's own, or one that the caller vouches for.
         result(unsafe { sys::cuEventRecord(self.0, stream) })
     }
 
-    fn synchronise(&self) -> Result<(), CudaError> {
+    fn synchronise(&self) -> Result<(), Failure> {
         // SAFETY: the event is alive. One that was never recorded counts as done.
         result(unsafe { sys::cuEventSynchronize(self.0) })
     }
 
     /// Milliseconds since an earlier event, both done.
-    fn since(&self, start: &Self) -> Result<f32, CudaError> {
+    fn since(&self, start: &Self) -> Result<f32, Failure> {
         let mut milliseconds = 0.0;
         // SAFETY: both events are alive; the driver writes one float.
         result(unsafe { sys::cuEventElapsedTime(&raw mut milliseconds, start.0, self.0) })?;
@@ -109,7 +130,9 @@ impl CudaRuntime {
         let device = Device::get_device(number as u32).map_err(opening)?;
         let context = Context::new(device).map_err(opening)?;
         CurrentContext::set_current(&context).map_err(opening)?;
-        let event = || Event::new().map_err(opening);
+        let event = || {
+            Event::new().map_err(|error| failed(&format!("opening device cuda:{number}"), error))
+        };
         let staging = Staging {
             halves: [
                 LockedBuffer::new(&0, STAGING).map_err(opening)?,
@@ -278,7 +301,9 @@ impl Runtime for CudaRuntime {
         let Some(module) = module.as_ref() else {
             return Err(Error::Device("no kernels are loaded".into()));
         };
-        let function = module.get_function(launch.kernel).map_err(launching)?;
+        let function = module
+            .get_function(launch.kernel)
+            .map_err(|error| failed(&format!("finding {} in the PTX", launch.kernel), error))?;
         // Eight-byte storage aligns every parameter as the kernel wants it.
         let mut params = vec![0u64; launch.params.len().div_ceil(8)];
         bytemuck::cast_slice_mut(&mut params)[..launch.params.len()].copy_from_slice(launch.params);

@@ -1,15 +1,14 @@
 //! Coding tensors that are on the device already: nothing is copied to the host but the outcome of each row.
 
-use bytemuck::{Pod, bytes_of};
+use bytemuck::{Pod, Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, index_type, symbol_type};
-use parans_kernels::codec::WordInt;
 
 use super::plan::{self, Geometry};
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::coder::{Plan, Symbol};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
-use crate::family::{Family, HostFamily, with_family};
+use crate::family::{Family, RowFormat, with_family};
 use crate::streams::Streams;
 
 /// Symbols of shape (rows, columns) in device memory.
@@ -188,11 +187,11 @@ impl DeviceStreams {
         with_family!(streams.family(), F => Self::copy_of::<F>(gpu, streams, more))
     }
 
-    fn copy_of<F: HostFamily>(gpu: &Gpu, streams: &Streams, more: usize) -> Result<Self> {
+    fn copy_of<F: RowFormat>(gpu: &Gpu, streams: &Streams, more: usize) -> Result<Self> {
         let parts = streams.parts::<F>();
         let rows = streams.rows();
         let longest = parts.lens.iter().copied().max().unwrap_or(0);
-        let stride = longest + more.div_ceil(F::Word::BYTES);
+        let stride = longest + more.div_ceil(size_of::<F::Unit>());
         let device = Self::uninitialised(gpu, (F::FAMILY, streams.lanes()), rows, stride)?;
         device.states.upload(0, bytemuck::cast_slice(parts.states))?;
         device.lengths.upload(0, &parts.lens.iter().map(|&len| len as u32).collect::<Vec<_>>())?;
@@ -200,7 +199,7 @@ impl DeviceStreams {
             let words = &parts.words[parts.starts[row]..][..len];
             device
                 .words
-                .upload(row * device.stride * F::Word::BYTES, bytemuck::cast_slice(words))?;
+                .upload(row * device.stride * size_of::<F::Unit>(), bytemuck::cast_slice(words))?;
         }
         Ok(device)
     }
@@ -213,16 +212,16 @@ impl DeviceStreams {
         with_family!(self.family, F => self.copy_to::<F>())
     }
 
-    fn copy_to<F: HostFamily>(&self) -> Result<Streams> {
-        let states: Vec<F::State> = self.states_to_host::<F>()?;
+    fn copy_to<F: RowFormat>(&self) -> Result<Streams> {
+        let states: Vec<F::Field> = self.states_to_host::<F>()?;
         let lens: Vec<usize> = self.lengths.to_vec()?.into_iter().map(|len| len as usize).collect();
         Streams::from_rows::<F>(self.lanes, &states, lens, |row, words| {
             self.words_to_host(row, 0, words)
         })
     }
 
-    pub(super) fn states_to_host<F: HostFamily>(&self) -> Result<Vec<F::State>> {
-        let mut states = vec![F::State::default(); self.states.len() / size_of::<F::State>()];
+    pub(super) fn states_to_host<F: RowFormat>(&self) -> Result<Vec<F::Field>> {
+        let mut states = vec![F::Field::zeroed(); self.states.len() / size_of::<F::Field>()];
         self.states.download(0, bytemuck::cast_slice_mut(&mut states))?;
         Ok(states)
     }

@@ -2,15 +2,13 @@
 //!
 //! A push uploads no words: kernels only write past a row's length, so a batch starts with empty rows and what it pushed is appended on the host.
 
-use parans_kernels::codec::WordInt;
-
 use super::plan::batches;
 use super::resident::DeviceStreams;
 use super::{DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder};
 use crate::coder::{Indexes, IndexesIn, Plan, Symbol, Symbols};
 use crate::cpu::explain;
 use crate::error::{Error, Result};
-use crate::family::HostFamily;
+use crate::family::RowFormat;
 use crate::streams::Streams;
 
 /// The most device memory that one batch takes.
@@ -71,7 +69,7 @@ fn stage_indexes(
 }
 
 /// Pushes host symbols onto host streams by way of the device.
-pub(crate) fn push<F: HostFamily, S: Symbol>(
+pub(crate) fn push<F: RowFormat, S: Symbol>(
     gpu: &Gpu,
     plan: &Plan,
     tables: &DeviceTables,
@@ -85,13 +83,15 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
     let mut lens = parts.lens.to_vec();
     let starts = parts.starts;
     let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
-    let cost = |row: usize| (room(row) * F::Word::BYTES + columns * (size_of::<S>() + 4)) as u64;
+    let cost =
+        |row: usize| (room(row) * size_of::<F::Unit>() + columns * (size_of::<S>() + 4)) as u64;
     let values = symbols.as_slice();
+    let per_row = F::FAMILY.header_fields(plan.lanes);
     let coder = GpuCoder::new(gpu, plan, tables);
     for rows in batches(symbols.rows(), budget(gpu)?, cost) {
         // Every row of the batch has at least this much room on the host too.
         let stride = rows.clone().map(room).min().unwrap_or(0);
-        let fields = rows.start * plan.lanes..rows.end * plan.lanes;
+        let fields = rows.start * per_row..rows.end * per_row;
         let mut device =
             DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
@@ -126,7 +126,7 @@ pub(crate) fn push<F: HostFamily, S: Symbol>(
 }
 
 /// Pops host symbols from host streams by way of the device.
-pub(crate) fn pop<F: HostFamily, S: Symbol>(
+pub(crate) fn pop<F: RowFormat, S: Symbol>(
     gpu: &Gpu,
     plan: &Plan,
     tables: &DeviceTables,
@@ -138,12 +138,14 @@ pub(crate) fn pop<F: HostFamily, S: Symbol>(
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let cost =
-        |row: usize| (parts.lens[row] * F::Word::BYTES + columns * (size_of::<S>() + 4)) as u64;
+    let cost = |row: usize| {
+        (parts.lens[row] * size_of::<F::Unit>() + columns * (size_of::<S>() + 4)) as u64
+    };
+    let per_row = F::FAMILY.header_fields(plan.lanes);
     let coder = GpuCoder::new(gpu, plan, tables);
     for rows in batches(indexes.rows(), budget(gpu)?, cost) {
         let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
-        let fields = rows.start * plan.lanes..rows.end * plan.lanes;
+        let fields = rows.start * per_row..rows.end * per_row;
         let mut device =
             DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
@@ -153,7 +155,7 @@ pub(crate) fn pop<F: HostFamily, S: Symbol>(
             let words = &parts.words[parts.starts[row]..][..lens[row]];
             device
                 .words
-                .upload(at * device.stride * F::Word::BYTES, bytemuck::cast_slice(words))?;
+                .upload(at * device.stride * size_of::<F::Unit>(), bytemuck::cast_slice(words))?;
         }
         let part = &mut symbols[rows.start * columns..rows.end * columns];
         let buffer = DeviceBuffer::<S>::new(gpu, part.len())?;

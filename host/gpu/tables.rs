@@ -4,8 +4,8 @@ use parans_kernels::codec::{Span, TableSpan};
 
 use super::{DeviceBuffer, Gpu};
 use crate::coder::{Lookup, Plan};
-use crate::error::Result;
-use crate::family::{HostFamily, with_family};
+use crate::error::{Error, Result};
+use crate::family::Family;
 
 /// What the kernels read of the tables.
 #[derive(Debug)]
@@ -22,7 +22,12 @@ pub(crate) struct DeviceTables {
 impl DeviceTables {
     pub(crate) fn upload(gpu: &Gpu, plan: &Plan) -> Result<Self> {
         let prepared = plan.tables.prepared();
-        let entries = with_family!(plan.family, F => bytemuck::cast_slice(F::entries(prepared)));
+        let entries: &[u8] = match plan.family {
+            Family::Rans64 => bytemuck::cast_slice(prepared.rans64()),
+            Family::Rans32 => bytemuck::cast_slice(prepared.rans32()),
+            Family::Rans32x16 => bytemuck::cast_slice(prepared.rans32x16()),
+            family => return Err(Error::Unsupported(format!("{family} on a GPU"))),
+        };
         let (remap, lookup) = match plan.lookup {
             Lookup::InverseCdf => {
                 let symbols: &[u8] = bytemuck::cast_slice(&prepared.inverse()?.symbols);

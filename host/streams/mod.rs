@@ -218,11 +218,11 @@ impl Streams {
     }
 
     /// Streams of given states and lengths (in words); `fill` writes each row's words.
-    pub(crate) fn from_rows<F: HostFamily>(
+    pub(crate) fn from_rows<F: RowFormat>(
         lanes: usize,
-        states: &[F::State],
+        states: &[F::Field],
         lens: Vec<usize>,
-        mut fill: impl FnMut(usize, &mut [F::Word]) -> Result<()>,
+        mut fill: impl FnMut(usize, &mut [F::Unit]) -> Result<()>,
     ) -> Result<Self> {
         let mut streams = Self::new(F::FAMILY, lens.len(), lanes)?;
         let Some(starts) = plan_starts(&lens, F::FAMILY.word_bytes()) else {

@@ -1,0 +1,86 @@
+//! The software device as a runtime of the library.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use parans::gpu::{DeviceAddress, Gpu, Launch, Runtime, StreamHandle};
+use parans::{Error, Result};
+use parans_emulator as emulator;
+
+/// A software device with the kernels loaded: every memory access checked.
+pub struct Software {
+    device: emulator::Device,
+    module: Mutex<Option<emulator::Module>>,
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Device(error.to_string())
+}
+
+impl Software {
+    /// A device of a model.
+    pub fn new(model: emulator::DeviceModel) -> Self {
+        Self { device: emulator::Device::new(model), module: Mutex::new(None) }
+    }
+
+    /// A device with the library's kernels loaded.
+    pub fn gpu() -> Gpu {
+        Gpu::new(Self::new(emulator::DeviceModel::sm_90())).expect("the committed PTX loads")
+    }
+}
+
+impl Runtime for Software {
+    fn name(&self) -> String {
+        self.device.model().name.to_string()
+    }
+
+    fn multiprocessors(&self) -> u32 {
+        self.device.model().multiprocessors
+    }
+
+    fn free_memory(&self) -> Result<u64> {
+        Ok(self.device.memory_info().0)
+    }
+
+    fn load(&self, ptx: &str) -> Result<()> {
+        let module = self.device.load(ptx).map_err(failed)?;
+        *self.module.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
+        Ok(())
+    }
+
+    fn alloc(&self, bytes: usize) -> Result<DeviceAddress> {
+        self.device.alloc(bytes as u64).map_err(failed)
+    }
+
+    fn free(&self, address: DeviceAddress) {
+        self.device.free(address).expect("a live allocation");
+    }
+
+    fn upload(&self, to: DeviceAddress, bytes: &[u8], _: StreamHandle) -> Result<()> {
+        self.device.write(to, bytes).map_err(failed)
+    }
+
+    fn download(&self, from: DeviceAddress, bytes: &mut [u8], _: StreamHandle) -> Result<()> {
+        // Checked: fetching what no kernel wrote is an error here.
+        self.device.read(from, bytes).map_err(failed)
+    }
+
+    fn launch(&self, launch: &Launch<'_>, _: StreamHandle) -> Result<()> {
+        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner);
+        let module = module.as_ref().ok_or_else(|| failed("no kernels are loaded"))?;
+        let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block);
+        self.device.launch(module, launch.kernel, shape, launch.params).map_err(failed)?;
+        Ok(())
+    }
+
+    fn synchronise(&self, _: StreamHandle) -> Result<()> {
+        // Launches run where they are made.
+        Ok(())
+    }
+
+    fn time(&self, _: StreamHandle, work: &mut dyn FnMut() -> Result<()>) -> Result<Duration> {
+        let start = Instant::now();
+        work()?;
+        Ok(start.elapsed())
+    }
+}
