@@ -48,8 +48,8 @@ impl Encoder {
         assert!(bytes.len() <= MAX_CHUNK, "chunk of {} bytes, at most {MAX_CHUNK}", bytes.len());
         let Some(&first) = bytes.first() else { return 0 };
         let begin = out.len();
-        let counts = histogram::count(bytes);
-        if counts[first as usize] as usize == bytes.len() {
+        let counts = histogram::estimate(bytes, self.level);
+        if counts.iter().filter(|&&n| n > 0).count() == 1 {
             out.extend([KIND_CONSTANT, first]);
         } else {
             self.encode_mixed(bytes, &counts, out);

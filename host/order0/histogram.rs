@@ -1,22 +1,95 @@
 //! Counting bytes, and the entropy that the counts promise.
+//!
+//! Counting every byte of a chunk costs half as much as coding it (4 GB/s against 6 on Zen 5: a store a byte). A quarter of
+//! them says nearly as much: it costs about 100 bytes of size a chunk. What must be exact is which byte values occur, and
+//! that is a question that vectors answer at the speed of memory.
+
+use crate::simd::{self, ByteSet, Level, Simd, Work};
 
 /// How often each byte value occurs.
 pub(super) type Counts = [u32; 256];
 
-/// Counts the byte values of a chunk (of less than 2^32 bytes).
-///
-/// Four tables, since a run of equal bytes would otherwise wait for its own store at every step.
-pub(super) fn count(bytes: &[u8]) -> Counts {
-    let mut tables = [[0u32; 256]; 4];
-    let mut groups = bytes.chunks_exact(8);
-    for group in &mut groups {
-        let word = u64::from_le_bytes(group.try_into().expect("chunks_exact(8)"));
-        for i in 0..8 {
-            tables[i % 4][(word >> (8 * i)) as usize & 0xff] += 1;
+/// Chunks below this many bytes are counted whole.
+const SAMPLED_FROM: usize = 1 << 16;
+
+/// A sample takes one piece of each four.
+const PIECE: usize = 256;
+
+/// What the model is made from: counts of a chunk (of less than 2^32 bytes), of a sample for large ones. Not zero for exactly
+/// the values that occur.
+pub(super) fn estimate(chunk: &[u8], level: Level) -> Counts {
+    if chunk.len() < SAMPLED_FROM {
+        return count([chunk]);
+    }
+    let (blocks, rest) = chunk.as_chunks::<{ 4 * PIECE }>();
+    // Which piece is pseudo-random (the top bits of a Weyl sequence): every fourth one would always see the same columns of
+    // records of 1024 bytes.
+    let pieces = blocks.iter().enumerate().map(|(i, block)| {
+        let piece = (i as u32).wrapping_mul(0x9e37_79b9) >> 30;
+        &block[piece as usize * PIECE..][..PIECE]
+    });
+    let mut counts = count(pieces.chain([rest]));
+    let mut known = ByteSet::new();
+    (0..=255).filter(|&s| counts[s as usize] > 0).for_each(|s| known.insert(s));
+    let work = AddMissing { chunk, known: &mut known, counts: &mut counts };
+    if let Err(work) = simd::dispatch(level, work) {
+        let AddMissing { chunk, known, counts } = work;
+        chunk.iter().for_each(|&byte| add_missing(byte, known, counts));
+    }
+    counts
+}
+
+/// Counts one of each value that occurs but was not sampled.
+struct AddMissing<'a> {
+    chunk: &'a [u8],
+    known: &'a mut ByteSet,
+    counts: &'a mut Counts,
+}
+
+impl Work for AddMissing<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { chunk, known, counts } = self;
+        let (pieces, rest) = chunk.as_chunks::<PIECE>();
+        for piece in pieces {
+            // Seldom: at most 256 times a chunk.
+            if !simd.all_members(known, piece) {
+                for &byte in piece {
+                    add_missing(byte, known, counts);
+                }
+            }
+        }
+        for &byte in rest {
+            add_missing(byte, known, counts);
         }
     }
-    for &byte in groups.remainder() {
-        tables[0][byte as usize] += 1;
+}
+
+fn add_missing(byte: u8, known: &mut ByteSet, counts: &mut Counts) {
+    if !known.contains(byte) {
+        known.insert(byte);
+        counts[byte as usize] = 1;
+    }
+}
+
+/// Counts the byte values of pieces (of less than 2^32 bytes together).
+///
+/// Eight tables, since a run of equal bytes would otherwise wait for its own store at every step.
+fn count<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Counts {
+    let mut tables = [[0u32; 256]; 8];
+    for piece in pieces {
+        let (groups, rest) = piece.as_chunks::<8>();
+        for group in groups {
+            let word = u64::from_le_bytes(*group);
+            for (i, table) in tables.iter_mut().enumerate() {
+                table[(word >> (8 * i)) as usize & 0xff] += 1;
+            }
+        }
+        for &byte in rest {
+            tables[0][byte as usize] += 1;
+        }
     }
     std::array::from_fn(|s| tables.iter().map(|table| table[s]).sum())
 }
@@ -28,11 +101,39 @@ pub fn entropy_bytes(bytes: &[u8]) -> f64 {
     let mut counts = [0u64; 256];
     // `count` keeps 32-bit counters.
     for part in bytes.chunks(1 << 30) {
-        for (total, part) in counts.iter_mut().zip(count(part)) {
+        for (total, part) in counts.iter_mut().zip(count([part])) {
             *total += u64::from(part);
         }
     }
     let total = bytes.len() as f64;
     let bits = |&n: &u64| n as f64 * (total / n as f64).log2();
     counts.iter().filter(|&&n| n > 0).map(bits).sum::<f64>() / 8.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_estimates_the_same_and_misses_no_value() {
+        for len in [0, 1, 1000, SAMPLED_FROM - 1, SAMPLED_FROM, SAMPLED_FROM + 777] {
+            let mut chunk: Vec<u8> = (0..len).map(|i| ((i * i) >> 7) as u8 % 50).collect();
+            // Single bytes here and there, at both ends too.
+            for (at, value) in [(0, 255), (len / 3, 128), (len / 2, 127), (len.wrapping_sub(1), 60)]
+            {
+                if let Some(byte) = chunk.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            let exact = count([&chunk[..]]);
+            let want = estimate(&chunk, Level::Scalar);
+            for level in Level::available() {
+                assert_eq!(estimate(&chunk, level), want);
+            }
+            for (exact, estimated) in exact.into_iter().zip(want) {
+                assert_eq!(exact > 0, estimated > 0);
+            }
+            assert!(len >= SAMPLED_FROM || exact == want);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::shuffles::{Control, PACK, SPREAD_BACKWARDS};
-use super::{ByteTable, Simd, Work};
+use super::{ByteSet, ByteTable, Simd, Work};
 
 /// Proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +195,37 @@ impl Simd for Avx2 {
         let (c, d) = (self.shl::<16>(self.and(v[2], low)), self.shl::<24>(v[3]));
         let (ab, cd) = (halves!(_mm256_or_si256(a, b)), halves!(_mm256_or_si256(c, d)));
         halves!(_mm256_or_si256(ab, cd))
+    }
+
+    #[inline(always)]
+    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
+        // SAFETY: the token proves AVX2; a nibble table is 16 bytes, the loads lie in the 256 bytes.
+        unsafe {
+            let table = |half: usize| {
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(set.nibbles[half].as_ptr().cast()))
+            };
+            let (low_half, high_half) = (table(0), table(1));
+            let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+            let nibble = _mm256_set1_epi8(0x0f);
+            let mut all = _mm256_set1_epi8(-1);
+            let mut i = 0;
+            while i < 256 {
+                let v = _mm256_loadu_si256(bytes.as_ptr().add(i).cast());
+                let low = _mm256_and_si256(v, nibble);
+                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(v), nibble);
+                // The top bit of the byte chooses the table.
+                let row = _mm256_blendv_epi8(
+                    _mm256_shuffle_epi8(low_half, low),
+                    _mm256_shuffle_epi8(high_half, low),
+                    v,
+                );
+                let bit = _mm256_shuffle_epi8(bits, high);
+                let member = _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), bit);
+                all = _mm256_and_si256(all, member);
+                i += 32;
+            }
+            _mm256_movemask_epi8(all) == -1
+        }
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{ByteTable, Simd, Work};
+use super::{ByteSet, ByteTable, Simd, Work};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and what comes with it.
 #[derive(Clone, Copy, Debug)]
@@ -241,6 +241,22 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
                 _mm512_slli_epi32::<16>(cd),
             )
         })
+    }
+
+    #[inline(always)]
+    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
+        // SAFETY: the token proves AVX512F and AVX512BW; the loads lie in the 256 bytes.
+        unsafe {
+            let mut all = _mm512_set1_epi8(-1);
+            let mut i = 0;
+            while i < 256 {
+                let index = _mm512_loadu_si512(bytes.as_ptr().add(i).cast());
+                let high = _mm512_movepi8_mask(index);
+                all = _mm512_and_si512(all, self.lookup_plane(&set.members, index, high));
+                i += 64;
+            }
+            _mm512_movepi8_mask(all) == u64::MAX
+        }
     }
 
     #[inline(always)]

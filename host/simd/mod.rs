@@ -54,6 +54,35 @@ impl<const BYTES: usize> ByteTable<BYTES> {
     }
 }
 
+/// A set of byte values, in the two forms that levels look up.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct ByteSet {
+    /// 0xff for a member, else 0.
+    members: [u8; 256],
+    /// Bit `h mod 8` of entry `[h / 8][l]`: whether the value of nibbles `h` and `l` is a member.
+    nibbles: [[u8; 16]; 2],
+}
+
+impl ByteSet {
+    /// The empty set.
+    pub(crate) fn new() -> Self {
+        Self { members: [0; 256], nibbles: [[0; 16]; 2] }
+    }
+
+    /// Adds a value.
+    pub(crate) fn insert(&mut self, value: u8) {
+        self.members[value as usize] = 0xff;
+        let (high, low) = (value as usize / 16, value as usize % 16);
+        self.nibbles[high / 8][low] |= 1 << (high % 8);
+    }
+
+    /// Whether a value is a member.
+    pub(crate) fn contains(&self, value: u8) -> bool {
+        self.members[value as usize] != 0
+    }
+}
+
 /// Operations on sixteen `u32` elements. See the module's documentation for what a token is.
 ///
 /// Arithmetic wraps.
@@ -105,6 +134,9 @@ pub(crate) trait Simd: Copy + 'static {
     ) -> [Self::U32; 4];
     /// Element `j`: the low bytes of elements `j` of the four vectors, the first lowest.
     fn merge_bytes(self, v: [Self::U32; 4]) -> Self::U32;
+
+    /// Whether all these bytes are members.
+    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool;
 
     /// Renormalisation on push. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is not below its bound puts its low
     /// 16 bits to `out`, little-endian, and is shifted right by 16. Returns the states and the number of words; `out` after

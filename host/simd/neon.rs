@@ -6,7 +6,7 @@
 use std::arch::aarch64::*;
 
 use super::shuffles::{PACK, SPREAD_BACKWARDS};
-use super::{ByteTable, Simd, Work};
+use super::{ByteSet, ByteTable, Simd, Work};
 
 /// Proof that the processor has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +178,31 @@ impl Simd for Neon {
                 vsliq_n_u32::<16>(ab, cd)
             })
         })
+    }
+
+    #[inline(always)]
+    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
+        const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
+        // SAFETY: the token proves NEON; a nibble table and `BITS` are 16 bytes, the loads lie in the 256 bytes.
+        unsafe {
+            let low_half = vld1q_u8(set.nibbles[0].as_ptr());
+            let high_half = vld1q_u8(set.nibbles[1].as_ptr());
+            let bits = vld1q_u8(BITS.as_ptr());
+            let mut all = vdupq_n_u8(0xff);
+            let mut i = 0;
+            while i < 256 {
+                let v = vld1q_u8(bytes.as_ptr().add(i));
+                let low = vandq_u8(v, vdupq_n_u8(0x0f));
+                // The top bit of the byte chooses the table.
+                let in_high_half = vcgeq_u8(v, vdupq_n_u8(0x80));
+                let row =
+                    vbslq_u8(in_high_half, vqtbl1q_u8(high_half, low), vqtbl1q_u8(low_half, low));
+                let bit = vqtbl1q_u8(bits, vshrq_n_u8::<4>(v));
+                all = vandq_u8(all, vtstq_u8(row, bit));
+                i += 16;
+            }
+            vminvq_u8(all) == 0xff
+        }
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Every level that this machine has against plain arrays.
 
-use super::{ByteTable, Level, Simd, Work, dispatch};
+use super::{ByteSet, ByteTable, Level, Simd, Work, dispatch};
 
 type Elements = [u32; 16];
 
@@ -50,6 +50,7 @@ impl Work for Check {
         for _ in 0..200 {
             check_arithmetic(simd, &mut source);
             check_lookups(simd, &mut source);
+            check_sets(simd, &mut source);
             check_words(simd, &mut source);
         }
     }
@@ -109,6 +110,17 @@ fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
     let merged = simd.merge_bytes(parts.map(|part| put(simd, part)));
     let want = std::array::from_fn(|i| u32::from_le_bytes(parts.map(|part| part[i] as u8)));
     assert_eq!(get(simd, merged), want);
+}
+
+fn check_sets<S: Simd>(simd: S, source: &mut Source) {
+    let mut set = ByteSet::new();
+    let members: [u8; 40] = std::array::from_fn(|_| source.next() as u8);
+    members.iter().for_each(|&b| set.insert(b));
+    let mut bytes: [u8; 256] = std::array::from_fn(|_| members[source.next() as usize % 40]);
+    assert!(simd.all_members(&set, &bytes));
+    bytes[source.next() as usize % 256] = source.next() as u8;
+    let want = bytes.iter().all(|&b| set.contains(b));
+    assert_eq!(simd.all_members(&set, &bytes), want);
 }
 
 fn check_words<S: Simd>(simd: S, source: &mut Source) {
