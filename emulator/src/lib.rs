@@ -6,8 +6,14 @@
 //! counted, where there is no GPU.
 
 mod device;
+mod exec;
 mod fault;
+mod ir;
+mod lower;
+mod memory;
 mod model;
+mod module;
+mod parse;
 mod report;
 
 pub use device::{Device, Entry, Launch, Module, Param, Range};

@@ -1,0 +1,18 @@
+//! Execution: a launch runs blocks, a block runs warps, a warp runs paths, a path runs instructions for its lanes.
+
+mod alu;
+mod atomics;
+mod block;
+mod convert;
+mod core;
+mod float;
+mod frame;
+mod int;
+mod launch;
+mod memory;
+mod paths;
+mod sync;
+mod warp;
+
+pub(crate) use core::Context;
+pub(crate) use launch::{Pool, launch};

@@ -1,0 +1,710 @@
+//! Tokens to the tree, by recursive descent.
+
+use super::ast::{Ast, Func, Imm, Init, Instr, Operand, Pos, Stmt, Var, VarSpace};
+use super::lexer::{Lexer, Token};
+use crate::ParseError;
+
+type Parsed<T> = Result<T, ParseError>;
+
+/// Largest variable, in bytes: far above any shared memory, far below what could exhaust the host.
+const MAX_VARIABLE: u64 = 1 << 30;
+
+/// Parses a module.
+pub(crate) fn parse(text: &str) -> Parsed<Ast<'_>> {
+    // A driver takes a C string, so that host programs hand over its terminator too.
+    let text = text.trim_end_matches('\0');
+    let mut lexer = Lexer::new(text);
+    let (token, pos) = lexer.next()?;
+    let mut parser = Parser { lexer, token, pos };
+    let mut ast = Ast::default();
+    while parser.token != Token::End {
+        parser.item(&mut ast)?;
+    }
+    Ok(ast)
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    token: Token<'a>,
+    pos: Pos,
+}
+
+impl<'a> Parser<'a> {
+    fn bump(&mut self) -> Parsed<(Token<'a>, Pos)> {
+        let old = (self.token, self.pos);
+        (self.token, self.pos) = self.lexer.next()?;
+        Ok(old)
+    }
+
+    fn is(&self, punct: u8) -> bool {
+        self.token == Token::Punct(punct)
+    }
+
+    fn accept(&mut self, punct: u8) -> Parsed<bool> {
+        let there = self.is(punct);
+        if there {
+            self.bump()?;
+        }
+        Ok(there)
+    }
+
+    fn expect(&mut self, punct: u8) -> Parsed<()> {
+        if self.accept(punct)? {
+            return Ok(());
+        }
+        Err(self.pos.error(format!("expected `{}`, found {}", char::from(punct), self.found())))
+    }
+
+    fn found(&self) -> String {
+        match self.token {
+            Token::Word(word) => format!("`{word}`"),
+            Token::Punct(p) => format!("`{}`", char::from(p)),
+            Token::Int(_) | Token::F32(_) | Token::F64(_) => "a number".to_owned(),
+            Token::Text => "a string".to_owned(),
+            Token::End => "the end of the text".to_owned(),
+        }
+    }
+
+    fn word(&mut self) -> Parsed<&'a str> {
+        match self.token {
+            Token::Word(word) => {
+                self.bump()?;
+                Ok(word)
+            }
+            _ => Err(self.pos.error(format!("expected a name, found {}", self.found()))),
+        }
+    }
+
+    fn int(&mut self) -> Parsed<u64> {
+        match self.token {
+            Token::Int(value) => {
+                self.bump()?;
+                Ok(value)
+            }
+            _ => Err(self.pos.error(format!("expected a number, found {}", self.found()))),
+        }
+    }
+
+    fn small(&mut self) -> Parsed<u32> {
+        let pos = self.pos;
+        u32::try_from(self.int()?).map_err(|_| pos.error("number too large"))
+    }
+
+    /// Skips past the next `punct`.
+    fn skip_past(&mut self, punct: u8) -> Parsed<()> {
+        while !self.accept(punct)? {
+            if self.token == Token::End {
+                return Err(self.pos.error(format!("expected `{}`", char::from(punct))));
+            }
+            self.bump()?;
+        }
+        Ok(())
+    }
+
+    /// Skips to the end of the line that a directive stands on.
+    fn skip_line(&mut self, line: u32) -> Parsed<()> {
+        while self.pos.line == line && self.token != Token::End {
+            self.bump()?;
+        }
+        Ok(())
+    }
+
+    fn skip_braces(&mut self) -> Parsed<()> {
+        let mut depth = 0_u32;
+        loop {
+            let (token, pos) = self.bump()?;
+            match token {
+                Token::Punct(b'{') => depth += 1,
+                Token::Punct(b'}') => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return Ok(());
+                    }
+                }
+                Token::End => return Err(pos.error("`{` without `}`")),
+                _ => {}
+            }
+            if depth == 0 {
+                return Err(pos.error("expected `{`"));
+            }
+        }
+    }
+
+    fn item(&mut self, ast: &mut Ast<'a>) -> Parsed<()> {
+        let pos = self.pos;
+        if self.accept(b';')? {
+            return Ok(());
+        }
+        let mut word = self.word()?;
+        match word {
+            ".version" | ".target" | ".file" | ".loc" => return self.skip_line(pos.line),
+            ".address_size" => {
+                return match self.int()? {
+                    64 => Ok(()),
+                    _ => Err(pos.error("only 64-bit addresses are executed")),
+                };
+            }
+            ".section" => {
+                while !self.is(b'{') && self.token != Token::End {
+                    self.bump()?;
+                }
+                return self.skip_braces();
+            }
+            ".alias" => return Err(pos.error(".alias is not supported")),
+            ".pragma" => {
+                self.skip_past(b';')?;
+                return Ok(());
+            }
+            _ => {}
+        }
+        let mut is_extern = false;
+        while matches!(word, ".visible" | ".extern" | ".weak" | ".common") {
+            is_extern |= word == ".extern";
+            word = self.word()?;
+        }
+        match word {
+            ".entry" | ".func" => {
+                let func = self.func(word == ".entry", pos)?;
+                ast.functions.push(func);
+            }
+            ".global" | ".const" | ".shared" => {
+                self.variables(word, is_extern, pos, &mut ast.globals)?;
+            }
+            _ => return Err(pos.error(format!("unknown directive `{word}`"))),
+        }
+        Ok(())
+    }
+
+    /// Declarations of one state space up to the semicolon: `.align 4 .b8 a[8] = {1, 2}, b;`
+    fn variables(
+        &mut self,
+        space: &str,
+        is_extern: bool,
+        pos: Pos,
+        into: &mut Vec<Var<'a>>,
+    ) -> Parsed<()> {
+        let space = match space {
+            ".global" => VarSpace::Global,
+            ".const" => VarSpace::Const,
+            ".shared" => VarSpace::Shared,
+            ".local" => VarSpace::Local,
+            _ => VarSpace::Param,
+        };
+        let (align, element) = self.var_type()?;
+        loop {
+            let mut var = self.declarator(space, align, element)?;
+            var.is_extern = is_extern;
+            if self.accept(b'=')? {
+                if !matches!(space, VarSpace::Global | VarSpace::Const) {
+                    return Err(pos.error("only .global and .const variables can be initialised"));
+                }
+                self.initialiser(&mut var.init)?;
+                if var.count == 0 {
+                    var.count = var.init.len() as u64;
+                }
+                if var.init.len() as u64 > var.count {
+                    return Err(var.pos.error("more initialisers than elements"));
+                }
+            }
+            into.push(var);
+            if !self.accept(b',')? {
+                break;
+            }
+        }
+        self.expect(b';')
+    }
+
+    /// `.align N`, vector and element type; returns alignment and element size.
+    fn var_type(&mut self) -> Parsed<(u32, u32)> {
+        let (mut align, mut lanes) = (0, 1);
+        loop {
+            let pos = self.pos;
+            let word = self.word()?;
+            match word {
+                ".align" => {
+                    align = self.small()?;
+                    if !align.is_power_of_two() || align > 4096 {
+                        return Err(pos.error("alignment must be a power of two up to 4096"));
+                    }
+                }
+                ".v2" => lanes = 2,
+                ".v4" => lanes = 4,
+                ".ptr" | ".global" | ".const" | ".shared" | ".local" | ".attribute"
+                | ".managed" | ".unified" => {
+                    if word == ".attribute" {
+                        self.expect(b'(')?;
+                        self.skip_past(b')')?;
+                    }
+                }
+                _ => {
+                    let bytes = type_bytes(word)
+                        .ok_or_else(|| pos.error(format!("unknown variable type `{word}`")))?;
+                    let element = bytes * lanes;
+                    return Ok((align.max(element.min(16)), element));
+                }
+            }
+        }
+    }
+
+    fn declarator(&mut self, space: VarSpace, align: u32, element: u32) -> Parsed<Var<'a>> {
+        let pos = self.pos;
+        let name = self.word()?;
+        let mut count = 1_u64;
+        let mut open = false;
+        while self.accept(b'[')? {
+            if self.accept(b']')? {
+                open = true;
+                continue;
+            }
+            count = count.saturating_mul(self.int()?);
+            self.expect(b']')?;
+        }
+        if open {
+            count = 0;
+        }
+        if count.saturating_mul(u64::from(element)) > MAX_VARIABLE {
+            return Err(pos.error(format!("`{name}` is too large")));
+        }
+        Ok(Var { space, align, element, count, name, init: Vec::new(), pos, is_extern: false })
+    }
+
+    fn initialiser(&mut self, into: &mut Vec<Init<'a>>) -> Parsed<()> {
+        if self.accept(b'{')? {
+            while !self.accept(b'}')? {
+                self.initialiser(into)?;
+                if !self.is(b'}') {
+                    self.expect(b',')?;
+                }
+            }
+            return Ok(());
+        }
+        if let Token::Word(word) = self.token {
+            let (name, offset) = self.address_of(word)?;
+            into.push(Init::Address(name, offset, None));
+            return Ok(());
+        }
+        let pos = self.pos;
+        let value = self.immediate()?;
+        // `0xFF00(symbol)`: one byte of an address.
+        if let (Imm::Int(mask), true) = (value, self.is(b'(')) {
+            self.bump()?;
+            let word = match self.token {
+                Token::Word(word) => word,
+                _ => return Err(self.pos.error("expected a name")),
+            };
+            let (name, offset) = self.address_of(word)?;
+            self.expect(b')')?;
+            let shift = mask.trailing_zeros();
+            if mask == 0 || mask >> shift != 0xff || shift % 8 != 0 {
+                return Err(pos.error("an address mask selects one byte"));
+            }
+            into.push(Init::Address(name, offset, Some(shift)));
+            return Ok(());
+        }
+        into.push(Init::Bits(value));
+        Ok(())
+    }
+
+    /// `name`, `name + 4`, `generic(name) + 4`; the parser stands on the first word.
+    fn address_of(&mut self, word: &'a str) -> Parsed<(&'a str, i64)> {
+        self.bump()?;
+        let mut name = word;
+        if word == "generic" && self.accept(b'(')? {
+            name = self.word()?;
+            if self.is(b'+') || self.is(b'-') {
+                let offset = self.offset()?;
+                self.expect(b')')?;
+                return Ok((name, offset));
+            }
+            self.expect(b')')?;
+        }
+        Ok((name, self.offset()?))
+    }
+
+    /// Any number of `+ 4` and `- 4`.
+    fn offset(&mut self) -> Parsed<i64> {
+        let mut offset = 0_i64;
+        while self.is(b'+') || self.is(b'-') {
+            let minus = self.is(b'-');
+            self.bump()?;
+            // `+-4` is what some compilers write.
+            let minus = minus ^ (self.is(b'-') && self.accept(b'-')?);
+            let value = self.int()? as i64;
+            offset = if minus { offset.wrapping_sub(value) } else { offset.wrapping_add(value) };
+        }
+        Ok(offset)
+    }
+
+    fn immediate(&mut self) -> Parsed<Imm> {
+        let minus = self.accept(b'-')?;
+        let not = !minus && self.accept(b'~')?;
+        let (token, pos) = self.bump()?;
+        let imm = match token {
+            Token::Int(v) if minus => Imm::Int(v.wrapping_neg()),
+            Token::Int(v) if not => Imm::Int(!v),
+            Token::Int(v) => Imm::Int(v),
+            Token::F32(v) => Imm::F32(v ^ if minus { 1 << 31 } else { 0 }),
+            Token::F64(v) => Imm::F64(v ^ if minus { 1 << 63 } else { 0 }),
+            _ => return Err(pos.error("expected a number")),
+        };
+        if not && !matches!(imm, Imm::Int(_)) {
+            return Err(pos.error("`~` of a floating-point number"));
+        }
+        Ok(imm)
+    }
+
+    fn params(&mut self) -> Parsed<Vec<Var<'a>>> {
+        let mut params = Vec::new();
+        if !self.accept(b'(')? {
+            return Ok(params);
+        }
+        while !self.accept(b')')? {
+            let pos = self.pos;
+            match self.word()? {
+                ".param" => {}
+                ".reg" => return Err(pos.error("register parameters are not supported")),
+                other => return Err(pos.error(format!("expected `.param`, found `{other}`"))),
+            }
+            let (align, element) = self.var_type()?;
+            // `.ptr .global .align 4`: what the pointer points at, for the compiler's use.
+            while let Token::Word(".ptr" | ".global" | ".const" | ".shared" | ".local" | ".align") =
+                self.token
+            {
+                if self.word()? == ".align" {
+                    self.int()?;
+                }
+            }
+            params.push(self.declarator(VarSpace::Param, align, element)?);
+            if !self.is(b')') {
+                self.expect(b',')?;
+            }
+        }
+        Ok(params)
+    }
+
+    fn func(&mut self, entry: bool, pos: Pos) -> Parsed<Func<'a>> {
+        let returns = if entry { Vec::new() } else { self.params()? };
+        let name = self.word()?;
+        let params = self.params()?;
+        let mut func = Func {
+            entry,
+            name,
+            returns,
+            params,
+            body: None,
+            max_threads: None,
+            required_threads: None,
+            pos,
+        };
+        loop {
+            let pos = self.pos;
+            match self.token {
+                Token::Word(".maxntid") => {
+                    let n = self.dims()?;
+                    func.max_threads = Some(n.iter().fold(1_u32, |a, &b| a.saturating_mul(b)));
+                }
+                Token::Word(".reqntid") => func.required_threads = Some(self.dims()?),
+                Token::Word(
+                    ".minnctapersm"
+                    | ".maxnreg"
+                    | ".maxnctapersm"
+                    | ".reqnctapercluster"
+                    | ".maxclusterrank"
+                    | ".abi_preserve"
+                    | ".abi_preserve_control",
+                ) => {
+                    self.dims()?;
+                }
+                Token::Word(".noreturn" | ".explicitcluster" | ".blocksareclusters") => {
+                    self.bump()?;
+                }
+                Token::Word(".pragma") => {
+                    self.skip_past(b';')?;
+                }
+                Token::Word(word) => {
+                    return Err(pos.error(format!("unknown function directive `{word}`")));
+                }
+                Token::Punct(b';') => {
+                    self.bump()?;
+                    return Ok(func);
+                }
+                Token::Punct(b'{') => {
+                    func.body = Some(self.body()?);
+                    return Ok(func);
+                }
+                _ => return Err(pos.error(format!("unexpected {}", self.found()))),
+            }
+        }
+    }
+
+    fn dims(&mut self) -> Parsed<[u32; 3]> {
+        self.bump()?;
+        let mut dims = [1; 3];
+        for (at, dim) in dims.iter_mut().enumerate() {
+            if at > 0 && !self.accept(b',')? {
+                break;
+            }
+            *dim = self.small()?;
+        }
+        Ok(dims)
+    }
+
+    fn body(&mut self) -> Parsed<Vec<Stmt<'a>>> {
+        let mut stmts = Vec::new();
+        let mut depth = 0_u32;
+        loop {
+            let pos = self.pos;
+            match self.token {
+                Token::Punct(b'{') => {
+                    self.bump()?;
+                    depth += 1;
+                    stmts.push(Stmt::Open);
+                }
+                Token::Punct(b'}') => {
+                    self.bump()?;
+                    depth -= 1;
+                    stmts.push(Stmt::Close);
+                    if depth == 0 {
+                        return Ok(stmts);
+                    }
+                }
+                Token::Punct(b';') => {
+                    self.bump()?;
+                }
+                Token::Punct(b'@') => {
+                    self.bump()?;
+                    let negated = self.accept(b'!')?;
+                    let guard = Some((self.word()?, negated));
+                    let pos = self.pos;
+                    let opcode = self.word()?;
+                    stmts.push(Stmt::Instr(self.instr(guard, opcode, pos)?));
+                }
+                Token::Word(word) if word.starts_with('.') => self.directive(&mut stmts)?,
+                Token::Word(word) => {
+                    self.bump()?;
+                    if self.accept(b':')? {
+                        self.label(word, pos, &mut stmts)?;
+                    } else {
+                        stmts.push(Stmt::Instr(self.instr(None, word, pos)?));
+                    }
+                }
+                _ => return Err(pos.error(format!("unexpected {}", self.found()))),
+            }
+        }
+    }
+
+    fn label(&mut self, name: &'a str, pos: Pos, stmts: &mut Vec<Stmt<'a>>) -> Parsed<()> {
+        match self.token {
+            Token::Word(".branchtargets" | ".calltargets") => {
+                self.bump()?;
+                let mut targets = vec![self.word()?];
+                while self.accept(b',')? {
+                    targets.push(self.word()?);
+                }
+                self.expect(b';')?;
+                stmts.push(Stmt::Targets(name, targets));
+            }
+            Token::Word(".callprototype") => {
+                self.skip_past(b';')?;
+            }
+            _ => stmts.push(Stmt::Label(name, pos)),
+        }
+        Ok(())
+    }
+
+    fn directive(&mut self, stmts: &mut Vec<Stmt<'a>>) -> Parsed<()> {
+        let pos = self.pos;
+        let word = self.word()?;
+        match word {
+            ".reg" => {
+                let ty = self.word()?;
+                let mut names = Vec::new();
+                loop {
+                    let name = self.word()?;
+                    let mut count = None;
+                    if self.accept(b'<')? {
+                        count = Some(self.small()?);
+                        self.expect(b'>')?;
+                    }
+                    names.push((name, count));
+                    if !self.accept(b',')? {
+                        break;
+                    }
+                }
+                self.expect(b';')?;
+                stmts.push(Stmt::Regs(ty, names, pos));
+            }
+            ".param" | ".local" | ".shared" | ".global" | ".const" => {
+                let mut vars = Vec::new();
+                self.variables(word, false, pos, &mut vars)?;
+                stmts.extend(vars.into_iter().map(Stmt::Var));
+            }
+            ".extern" => {
+                let space = self.word()?;
+                let mut vars = Vec::new();
+                self.variables(space, true, pos, &mut vars)?;
+                stmts.extend(vars.into_iter().map(Stmt::Var));
+            }
+            ".pragma" => {
+                self.skip_past(b';')?;
+            }
+            ".loc" | ".file" => self.skip_line(pos.line)?,
+            ".section" => {
+                while !self.is(b'{') && self.token != Token::End {
+                    self.bump()?;
+                }
+                self.skip_braces()?;
+            }
+            _ => return Err(pos.error(format!("unknown directive `{word}`"))),
+        }
+        Ok(())
+    }
+
+    fn instr(
+        &mut self,
+        guard: Option<(&'a str, bool)>,
+        opcode: &'a str,
+        pos: Pos,
+    ) -> Parsed<Instr<'a>> {
+        let mut operands = Vec::new();
+        while !self.accept(b';')? {
+            if !operands.is_empty() {
+                self.expect(b',')?;
+            }
+            operands.push(self.operand()?);
+        }
+        Ok(Instr { guard, opcode, operands, pos })
+    }
+
+    fn operand(&mut self) -> Parsed<Operand<'a>> {
+        let first = self.simple_operand()?;
+        if self.accept(b'|')? {
+            let second = self.simple_operand()?;
+            return Ok(Operand::Pair(Box::new(first), Box::new(second)));
+        }
+        Ok(first)
+    }
+
+    fn simple_operand(&mut self) -> Parsed<Operand<'a>> {
+        let pos = self.pos;
+        match self.token {
+            Token::Word("_") => {
+                self.bump()?;
+                Ok(Operand::Sink)
+            }
+            Token::Word(name) => {
+                self.bump()?;
+                if self.is(b'+') || self.is(b'-') {
+                    return Ok(Operand::Offset(name, self.offset()?));
+                }
+                Ok(Operand::Name(name))
+            }
+            Token::Punct(b'!') => {
+                self.bump()?;
+                Ok(Operand::Not(self.word()?))
+            }
+            Token::Punct(b'[') => {
+                self.bump()?;
+                let operand = match self.token {
+                    Token::Word(name) => {
+                        self.bump()?;
+                        Operand::Address(Some(name), self.offset()?)
+                    }
+                    _ => match self.immediate()? {
+                        Imm::Int(at) => {
+                            Operand::Address(None, (at as i64).wrapping_add(self.offset()?))
+                        }
+                        _ => return Err(pos.error("an address is an integer")),
+                    },
+                };
+                self.expect(b']')?;
+                Ok(operand)
+            }
+            Token::Punct(b'{') => Ok(Operand::Vector(self.list(b'}')?)),
+            Token::Punct(b'(') => Ok(Operand::List(self.list(b')')?)),
+            _ => Ok(Operand::Imm(self.immediate()?)),
+        }
+    }
+
+    fn list(&mut self, close: u8) -> Parsed<Vec<Operand<'a>>> {
+        self.bump()?;
+        let mut items = Vec::new();
+        while !self.accept(close)? {
+            if !items.is_empty() {
+                self.expect(b',')?;
+            }
+            // Lists never nest in PTX; refusing it here bounds the recursion.
+            if self.is(b'{') || self.is(b'(') {
+                return Err(self.pos.error("a list inside a list"));
+            }
+            items.push(self.operand()?);
+        }
+        Ok(items)
+    }
+}
+
+/// Bytes of a fundamental type, by its name with the dot.
+pub(crate) fn type_bytes(name: &str) -> Option<u32> {
+    Some(match name {
+        ".b8" | ".u8" | ".s8" => 1,
+        ".b16" | ".u16" | ".s16" | ".f16" | ".bf16" => 2,
+        ".b32" | ".u32" | ".s32" | ".f32" | ".f16x2" | ".bf16x2" => 4,
+        ".b64" | ".u64" | ".s64" | ".f64" => 8,
+        ".b128" => 16,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_in_all_its_parts() {
+        let ast = parse(
+            ".version 6.3\n.target sm_75\n.address_size 64\n\
+             .visible .global .align 4 .u32 table[2][2] = {{1, 2}, {3}};\n\
+             .const .u64 where = generic(table)+8;\n.extern .shared .align 16 .b8 pool[];\n\
+             .func (.param .b32 out) f(.param .b64 x) { ret; }\n\
+             .visible .entry k(.param .u64 .ptr .global .align 4 p, .param .align 8 .b8 s[16])\n\
+             .maxntid 128, 2\n{\n .reg .pred %p<2>; .reg .b32 %r<3>, %x;\n\
+             @!%p1 bra $L;\n{ ld.global.v2.u32 {%r1, _}, [%rd1+-4]; }\n\
+             setp.eq.and.u32 %p0|%p1, %r1, 0x10, !%p1;\n call.uni (o), f, (i);\n$L: ret;\n}",
+        )
+        .unwrap();
+        assert_eq!(ast.globals.len(), 3);
+        assert_eq!((ast.globals[0].bytes(), ast.globals[0].init.len()), (16, 3));
+        assert!(matches!(ast.globals[1].init[0], Init::Address("table", 8, None)));
+        assert_eq!((ast.globals[2].count, ast.globals[2].is_extern), (0, true));
+        let entry = &ast.functions[1];
+        assert_eq!((entry.name, entry.max_threads), ("k", Some(256)));
+        assert_eq!(entry.params[1].bytes(), 16);
+        let body = entry.body.as_ref().unwrap();
+        let instrs: Vec<_> = body
+            .iter()
+            .filter_map(|s| match s {
+                Stmt::Instr(i) => Some(i),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(instrs[0].guard, Some(("%p1", true)));
+        assert_eq!(instrs[1].operands[1], Operand::Address(Some("%rd1"), -4));
+        assert_eq!(instrs[2].operands[3], Operand::Not("%p1"));
+        assert_eq!(instrs[3].operands.len(), 3);
+        assert_eq!(instrs[2].pos.line, 14);
+    }
+
+    #[test]
+    fn errors_have_a_line() {
+        for (text, line) in [
+            (".version 6.3\n.bogus x;", 2),
+            (".entry k() {\n mov.u32 %r1 %r2;\n}", 2),
+            (".address_size 32\n", 1),
+            (".entry k() {\n mov.u32 {{1}}, 2;\n}", 2),
+            (".global .u32 a[2] = {1,2,3};", 1),
+            (".entry k() {\n", 2),
+        ] {
+            assert_eq!(parse(text).unwrap_err().line, line, "{text}");
+        }
+    }
+}
