@@ -1,6 +1,6 @@
 //! The back ends present: each way to carry out a coder's plan.
 
-use parans::CoderBuilder;
+use parans::{CoderBuilder, Family};
 
 /// A way to run a coder.
 pub struct Backend {
@@ -8,28 +8,40 @@ pub struct Backend {
     pub name: String,
     /// Makes a builder's coder run here.
     pub apply: Box<dyn Fn(CoderBuilder) -> CoderBuilder + Send + Sync>,
-    /// The thread pool to run in; `None` for one thread.
-    pub pool: Option<rayon::ThreadPool>,
+    /// The thread pool to run in.
+    pub pool: rayon::ThreadPool,
+    /// How many random batches each setting gets.
+    pub rounds: usize,
 }
 
 impl Backend {
     /// Runs `work` in the back end's pool.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
+        self.pool.install(work)
+    }
+
+    /// Whether the back end codes a family.
+    pub fn supports(&self, _family: Family) -> bool {
+        true
     }
 }
 
-fn pool(threads: usize) -> Option<rayon::ThreadPool> {
-    Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool"))
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool")
 }
 
 /// Every back end of this build on this machine.
 pub fn all() -> Vec<Backend> {
-    vec![
-        Backend { name: "scalar".into(), apply: Box::new(|builder| builder), pool: pool(1) },
-        Backend { name: "rayon".into(), apply: Box::new(|builder| builder), pool: pool(3) },
-    ]
+    let cpu = |name: &str, threads| Backend {
+        name: name.into(),
+        apply: Box::new(|builder| builder),
+        pool: pool(threads),
+        rounds: 24,
+    };
+    vec![cpu("scalar", 1), cpu("rayon", 3)]
+}
+
+/// Back ends whose hardware or build feature is absent, with the reason.
+pub fn absent() -> Vec<(String, String)> {
+    Vec::new()
 }
