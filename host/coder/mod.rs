@@ -144,16 +144,17 @@ impl Coder {
             Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
         };
         streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
-        match self.push_once(streams, symbols, indexes) {
+        match S::push(self, streams, symbols, indexes) {
             Err(Error::Row { cause: crate::RowCause::CapacityExceeded, .. }) => {
                 streams.reserve_words(self.plan.words_at_most(columns).ok_or_else(too_long)?)?;
-                self.push_once(streams, symbols, indexes)
+                S::push(self, streams, symbols, indexes)
             }
             result => result,
         }
     }
 
-    fn push_once<S: Symbol>(
+    /// Instantiated in `symbols`, for each symbol type once.
+    fn push_here<S: Symbol>(
         &self,
         streams: &mut Streams,
         symbols: &Symbols<'_, S>,
@@ -213,6 +214,15 @@ impl Coder {
                 got: symbols.len().to_string(),
             });
         }
+        S::pop(self, streams, symbols, indexes)
+    }
+
+    fn pop_here<S: Symbol>(
+        &self,
+        streams: &mut Streams,
+        indexes: &Indexes<'_>,
+        symbols: &mut [S],
+    ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
             None => {

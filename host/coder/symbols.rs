@@ -5,14 +5,36 @@ use std::borrow::Cow;
 use ndarray::{Array2, ArrayView2};
 use parans_kernels::codec;
 
+use super::Coder;
 use crate::error::{Error, Result};
+use crate::streams::Streams;
 
+/// Where the generic back ends are instantiated: once a symbol type, here, and not again in every crate that calls a coder with one.
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for i32 {}
-    impl Sealed for u16 {}
-    impl Sealed for i16 {}
-    impl Sealed for u8 {}
+    use super::{Indexes, Symbols};
+    use crate::coder::Coder;
+    use crate::error::Result;
+    use crate::streams::Streams;
+
+    pub trait Sealed: Sized {
+        #[doc(hidden)]
+        fn push(
+            coder: &Coder,
+            streams: &mut Streams,
+            symbols: &Symbols<'_, Self>,
+            indexes: &Indexes<'_>,
+        ) -> Result<()>
+        where
+            Self: super::Symbol;
+
+        #[doc(hidden)]
+        fn pop(
+            coder: &Coder,
+            streams: &mut Streams,
+            symbols: &mut [Self],
+            indexes: &Indexes<'_>,
+        ) -> Result<()>;
+    }
 }
 
 /// A symbol's type: `i32`, `u8`, `u16` or `i16`. Narrow ones save memory traffic, which is what fast coding is bound by.
@@ -27,6 +49,24 @@ pub trait Symbol:
 
 macro_rules! symbol {
     ($($type:ty),*) => {$(
+        impl sealed::Sealed for $type {
+            fn push(
+                coder: &Coder,
+                streams: &mut Streams,
+                symbols: &Symbols<'_, Self>,
+                indexes: &Indexes<'_>,
+            ) -> Result<()> {
+                coder.push_here(streams, symbols, indexes)
+            }
+            fn pop(
+                coder: &Coder,
+                streams: &mut Streams,
+                symbols: &mut [Self],
+                indexes: &Indexes<'_>,
+            ) -> Result<()> {
+                coder.pop_here(streams, indexes, symbols)
+            }
+        }
         impl Symbol for $type {
             #[inline(always)]
             fn to_i32(self) -> i32 {
