@@ -216,12 +216,12 @@ impl Kernel {
 }
 
 /// The one list of the push and pop kernels: `name: direction, family, mapping, form of the tables`. It calls the macro that is given to it
-/// with the list.
+/// with the list, after whatever follows `=>`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! for_each_kernel {
-    ($with:ident $($prefix:tt)*) => {
-        $crate::$with! { $($prefix)*
+    ($($with:ident)::+ => $($prefix:tt)*) => {
+        $($with)::+! { $($prefix)*
             push_rans64_x1: push Rans64 Thread Direct;
             push_rans64_xn: push Rans64 PartOfWarp Direct;
             push_rans64_x32: push Rans64 Warp Direct;
@@ -290,4 +290,4 @@ macro_rules! kernel_table {
         }),*];
     };
 }
-for_each_kernel!(kernel_table);
+for_each_kernel!(crate::kernel_table =>);

@@ -83,5 +83,5 @@ macro_rules! kernel_entry {
 #[allow(missing_docs, reason = "the list of kernels documents them")]
 pub mod nvptx_entries {
     use crate::device::nvptx::Nvptx;
-    crate::for_each_kernel!(kernel_entries Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
+    crate::for_each_kernel!(crate::kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
 }

@@ -1,0 +1,539 @@
+//! One batch of rows, coded by the scalar codec and by kernels.
+
+use std::fmt::Debug;
+
+use bytemuck::{Pod, cast_slice};
+use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowStatus};
+use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::{
+    AliasLookup, AliasPlacement, Bypass, DecoderView, DirectPlacement, EncoderView, Family,
+    Indexes, InverseCdfLookup, RowFault, SearchLookup, StateInt, WordReader, WordWriter, pop_row,
+    push_row,
+};
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use crate::machine::Machine;
+use crate::tables::Tables;
+
+/// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a warp that a family has.
+pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
+
+/// How pop finds a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    Search,
+    /// An inverse CDF with an entry a slot.
+    Dense,
+    /// An inverse CDF with fewer.
+    Sparse,
+    Alias,
+}
+
+/// How symbols lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SymbolType {
+    I32,
+    I16,
+    U16,
+    U8,
+}
+
+/// Which indexes a launch has in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexForm {
+    Each,
+    Column,
+    Row,
+    One,
+}
+
+/// A batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub lanes: u32,
+    pub lookup: Lookup,
+    /// Bits of a bypass digit, 0 for none.
+    pub bypass: u32,
+    pub rows: u32,
+    /// Symbols a row.
+    pub count: u32,
+    pub symbols: SymbolType,
+    pub index: IndexForm,
+    pub index_bytes: u32,
+    pub seed: u64,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            lanes: 1,
+            lookup: Lookup::Search,
+            bypass: 0,
+            rows: 5,
+            count: 64,
+            symbols: SymbolType::I32,
+            index: IndexForm::Each,
+            index_bytes: 4,
+            seed: 0,
+        }
+    }
+}
+
+/// The streams of a batch, as both sides keep them.
+#[derive(Clone, Debug)]
+struct Rows<F: Family> {
+    states: Vec<F::State>,
+    words: Vec<F::Word>,
+    lengths: Vec<u32>,
+    /// Words from row to row.
+    stride: usize,
+}
+
+/// What goes in and comes out beside the streams.
+struct Data {
+    tables: Tables,
+    /// `rows * count`.
+    symbols: Vec<i32>,
+    /// `rows * count`.
+    indexes: Vec<i32>,
+    /// As the launch has them.
+    index_memory: Vec<i32>,
+}
+
+type Outcome = Vec<Result<(), RowFault>>;
+
+impl Case {
+    /// Pushes twice and pops twice: on an empty stream and on one in use.
+    pub fn check<F: Family>(&self, machine: &dyn Machine) {
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let data = self.data::<F>(rng);
+        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        let mut pushed = Vec::new();
+        for _ in 0..2 {
+            let mut expected = rows.clone();
+            let outcome = self.scalar_push(&data, &mut expected);
+            assert!(outcome.iter().all(Result::is_ok), "{self:?}: {outcome:?}");
+            let got = self.device_push(machine, &data, &mut rows);
+            self.same("push", &outcome, &got, &expected, &rows);
+            pushed.push(rows.clone());
+        }
+        for _ in 0..2 {
+            let mut expected = rows.clone();
+            let (outcome, symbols) = self.scalar_pop(&data, &mut expected);
+            assert!(outcome.iter().all(Result::is_ok), "{self:?}: {outcome:?}");
+            let (got, popped) = self.device_pop(machine, &data, &mut rows);
+            self.same("pop", &outcome, &got, &expected, &rows);
+            assert_eq!(popped, symbols, "{self:?}");
+            for (i, (&symbol, &index)) in popped.iter().zip(&data.indexes).enumerate() {
+                assert_eq!(symbol, if index < 0 { 0 } else { data.symbols[i] }, "{self:?} at {i}");
+            }
+        }
+        assert!(rows.lengths.iter().all(|&l| l == 0));
+        assert!(rows.states.iter().all(|&x| x == F::LOWER_BOUND));
+    }
+
+    /// Damages rows in every way a launch can meet, and compares what becomes of them.
+    pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let case = &Self { rows: 12, ..*self };
+        let mut data = case.data::<F>(rng);
+        let good = data.symbols.clone();
+        let good_indexes = data.indexes.clone();
+        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad state, a bad length.
+        let count = case.count as usize;
+        let mut damage = |row: usize, symbol: i32| {
+            for _ in 0..2 {
+                data.symbols[row * count + rng.random_range(0..count)] = symbol;
+            }
+        };
+        damage(0, 1000);
+        damage(1, i32::MIN);
+        damage(2, i32::MAX);
+        damage(3, -70_000);
+        damage(4, 1 << 30);
+        for row in [5, 6] {
+            for _ in 0..2 {
+                let at = row * count + rng.random_range(0..count);
+                data.indexes[at] = [7, i32::MAX][row % 2];
+            }
+        }
+        data.index_memory = data.indexes.clone();
+        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        rows.states[7 * case.lanes as usize + case.lanes as usize / 2] = F::State::from_u32(0);
+        rows.states[8 * case.lanes as usize] = F::State::MAX;
+        rows.lengths[9] = rows.stride as u32 + 1;
+        for stride in [rows.stride, 9, 1] {
+            let mut rows = Rows { stride, ..rows.clone() };
+            let mut expected = rows.clone();
+            let outcome = case.scalar_push(&data, &mut expected);
+            let got = case.device_push(machine, &data, &mut rows);
+            case.same("push", &outcome, &got, &expected, &rows);
+        }
+
+        // Pops: of good streams that were then damaged.
+        data.symbols = good;
+        data.indexes = good_indexes;
+        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        let outcome = case.scalar_push(&data, &mut rows);
+        assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
+        let lanes = case.lanes as usize;
+        rows.lengths[0] /= 2;
+        rows.lengths[1] = 0;
+        rows.lengths[2] -= rows.lengths[2].min(1);
+        for row in [3, 4, 5] {
+            let used = rows.lengths[row] as usize;
+            for _ in 0..used.min(4) {
+                let at = row * rows.stride + rng.random_range(0..used);
+                rows.words[at] = parans_kernels::codec::WordInt::from_low(rng.random());
+            }
+        }
+        for row in [6, 7] {
+            for lane in 0..lanes {
+                let random: u64 = rng.random();
+                rows.states[row * lanes + lane] = F::State::from_u64(random) >> 1 | F::LOWER_BOUND;
+            }
+        }
+        rows.states[8 * lanes + lanes / 2] = F::State::from_u32(1);
+        data.indexes[9 * count + rng.random_range(0..count)] = 7;
+        data.indexes[10 * count + count - 1] = i32::MAX;
+        data.index_memory = data.indexes.clone();
+        let mut expected = rows.clone();
+        let (outcome, _) = case.scalar_pop(&data, &mut expected);
+        let (got, _) = case.device_pop(machine, &data, &mut rows);
+        case.same("pop", &outcome, &got, &expected, &rows);
+        assert!(outcome.iter().filter(|o| o.is_err()).count() >= 4, "{case:?}: {outcome:?}");
+    }
+
+    fn roomy<F: Family>(&self) -> usize {
+        // Two pushes of at most a whole state and 65 bits of digits a symbol.
+        let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
+        bits / (8 * size_of::<F::Word>())
+    }
+
+    fn fresh<F: Family>(&self, stride: usize) -> Rows<F> {
+        Rows {
+            states: vec![F::LOWER_BOUND; (self.rows * self.lanes) as usize],
+            words: vec![F::Word::default(); self.rows as usize * stride],
+            lengths: vec![0; self.rows as usize],
+            stride,
+        }
+    }
+
+    fn data<F: Family>(&self, rng: &mut impl Rng) -> Data {
+        let precision = F::MAX_PRECISION.min(rng.random_range(9..=16));
+        let alias = self.lookup == Lookup::Alias;
+        let inverse_bits = match self.lookup {
+            Lookup::Dense => precision,
+            Lookup::Sparse => rng.random_range(1..precision),
+            _ => 0,
+        };
+        let mut tables = Tables::random(rng, 7, precision, inverse_bits, alias);
+        if self.symbols != SymbolType::I32 {
+            for table in &mut tables.tables {
+                table.offset = table.offset.max(0);
+            }
+        }
+        let (rows, count) = (self.rows as usize, self.count as usize);
+        // A table the batch does not have is an error; a negative index skips.
+        let low = if self.index_bytes == 4 && self.index != IndexForm::One { -1 } else { 0 };
+        let of_tables = tables.tables.len() as i32;
+        let memory_len = match self.index {
+            IndexForm::Each => rows * count,
+            IndexForm::Column => count,
+            IndexForm::Row => rows,
+            IndexForm::One => 1,
+        };
+        let index_memory: Vec<i32> =
+            (0..memory_len).map(|_| rng.random_range(low..of_tables)).collect();
+        let indexes: Vec<i32> = (0..rows * count)
+            .map(|i| match self.index {
+                IndexForm::Each => index_memory[i],
+                IndexForm::Column => index_memory[i % count],
+                IndexForm::Row => index_memory[i / count],
+                IndexForm::One => index_memory[0],
+            })
+            .collect();
+        let symbols = indexes
+            .iter()
+            .map(|&index| {
+                let table = tables.tables[index.max(0) as usize];
+                let symbols = table.symbols as i32;
+                let value = match (self.bypass, rng.random_range(0..12)) {
+                    (0, _) => rng.random_range(0..symbols),
+                    (_, 0) => symbols - 1 + rng.random_range(0..200),
+                    (_, 1) if self.symbols == SymbolType::I32 => -rng.random_range(1..1 << 29),
+                    (_, 2) if self.symbols == SymbolType::I32 => 1 << rng.random_range(0..30),
+                    _ => rng.random_range(0..symbols - 1),
+                };
+                table.offset + value
+            })
+            .map(
+                |symbol| if self.symbols == SymbolType::U8 { symbol.clamp(0, 255) } else { symbol },
+            )
+            .collect();
+        Data { tables, symbols, indexes, index_memory }
+    }
+
+    fn tables_view<'a>(&self, tables: &'a Tables) -> TablesView<'a> {
+        TablesView {
+            tables: &tables.tables,
+            precision: tables.precision,
+            bypass: Bypass::new(self.bypass),
+            skip_past_end: false,
+        }
+    }
+
+    /// Runs the scalar codec over every row; failed rows stay as they were.
+    fn scalar<F: Family>(
+        &self,
+        rows: &mut Rows<F>,
+        mut code: impl FnMut(usize, &mut [F::State], &mut [F::Word], u32) -> Result<u32, RowFault>,
+    ) -> Outcome {
+        let lanes = self.lanes as usize;
+        (0..self.rows as usize)
+            .map(|row| {
+                let mut states = rows.states[row * lanes..][..lanes].to_vec();
+                let words = &mut rows.words[row * rows.stride..][..rows.stride];
+                let length = code(row, &mut states, words, rows.lengths[row])?;
+                rows.states[row * lanes..][..lanes].copy_from_slice(&states);
+                rows.lengths[row] = length;
+                Ok(())
+            })
+            .collect()
+    }
+
+    fn scalar_push<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> Outcome {
+        let entries = data.tables.entries::<F>();
+        let tables = self.tables_view(&data.tables);
+        let direct = EncoderView { tables, entries: &entries, placement: DirectPlacement };
+        let (remap, precision) = (&data.tables.remap[..], data.tables.precision);
+        let placement = AliasPlacement { remap, precision };
+        let alias = EncoderView { tables, entries: &entries, placement };
+        let count = self.count as usize;
+        self.scalar(rows, |row, states, words, length| {
+            let symbols = &data.symbols[row * count..][..count];
+            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let mut writer = WordWriter::new(words, length as usize);
+            macro_rules! push {
+                ($($lanes:literal)*) => {
+                    match (self.lanes, self.lookup) {
+                        $(
+                            ($lanes, Lookup::Alias) => push_row::<F, _, $lanes>(
+                                &alias, states.try_into().unwrap(), &mut writer, symbols, indexes)?,
+                            ($lanes, _) => push_row::<F, _, $lanes>(
+                                &direct, states.try_into().unwrap(), &mut writer, symbols, indexes)?,
+                        )*
+                        _ => unreachable!(),
+                    }
+                };
+            }
+            push!(1 2 4 8 16 32);
+            Ok(writer.len() as u32)
+        })
+    }
+
+    fn scalar_pop<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
+        let tables = self.tables_view(&data.tables);
+        let (spans, bits) = (&data.tables.spans[..], data.tables.inverse_bits);
+        let search = DecoderView { tables, lookup: SearchLookup { spans } };
+        let lookup = InverseCdfLookup { spans, symbols: &data.tables.inverse, bits };
+        let inverse = DecoderView { tables, lookup };
+        let lookup = AliasLookup { spans, buckets: &data.tables.buckets };
+        let alias = DecoderView { tables, lookup };
+        let count = self.count as usize;
+        let mut popped = vec![0; data.symbols.len()];
+        let outcome = self.scalar(rows, |row, states, words, length| {
+            let out = &mut popped[row * count..][..count];
+            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let mut reader = WordReader::new(&words[..length as usize]);
+            macro_rules! pop {
+                ($($lanes:literal)*) => {
+                    match (self.lanes, self.lookup) {
+                        $(
+                            ($lanes, Lookup::Search) => pop_row::<F, _, $lanes>(
+                                &search, states.try_into().unwrap(), &mut reader, out, indexes)?,
+                            ($lanes, Lookup::Alias) => pop_row::<F, _, $lanes>(
+                                &alias, states.try_into().unwrap(), &mut reader, out, indexes)?,
+                            ($lanes, _) => pop_row::<F, _, $lanes>(
+                                &inverse, states.try_into().unwrap(), &mut reader, out, indexes)?,
+                        )*
+                        _ => unreachable!(),
+                    }
+                };
+            }
+            pop!(1 2 4 8 16 32);
+            Ok(reader.len() as u32)
+        });
+        (outcome, popped)
+    }
+
+    fn shape<F: Family>(&self, data: &Data, rows: &Rows<F>) -> CodeShape {
+        let (index_row_stride, index_symbol_stride) = match self.index {
+            IndexForm::Each => (self.count, 1),
+            IndexForm::Column => (0, 1),
+            IndexForm::Row => (1, 0),
+            IndexForm::One => (0, 0),
+        };
+        CodeShape {
+            rows: self.rows,
+            symbols: self.count,
+            lanes: self.lanes,
+            word_stride: rows.stride as u32,
+            symbol_stride: self.count,
+            symbol_type: match self.symbols {
+                SymbolType::I32 => abi::symbol_type::I32,
+                SymbolType::I16 => abi::symbol_type::I16,
+                SymbolType::U16 => abi::symbol_type::U16,
+                SymbolType::U8 => abi::symbol_type::U8,
+            },
+            index_type: match (self.index, self.index_bytes) {
+                (IndexForm::One, _) => abi::index_type::CONSTANT,
+                (_, 4) => abi::index_type::I32,
+                (_, 2) => abi::index_type::U16,
+                _ => abi::index_type::U8,
+            },
+            index_row_stride,
+            index_symbol_stride,
+            index_constant: data.index_memory[0],
+            tables: data.tables.tables.len() as u32,
+            entries: data.tables.spans.len() as u32,
+            precision: data.tables.precision,
+            bypass_bits: self.bypass,
+            inverse_bits: data.tables.inverse_bits,
+            skip_past_end: 0,
+        }
+    }
+
+    fn run<F: Family>(
+        &self,
+        machine: &dyn Machine,
+        operation: Operation,
+        data: &Data,
+        rows: &mut Rows<F>,
+    ) -> (Outcome, Vec<i32>) {
+        let push = matches!(operation, Operation::Push | Operation::PushAlias);
+        let upload = |bytes: &[u8]| machine.upload(bytes);
+        let lookup = match operation {
+            Operation::PushAlias => upload(cast_slice(&data.tables.remap)),
+            Operation::PopAlias => upload(cast_slice(&data.tables.buckets)),
+            Operation::PopInverseCdf => upload(cast_slice(&data.tables.inverse)),
+            Operation::Push | Operation::PopSearch => 0,
+        };
+        let symbol_bytes = self.narrow_symbols(&data.symbols);
+        let params = CodeParams {
+            states: upload(cast_slice(&rows.states)),
+            words: upload(cast_slice(&rows.words)),
+            lengths: upload(cast_slice(&rows.lengths)),
+            status: machine.alloc(self.rows as usize * size_of::<RowStatus>()),
+            symbols: if push { upload(&symbol_bytes) } else { machine.alloc(symbol_bytes.len()) },
+            indexes: match self.index {
+                IndexForm::One => 0,
+                _ => upload(&narrow(&data.index_memory, self.index_bytes)),
+            },
+            tables: upload(cast_slice(&data.tables.tables)),
+            entries: if push {
+                upload(cast_slice(&data.tables.entries::<F>()))
+            } else {
+                upload(cast_slice(&data.tables.spans))
+            },
+            lookup,
+            shape: self.shape(data, rows),
+        };
+        let kernel = Kernel::find(F::NAME, operation, self.lanes).expect("a kernel for each case");
+        machine.launch(kernel.name, Kernel::threads(self.rows, self.lanes), &params);
+        download_into(machine, params.states, &mut rows.states);
+        download_into(machine, params.words, &mut rows.words);
+        download_into(machine, params.lengths, &mut rows.lengths);
+        let mut status = vec![RowStatus::default(); self.rows as usize];
+        download_into(machine, params.status, &mut status);
+        let symbols = self.widen_symbols(&machine.download(params.symbols, symbol_bytes.len()));
+        machine.reset();
+        (status.into_iter().map(RowStatus::to_result).collect(), symbols)
+    }
+
+    fn device_push<F: Family>(
+        &self,
+        machine: &dyn Machine,
+        data: &Data,
+        rows: &mut Rows<F>,
+    ) -> Outcome {
+        let operation =
+            if self.lookup == Lookup::Alias { Operation::PushAlias } else { Operation::Push };
+        self.run(machine, operation, data, rows).0
+    }
+
+    fn device_pop<F: Family>(
+        &self,
+        machine: &dyn Machine,
+        data: &Data,
+        rows: &mut Rows<F>,
+    ) -> (Outcome, Vec<i32>) {
+        let operation = match self.lookup {
+            Lookup::Search => Operation::PopSearch,
+            Lookup::Dense | Lookup::Sparse => Operation::PopInverseCdf,
+            Lookup::Alias => Operation::PopAlias,
+        };
+        self.run(machine, operation, data, rows)
+    }
+
+    /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones where a row failed.
+    fn same<F: Family>(
+        &self,
+        what: &str,
+        outcome: &Outcome,
+        got: &Outcome,
+        expected: &Rows<F>,
+        rows: &Rows<F>,
+    ) {
+        let at = |row: usize| format!("{what} {} row {row} of {self:?}", F::NAME);
+        for row in 0..self.rows as usize {
+            assert_eq!(got[row], outcome[row], "{}", at(row));
+        }
+        assert_equal(&rows.states, &expected.states, || at(0) + ": states");
+        assert_equal(&rows.lengths, &expected.lengths, || at(0) + ": lengths");
+        for row in 0..self.rows as usize {
+            let used = (rows.lengths[row] as usize).min(rows.stride);
+            let words = |rows: &Rows<F>| rows.words[row * rows.stride..][..used].to_vec();
+            assert_equal(&words(rows), &words(expected), || at(row) + ": words");
+        }
+    }
+
+    fn narrow_symbols(&self, symbols: &[i32]) -> Vec<u8> {
+        narrow(symbols, self.symbol_bytes())
+    }
+
+    fn symbol_bytes(&self) -> u32 {
+        match self.symbols {
+            SymbolType::I32 => 4,
+            SymbolType::I16 | SymbolType::U16 => 2,
+            SymbolType::U8 => 1,
+        }
+    }
+
+    fn widen_symbols(&self, bytes: &[u8]) -> Vec<i32> {
+        let widen = |chunk: &[u8]| match self.symbols {
+            SymbolType::I32 => i32::from_le_bytes(chunk.try_into().unwrap()),
+            SymbolType::I16 => i16::from_le_bytes(chunk.try_into().unwrap()).into(),
+            SymbolType::U16 => u16::from_le_bytes(chunk.try_into().unwrap()).into(),
+            SymbolType::U8 => chunk[0].into(),
+        };
+        bytes.chunks_exact(self.symbol_bytes() as usize).map(widen).collect()
+    }
+}
+
+fn narrow(values: &[i32], bytes: u32) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()[..bytes as usize].to_vec()).collect()
+}
+
+fn download_into<T: Pod>(machine: &dyn Machine, address: u64, into: &mut [T]) {
+    let bytes = machine.download(address, size_of_val(into));
+    bytemuck::cast_slice_mut(into).copy_from_slice(&bytes);
+}
+
+fn assert_equal<T: PartialEq + Debug>(got: &[T], expected: &[T], what: impl Fn() -> String) {
+    if got != expected {
+        let at = got.iter().zip(expected).position(|(a, b)| a != b);
+        panic!("{} differ first at {at:?}:\n{got:?}\n{expected:?}", what());
+    }
+}

@@ -1,0 +1,90 @@
+//! The kernels against the scalar codec, row by row: the same bytes, the same symbols, and for bad rows the same errors at the same
+//! positions.
+//!
+//! Every case runs on two machines: the kernels' own Rust on threads of the host, and the PTX on the software
+//! device, which checks every memory access as well. The parity suite tests the same through the library's interface; this one
+//! reaches what that never passes on: streams, symbols and indexes that no host would let through.
+#![allow(unreachable_pub, reason = "a test has no public interface")]
+#![allow(
+    unsafe_code,
+    reason = "the host's threads call the kernels with addresses, as a launch does"
+)]
+
+mod case;
+mod host;
+mod machine;
+mod tables;
+
+use case::{Case, IndexForm, LANES, Lookup, SymbolType};
+use machine::Machine;
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64};
+
+/// Every family, lane count and lookup, with and without bypass, at lengths around a group's edges.
+fn parity(machine: &dyn Machine) {
+    let mut seed = 1;
+    for lanes in LANES {
+        for lookup in [Lookup::Search, Lookup::Dense, Lookup::Sparse, Lookup::Alias] {
+            for bypass in [0, 1, 4] {
+                for count in [lanes * 3 + lanes / 2, lanes * 2, 1] {
+                    seed += 1;
+                    let index =
+                        [IndexForm::Each, IndexForm::Column, IndexForm::Row, IndexForm::One]
+                            [seed as usize % 4];
+                    let case =
+                        Case { lanes, lookup, bypass, count, index, seed, ..Case::default() };
+                    case.check::<Rans64>(machine);
+                    case.check::<Rans32>(machine);
+                    case.check::<Rans32x16>(machine);
+                }
+            }
+        }
+    }
+}
+
+/// Symbol and index types other than 32 bits.
+fn narrow_types(machine: &dyn Machine) {
+    for (n, symbols) in [SymbolType::U8, SymbolType::U16, SymbolType::I16].into_iter().enumerate() {
+        for lanes in [1, 4, 32] {
+            for index_bytes in [1, 2] {
+                let seed = 100 + n as u64;
+                let bypass = (n as u32) * 2;
+                let case = Case {
+                    lanes,
+                    symbols,
+                    index_bytes,
+                    bypass,
+                    seed,
+                    count: 77,
+                    ..Case::default()
+                };
+                case.check::<Rans32x16>(machine);
+                case.check::<Rans64>(machine);
+            }
+        }
+    }
+}
+
+/// Rows that must fail: they fail with the scalar codec's error at its position, and leave their neighbours, their states and their length
+/// alone.
+fn faults(machine: &dyn Machine) {
+    for lanes in LANES {
+        for lookup in [Lookup::Search, Lookup::Sparse, Lookup::Alias] {
+            for bypass in [0, 1, 3] {
+                let seed = 500 + u64::from(lanes * 8 + bypass);
+                let case = Case { lanes, lookup, bypass, seed, count: 101, ..Case::default() };
+                case.check_faults::<Rans64>(machine);
+                case.check_faults::<Rans32>(machine);
+                case.check_faults::<Rans32x16>(machine);
+            }
+        }
+    }
+}
+
+macro_rules! on_every_machine {
+    ($($test:ident),*) => {
+        mod on_host_threads {
+            $(#[test] fn $test() { super::$test(&crate::host::HostThreads); })*
+        }
+    };
+}
+on_every_machine!(parity, narrow_types, faults);
