@@ -1,0 +1,49 @@
+//! The kernels of parans for Rust-CUDA: the seam on `cuda_std`, and the same entry points from the same list.
+#![cfg_attr(target_os = "cuda", no_std)]
+#![allow(clippy::missing_safety_doc, reason = "the list of kernels documents its entry points")]
+
+use cuda_std::{kernel, thread, warp};
+use parans_kernels::device::simt::Simt;
+
+/// All threads of a warp.
+const WARP: u32 = u32::MAX;
+
+/// The GPU, through `cuda_std`.
+#[derive(Clone, Copy, Debug)]
+pub struct CudaStd;
+
+impl Simt for CudaStd {
+    #[inline(always)]
+    fn thread(self) -> u32 {
+        thread::thread_idx_x()
+    }
+
+    #[inline(always)]
+    fn block(self) -> u32 {
+        thread::block_idx_x()
+    }
+
+    #[inline(always)]
+    fn block_threads(self) -> u32 {
+        thread::block_dim_x()
+    }
+
+    #[inline(always)]
+    fn barrier(self) {
+        thread::sync_threads()
+    }
+
+    #[inline(always)]
+    fn ballot(self, yes: bool) -> u32 {
+        // SAFETY: the trait's contract: all 32 threads call it together.
+        unsafe { warp::warp_vote_ballot(WARP, yes) }
+    }
+
+    #[inline(always)]
+    fn shuffle(self, value: u32, source: u32) -> u32 {
+        // SAFETY: the trait's contract: all 32 threads call it together.
+        unsafe { warp::warp_shuffle_idx(WARP, value, source, 32).0 }
+    }
+}
+
+parans_kernels::for_each_kernel!(parans_kernels::kernel_entries => CudaStd, [#[kernel]], [];);
