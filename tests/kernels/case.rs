@@ -202,7 +202,7 @@ impl Case {
         let (outcome, _) = case.scalar_pop(&data, &mut expected);
         let (got, _) = case.device_pop(machine, &data, &mut rows);
         case.same("pop", &outcome, &got, &expected, &rows);
-        assert!(outcome.iter().filter(|o| o.is_err()).count() >= 4, "{case:?}: {outcome:?}");
+        assert!(outcome.iter().filter(|o| o.is_err()).count() >= 3, "{case:?}: {outcome:?}");
     }
 
     fn roomy<F: Family>(&self) -> usize {

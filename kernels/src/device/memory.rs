@@ -2,6 +2,8 @@
 //!
 //! The structs hold a launch's pointers as it gave them, so that the compiler sees global memory behind each access.
 
+use super::group::{Group, Mapping};
+use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
 use crate::codec::{Bypass, Family, RowError, TableSpan, WordSink};
@@ -278,5 +280,17 @@ impl LaneFault {
         if !self.happened() {
             *self = Self { when, status: RowStatus { code: error as u32, position } };
         }
+    }
+
+    /// The row's first error, of its lowest lane at that moment, and the moment: `NEVER` without one.
+    ///
+    /// Rows of a warp differ in whether they have one, and the exchanges need every thread, so they happen in any case.
+    #[inline(always)]
+    pub fn settle<S: Simt, M: Mapping>(&self, group: &Group<S, M>) -> (u32, RowStatus) {
+        let first = group.min(self.when);
+        let lane = group.lowest(group.ballot(self.when == first));
+        let code = group.broadcast(self.status.code, lane);
+        let position = group.broadcast(self.status.position, lane);
+        (first, RowStatus { code, position })
     }
 }

@@ -252,14 +252,10 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
     /// The row's outcome, the same in all its lanes.
     #[inline(always)]
     fn outcome(&self) -> RowStatus {
-        let first = self.group.min(self.fault.when);
+        let (first, status) = self.fault.settle(&self.group);
         // Within a group of symbols, a lane's error comes before the check for words; see `pop_row`.
         if first != LaneFault::NEVER && first / 2 <= self.truncated.when / 2 {
-            let lane = self.group.lowest(self.group.ballot(self.fault.when == first));
-            RowStatus {
-                code: self.group.broadcast(self.fault.status.code, lane),
-                position: self.group.broadcast(self.fault.status.position, lane),
-            }
+            status
         } else {
             self.truncated.status
         }
@@ -316,12 +312,14 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
         fault: LaneFault::NONE,
     };
     lane.run(Some(&symbols).filter(|_| active && good), shape.symbols);
+    // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
+    let outcome = lane.outcome();
     let status = if !good {
         RowStatus { code: RowError::StateOutOfRange as u32, position: 0 }
     } else if length > shape.word_stride {
         RowStatus { code: RowError::Truncated as u32, position: 0 }
     } else {
-        lane.outcome()
+        outcome
     };
     if !active {
         return;

@@ -172,13 +172,9 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
     /// The row's outcome, the same in all its lanes.
     #[inline(always)]
     fn outcome(&self) -> RowStatus {
-        let first = self.group.min(self.fault.when);
+        let (first, status) = self.fault.settle(&self.group);
         if first != LaneFault::NEVER {
-            let lane = self.group.lowest(self.group.ballot(self.fault.when == first));
-            RowStatus {
-                code: self.group.broadcast(self.fault.status.code, lane),
-                position: self.group.broadcast(self.fault.status.position, lane),
-            }
+            status
         } else if self.overflowed {
             RowStatus { code: RowError::CapacityExceeded as u32, position: 0 }
         } else {
@@ -235,8 +231,10 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
         fault: LaneFault::NONE,
     };
     lane.run(Some(&symbols).filter(|_| active && good), shape.symbols);
+    // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
+    let outcome = lane.outcome();
     let status = if good {
-        lane.outcome()
+        outcome
     } else {
         RowStatus { code: RowError::StateOutOfRange as u32, position: shape.symbols }
     };
