@@ -181,6 +181,27 @@ unsafe impl Send for Host {}
 // SAFETY: as above.
 unsafe impl Sync for Host {}
 
+#[cfg(test)]
+impl<T> From<&mut T> for Out<T> {
+    fn from(place: &mut T) -> Self {
+        Out(place)
+    }
+}
+
+#[cfg(test)]
+impl<T> From<&[T]> for In<T> {
+    fn from(values: &[T]) -> Self {
+        In(values.as_ptr())
+    }
+}
+
+#[cfg(test)]
+impl From<&CStr> for Text {
+    fn from(text: &CStr) -> Self {
+        Text(text.as_ptr())
+    }
+}
+
 /// An opaque handle to a `T` of this library: `CUcontext`, `CUstream` and the like.
 ///
 /// It is a number that names an entry of a table, never an address: a stale or invented handle is

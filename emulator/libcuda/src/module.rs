@@ -54,8 +54,13 @@ fn digits(text: &str) -> Option<u32> {
 /// # Errors
 /// The code a driver would give, and the text that goes into its error log.
 fn load(context: &Arc<Context>, ptx: &str) -> Result<Module, (CudaError, String)> {
-    if let Some(newer) = version(ptx).filter(|version| *version > PTX_VERSION) {
-        let text = format!("PTX version {}.{} is newer than this driver knows", newer.0, newer.1);
+    let Some(version) = version(ptx) else {
+        let text = "PTX refused: no .version directive".to_owned();
+        return Err((CudaError::InvalidPtx, text));
+    };
+    if version > PTX_VERSION {
+        let (major, minor) = version;
+        let text = format!("PTX version {major}.{minor} is newer than this driver knows");
         return Err((CudaError::UnsupportedPtxVersion, text));
     }
     let (major, minor) = context.device.model().compute_capability;
