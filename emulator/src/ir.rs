@@ -499,14 +499,16 @@ pub(crate) enum Op {
     Fence,
     Yield,
     Nop,
-    /// Target, and where both ways meet again.
-    Bra(u32, u32),
-    /// Targets, and where they meet again.
-    Brx(Box<[u32]>, u32),
+    /// Target, and where both ways meet again: the nearest place, and the one of lanes that break out.
+    Bra(u32, (u32, u32)),
+    /// The same with a table of targets.
+    Brx(Box<[u32]>, (u32, u32)),
     Call(Box<Call>),
     Ret,
     Exit,
     Trap,
+    /// The address of a local variable: its offset from the frame's.
+    LocalAddress(u32),
     /// Diverged lanes may meet here.
     Join,
 }

@@ -107,7 +107,7 @@ impl DeviceModel {
             memory_bus_bits: 5120,
             local_per_thread: 512 << 10,
             call_depth: 256,
-            instruction_limit: 20_000_000_000,
+            instruction_limit: 2_000_000_000,
             checks: Checks::ALL,
         }
     }

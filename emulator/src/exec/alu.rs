@@ -152,6 +152,9 @@ pub(super) fn execute(core: &Core<'_>, warp: usize, f: &mut Frame, i: &Instr, m:
             let base = window(place).unwrap_or(0);
             f.map1(i.d, i.a, m, |v: u64| v.wrapping_sub(base));
         }
+        Op::LocalAddress(offset) => {
+            u64::write(f, i.d, m, [u64::from(f.local_base + offset); LANES]);
+        }
         Op::Nop => {}
         _ => return false,
     }

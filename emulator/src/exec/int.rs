@@ -156,7 +156,7 @@ pub(super) fn mad_hi(frame: &mut Frame, signed: bool, w: W, regs: [Reg; 4], m: u
 /// `mad.hi.sat.s32`
 pub(super) fn mad_hi_sat(frame: &mut Frame, regs: [Reg; 4], mask: u32) {
     frame.map3(regs, mask, |a: i32, b: i32, c: i32| {
-        ((i64::from(a) * i64::from(b) >> 32) as i32).saturating_add(c)
+        (((i64::from(a) * i64::from(b)) >> 32) as i32).saturating_add(c)
     });
 }
 

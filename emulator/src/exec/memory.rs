@@ -26,6 +26,14 @@ struct One {
     action: Action,
 }
 
+/// The addresses of an access. A local variable's own place is given from the frame's start.
+fn addresses_of(frame: &Frame, mem: &Mem) -> Lanes<u64> {
+    if mem.place == Place::Local && mem.base == NONE {
+        return [mem.offset.wrapping_add(frame.local_base.into()) as u64; LANES];
+    }
+    addresses(frame, mem.base, mem.base_wide, mem.offset)
+}
+
 fn addresses(frame: &Frame, base: Reg, wide: bool, offset: i64) -> Lanes<u64> {
     let add = |base: u64| base.wrapping_add_signed(offset);
     match (base, wide) {
@@ -243,7 +251,7 @@ pub(super) fn load(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32)
     if mem.place == Place::Param && mem.base == NONE {
         return load_uniform_param(core, who, mem, mask);
     }
-    let at = addresses(&who.frames[who.frame], mem.base, mem.base_wide, mem.offset);
+    let at = addresses_of(&who.frames[who.frame], mem);
     let total = mem.size * mem.regs.len() as u32;
     by_place(mem.place, &at, mask, |place, at, mask| {
         match place {
@@ -359,7 +367,7 @@ fn load_uniform_param(core: &Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32) 
 
 /// `st`
 pub(super) fn store(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32) -> Step {
-    let at = addresses(&who.frames[who.frame], mem.base, mem.base_wide, mem.offset);
+    let at = addresses_of(&who.frames[who.frame], mem);
     let total = mem.size * mem.regs.len() as u32;
     by_place(mem.place, &at, mask, |place, at, mask| {
         match place {
@@ -447,7 +455,7 @@ pub(super) fn atomic(
 ) -> Step {
     let mem = &atom.mem;
     let size = mem.size;
-    let at = addresses(&who.frames[who.frame], mem.base, mem.base_wide, mem.offset);
+    let at = addresses_of(&who.frames[who.frame], mem);
     let read = |frame: &Frame, reg: Reg, lane: usize| match (reg, size) {
         (NONE, _) => 0,
         (reg, 8) => frame.r64[reg as usize][lane],

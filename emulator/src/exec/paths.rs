@@ -88,6 +88,14 @@ impl Paths {
         }
     }
 
+    /// Whether a chain of joins has this place.
+    pub(crate) fn has_join(&self, mut join: u32, pc: u32, frame: usize) -> bool {
+        while join != NONE && !self.is_join(join, pc, frame) {
+            join = self.joins[join as usize].parent;
+        }
+        join != NONE
+    }
+
     /// A path has come to a place where joins may be (`NONE`: the return from its frame). If one of its chain is
     /// here, it leaves those inside that one and waits; returns whether it does.
     pub(crate) fn arrive(&mut self, path: usize, pc: u32) -> bool {

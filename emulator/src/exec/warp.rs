@@ -13,8 +13,13 @@ use crate::memory::order::lanes_of;
 /// Instructions a path runs before another path, or another warp, gets its turn.
 const SLICE: u32 = 2048;
 /// Instructions that paths wait at a join while others run, before they are let go. Long, because letting them go
-/// costs convergence; a lock that one lane holds at a join changes hands once in so many instructions.
+/// costs convergence; a warp whose lanes wait for each other so long is taken to hold a lock at a join, and each
+/// time its patience halves, down to the least.
 const PATIENCE: u32 = 16 * SLICE;
+const LEAST_PATIENCE: u32 = 128;
+
+/// First local address: an address a little below the first variable is then still a local one, and wrong.
+const LOCAL_START: u32 = 0x1000;
 
 /// Why a warp stopped running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,7 @@ pub(crate) struct Warp {
     pub(crate) exited: u32,
     pub(crate) copies: Copies,
     waited: u32,
+    patience: u32,
     turn: usize,
 }
 
@@ -64,15 +70,33 @@ impl Warp {
         let entry = &core.context.program.functions[0];
         let frame = &mut self.paths.frames[0];
         frame.reset(0, entry, lanes);
-        (frame.local_base, frame.depth, frame.parent) = (0, 0, 0);
+        (frame.local_base, frame.depth, frame.parent) = (LOCAL_START, 0, 0);
         self.paths.begin(lanes);
         (self.live, self.exited, self.waited, self.turn) = (lanes, 0, 0, 0);
+        self.patience = PATIENCE;
         self.copies.clear();
     }
 
     /// Runs until something stops it.
     pub(crate) fn run(&mut self, core: &mut Core<'_>) -> Step<Pause> {
-        let mut budget = SLICE;
+        let slice = self.patience.min(SLICE);
+        let mut budget = slice;
+        let pause = self.run_paths(core, &mut budget)?;
+        core.executed += u64::from(slice - budget);
+        let limit = core.context.instruction_limit;
+        match self.paths.all.iter().find(|p| p.mask != 0) {
+            Some(path) if core.executed > limit => {
+                let function = self.paths.frames[path.frame].function as usize;
+                let line = core.context.program.functions[function].code[path.pc as usize].line;
+                let lane = path.mask.trailing_zeros() as usize;
+                let at = core.location(self.index, lane, line);
+                Err(Box::new(Fault::InstructionLimit { at, limit }))
+            }
+            _ => Ok(pause),
+        }
+    }
+
+    fn run_paths(&mut self, core: &mut Core<'_>, budget: &mut u32) -> Step<Pause> {
         loop {
             if self.live == 0 {
                 return Ok(Pause::Done);
@@ -89,9 +113,9 @@ impl Warp {
                 return Ok(Pause::Blocked);
             };
             self.turn = path;
-            match self.run_path(core, path, &mut budget)? {
+            match self.run_path(core, path, budget)? {
                 Next::Pause(pause) => return Ok(pause),
-                Next::Step if budget == 0 => {
+                Next::Step if *budget == 0 => {
                     self.end_slice();
                     return Ok(Pause::Slice);
                 }
@@ -103,9 +127,10 @@ impl Warp {
     fn end_slice(&mut self) {
         self.turn += 1;
         if self.paths.any_joined() {
-            self.waited += SLICE;
-            if self.waited >= PATIENCE {
+            self.waited += self.patience.min(SLICE);
+            if self.waited >= self.patience {
                 self.waited = 0;
+                self.patience = (self.patience / 2).max(LEAST_PATIENCE);
                 self.paths.release();
             }
         } else {
@@ -163,13 +188,6 @@ impl Warp {
             }
         }
         self.paths.all[path].pc = pc;
-        core.executed += u64::from(SLICE);
-        if core.executed > core.context.instruction_limit {
-            let lane = mask.trailing_zeros() as usize;
-            let at = core.location(self.index, lane, code[pc as usize].line);
-            let limit = core.context.instruction_limit;
-            return Err(Box::new(Fault::InstructionLimit { at, limit }));
-        }
         Ok(Next::Step)
     }
 
@@ -195,7 +213,7 @@ impl Warp {
             Op::Yield => {
                 self.paths.all[path].pc += 1;
                 // A sleeping path must not make the ones it waits for wait much longer.
-                self.waited += PATIENCE / 8;
+                self.waited += self.patience / 8;
                 self.end_slice();
                 core.executed += 64;
                 std::thread::yield_now();
@@ -211,7 +229,7 @@ impl Warp {
             Op::Brx(table, meet) => self.branch_indexed(core, path, instr, table, *meet, active)?,
             Op::Call(call) => self.call(core, path, instr, call, active)?,
             Op::Ret => return self.ret(core, path, active),
-            Op::Exit => return Ok(self.exit(core, path, active)?),
+            Op::Exit => return self.exit(core, path, active),
             Op::Trap => {
                 let lane = active.trailing_zeros() as usize;
                 return Err(Box::new(Fault::Trap(core.location(index, lane, instr.line))));
@@ -239,23 +257,34 @@ impl Warp {
         self.paths.all.len() - 1
     }
 
-    /// Makes sure that a path that is about to diverge has a join at `meet`.
-    fn diverge(&mut self, core: &mut Core<'_>, path: usize, meet: u32) {
+    /// Makes sure that a path that is about to diverge has its joins, the inner and the outer one.
+    fn diverge(&mut self, core: &mut Core<'_>, path: usize, (meet, outer): (u32, u32)) {
         core.report.divergent_branches += 1;
-        let Path { mask, frame, join, .. } = self.paths.all[path];
-        if meet != NONE && !self.paths.is_join(join, meet, frame) {
-            self.paths.all[path].join = self.paths.push_join(meet, frame, mask, join);
+        let Path { mask, frame, mut join, .. } = self.paths.all[path];
+        if meet == NONE || self.paths.is_join(join, meet, frame) {
+            return;
         }
+        if outer != NONE && !self.paths.has_join(join, outer, frame) {
+            join = self.paths.push_join(outer, frame, mask, join);
+        }
+        self.paths.all[path].join = self.paths.push_join(meet, frame, mask, join);
     }
 
-    fn branch(&mut self, core: &mut Core<'_>, path: usize, target: u32, meet: u32, active: u32) {
+    fn branch(
+        &mut self,
+        core: &mut Core<'_>,
+        path: usize,
+        target: u32,
+        meet: (u32, u32),
+        active: u32,
+    ) {
         let Path { pc, mask, .. } = self.paths.all[path];
         if active == mask {
             self.paths.all[path].pc = target;
             return;
         }
         self.diverge(core, path, meet);
-        let state = if target == meet { State::Joined } else { State::Ready };
+        let state = if target == meet.0 { State::Joined } else { State::Ready };
         self.split(path, active, target, state);
         self.paths.all[path].pc = pc + 1;
     }
@@ -266,7 +295,7 @@ impl Warp {
         path: usize,
         instr: &Instr,
         table: &[u32],
-        meet: u32,
+        meet: (u32, u32),
         active: u32,
     ) -> Step {
         let Path { pc, mask, frame, .. } = self.paths.all[path];

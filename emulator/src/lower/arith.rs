@@ -497,7 +497,17 @@ impl<'a> Lowerer<'a, '_> {
                         self.error("the address of a function's parameter is not supported")
                     );
                 }
-                Name::Param(at) | Name::Local(at) | Name::Shared(at) => Some(u64::from(at)),
+                Name::Local(at) => {
+                    let at = u32::try_from(i64::from(at) + offset)
+                        .map_err(|_| self.error("the address is outside the function's memory"))?;
+                    if ty.bits() != 64 {
+                        return Err(self.error("local addresses have 64 bits"));
+                    }
+                    let d = self.dst(d, ty)?;
+                    self.emit(Op::LocalAddress(at), INTEGER).d = d;
+                    return Ok(());
+                }
+                Name::Param(at) | Name::Shared(at) => Some(u64::from(at)),
                 Name::Device(address) => Some(address),
                 Name::Function(index) => Some(FUNCTION_WINDOW + index as u64),
             };

@@ -22,7 +22,7 @@ impl<'a> Lowerer<'a, '_> {
                     return Err(self.error("expected a label"));
                 };
                 self.fix_up(None, label);
-                self.emit(Op::Bra(NONE, NONE), Class::Control);
+                self.emit(Op::Bra(NONE, (NONE, NONE)), Class::Control);
             }
             "brx" => {
                 mods.need(&[("idx", ())])?;
@@ -40,7 +40,7 @@ impl<'a> Lowerer<'a, '_> {
                     self.fix_up(Some(entry), label);
                 }
                 let table = vec![NONE; labels.len()].into_boxed_slice();
-                self.emit(Op::Brx(table, NONE), Class::Control).a = index;
+                self.emit(Op::Brx(table, (NONE, NONE)), Class::Control).a = index;
             }
             "call" => {
                 mods.flag("uni");

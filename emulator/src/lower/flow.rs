@@ -1,9 +1,11 @@
 //! Control flow: basic blocks, post-dominators, and the places where diverged lanes meet again.
 //!
-//! Both ways of a branch meet at its immediate post-dominator. A way out of the function in the middle of it
-//! (an early return) would push that point to the end for everything around it, although the lanes that stay
-//! could meet before; a GPU's compiler lets the leaving lanes break out instead. So edges to exits are left out,
-//! first come first, as long as every block still reaches the end.
+//! Both ways of a branch meet at its immediate post-dominator. But a way out in the middle (a `break`, an early
+//! return) pushes that point outwards for every branch around it, although the lanes that stay could meet before;
+//! a GPU's compiler lets the leaving lanes break out instead. So edges that leave (to a block's own
+//! post-dominator past other successors, or straight to an exit) are left out, first come first, as long as
+//! every block still reaches the end; a branch then has an inner meeting point in that graph, and the full graph's as
+//! the outer one, where the lanes that broke out wait.
 
 use crate::ir::{HIDDEN, Instr, NONE, Op};
 
@@ -76,25 +78,6 @@ impl Blocks {
         self.next.len()
     }
 
-    /// Blocks from which nothing but the exit can be reached without a branch.
-    fn leaving(&self) -> Vec<bool> {
-        let count = self.len();
-        let mut leaving = vec![false; count + 1];
-        leaving[count] = true;
-        loop {
-            let mut changed = false;
-            for block in (0..count).rev() {
-                if !leaving[block] && self.next[block].iter().all(|&n| leaving[n]) {
-                    leaving[block] = true;
-                    changed = true;
-                }
-            }
-            if !changed {
-                return leaving;
-            }
-        }
-    }
-
     fn reaching_exit(&self) -> usize {
         let count = self.len();
         let mut before = vec![Vec::new(); count + 1];
@@ -113,25 +96,23 @@ impl Blocks {
         reached
     }
 
-    /// The same graph without early exits.
-    fn without_early_exits(&self) -> Self {
+    /// The same graph without the edges that leave early.
+    fn without_early_exits(&self, post_dominators: &[Option<usize>]) -> Self {
         let mut graph = Self { starts: self.starts.clone(), next: self.next.clone() };
-        if graph.len() > MAX_BLOCKS {
+        let exit = graph.len();
+        if exit > MAX_BLOCKS {
             return graph;
         }
-        let leaving = self.leaving();
+        let leaves = |n: usize| n == exit || self.next[n] == [exit];
         let all = graph.reaching_exit();
-        for block in 0..graph.len() {
-            if leaving[block] {
-                continue;
-            }
+        for (block, &post_dominator) in post_dominators.iter().enumerate() {
             for &next in &self.next[block] {
-                if !leaving[next] {
+                if graph.next[block].len() < 2 || !(leaves(next) || post_dominator == Some(next)) {
                     continue;
                 }
                 let kept = graph.next[block].clone();
                 graph.next[block].retain(|&n| n != next);
-                if graph.next[block].is_empty() || graph.reaching_exit() < all {
+                if graph.reaching_exit() < all {
                     graph.next[block] = kept;
                 }
             }
@@ -208,21 +189,30 @@ pub(super) fn add_joins(code: &mut Vec<Instr>) {
     let blocks = Blocks::new(code);
     let exit = blocks.len();
     let full = blocks.post_dominators();
-    let trimmed_graph = blocks.without_early_exits();
+    let trimmed_graph = blocks.without_early_exits(&full);
     let trimmed = trimmed_graph.post_dominators();
     let mut heads = vec![false; exit];
-    let mut meets = vec![NONE; exit];
+    let mut meets = vec![(NONE, NONE); exit];
     for block in 0..exit {
         if blocks.next[block].len() < 2 {
             continue;
         }
-        let inner = trimmed[block].filter(|_| trimmed_graph.next[block].len() > 1);
-        let meet = inner.filter(|&m| m != exit).or(full[block]).filter(|&m| m != exit);
-        let branches = matches!(code[blocks.starts[block + 1] - 1].op, Op::Bra(..) | Op::Brx(..));
-        if let Some(meet) = meet.filter(|_| branches) {
-            heads[meet] = true;
-            meets[block] = meet as u32;
+        if !matches!(code[blocks.starts[block + 1] - 1].op, Op::Bra(..) | Op::Brx(..)) {
+            continue;
         }
+        let several = trimmed_graph.next[block].len() > 1;
+        let inner = trimmed[block].filter(|&m| several && m != exit);
+        let outer = full[block].filter(|&m| m != exit);
+        let mut number = |meet: Option<usize>| {
+            meet.map_or(NONE, |meet| {
+                heads[meet] = true;
+                meet as u32
+            })
+        };
+        meets[block] = match (inner, outer) {
+            (Some(inner), outer) if outer != Some(inner) => (number(Some(inner)), number(outer)),
+            _ => (number(outer), NONE),
+        };
     }
     // Where each instruction goes: one place further for every join before it. A branch to a head goes to the
     // join itself.
@@ -253,12 +243,13 @@ pub(super) fn add_joins(code: &mut Vec<Instr>) {
         out.push(instr);
     }
     moved.push(out.len() as u32);
-    for block in 0..exit {
+    for (block, &meets) in meets.iter().enumerate() {
         let last = blocks.starts[block + 1] - 1;
-        let meet_at = match meets[block] {
+        let place_of = |meet: u32| match meet {
             NONE => NONE,
             meet => moved[blocks.starts[meet as usize]],
         };
+        let places = (place_of(meets.0), place_of(meets.1));
         // The instruction itself stands after its join, where it has one.
         let mut place = moved[last] as usize;
         if matches!(out[place].op, Op::Join) {
@@ -267,11 +258,11 @@ pub(super) fn add_joins(code: &mut Vec<Instr>) {
         match &mut out[place].op {
             Op::Bra(target, meet) => {
                 *target = moved[*target as usize];
-                *meet = meet_at;
+                *meet = places;
             }
             Op::Brx(table, meet) => {
                 table.iter_mut().for_each(|t| *t = moved[*t as usize]);
-                *meet = meet_at;
+                *meet = places;
             }
             _ => {}
         }

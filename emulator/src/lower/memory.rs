@@ -320,9 +320,12 @@ impl<'a> Lowerer<'a, '_> {
         let a = match a {
             Operand::Name(name) => match self.name(name)? {
                 Name::Reg(reg, 64) => reg,
-                Name::Param(at) | Name::Local(at) | Name::Shared(at) => {
-                    self.constant(at.into(), 64)
+                Name::Local(at) => {
+                    let temporary = self.scopes.fresh(64);
+                    self.emit_hidden(Op::LocalAddress(at)).d = temporary;
+                    temporary
                 }
+                Name::Param(at) | Name::Shared(at) => self.constant(at.into(), 64),
                 Name::Device(at) => self.constant(at, 64),
                 _ => return Err(self.error("not an address")),
             },

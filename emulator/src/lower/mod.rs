@@ -115,11 +115,7 @@ impl<'a> Context<'a> {
                 let indirect =
                     operands.iter().any(|o| matches!(o, Operand::Name(n) if n.starts_with('%')));
                 if stmt_is_call(stmt) && indirect {
-                    for (&name, _) in &self.functions {
-                        if !self.ast.functions[self.functions[name]].entry {
-                            note(name);
-                        }
-                    }
+                    self.ast.functions.iter().filter(|f| !f.entry).for_each(|f| note(f.name));
                 }
             }
         }

@@ -51,6 +51,7 @@ pub(crate) fn run(body: &str, inputs: &[[u64; 4]]) -> Result<(Vec<Out>, Report),
     let module = device.load(&ptx).unwrap_or_else(|e| panic!("{e}\n{body}"));
     let bytes = inputs.len() as u64 * 64;
     let (from, to) = (device.alloc(bytes)?, device.alloc(bytes)?);
+    device.fill(from, 0, bytes)?;
     for (i, input) in inputs.iter().enumerate() {
         for (j, value) in input.iter().enumerate() {
             device.write(from + (i * 64 + j * 8) as u64, &value.to_le_bytes())?;
