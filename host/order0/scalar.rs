@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// The state that every lane starts from, and the lower bound of a normalised one.
 pub(super) const FRESH: u32 = Rans32x16::LOWER_BOUND;
 
+/// Where the byte stands in a slot of the decoder's table: above the rank, which one mask then extracts.
+pub(super) const SYMBOL_BIT: u32 = PRECISION;
+
 /// What pushes need of the 256 byte values.
 pub(super) type Entries = [EncoderEntry<Rans32x16>; 256];
 
@@ -124,8 +127,8 @@ pub(super) fn pop_symbols(
     for i in first..layout.row_len(row, len) {
         let x = &mut states[i % layout.lanes()];
         let slot = slots[step::slot::<Rans32x16>(*x, PRECISION) as usize % SLOTS];
-        out[layout.byte(row, i, len)] = slot as u8;
-        let taken = step::advance::<Rans32x16>(*x, PRECISION, slot >> 20, slot >> 8 & 0xfff);
+        out[layout.byte(row, i, len)] = (slot >> SYMBOL_BIT) as u8;
+        let taken = step::advance::<Rans32x16>(*x, PRECISION, slot >> 20, slot % SLOTS as u32);
         *x = step::refill::<Rans32x16>(taken, &mut source);
         if source.underflowed {
             return Err(Error::Truncated(format!("order-0 row {row} lacks words")));
@@ -145,7 +148,7 @@ fn finish_row(states: &[u32; 32], left: usize, row: usize) -> Result<()> {
     Ok(())
 }
 
-/// The decoder's table: `frequency << 20 | offset in the interval << 8 | byte` of every slot.
+/// The decoder's table: `frequency << 20 | byte << SYMBOL_BIT | rank in the interval` of every slot.
 ///
 /// `frequencies` have at least two entries that are not zero, so that a frequency fits 12 bits.
 pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32; SLOTS]) {
@@ -153,7 +156,7 @@ pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32; SLOTS]) {
     for (s, &f) in frequencies.iter().enumerate() {
         let (interval, after) = rest.split_at_mut(f as usize);
         for (i, slot) in interval.iter_mut().enumerate() {
-            *slot = f << 20 | (i as u32) << 8 | s as u32;
+            *slot = f << 20 | (s as u32) << SYMBOL_BIT | i as u32;
         }
         rest = after;
     }

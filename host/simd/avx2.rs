@@ -189,10 +189,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn merge_bytes(self, v: [V; 4]) -> V {
-        let low = self.splat(0xff);
-        let (a, b) = (self.and(v[0], low), self.shl::<8>(self.and(v[1], low)));
-        let (c, d) = (self.shl::<16>(self.and(v[2], low)), self.shl::<24>(v[3]));
+    fn merge_bytes<const AT: u32>(self, [a, b, c, d]: [V; 4]) -> V {
+        const { assert!(8 <= AT && AT < 16) };
+        let by = |n: u32| with_features!(_mm_cvtsi32_si128(n as i32));
+        let (down_a, down_b, up_c, up_d) = (by(AT), by(AT - 8), by(16 - AT), by(24 - AT));
+        let a = self.and(halves!(_mm256_srl_epi32(a), down_a), self.splat(0xff));
+        let b = self.and(halves!(_mm256_srl_epi32(b), down_b), self.splat(0xff00));
+        let c = self.and(halves!(_mm256_sll_epi32(c), up_c), self.splat(0xff_0000));
+        let d = self.and(halves!(_mm256_sll_epi32(d), up_d), self.splat(0xff00_0000));
         let (ab, cd) = (halves!(_mm256_or_si256(a, b)), halves!(_mm256_or_si256(c, d)));
         halves!(_mm256_or_si256(ab, cd))
     }

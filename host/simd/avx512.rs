@@ -222,24 +222,17 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn merge_bytes(self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
-        // Ternary logic 0xca: where the first operand has a one bit the second's, else the third's.
+    fn merge_bytes<const AT: u32>(self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
+        const { assert!(8 <= AT && AT < 16) };
+        let up = |v, by: u32| with_features!(_mm512_sllv_epi32(v, _mm512_set1_epi32(by as i32)));
+        let down = |v, by: u32| with_features!(_mm512_srlv_epi32(v, _mm512_set1_epi32(by as i32)));
+        let (a, b, c, d) = (down(a, AT), down(b, AT - 8), up(c, 16 - AT), up(d, 24 - AT));
+        // Ternary logic 0xca: where the first operand has a one bit the second's, else the third's. What shifts left
+        // beside a byte is thereby masked off.
         with_features!({
-            let ab = _mm512_ternarylogic_epi32::<0xca>(
-                _mm512_set1_epi32(0xff),
-                a,
-                _mm512_slli_epi32::<8>(b),
-            );
-            let cd = _mm512_ternarylogic_epi32::<0xca>(
-                _mm512_set1_epi32(0xff),
-                c,
-                _mm512_slli_epi32::<8>(d),
-            );
-            _mm512_ternarylogic_epi32::<0xca>(
-                _mm512_set1_epi32(0xffff),
-                ab,
-                _mm512_slli_epi32::<16>(cd),
-            )
+            let ab = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff), a, b);
+            let cd = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff_ffff), c, d);
+            _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xffff), ab, cd)
         })
     }
 

@@ -132,8 +132,8 @@ pub(crate) trait Simd: Copy + 'static {
         table: &ByteTable<BYTES>,
         bytes: Self::U32,
     ) -> [Self::U32; 4];
-    /// Element `j`: the low bytes of elements `j` of the four vectors, the first lowest.
-    fn merge_bytes(self, v: [Self::U32; 4]) -> Self::U32;
+    /// Element `j`: bits `AT..AT + 8` of elements `j` of the four vectors, the first lowest. `AT` is at least 8 and below 16.
+    fn merge_bytes<const AT: u32>(self, v: [Self::U32; 4]) -> Self::U32;
 
     /// Whether all these bytes are members.
     fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool;

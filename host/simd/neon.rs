@@ -169,7 +169,10 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn merge_bytes(self, [a, b, c, d]: [V; 4]) -> V {
+    fn merge_bytes<const AT: u32>(self, v: [V; 4]) -> V {
+        const { assert!(8 <= AT && AT < 16) };
+        let (a, b) = (self.shr::<AT>(v[0]), self.shr::<AT>(v[1]));
+        let (c, d) = (self.shr::<AT>(v[2]), self.shr::<AT>(v[3]));
         // Shift left and insert: each step replaces everything above the bytes already there.
         quarters(|i| {
             with_features!({

@@ -107,9 +107,12 @@ fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
     }
 
     let parts: [Elements; 4] = std::array::from_fn(|_| source.elements());
-    let merged = simd.merge_bytes(parts.map(|part| put(simd, part)));
-    let want = std::array::from_fn(|i| u32::from_le_bytes(parts.map(|part| part[i] as u8)));
-    assert_eq!(get(simd, merged), want);
+    let merge = |at: u32| -> Elements {
+        std::array::from_fn(|i| u32::from_le_bytes(parts.map(|part| (part[i] >> at) as u8)))
+    };
+    let vectors = parts.map(|part| put(simd, part));
+    assert_eq!(get(simd, simd.merge_bytes::<8>(vectors)), merge(8));
+    assert_eq!(get(simd, simd.merge_bytes::<12>(vectors)), merge(12));
 }
 
 fn check_sets<S: Simd>(simd: S, source: &mut Source) {
