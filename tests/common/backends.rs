@@ -1,6 +1,9 @@
 //! The back ends present: each way to carry out a coder's plan.
 
+use parans::gpu::Gpu;
 use parans::{CoderBuilder, Family};
+
+use super::software::Software;
 
 /// A way to run a coder.
 pub struct Backend {
@@ -12,6 +15,8 @@ pub struct Backend {
     pub pool: rayon::ThreadPool,
     /// How many random batches each setting gets.
     pub rounds: usize,
+    /// The device it runs on, where that is a GPU.
+    pub gpu: Option<Gpu>,
 }
 
 impl Backend {
@@ -21,8 +26,8 @@ impl Backend {
     }
 
     /// Whether the back end codes a family.
-    pub fn supports(&self, _family: Family) -> bool {
-        true
+    pub fn supports(&self, family: Family) -> bool {
+        self.gpu.is_none() || family.name().starts_with("rans")
     }
 }
 
@@ -37,11 +42,34 @@ pub fn all() -> Vec<Backend> {
         apply: Box::new(|builder| builder),
         pool: pool(threads),
         rounds: 24,
+        gpu: None,
     };
-    vec![cpu("scalar", 1), cpu("rayon", 3)]
+    let mut backends = vec![cpu("scalar", 1), cpu("rayon", 3)];
+    // Every kernel, on every machine: the software device executes the PTX that the library embeds.
+    backends.push(on_gpu("software-gpu", Software::gpu(), 8));
+    #[cfg(feature = "cuda")]
+    if let Ok(gpu) = Gpu::open(0) {
+        backends.push(on_gpu("cuda", gpu, 6));
+    }
+    backends
+}
+
+fn on_gpu(name: &str, gpu: Gpu, rounds: usize) -> Backend {
+    let device = gpu.clone();
+    Backend {
+        name: name.into(),
+        apply: Box::new(move |builder| builder.gpu(&device)),
+        pool: pool(2),
+        rounds,
+        gpu: Some(gpu),
+    }
 }
 
 /// Back ends whose hardware or build feature is absent, with the reason.
 pub fn absent() -> Vec<(String, String)> {
-    Vec::new()
+    let reason = match Gpu::open(0) {
+        Ok(_) => return Vec::new(),
+        Err(error) => error.to_string(),
+    };
+    vec![("cuda".into(), reason)]
 }

@@ -3,4 +3,5 @@
 
 pub mod backends;
 pub mod oracle;
+pub mod software;
 pub mod vectors;

@@ -227,8 +227,8 @@ impl Setup {
             }
         }
         let mut bytes = Vec::new();
-        // A state that no symbol touched is still the 0 of a fresh row, but the first push of anything writes them all.
-        let touched = pushes.iter().any(|(symbols, _)| !symbols.is_empty());
+        // A fresh row holds zeros; the first push, even of nothing, writes the states.
+        let touched = !pushes.is_empty();
         for state in states {
             let state = if touched { state } else { 0 };
             bytes.extend_from_slice(&(state as u32).to_le_bytes());

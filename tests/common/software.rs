@@ -66,10 +66,11 @@ impl Runtime for Software {
     }
 
     fn launch(&self, launch: &Launch<'_>, _: StreamHandle) -> Result<()> {
-        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner);
-        let module = module.as_ref().ok_or_else(|| failed("no kernels are loaded"))?;
+        // Not held while launching: the device runs blocks on rayon, and a thread that waits there may steal another launch.
+        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let module = module.ok_or_else(|| failed("no kernels are loaded"))?;
         let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block);
-        self.device.launch(module, launch.kernel, shape, launch.params).map_err(failed)?;
+        self.device.launch(&module, launch.kernel, shape, launch.params).map_err(failed)?;
         Ok(())
     }
 
