@@ -75,7 +75,7 @@ fn from_fat_binary(image: &[u8]) -> Status<String> {
             let ptx = if compressed == 0 {
                 body.to_vec()
             } else {
-                unpack(body.get(..compressed).ok_or(CudaError::InvalidImage)?, unpacked, flags)?
+                unpack(body.get(..compressed).ok_or(CudaError::InvalidImage)?, unpacked)?
             };
             let ptx = text(ptx.split(|byte| *byte == 0).next().unwrap_or_default())?;
             if newest.as_ref().is_none_or(|(known, _)| *known < capability) {
@@ -87,8 +87,8 @@ fn from_fat_binary(image: &[u8]) -> Status<String> {
     newest.map(|(_, ptx)| ptx).ok_or(CudaError::NoBinaryForGpu)
 }
 
-/// Unpacks a compressed entry: LZ4 in the binaries up to nvcc 12, zstd (its frames say so) in later ones.
-fn unpack(packed: &[u8], length: usize, _flags: u64) -> Status<Vec<u8>> {
+/// Unpacks a compressed entry: LZ4 in the binaries up to nvcc 12, zstd (a frame begins with its magic number) in later ones.
+fn unpack(packed: &[u8], length: usize) -> Status<Vec<u8>> {
     /// No PTX is as large; a length beyond it is a damaged header, not a reason to allocate.
     const LONGEST: usize = 1 << 30;
     if length > LONGEST || length / 256 > packed.len() {
@@ -108,6 +108,34 @@ fn unpack(packed: &[u8], length: usize, _flags: u64) -> Status<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::{CudaError, from_bytes};
+
+    /// saxpy.cu as PTX in a fat binary (`nvcc -fatbin -gencode arch=compute_75,code=compute_75`), packed three ways.
+    const PACKED: [&[u8]; 3] = [
+        include_bytes!("../testdata/saxpy-none.fatbin"),
+        include_bytes!("../testdata/saxpy-speed.fatbin"),
+        include_bytes!("../testdata/saxpy-size.fatbin"),
+    ];
+
+    #[test]
+    fn ptx_is_found_however_it_is_packed() {
+        for image in PACKED {
+            let ptx = from_bytes(image).unwrap();
+            assert!(ptx.contains(".target sm_75") && ptx.contains(".entry saxpy("), "{ptx}");
+            assert!(ptx.trim_end().ends_with('}'), "{ptx}");
+        }
+    }
+
+    #[test]
+    fn cut_and_flipped_fat_binaries_are_no_panic() {
+        for image in PACKED {
+            for length in 0..image.len() {
+                let _ = from_bytes(&image[..length]);
+                let mut flipped = image.to_vec();
+                flipped[length] ^= 0x81;
+                let _ = from_bytes(&flipped);
+            }
+        }
+    }
 
     #[test]
     fn damaged_images_are_errors() {

@@ -133,6 +133,9 @@ fn points_into(parameters: &[u8], allocation: &Allocation) -> bool {
         .any(|word| u64::from_ne_bytes(*word).wrapping_sub(allocation.start) < allocation.bytes)
 }
 
+/// Addresses that are tried for a mapping.
+const TRIES: usize = 64;
+
 /// `CU_MEMHOSTALLOC_DEVICEMAP` and `CU_MEMHOSTREGISTER_DEVICEMAP`.
 const DEVICE_MAP: u32 = 2;
 
@@ -144,26 +147,28 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
     let device = context.device;
     // Room to begin at a page, which the host's mapping has to.
     let room = bytes.checked_add(2 * PAGE).ok_or(CudaError::OutOfMemory)? as u64;
-    let base = device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?;
-    let start = base.next_multiple_of(PAGE as u64);
-    let mut allocation = Allocation {
-        start,
-        bytes: bytes as u64,
-        kind,
-        context: context.id,
-        id: next_id(),
-        base,
-        mirror: None,
-    };
-    match Mirror::map(start, bytes) {
-        Ok(mirror) => allocation.mirror = Some(mirror),
-        Err(error) => {
-            release(&device.machine, &allocation);
-            return Err(error);
+    for _ in 0..TRIES {
+        let base = device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?;
+        let start = base.next_multiple_of(PAGE as u64);
+        let mirror = Mirror::map(start, bytes);
+        let failed = mirror.is_err();
+        let allocation = Allocation {
+            start,
+            bytes: bytes as u64,
+            kind,
+            context: context.id,
+            id: next_id(),
+            base,
+            mirror: mirror.ok(),
+        };
+        if !failed {
+            device.allocations().insert(allocation);
+            return Ok(start);
         }
+        // Something else is mapped there, another device's memory for one; the next allocation lies further on.
+        release(&device.machine, &allocation);
     }
-    device.allocations().insert(allocation);
-    Ok(start)
+    Err(CudaError::OutOfMemory)
 }
 
 /// Frees pinned memory.

@@ -16,6 +16,7 @@ pub(crate) const LOCAL_WINDOW: u64 = 0x7ffd_0000_0000;
 pub(crate) const PARAM_WINDOW: u64 = 0x7ffc_0000_0000;
 /// "Addresses" of device functions: an index above this base. No data lives there.
 pub(crate) const FUNCTION_WINDOW: u64 = 0x7ffb_0000_0000;
-/// Global allocations begin here, as they do on a 64-bit Linux host with a GPU.
-pub(crate) const GLOBAL_BASE: u64 = 0x7f00_0000_0000;
+/// Global allocations begin here: in user space, where 64-bit Linux puts neither programs (0x55...) nor mappings (0x7e... and
+/// above). So a device address is never a host address by chance, and the host can map pages at one.
+pub(crate) const GLOBAL_BASE: u64 = 0x2000_0000_0000;
 const _: () = assert!(GLOBAL_BASE < FUNCTION_WINDOW);
