@@ -15,7 +15,7 @@ pub(super) trait Float: Lane + PartialOrd {
     /// Significand bits, the hidden one included.
     const BITS: u32;
     /// What an operation that yields no number yields.
-    const NAN: Self;
+    const NO_NUMBER: Self;
     fn wide(self) -> f64;
     /// Rounds a value that is exact or was rounded to odd.
     fn round(value: f64, mode: Round) -> Self;
@@ -58,7 +58,7 @@ macro_rules! narrow_round {
         fn round(value: f64, mode: Round) -> Self {
             let near: $type = $nearest(value);
             if value.is_nan() {
-                return Self::NAN;
+                return Self::NO_NUMBER;
             }
             let back = near.wide();
             match mode {
@@ -74,7 +74,7 @@ macro_rules! narrow_round {
 
 impl Float for f32 {
     const BITS: u32 = 24;
-    const NAN: Self = Self::from_bits(0x7fff_ffff);
+    const NO_NUMBER: Self = Self::from_bits(0x7fff_ffff);
     fn wide(self) -> f64 {
         self.into()
     }
@@ -86,7 +86,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     const BITS: u32 = 53;
-    const NAN: Self = Self::NAN;
+    const NO_NUMBER: Self = Self::NAN;
     fn wide(self) -> f64 {
         self
     }
@@ -118,7 +118,7 @@ macro_rules! half_float {
     ($type:ty, $bits:expr) => {
         impl Float for $type {
             const BITS: u32 = $bits;
-            const NAN: Self = Self::from_bits(0x7fff);
+            const NO_NUMBER: Self = Self::from_bits(0x7fff);
             fn wide(self) -> f64 {
                 self.to_f64()
             }
@@ -170,8 +170,8 @@ fn two<T: Float>(op: Float2, a: T, b: T, mode: FloatMode) -> T {
                     let less = x < y || (x == y && x.is_sign_negative());
                     less == (op == Float2::Min)
                 }
-                (true, true) => return T::NAN,
-                _ if mode.special => return T::NAN,
+                (true, true) => return T::NO_NUMBER,
+                _ if mode.special => return T::NO_NUMBER,
                 (true, false) => false,
                 (false, true) => true,
             };
@@ -206,7 +206,7 @@ fn zero_sign(op: Float2, x: f64, y: f64, round: Round) -> bool {
 
 fn round_with<T: Float>(value: f64, error: f64, mode: Round, negative_zero: bool) -> T {
     if value.is_nan() {
-        return T::NAN;
+        return T::NO_NUMBER;
     }
     if negative_zero && value == 0.0 {
         return T::round(-0.0, mode);
@@ -231,7 +231,7 @@ fn fused<T: Float>(a: T, b: T, c: T, mode: FloatMode) -> T {
             zero_sign(Float2::Add, p, z, mode.round),
         )
     };
-    let value = if value.wide().is_nan() { T::NAN } else { finish(value, mode) };
+    let value = if value.wide().is_nan() { T::NO_NUMBER } else { finish(value, mode) };
     if mode.special { relu(value) } else { value }
 }
 
@@ -239,7 +239,7 @@ fn fused<T: Float>(a: T, b: T, c: T, mode: FloatMode) -> T {
 pub(super) fn relu<T: Float>(value: T) -> T {
     let wide = value.wide();
     if wide.is_nan() {
-        T::NAN
+        T::NO_NUMBER
     } else if wide < 0.0 {
         T::round(0.0, Round::Near)
     } else {
