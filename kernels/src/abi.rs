@@ -4,7 +4,8 @@
 //! parameters as C aligns struct members), so the host hands a launch either the struct's bytes or one pointer a field.
 //!
 //! Device memory of a batch of rows, all of one family:
-//! - `states`: `rows * lanes` states, a row's lanes side by side;
+//! - `states`: `rows * lanes` states, a row's lanes side by side; of tANS `rows * (lanes + 2)` fields, a row's bit buffer
+//!   after its states;
 //! - `words`: `rows * word_stride` words; row r's region, its whole capacity, begins at `r * word_stride`;
 //! - `lengths`: u32 a row, its words in use; `status`: [`RowStatus`] a row, always written;
 //! - `symbols`: `rows` rows of `symbols` symbols, `symbol_stride` apart.
@@ -13,7 +14,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::codec::{RowError, RowFault};
+use crate::codec::{RowError, RowFault, Tans8, Tans16, TansFamily};
 
 /// An address in device memory.
 pub type DeviceAddress = u64;
@@ -121,9 +122,11 @@ pub struct CodeParams {
     pub indexes: DeviceAddress,
     /// [`TableSpan`](crate::codec::TableSpan) a table.
     pub tables: DeviceAddress,
-    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a symbol of each table.
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a symbol of each table. Of tANS:
+    /// [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
-    /// What the lookup adds: push alias: remap, u32; pop alias: [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; else 0.
+    /// What the operation adds: push alias: remap, u32; pop alias: [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push
+    /// tANS: next states, u16; else 0.
     pub lookup: DeviceAddress,
     /// Everything that is not an address.
     pub shape: CodeShape,
@@ -162,6 +165,10 @@ pub enum Operation {
     PopInverseCdf,
     /// Pop with alias tables.
     PopAlias,
+    /// Push with tANS tables.
+    PushTans,
+    /// Pop with tANS tables.
+    PopTans,
 }
 
 /// How a kernel maps a row's lanes to threads.
@@ -204,6 +211,8 @@ impl Kernel {
     /// The kernel for a family (by name), an operation and a lane count.
     pub fn find(family: &str, operation: Operation, lanes: u32) -> Option<&'static Self> {
         let mapping = LaneMapping::of(lanes)?;
+        // tans8 differs from tans16 in its largest precision alone, which is no matter of the kernels.
+        let family = if family == Tans8::NAME { Tans16::NAME } else { family };
         KERNELS
             .iter()
             .find(|k| k.family == family && k.operation == operation && k.lanes == mapping)
@@ -267,6 +276,18 @@ macro_rules! for_each_kernel {
             pop_alias_rans32_16_x1: pop Rans32x16 Thread Alias;
             pop_alias_rans32_16_xn: pop Rans32x16 PartOfWarp Alias;
             pop_alias_rans32_16_x32: pop Rans32x16 Warp Alias;
+            push_tans32_x1: push_tans Tans32 Thread States;
+            push_tans32_xn: push_tans Tans32 PartOfWarp States;
+            push_tans32_x32: push_tans Tans32 Warp States;
+            push_tans16_x1: push_tans Tans16 Thread States;
+            push_tans16_xn: push_tans Tans16 PartOfWarp States;
+            push_tans16_x32: push_tans Tans16 Warp States;
+            pop_tans32_x1: pop_tans Tans32 Thread States;
+            pop_tans32_xn: pop_tans Tans32 PartOfWarp States;
+            pop_tans32_x32: pop_tans Tans32 Warp States;
+            pop_tans16_x1: pop_tans Tans16 Thread States;
+            pop_tans16_xn: pop_tans Tans16 PartOfWarp States;
+            pop_tans16_x32: pop_tans Tans16 Warp States;
         }
     };
 }
@@ -280,11 +301,16 @@ macro_rules! kernel_table {
     (@operation pop Search) => { Operation::PopSearch };
     (@operation pop InverseCdf) => { Operation::PopInverseCdf };
     (@operation pop Alias) => { Operation::PopAlias };
+    (@operation push_tans States) => { Operation::PushTans };
+    (@operation pop_tans States) => { Operation::PopTans };
+    (@family push $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
+    (@family pop $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
+    (@family $tans:ident $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
     ($($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         /// Every push and pop kernel.
         pub const KERNELS: &[Kernel] = &[$(Kernel {
             name: stringify!($name),
-            family: <$crate::codec::$family as $crate::codec::Family>::NAME,
+            family: $crate::kernel_table!(@family $direction $family),
             operation: $crate::kernel_table!(@operation $direction $form),
             lanes: LaneMapping::$mapping,
         }),*];

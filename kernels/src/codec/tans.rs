@@ -190,7 +190,16 @@ impl<const LANES: usize> TansRow<LANES> {
     }
 }
 
-/// Pushes one symbol, given by its entry; `next` holds the next states of the symbol's table.
+/// The state after a symbol, given by its entry, and how many low bits of `x` the push writes; `next` holds the next states of the symbol's
+/// table.
+#[inline(always)]
+pub fn push_state(x: u32, entry: TansEncoderEntry, next: &[u16]) -> (u32, u32) {
+    let count = x.wrapping_add(entry.bits_bias) >> 16;
+    let at = (x >> count).wrapping_add(entry.next_bias) as usize;
+    (next.get(at).map_or(x, |&x| u32::from(x)), count)
+}
+
+/// Pushes one symbol.
 #[inline(always)]
 pub fn push_symbol<T: TansFamily>(
     x: u32,
@@ -199,10 +208,9 @@ pub fn push_symbol<T: TansFamily>(
     buffer: &mut BitBuffer,
     sink: &mut impl WordSink<T::Word>,
 ) -> u32 {
-    let count = (x + entry.bits_bias) >> 16;
+    let (state, count) = push_state(x, entry, next);
     buffer.push::<T>(x, count, sink);
-    let at = (x >> count).wrapping_add(entry.next_bias) as usize;
-    next.get(at).map_or(x, |&x| u32::from(x))
+    state
 }
 
 /// The state after `entry`, its bits read.

@@ -4,6 +4,7 @@
 //! is gained by keeping lanes apart.
 
 use super::bypass::Bypass;
+use super::entry::TableSpan;
 use super::error::{RowError, RowFault};
 use super::row::{Indexes, TablesView};
 use super::tans::{
@@ -38,7 +39,20 @@ fn table_part<T>(all: &[T], number: u32, precision: u32) -> &[T] {
     all.get(at..at + (1 << precision)).unwrap_or(&[])
 }
 
-impl TansEncoderView<'_> {
+/// A symbol made ready to push: its entry, the next states of its table, and what its bypass digits hold.
+pub(crate) type TansReady<'a> = (TansEncoderEntry, &'a [u16], Option<u32>);
+
+impl<'a> TansEncoderView<'a> {
+    /// Finds the entry of a symbol; `None` for a skipped one.
+    #[inline(always)]
+    pub(crate) fn ready(&self, symbol: i32, index: i32) -> Result<Option<TansReady<'a>>, RowError> {
+        let Some((number, table)) = self.tables.table(index)? else { return Ok(None) };
+        let (value, raw) = self.tables.number(&table, symbol)?;
+        let entry = self.entries.get(table.base.wrapping_add(value) as usize).copied();
+        let next = table_part(self.next, number, self.tables.precision);
+        Ok(entry.map(|entry| (entry, next, raw)))
+    }
+
     /// Pushes one symbol, its bypass digits first.
     ///
     /// # Errors
@@ -52,15 +66,12 @@ impl TansEncoderView<'_> {
         index: i32,
         words: &mut WordWriter<'_, T::Word>,
     ) -> Result<(), RowError> {
-        let Some((number, table)) = self.tables.table(index)? else { return Ok(()) };
-        let (value, raw) = self.tables.number(&table, symbol)?;
+        let Some((entry, next, raw)) = self.ready(symbol, index)? else { return Ok(()) };
         if let (Some(bypass), Some(raw)) = (self.tables.bypass, raw) {
             let buffer = &mut row.buffer;
             bypass.for_each_digit(raw, |digit| buffer.push::<T>(digit, bypass.bits(), words));
         }
-        let entry = self.entries.get(table.base.wrapping_add(value) as usize).copied();
-        let next = table_part(self.next, number, self.tables.precision);
-        if let (Some(x), Some(entry)) = (row.states.get_mut(lane), entry) {
+        if let Some(x) = row.states.get_mut(lane) {
             *x = push_symbol::<T>(*x, entry, next, &mut row.buffer, words);
         }
         Ok(())
@@ -68,6 +79,26 @@ impl TansEncoderView<'_> {
 }
 
 impl TansDecoderView<'_> {
+    /// The table that an index names, and a state's entry in it; `None` for a skipped symbol.
+    #[inline(always)]
+    pub(crate) fn entry(
+        &self,
+        x: u32,
+        index: i32,
+    ) -> Result<Option<(TableSpan, TansDecoderEntry)>, RowError> {
+        let Some((number, table)) = self.tables.table(index)? else { return Ok(None) };
+        let precision = self.tables.precision;
+        let entries = table_part(self.entries, number, precision);
+        let at = (x & ((1 << precision) - 1)) as usize;
+        Ok(Some((table, entries.get(at).copied().unwrap_or_default())))
+    }
+
+    /// Whether an entry's symbol stands for one outside the table, whose bypass digits follow.
+    #[inline(always)]
+    pub(crate) fn has_digits(&self, table: &TableSpan, entry: TansDecoderEntry) -> bool {
+        self.tables.bypass.is_some() && u32::from(entry.symbol) == table.symbols.wrapping_sub(1)
+    }
+
     /// Pops one symbol and its bypass digits; 0 for a skipped one.
     ///
     /// # Errors
@@ -80,22 +111,18 @@ impl TansDecoderView<'_> {
         index: i32,
         words: &mut WordReader<'_, T::Word>,
     ) -> Result<i32, RowError> {
-        let Some((number, table)) = self.tables.table(index)? else { return Ok(0) };
-        let precision = self.tables.precision;
-        let entries = table_part(self.entries, number, precision);
         let Some(x) = row.states.get_mut(lane) else { return Ok(0) };
-        let entry =
-            entries.get((*x & ((1 << precision) - 1)) as usize).copied().unwrap_or_default();
+        let Some((table, entry)) = self.entry(*x, index)? else { return Ok(0) };
+        let precision = self.tables.precision;
         *x = pop_state::<T>(entry, precision, &mut row.buffer, words);
         let max = table.symbols.wrapping_sub(1);
-        let symbol = u32::from(entry.symbol);
         match self.tables.bypass {
-            Some(bypass) if symbol == max => {
+            Some(bypass) if self.has_digits(&table, entry) => {
                 let buffer = &mut row.buffer;
                 let raw = bypass.read_digits(|| buffer.pop::<T>(bypass.bits(), words))?;
                 TablesView::symbol(&table, Bypass::value(raw, max))
             }
-            _ => TablesView::symbol(&table, i64::from(symbol)),
+            _ => TablesView::symbol(&table, i64::from(entry.symbol)),
         }
     }
 }

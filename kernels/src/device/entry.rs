@@ -77,6 +77,68 @@ macro_rules! kernel_entry {
             }
         }
     };
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, push_tans, $family:ident, $mapping:ident, $form:ident) => {
+        $($attribute)*
+        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
+        #[doc = "See `abi::CodeParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn $name(
+            fields: *mut u32,
+            words: *mut <$crate::codec::$family as $crate::codec::TansFamily>::Word,
+            lengths: *mut u32,
+            status: *mut $crate::abi::RowStatus,
+            symbols: *mut u8,
+            indexes: *const u8,
+            tables: *const $crate::codec::TableSpan,
+            entries: *const $crate::codec::TansEncoderEntry,
+            next: *const u16,
+            shape: $crate::abi::CodeShape,
+        ) {
+            use $crate::device::{group, memory, tans};
+            // SAFETY: the launch's promise.
+            unsafe {
+                tans::push::<_, group::$mapping, $crate::codec::$family>(
+                    $simt,
+                    tans::TansMemory { fields, words, lengths, status },
+                    memory::SymbolMemory { symbols, indexes },
+                    tans::TansPushTables { tables, entries, next },
+                    &shape,
+                )
+            }
+        }
+    };
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, pop_tans, $family:ident, $mapping:ident, $form:ident) => {
+        $($attribute)*
+        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
+        #[doc = "See `abi::CodeParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn $name(
+            fields: *mut u32,
+            words: *mut <$crate::codec::$family as $crate::codec::TansFamily>::Word,
+            lengths: *mut u32,
+            status: *mut $crate::abi::RowStatus,
+            symbols: *mut u8,
+            indexes: *const u8,
+            tables: *const $crate::codec::TableSpan,
+            entries: *const $crate::codec::TansDecoderEntry,
+            _lookup: *const u8,
+            shape: $crate::abi::CodeShape,
+        ) {
+            use $crate::device::{group, memory, tans};
+            // SAFETY: the launch's promise.
+            unsafe {
+                tans::pop::<_, group::$mapping, $crate::codec::$family>(
+                    $simt,
+                    tans::TansMemory { fields, words, lengths, status },
+                    memory::SymbolMemory { symbols, indexes },
+                    tans::TansPopTables { tables, entries },
+                    &shape,
+                )
+            }
+        }
+    };
 }
 
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]

@@ -6,7 +6,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
-use crate::codec::{Bypass, Family, RowError, TableSpan, WordSink};
+use crate::codec::{Bypass, Family, RowError, TableSpan, WordInt, WordSink};
 
 /// The streams of a launch.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +199,7 @@ pub struct HeldWords {
     pub count: u32,
 }
 
-impl<W: crate::codec::WordInt> WordSink<W> for HeldWords {
+impl<W: WordInt> WordSink<W> for HeldWords {
     #[inline(always)]
     fn put(&mut self, word: W) {
         self.bits |= word.to_u32() << (self.count * (W::BYTES as u32 * 8));
@@ -210,11 +210,11 @@ impl<W: crate::codec::WordInt> WordSink<W> for HeldWords {
 impl HeldWords {
     /// Hands the words on.
     #[inline(always)]
-    pub fn release<F: Family>(self, sink: &mut LaneWords<F>) {
+    pub fn release<F: Family>(self, sink: &mut LaneWords<F::Word>) {
         let mut left = self.bits;
         for turn in 0..F::MAX_WORDS {
             if turn < self.count {
-                sink.put(crate::codec::WordInt::from_low(left));
+                sink.put(WordInt::from_low(left));
             }
             // One-word families have no second turn; a shift by 32 would be undefined for rans64.
             left = left.unbounded_shr(F::WORD_BITS);
@@ -224,26 +224,32 @@ impl HeldWords {
 
 /// Writes one lane's words from their place on. What lies past the row's capacity is dropped.
 #[derive(Debug)]
-pub struct LaneWords<F: Family> {
-    words: *mut F::Word,
+pub struct LaneWords<W> {
+    words: *mut W,
     at: u32,
     capacity: u32,
 }
 
-impl<F: Family> LaneWords<F> {
+impl<W: WordInt> LaneWords<W> {
     /// Words of a row from position `at` on.
     ///
     /// # Safety
     /// `words` points to `capacity` words, and no other thread uses those from `at` on that this one will put.
     #[inline(always)]
-    pub unsafe fn new(words: *mut F::Word, at: u32, capacity: u32) -> Self {
+    pub unsafe fn new(words: *mut W, at: u32, capacity: u32) -> Self {
         Self { words, at, capacity }
+    }
+
+    /// Where the next word would go.
+    #[inline(always)]
+    pub fn position(&self) -> u32 {
+        self.at
     }
 }
 
-impl<F: Family> WordSink<F::Word> for LaneWords<F> {
+impl<W: WordInt> WordSink<W> for LaneWords<W> {
     #[inline(always)]
-    fn put(&mut self, word: F::Word) {
+    fn put(&mut self, word: W) {
         if self.at < self.capacity {
             // SAFETY: below the capacity, which is what `words` points to.
             unsafe { *self.words.add(self.at as usize) = word };

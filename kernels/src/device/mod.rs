@@ -4,7 +4,7 @@
 //!   in `kernels/rust-cuda` implements it with `cuda_std`; tests implement it with threads of the host.
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
-//! - [`push`], [`pop`]: the two kernels, generic over family, lookup and mapping of lanes to threads.
+//! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
 //! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane one symbol. What makes
@@ -28,3 +28,4 @@ pub mod nvptx;
 pub mod pop;
 pub mod push;
 pub mod simt;
+pub mod tans;

@@ -93,7 +93,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
     }
 
     #[inline(always)]
-    fn writer(&self, words_before: u32) -> LaneWords<F> {
+    fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
         // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
@@ -105,7 +105,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
         self.state = self.view.push_ready(self.state, ready, &mut held);
         let bits = const { symbol_words_bits::<F>() };
         let (before, total) = self.group.sums(held.count, bits, self.group.after);
-        held.release(&mut self.writer(before));
+        held.release::<F>(&mut self.writer(before));
         self.advance(total);
     }
 
