@@ -91,14 +91,14 @@ struct Rows<F: Family> {
 }
 
 /// What goes in and comes out beside the streams.
-struct Data {
-    tables: Tables,
+pub struct Data {
+    pub tables: Tables,
     /// `rows * count`.
-    symbols: Vec<i32>,
+    pub symbols: Vec<i32>,
     /// `rows * count`.
-    indexes: Vec<i32>,
+    pub indexes: Vec<i32>,
     /// As the launch has them.
-    index_memory: Vec<i32>,
+    pub index_memory: Vec<i32>,
 }
 
 type Outcome = Vec<Result<(), RowFault>>;
@@ -107,7 +107,7 @@ impl Case {
     /// Pushes twice and pops twice: on an empty stream and on one in use.
     pub fn check<F: Family>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let data = self.data::<F>(rng);
+        let data = self.data(rng, F::MAX_PRECISION);
         let mut rows = self.fresh::<F>(self.roomy::<F>());
         let mut pushed = Vec::new();
         for _ in 0..2 {
@@ -137,7 +137,7 @@ impl Case {
     pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let case = &Self { rows: 12, ..*self };
-        let mut data = case.data::<F>(rng);
+        let mut data = case.data(rng, F::MAX_PRECISION);
         let good = data.symbols.clone();
         let good_indexes = data.indexes.clone();
         // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad state, a bad length.
@@ -220,8 +220,8 @@ impl Case {
         }
     }
 
-    fn data<F: Family>(&self, rng: &mut impl Rng) -> Data {
-        let precision = F::MAX_PRECISION.min(rng.random_range(9..=16));
+    pub fn data(&self, rng: &mut impl Rng, max_precision: u32) -> Data {
+        let precision = max_precision.min(rng.random_range(9..=16));
         let alias = self.lookup == Lookup::Alias;
         let inverse_bits = match self.lookup {
             Lookup::Dense => precision,
@@ -275,7 +275,7 @@ impl Case {
         Data { tables, symbols, indexes, index_memory }
     }
 
-    fn tables_view<'a>(&self, tables: &'a Tables) -> TablesView<'a> {
+    pub fn tables_view<'a>(&self, tables: &'a Tables) -> TablesView<'a> {
         TablesView {
             tables: &tables.tables,
             precision: tables.precision,
@@ -368,7 +368,7 @@ impl Case {
         (outcome, popped)
     }
 
-    fn shape<F: Family>(&self, data: &Data, rows: &Rows<F>) -> CodeShape {
+    pub fn shape(&self, data: &Data, stride: usize) -> CodeShape {
         let (index_row_stride, index_symbol_stride) = match self.index {
             IndexForm::Each => (self.count, 1),
             IndexForm::Column => (0, 1),
@@ -379,7 +379,7 @@ impl Case {
             rows: self.rows,
             symbols: self.count,
             lanes: self.lanes,
-            word_stride: rows.stride as u32,
+            word_stride: stride as u32,
             symbol_stride: self.count,
             symbol_type: match self.symbols {
                 SymbolType::I32 => abi::symbol_type::I32,
@@ -418,7 +418,7 @@ impl Case {
             Operation::PushAlias => upload(cast_slice(&data.tables.remap)),
             Operation::PopAlias => upload(cast_slice(&data.tables.buckets)),
             Operation::PopInverseCdf => upload(cast_slice(&data.tables.inverse)),
-            Operation::Push | Operation::PopSearch => 0,
+            _ => 0,
         };
         let symbol_bytes = self.narrow_symbols(&data.symbols);
         let params = CodeParams {
@@ -438,7 +438,7 @@ impl Case {
                 upload(cast_slice(&data.tables.spans))
             },
             lookup,
-            shape: self.shape(data, rows),
+            shape: self.shape(data, rows.stride),
         };
         let kernel = Kernel::find(F::NAME, operation, self.lanes).expect("a kernel for each case");
         machine.launch(kernel.name, Kernel::threads(self.rows, self.lanes), &params);
@@ -499,7 +499,7 @@ impl Case {
         }
     }
 
-    fn narrow_symbols(&self, symbols: &[i32]) -> Vec<u8> {
+    pub fn narrow_symbols(&self, symbols: &[i32]) -> Vec<u8> {
         narrow(symbols, self.symbol_bytes())
     }
 
@@ -511,7 +511,7 @@ impl Case {
         }
     }
 
-    fn widen_symbols(&self, bytes: &[u8]) -> Vec<i32> {
+    pub fn widen_symbols(&self, bytes: &[u8]) -> Vec<i32> {
         let widen = |chunk: &[u8]| match self.symbols {
             SymbolType::I32 => i32::from_le_bytes(chunk.try_into().unwrap()),
             SymbolType::I16 => i16::from_le_bytes(chunk.try_into().unwrap()).into(),
@@ -522,16 +522,16 @@ impl Case {
     }
 }
 
-fn narrow(values: &[i32], bytes: u32) -> Vec<u8> {
+pub fn narrow(values: &[i32], bytes: u32) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()[..bytes as usize].to_vec()).collect()
 }
 
-fn download_into<T: Pod>(machine: &dyn Machine, address: u64, into: &mut [T]) {
+pub fn download_into<T: Pod>(machine: &dyn Machine, address: u64, into: &mut [T]) {
     let bytes = machine.download(address, size_of_val(into));
     bytemuck::cast_slice_mut(into).copy_from_slice(&bytes);
 }
 
-fn assert_equal<T: PartialEq + Debug>(got: &[T], expected: &[T], what: impl Fn() -> String) {
+pub fn assert_equal<T: PartialEq + Debug>(got: &[T], expected: &[T], what: impl Fn() -> String) {
     if got != expected {
         let at = got.iter().zip(expected).position(|(a, b)| a != b);
         panic!("{} differ first at {at:?}:\n{got:?}\n{expected:?}", what());

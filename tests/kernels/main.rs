@@ -13,11 +13,13 @@
 mod case;
 mod host;
 mod machine;
+mod software;
 mod tables;
+mod tans;
 
 use case::{Case, IndexForm, LANES, Lookup, SymbolType};
 use machine::Machine;
-use parans_kernels::codec::{Rans32, Rans32x16, Rans64};
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64, Tans8, Tans16, Tans32};
 
 /// Which of the cases a machine runs: one in so many, at a stride that meets every value of every parameter.
 type Cases = dyn Fn(&Case) -> bool;
@@ -90,26 +92,42 @@ fn faults(machine: &dyn Machine, chosen: &Cases) {
     }
 }
 
+/// tANS: every lane count, with and without bypass, at lengths around a group's edges, damaged rows too.
+fn tans(machine: &dyn Machine, chosen: &Cases) {
+    let mut seed = 3000;
+    for lanes in LANES {
+        for bypass in [0, 2, 4] {
+            for count in [lanes * 3 + lanes / 2 + 1, lanes * 2] {
+                for index in [IndexForm::Each, IndexForm::Row] {
+                    seed += 1;
+                    let case = Case { lanes, bypass, count, index, seed, ..Case::default() };
+                    if chosen(&case) {
+                        tans::check::<Tans32>(&case, machine);
+                        tans::check::<Tans16>(&case, machine);
+                        tans::check::<Tans8>(&case, machine);
+                    }
+                }
+            }
+        }
+    }
+}
+
+macro_rules! tests {
+    ($machine:expr, $chosen:expr; $($test:ident)*) => {
+        $(#[test]
+        fn $test() {
+            super::$test(&$machine, &$chosen);
+        })*
+    };
+}
+
 /// Threads of the host are slow at meeting one another: they run one case in seventeen.
 mod on_host_threads {
-    use crate::host::HostThreads;
+    tests!(crate::host::HostThreads, |case: &crate::Case| case.seed % 17 == 3;
+        parity narrow_types faults tans);
+}
 
-    fn some(case: &crate::Case) -> bool {
-        case.seed % 17 == 3
-    }
-
-    #[test]
-    fn parity() {
-        super::parity(&HostThreads, &some);
-    }
-
-    #[test]
-    fn narrow_types() {
-        super::narrow_types(&HostThreads, &some);
-    }
-
-    #[test]
-    fn faults() {
-        super::faults(&HostThreads, &some);
-    }
+mod on_software_device {
+    tests!(crate::software::Software::new(), |_: &crate::Case| true;
+        parity narrow_types faults tans);
 }

@@ -1,0 +1,61 @@
+//! The PTX on the software device.
+
+use std::cell::RefCell;
+
+use parans_emulator::{Device, DeviceModel, Launch, Module};
+use parans_kernels::abi::CodeParams;
+
+use crate::machine::Machine;
+
+/// Two warps, as on the host's threads.
+const BLOCK_THREADS: u32 = 64;
+
+/// The machine.
+pub struct Software {
+    device: Device,
+    module: Module,
+    allocated: RefCell<Vec<u64>>,
+}
+
+impl Software {
+    pub fn new() -> Self {
+        let device = Device::new(DeviceModel::default());
+        let module = device.load(parans::gpu::PTX).unwrap_or_else(|e| panic!("{e}"));
+        Self { device, module, allocated: RefCell::default() }
+    }
+}
+
+impl Machine for Software {
+    fn upload(&self, bytes: &[u8]) -> u64 {
+        let address = self.alloc(bytes.len());
+        self.device.write(address, bytes).unwrap();
+        address
+    }
+
+    fn alloc(&self, bytes: usize) -> u64 {
+        // To the byte: an access past the end is a fault.
+        let address = self.device.alloc(bytes.max(1) as u64).unwrap();
+        self.allocated.borrow_mut().push(address);
+        address
+    }
+
+    fn download(&self, address: u64, bytes: usize) -> Vec<u8> {
+        let mut out = vec![0; bytes];
+        self.device.read_unchecked(address, &mut out).unwrap();
+        out
+    }
+
+    fn launch(&self, kernel: &str, threads: u64, params: &CodeParams) {
+        let blocks = threads.div_ceil(u64::from(BLOCK_THREADS)) as u32;
+        let launch = Launch::linear(blocks, BLOCK_THREADS);
+        self.device
+            .launch(&self.module, kernel, launch, bytemuck::bytes_of(params))
+            .unwrap_or_else(|fault| panic!("{kernel}: {fault}"));
+    }
+
+    fn reset(&self) {
+        for address in self.allocated.take() {
+            self.device.free(address).unwrap();
+        }
+    }
+}
