@@ -65,8 +65,7 @@ fn from_fat_binary(image: &[u8]) -> Status<String> {
     while let Some(entry) = image.get(at..).filter(|rest| rest.len() >= ENTRY_HEADER) {
         let field = |at, length| number(entry, at, length).ok_or(CudaError::InvalidImage);
         let (kind, header, payload) = (field(0, 2)?, field(4, 4)? as usize, field(8, 8)? as usize);
-        let (compressed, capability, flags) =
-            (field(16, 4)? as usize, field(28, 4)?, field(40, 8)?);
+        let (compressed, capability) = (field(16, 4)? as usize, field(28, 4)?);
         let unpacked = field(56, 8)? as usize;
         let end =
             header.checked_add(payload).filter(|&end| end > 0).ok_or(CudaError::InvalidImage)?;
