@@ -66,8 +66,9 @@ fn convert(dtype: Dtype, values: &[f32]) -> Vec<u8> {
     }
 }
 
-/// Codes and decodes all chunks, once and then again for three seconds. Each chunk's fastest times count, so that other
-/// work on the machine, which comes in slices longer than a chunk takes, spoils single times only.
+/// Codes all chunks, once and then again until two seconds are over, then decodes them likewise. Each chunk's fastest
+/// time counts, so that other work on the machine, which comes in slices longer than a chunk takes, spoils single
+/// times only.
 fn measure(
     dtype: Dtype,
     name: &str,
@@ -75,28 +76,31 @@ fn measure(
     mut encode: impl FnMut(&[u8], &mut Vec<u8>),
     mut decode: impl FnMut(&[u8], &mut [u8]),
 ) {
-    let bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-    let mut coded = Vec::new();
-    let mut back = vec![0; chunks.iter().map(|chunk| chunk.len()).max().unwrap_or(0)];
+    const ENOUGH: Duration = Duration::from_secs(2);
     let mut fastest = vec![(Duration::MAX, Duration::MAX); chunks.len()];
+    let mut coded = vec![Vec::new(); chunks.len()];
     let started = Instant::now();
-    let mut size = 0;
-    while size == 0 || started.elapsed() < Duration::from_secs(3) {
-        size = 0;
-        for (&chunk, (there, again)) in chunks.iter().zip(&mut fastest) {
+    while coded.iter().any(Vec::is_empty) || started.elapsed() < ENOUGH {
+        for ((&chunk, coded), fastest) in chunks.iter().zip(&mut coded).zip(&mut fastest) {
             coded.clear();
             let start = Instant::now();
-            encode(black_box(chunk), &mut coded);
-            *there = start.elapsed().min(*there);
-            size += coded.len();
-
+            encode(black_box(chunk), coded);
+            fastest.0 = start.elapsed().min(fastest.0);
+        }
+    }
+    let mut back = vec![0; chunks.iter().map(|chunk| chunk.len()).max().unwrap_or(0)];
+    let started = Instant::now();
+    while started.elapsed() < ENOUGH {
+        for ((&chunk, coded), fastest) in chunks.iter().zip(&coded).zip(&mut fastest) {
             let back = &mut back[..chunk.len()];
             let start = Instant::now();
-            decode(black_box(&coded), back);
-            *again = start.elapsed().min(*again);
+            decode(black_box(coded), back);
+            fastest.1 = start.elapsed().min(fastest.1);
             assert!(back == chunk, "wrong elements");
         }
     }
+    let bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+    let size: usize = coded.iter().map(Vec::len).sum();
     let there: Duration = fastest.iter().map(|times| times.0).sum();
     let again: Duration = fastest.iter().map(|times| times.1).sum();
     let speed = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
