@@ -27,6 +27,8 @@ mod family;
 pub mod float;
 pub mod frame;
 pub mod gpu;
+pub mod learned;
+pub mod model;
 pub mod order0;
 pub mod simd;
 mod streams;

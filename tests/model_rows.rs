@@ -76,8 +76,7 @@ fn check<F: Family, M: RowModel, const LANES: usize>(
     let mut states = [F::LOWER_BOUND; LANES];
     let mut words = vec![F::Word::default(); 80 * symbols.len() + 80];
     let mut writer = WordWriter::new(&mut words, 0);
-    push_model_row::<F, M, LANES>(model, precision, bypass, &mut states, &mut writer, symbols)
-        .unwrap();
+    push_model_row::<F, M>(model, precision, bypass, &mut states, &mut writer, symbols).unwrap();
     let len = writer.len();
     words.truncate(len);
     let (expected_states, expected_words) = oracle::<F>(codes, precision, digit, LANES);
@@ -87,14 +86,8 @@ fn check<F: Family, M: RowModel, const LANES: usize>(
         let mut back = vec![0; symbols.len()];
         let mut end = states;
         let mut reader = WordReader::new(&words[cut.min(len)..]);
-        let popped = pop_model_row::<F, M, LANES>(
-            model,
-            precision,
-            bypass,
-            &mut end,
-            &mut reader,
-            &mut back,
-        );
+        let popped =
+            pop_model_row::<F, M>(model, precision, bypass, &mut end, &mut reader, &mut back);
         if cut == 0 {
             popped.unwrap();
             assert_eq!(back, symbols);

@@ -4,6 +4,7 @@
 //! failure leaves the streams as they were.
 
 mod block;
+pub(crate) mod models;
 mod scalar;
 mod tans;
 

@@ -92,7 +92,7 @@ fn push_rows<F: HostFamily, S: Symbol, P: Placement, const LANES: usize>(
 }
 
 /// The symbols as the codec takes them: as they are, or widened into a buffer.
-fn widen<'a, S: Symbol>(symbols: &'a [S], buffer: &'a mut Vec<i32>) -> &'a [i32] {
+pub(super) fn widen<'a, S: Symbol>(symbols: &'a [S], buffer: &'a mut Vec<i32>) -> &'a [i32] {
     if size_of::<S>() == size_of::<i32>() {
         // Of the symbol types only i32 has four bytes.
         return bytemuck::cast_slice(symbols);
@@ -156,7 +156,7 @@ fn pop_rows<F: HostFamily, S: Symbol, L: codec::Lookup, const LANES: usize>(
 }
 
 /// Narrows popped symbols; one that does not fit is an error.
-fn narrow_into<S: Symbol>(from: &[i32], into: &mut [S]) -> Result<(), RowFault> {
+pub(super) fn narrow_into<S: Symbol>(from: &[i32], into: &mut [S]) -> Result<(), RowFault> {
     for (position, (&symbol, into)) in from.iter().zip(into).enumerate() {
         *into = S::from_i32(symbol).ok_or(RowError::SymbolWidth.at(position))?;
     }

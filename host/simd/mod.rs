@@ -191,3 +191,31 @@ pub(crate) fn dispatch<W: Work>(level: Level, work: W) -> Result<W::Output, W> {
         _ => Err(work),
     }
 }
+
+/// Scalar work that gains from the bit instructions of a vector level: shifts by any register (BMI2) and `lzcnt` on x86-64.
+pub(crate) trait BitWork {
+    /// What it returns.
+    type Output;
+    /// Does the work. Must be `#[inline(always)]`, as everything that it calls in a loop.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs scalar work with the bit instructions of this machine, where [`Level::current`] allows any.
+#[inline]
+pub(crate) fn dispatch_bits<W: BitWork>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if Level::current() != Level::Scalar
+        && let Some(token) = avx2::Avx2::new()
+    {
+        struct Enter<W>(W);
+        impl<W: BitWork> Work for Enter<W> {
+            type Output = W::Output;
+            #[inline(always)]
+            fn run<S: Simd>(self, _simd: S) -> W::Output {
+                self.0.run()
+            }
+        }
+        return token.vectorize(Enter(work));
+    }
+    work.run()
+}

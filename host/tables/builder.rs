@@ -108,7 +108,7 @@ impl<'a> TablesBuilder<'a> {
     }
 }
 
-fn check_cdf(cdf: &[i32], precision: u32, row: usize) -> Result<Vec<u32>> {
+pub(crate) fn check_cdf(cdf: &[i32], precision: u32, row: usize) -> Result<Vec<u32>> {
     let invalid = |reason: String| Err(Error::InvalidTable { row, reason });
     quantise::check_alphabet(cdf.len().saturating_sub(1), precision, row)?;
     if cdf[0] != 0 {

@@ -6,8 +6,9 @@
 mod alias;
 mod builder;
 mod prepared;
-mod quantise;
+pub(crate) mod quantise;
 mod tans;
+pub(crate) use tans::TansForm;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use parans_kernels::codec::{Span, TableSpan};
 use crate::error::{Error, Result};
 
 pub use builder::TablesBuilder;
+pub(crate) use builder::check_cdf;
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 

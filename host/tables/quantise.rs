@@ -80,7 +80,7 @@ fn check_row<T: Probability>(pmf: &[T], row: usize) -> Result<f64> {
 
 /// Quantises a row of probabilities (any positive scale). With a sentinel, torch_ans' high-level rule: append 1e-10, divide by the
 /// sum, quantise.
-pub(super) fn probabilities<T: Probability>(
+pub(crate) fn probabilities<T: Probability>(
     pmf: &[T],
     sentinel: bool,
     precision: u32,
@@ -103,7 +103,7 @@ pub(super) fn probabilities<T: Probability>(
 }
 
 /// Quantises a row of integer counts, exactly: no floating point on the way. A sentinel gets a count of 0, hence one slot.
-pub(super) fn counts(
+pub(crate) fn counts(
     counts: &[u64],
     sentinel: bool,
     precision: u32,
@@ -144,7 +144,7 @@ fn frequencies(weights: &[u64], precision: u32, row: usize) -> Result<Vec<u32>> 
 }
 
 /// Refuses alphabets without a slot for every symbol.
-pub(super) fn check_alphabet(symbols: usize, precision: u32, row: usize) -> Result<()> {
+pub(crate) fn check_alphabet(symbols: usize, precision: u32, row: usize) -> Result<()> {
     if symbols == 0 {
         return Err(Error::InvalidTable { row, reason: "the alphabet is empty".into() });
     }

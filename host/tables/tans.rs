@@ -25,6 +25,12 @@ impl TansForm {
             )));
         }
         let states = tables.len() << precision;
+        if u32::try_from(states).is_err() {
+            return Err(Error::Unsupported(format!(
+                "{} tANS tables of precision {precision}: together they may have 2^32 states",
+                tables.len()
+            )));
+        }
         let mut form = Self {
             encoder: vec![TansEncoderEntry::default(); spans.len()],
             next: vec![0; states],

@@ -35,7 +35,7 @@ mod uniform;
 
 pub use component::{Parametric, Window};
 pub use mixture::{Component, MAX_COMPONENTS, Mixture, WEIGHT_BITS};
-pub use row::{Mixtures, Parametrics, RowModel, pop_model_row, push_model_row};
+pub use row::{MAX_LANES, Mixtures, Parametrics, RowModel, pop_model_row, push_model_row};
 pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use spans::Cdfs;
 pub use tail::{Kind, cdf_q32};

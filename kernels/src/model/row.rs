@@ -1,6 +1,6 @@
 //! Whole rANS rows whose symbols have models of their own, in the order of table-coded rows.
 //!
-//! Symbol i belongs to lane `i mod LANES`; push runs from the last symbol to the first, the symbols past the last full group one at a
+//! Symbol i belongs to lane `i mod lanes`; push runs from the last symbol to the first, the symbols past the last full group one at a
 //! time, each one's escape digits first, then group by group: the digits of all lanes from the highest down, then all symbols from the
 //! highest down. A frequency that was just computed has no prepared reciprocal, so a push divides once for it; the division does not wait
 //! for the state, and overlaps with the lane before.
@@ -12,6 +12,9 @@ use super::{
 use crate::codec::{
     Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, WordReader, WordWriter, step,
 };
+
+/// The most lanes of a row.
+pub const MAX_LANES: usize = 32;
 
 /// The models of a row's symbols, by position.
 pub trait RowModel {
@@ -137,23 +140,28 @@ fn push_span<F: Family>(
     step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
 }
 
-/// Pushes a row of symbols, each by the model at its position; escapes need `bypass`.
+/// Pushes a row of symbols onto as many lanes as there are states (1 to 32), each by the model at its position; escapes need `bypass`.
+///
+/// The number of lanes is no constant here, unlike in table-coded rows: models outnumber lane counts, and a symbol costs so much more than
+/// the loop around it that a copy for each pair is not worth its code.
 ///
 /// # Errors
 /// What stopped the row, and where. `states` and the words past their old length may have changed.
 #[inline]
-pub fn push_model_row<F: Family, M: RowModel, const LANES: usize>(
+pub fn push_model_row<F: Family, M: RowModel>(
     model: &M,
     precision: u32,
     bypass: Option<Bypass>,
-    states: &mut [F::State; LANES],
+    states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(symbols.len()));
     }
-    let (groups, tail) = symbols.as_chunks::<LANES>();
+    let lanes = states.len().clamp(1, MAX_LANES);
+    let groups = symbols.chunks_exact(lanes);
+    let tail = groups.remainder();
     let tail_at = symbols.len() - tail.len();
     for ((lane, &symbol), x) in tail.iter().enumerate().zip(states.iter_mut()).rev() {
         let fault = |error: RowError| error.at(tail_at + lane);
@@ -163,9 +171,9 @@ pub fn push_model_row<F: Family, M: RowModel, const LANES: usize>(
     }
     const NOWHERE: Located =
         Located { span: crate::codec::Span { start: 0, freq: 1 }, escape: None };
-    for (group, symbols) in groups.iter().enumerate().rev() {
-        let group_at = group * LANES;
-        let mut ready = [NOWHERE; LANES];
+    for (group, symbols) in groups.enumerate().rev() {
+        let group_at = group * lanes;
+        let mut ready = [NOWHERE; MAX_LANES];
         let mut escapes = false;
         for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
             let at = group_at + lane;
@@ -221,22 +229,23 @@ fn finish<F: Family>(
 /// # Errors
 /// What stopped the row, and where. `states` and `symbols` may have changed; words are never written.
 #[inline]
-pub fn pop_model_row<F: Family, M: RowModel, const LANES: usize>(
+pub fn pop_model_row<F: Family, M: RowModel>(
     model: &M,
     precision: u32,
     bypass: Option<Bypass>,
-    states: &mut [F::State; LANES],
+    states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(0));
     }
-    let (groups, tail) = symbols.as_chunks_mut::<LANES>();
-    let tail_at = groups.len() * LANES;
-    for (group, symbols) in groups.iter_mut().enumerate() {
-        let group_at = group * LANES;
-        let mut values = [Value::Symbol(0); LANES];
+    let lanes = states.len().clamp(1, MAX_LANES);
+    let tail_at = symbols.len() - symbols.len() % lanes;
+    let mut groups = symbols.chunks_exact_mut(lanes);
+    for (group, symbols) in groups.by_ref().enumerate() {
+        let group_at = group * lanes;
+        let mut values = [Value::Symbol(0); MAX_LANES];
         for (lane, (value, x)) in values.iter_mut().zip(states.iter_mut()).enumerate() {
             let at = group_at + lane;
             *value = pop_value::<F, M>(model, at, precision, x, words).map_err(|e| e.at(at))?;
@@ -250,7 +259,7 @@ pub fn pop_model_row<F: Family, M: RowModel, const LANES: usize>(
             return Err(RowError::Truncated.at(group_at));
         }
     }
-    for (lane, (out, x)) in tail.iter_mut().zip(states.iter_mut()).enumerate() {
+    for (lane, (out, x)) in groups.into_remainder().iter_mut().zip(states.iter_mut()).enumerate() {
         let at = tail_at + lane;
         let fault = |error: RowError| error.at(at);
         let value = pop_value::<F, M>(model, at, precision, x, words).map_err(fault)?;
