@@ -152,6 +152,45 @@ impl CodeParams {
     ];
 }
 
+/// The scalar parameters of [`QUANTISE_F32`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct QuantiseShape {
+    /// Tables.
+    pub rows: u32,
+    /// Symbols a table, the sentinel included: at least 1 beside it, and at most `2^precision`.
+    pub symbols: u32,
+    /// Frequencies sum to `2^precision`; at most 31.
+    pub precision: u32,
+    /// Not 0: the last symbol is a bypass sentinel, which has no probability in the input.
+    pub sentinel: u32,
+}
+
+/// The parameters of [`QUANTISE_F32`], in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct QuantiseParams {
+    /// Probabilities, f32: a row for each table, the sentinel left out.
+    pub pmf: DeviceAddress,
+    /// [`Span`](crate::codec::Span): `rows * symbols`.
+    pub spans: DeviceAddress,
+    /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a finite number of at least 0, and past the last
+    /// one where all are 0.
+    pub status: DeviceAddress,
+    /// Everything that is not an address.
+    pub shape: QuantiseShape,
+}
+
+impl QuantiseParams {
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    pub const FIELDS: [(usize, usize); 4] = [(0, 8), (8, 8), (16, 8), (24, 16)];
+}
+
+const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantiseParams>() == 40);
+
+/// The kernel that makes frequencies of probabilities, a thread a row, with the bits that `Tables::from_pmf` gives on the host.
+pub const QUANTISE_F32: &str = "quantise_f32";
+
 /// What a kernel does to the rows, and with which form of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

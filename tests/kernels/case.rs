@@ -441,7 +441,11 @@ impl Case {
             shape: self.shape(data, rows.stride),
         };
         let kernel = Kernel::find(F::NAME, operation, self.lanes).expect("a kernel for each case");
-        machine.launch(kernel.name, Kernel::threads(self.rows, self.lanes), &params);
+        machine.launch(
+            kernel.name,
+            Kernel::threads(self.rows, self.lanes),
+            bytemuck::bytes_of(&params),
+        );
         download_into(machine, params.states, &mut rows.states);
         download_into(machine, params.words, &mut rows.words);
         download_into(machine, params.lengths, &mut rows.lengths);

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parans_kernels::abi::CodeParams;
+use parans_kernels::abi::{CodeParams, QUANTISE_F32, QuantiseParams};
 use parans_kernels::device::simt::Simt;
 
 use crate::machine::Machine;
@@ -70,6 +70,7 @@ mod entries {
     parans_kernels::for_each_kernel!(
         parans_kernels::kernel_entries => CURRENT.get().expect("a thread of a launch"), [], [extern "C"];
     );
+    parans_kernels::quantise_entry!(CURRENT.get().expect("a thread of a launch"), [], [extern "C"]);
 }
 
 macro_rules! call_by_name {
@@ -86,7 +87,20 @@ macro_rules! call_by_name {
     };
 }
 
-fn call(kernel: &str, params: &CodeParams) {
+fn call(kernel: &str, params: &[u8]) {
+    if kernel == QUANTISE_F32 {
+        let params: &QuantiseParams = bytemuck::from_bytes(params);
+        // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
+        return unsafe {
+            entries::quantise_f32(
+                params.pmf as *const _,
+                params.spans as *mut _,
+                params.status as *mut _,
+                params.shape,
+            )
+        };
+    }
+    let params: &CodeParams = bytemuck::from_bytes(params);
     parans_kernels::for_each_kernel!(call_by_name => kernel params;)
 }
 
@@ -117,7 +131,7 @@ impl Machine for HostThreads {
         unsafe { std::slice::from_raw_parts(address as *const u8, bytes) }.to_vec()
     }
 
-    fn launch(&self, kernel: &str, threads: u64, params: &CodeParams) {
+    fn launch(&self, kernel: &str, threads: u64, params: &[u8]) {
         for block in 0..threads.div_ceil(u64::from(BLOCK_THREADS)) as u32 {
             // Leaked: a few hundred bytes a launch keep the kernel's value `Copy`.
             let warps: Vec<&'static Warp> = (0..BLOCK_THREADS / 32)

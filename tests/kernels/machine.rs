@@ -1,17 +1,15 @@
 //! What runs kernels.
 
-use parans_kernels::abi::CodeParams;
-
 /// Device memory and launches.
 pub trait Machine {
-    /// Copies bytes to the machine; `None` leaves that many undefined.
+    /// Copies bytes to the machine.
     fn upload(&self, bytes: &[u8]) -> u64;
     /// Allocates without writing.
     fn alloc(&self, bytes: usize) -> u64;
     /// Copies bytes back. Those that were never written read as zero.
     fn download(&self, address: u64, bytes: usize) -> Vec<u8>;
-    /// Runs a kernel on at least `threads` threads.
-    fn launch(&self, kernel: &str, threads: u64, params: &CodeParams);
+    /// Runs a kernel on at least `threads` threads; `params` is its packed parameter buffer.
+    fn launch(&self, kernel: &str, threads: u64, params: &[u8]);
     /// Frees everything.
     fn reset(&self);
 }

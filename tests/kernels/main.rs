@@ -13,6 +13,7 @@
 mod case;
 mod host;
 mod machine;
+mod quantise;
 mod software;
 mod tables;
 mod tans;
@@ -112,6 +113,11 @@ fn tans(machine: &dyn Machine, chosen: &Cases) {
     }
 }
 
+/// Probabilities to frequencies, bit for bit.
+fn quantise(machine: &dyn Machine, _chosen: &Cases) {
+    quantise::check(machine);
+}
+
 macro_rules! tests {
     ($machine:expr, $chosen:expr; $($test:ident)*) => {
         $(#[test]
@@ -124,10 +130,10 @@ macro_rules! tests {
 /// Threads of the host are slow at meeting one another: they run one case in seventeen.
 mod on_host_threads {
     tests!(crate::host::HostThreads, |case: &crate::Case| case.seed % 17 == 3;
-        parity narrow_types faults tans);
+        parity narrow_types faults tans quantise);
 }
 
 mod on_software_device {
     tests!(crate::software::Software::new(), |_: &crate::Case| true;
-        parity narrow_types faults tans);
+        parity narrow_types faults tans quantise);
 }

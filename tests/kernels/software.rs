@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use parans_emulator::{Device, DeviceModel, Launch, Module};
-use parans_kernels::abi::CodeParams;
 
 use crate::machine::Machine;
 
@@ -45,11 +44,11 @@ impl Machine for Software {
         out
     }
 
-    fn launch(&self, kernel: &str, threads: u64, params: &CodeParams) {
+    fn launch(&self, kernel: &str, threads: u64, params: &[u8]) {
         let blocks = threads.div_ceil(u64::from(BLOCK_THREADS)) as u32;
         let launch = Launch::linear(blocks, BLOCK_THREADS);
         self.device
-            .launch(&self.module, kernel, launch, bytemuck::bytes_of(params))
+            .launch(&self.module, kernel, launch, params)
             .unwrap_or_else(|fault| panic!("{kernel}: {fault}"));
     }
 

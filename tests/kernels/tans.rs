@@ -237,7 +237,11 @@ impl Run<'_> {
             shape: case.shape(data, rows.stride),
         };
         let kernel = Kernel::find(T::NAME, operation, case.lanes).expect("a kernel for each case");
-        self.machine.launch(kernel.name, Kernel::threads(case.rows, case.lanes), &params);
+        self.machine.launch(
+            kernel.name,
+            Kernel::threads(case.rows, case.lanes),
+            bytemuck::bytes_of(&params),
+        );
         download_into(self.machine, params.states, &mut rows.fields);
         download_into(self.machine, params.words, &mut rows.words);
         download_into(self.machine, params.lengths, &mut rows.lengths);

@@ -141,9 +141,31 @@ macro_rules! kernel_entry {
     };
 }
 
+/// The entry point that quantises: its parameters are the fields of [`QuantiseParams`](crate::abi::QuantiseParams), in order.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! quantise_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*]) => {
+        $($attribute)*
+        #[doc = "See `abi::QuantiseParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn quantise_f32(
+            pmf: *const f32,
+            spans: *mut $crate::codec::Span,
+            status: *mut $crate::abi::RowStatus,
+            shape: $crate::abi::QuantiseShape,
+        ) {
+            // SAFETY: the launch's promise.
+            unsafe { $crate::device::quantise::quantise($simt, pmf, spans, status, shape) }
+        }
+    };
+}
+
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 #[allow(missing_docs, reason = "the list of kernels documents them")]
 pub mod nvptx_entries {
     use crate::device::nvptx::Nvptx;
     crate::for_each_kernel!(crate::kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
+    crate::quantise_entry!(Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"]);
 }

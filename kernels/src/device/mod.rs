@@ -5,6 +5,7 @@
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
+//! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
 //! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane one symbol. What makes
@@ -27,5 +28,6 @@ pub mod memory;
 pub mod nvptx;
 pub mod pop;
 pub mod push;
+pub mod quantise;
 pub mod simt;
 pub mod tans;

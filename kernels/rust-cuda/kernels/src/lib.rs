@@ -47,3 +47,4 @@ impl Simt for CudaStd {
 }
 
 parans_kernels::for_each_kernel!(parans_kernels::kernel_entries => CudaStd, [#[kernel]], [];);
+parans_kernels::quantise_entry!(CudaStd, [#[kernel]], []);
