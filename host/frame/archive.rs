@@ -43,7 +43,7 @@ impl<R: Read + Seek> FrameArchive<R> {
         inner.by_ref().take(HEADER as u64).read_to_end(&mut start)?;
         let header = match start.first_chunk() {
             Some(bytes) => Header::from_bytes(bytes)?,
-            None if super::is_frame(&start) => {
+            None if start.is_empty() || super::is_frame(&start) => {
                 return Err(Error::Truncated(format!("the file ends after {length} bytes")));
             }
             None => {

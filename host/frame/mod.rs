@@ -9,6 +9,7 @@
 //! | read from first to last | [`FrameReader`], over [`Read`](std::io::Read), from a pipe too |
 //! | read a range or a tensor | [`FrameArchive`], over `Read + Seek` |
 //! | know the tensors of a model file | [`recognise`] |
+//! | keep what a [`Coder`](crate::Coder) pushed | [`CodedRows`] |
 //!
 //! Work is done on the caller's rayon pool, a bounded number of chunks at a time.
 //!
@@ -40,6 +41,7 @@ mod element;
 mod index;
 mod layout;
 mod reader;
+mod rows;
 mod source;
 mod walk;
 mod wire;
@@ -51,6 +53,7 @@ pub use layout::{Layout, Segment};
 #[cfg(feature = "containers")]
 pub use layout::{recognise, recognise_head};
 pub use reader::{FrameReader, ReadOptions};
+pub use rows::CodedRows;
 pub use walk::Damage;
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};

@@ -92,7 +92,7 @@ impl Tables {
     }
 
     /// Tables from validated frequencies, one slice a table.
-    fn from_frequencies(
+    pub(crate) fn from_frequencies(
         rows: &[Vec<u32>],
         offsets: Option<&[i32]>,
         precision: Precision,

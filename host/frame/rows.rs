@@ -1,0 +1,214 @@
+//! Coded rows that describe themselves: what a [`Coder`](crate::Coder) pushed, with the family, the lanes and the tables it takes to pop
+//! it. A frame keeps them as the content of an entry; `FORMAT.md` has the bytes.
+
+use std::io::{Read, Seek, Write};
+
+use super::{
+    FrameArchive, FrameWriter,
+    index::{Entry, EntryKind},
+    wire::Fields,
+};
+use crate::{Bypass, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams, Tables};
+
+const TAG: &[u8; 4] = b"rows";
+/// Every length, including the last: 8 bytes each.
+const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
+/// Families by their numbers in the format. Never reordered.
+const FAMILIES: [Family; 6] =
+    [Family::Rans64, Family::Rans32, Family::Rans32x16, Family::Tans32, Family::Tans16, Family::Tans8];
+
+/// Streams and all it takes to make the coder that pops them, except the indexes, which are the model's.
+#[derive(Clone)]
+pub struct CodedRows {
+    /// The tables.
+    pub tables: Tables,
+    /// What coded symbols outside the tables.
+    pub bypass: Bypass,
+    /// The rows; they know their family and lanes.
+    pub streams: Streams,
+}
+
+impl CodedRows {
+    /// The rows of `streams`, pushed by `coder`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where the coder's family or lanes are not the streams'.
+    pub fn new(coder: &Coder, streams: Streams) -> Result<Self> {
+        if (coder.family(), coder.lanes()) != (streams.family(), streams.lanes()) {
+            return Err(Error::InvalidArgument(format!(
+                "streams of {} x{} with a coder of {} x{}",
+                streams.family(),
+                streams.lanes(),
+                coder.family(),
+                coder.lanes()
+            )));
+        }
+        Ok(Self { tables: coder.tables().clone(), bypass: coder.bypass(), streams })
+    }
+
+    /// A coder for the rows, with the default lookup.
+    ///
+    /// # Errors
+    /// As [`CoderBuilder::build`](crate::CoderBuilder::build).
+    pub fn coder(&self) -> Result<Coder> {
+        let builder = Coder::builder(self.streams.family());
+        builder.lanes(self.streams.lanes()).bypass(self.bypass).build(self.tables.clone())
+    }
+
+    /// The bytes that a frame keeps.
+    ///
+    /// # Errors
+    /// `Unsupported` for a family or bypass that the format has no number for.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let family = self.streams.family();
+        let number = FAMILIES.iter().position(|&known| known == family);
+        let number = number.ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))?;
+        let bypass = match self.bypass {
+            Bypass::Off => 0,
+            Bypass::Digits(bits) => bits as u8,
+        };
+        let mut out = TAG.to_vec();
+        // A lane count is at most 32, a precision at most 31.
+        out.extend([number as u8, self.streams.lanes() as u8, self.tables.precision().bits() as u8, bypass]);
+        out.extend((self.tables.len() as u32).to_le_bytes());
+        out.extend([0; 4]);
+        out.extend((self.streams.rows() as u64).to_le_bytes());
+        for table in 0..self.tables.len() {
+            let frequencies = self.tables.frequencies(table);
+            out.extend(self.tables.offset(table).to_le_bytes());
+            out.extend((frequencies.len() as u32).to_le_bytes());
+            out.extend(frequencies.flat_map(u32::to_le_bytes));
+        }
+        out.extend(self.streams.to_merged(MERGED)?);
+        Ok(out)
+    }
+
+    /// Reads what [`CodedRows::to_bytes`] made.
+    ///
+    /// # Errors
+    /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that nothing wrote; the errors of tables and
+    /// streams for frequencies and rows that cannot be.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let mut fields = Fields(bytes);
+        if fields.bytes(4)? != TAG {
+            return Err(Error::Corrupt("coded rows begin with another tag".into()));
+        }
+        let (family, lanes, precision, bypass) = (fields.u8()?, fields.u8()?, fields.u8()?, fields.u8()?);
+        let family = *FAMILIES
+            .get(usize::from(family))
+            .ok_or_else(|| Error::Unsupported(format!("family {family}: this build knows 0 to 5")))?;
+        let (tables, zero, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
+        let bypass = match bypass {
+            0 => Bypass::Off,
+            1..=8 => Bypass::digits(bypass.into()),
+            _ => return Err(Error::Corrupt(format!("bypass digits of {bypass} bits"))),
+        };
+        // A table takes at least 12 bytes, a row 8.
+        if zero != 0 || tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
+            return Err(Error::Corrupt(format!("{tables} tables and {rows} rows in {} bytes", bytes.len())));
+        }
+        let precision = Precision::new(precision.into())?;
+        let (mut frequencies, mut offsets) = (Vec::with_capacity(tables), Vec::with_capacity(tables));
+        for table in 0..tables {
+            offsets.push(fields.u32()?.cast_signed());
+            let symbols = fields.u32()? as usize;
+            let row = fields.bytes(symbols.saturating_mul(4))?;
+            let row: Vec<u32> = row.as_chunks().0.iter().map(|n| u32::from_le_bytes(*n)).collect();
+            let sum: u64 = row.iter().map(|&n| u64::from(n)).sum();
+            if row.contains(&0) || sum != 1 << precision.bits() {
+                return Err(Error::Corrupt(format!(
+                    "table {table}: {symbols} frequencies of sum {sum}; none may be 0, the sum is 2^{precision}"
+                )));
+            }
+            frequencies.push(row);
+        }
+        let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
+        let streams = Streams::from_merged(family, lanes.into(), fields.0, MERGED)?;
+        if streams.rows() as u64 != rows {
+            return Err(Error::Corrupt(format!("{} rows where {rows} are announced", streams.rows())));
+        }
+        Ok(Self { tables, bypass, streams })
+    }
+}
+
+impl<W: Write + Send> FrameWriter<W> {
+    /// Writes coded rows as the next content, under a name.
+    ///
+    /// # Errors
+    /// As [`CodedRows::to_bytes`]; `InvalidArgument` for a name the format cannot keep; `Io` from the writer.
+    pub fn write_rows(&mut self, name: &str, rows: &CodedRows) -> Result<()> {
+        let bytes = rows.to_bytes()?;
+        let (offset, length) = (self.position(), bytes.len() as u64);
+        self.write_entry(Entry { name: name.into(), kind: EntryKind::Rows, offset, length }, None, &bytes)
+    }
+}
+
+impl<R: Read + Seek> FrameArchive<R> {
+    /// Reads the coded rows of this name.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where the entry does not exist or is something else; as [`FrameArchive::copy_range`] and
+    /// [`CodedRows::from_bytes`].
+    pub fn read_rows(&mut self, name: &str) -> Result<CodedRows> {
+        let rows = self.entry(name).filter(|entry| entry.kind == EntryKind::Rows);
+        let rows = rows.ok_or_else(|| Error::InvalidArgument(format!("no coded rows are named {name:?}")))?;
+        let content = rows.offset..rows.end();
+        CodedRows::from_bytes(&self.read_range(content)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use ndarray::{Array2, array};
+
+    use super::*;
+    use crate::frame::WriteOptions;
+
+    fn sample() -> (CodedRows, Array2<i32>) {
+        let counts = array![[9u64, 1, 4, 2], [1, 1, 1, 5]];
+        let tables = Tables::builder(Precision::new(7).unwrap()).offsets(&[-1, 3]).sentinel(true).counts(counts.view());
+        let coder = Coder::builder(Family::Tans8).lanes(2).bypass(Bypass::digits(3)).build(tables.unwrap()).unwrap();
+        let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
+        let mut streams = coder.streams(2);
+        coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
+        (CodedRows::new(&coder, streams).unwrap(), symbols)
+    }
+
+    #[test]
+    fn rows_in_a_frame() {
+        let (rows, symbols) = sample();
+        let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
+        writer.write_bytes("readme", b"hello").unwrap();
+        writer.write_rows("latents", &rows).unwrap();
+        let (frame, _) = writer.finish().unwrap();
+        let mut archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
+        let mut back = archive.read_rows("latents").unwrap();
+        assert_eq!(back.streams.to_byte_strings(), rows.streams.to_byte_strings());
+        let coder = back.coder().unwrap();
+        assert_eq!((coder.tables().offset(0), coder.tables().offset(1)), (-1, 3));
+        let popped: Array2<i32> = coder.pop(&mut back.streams, &Array2::<i32>::zeros((2, 4))).unwrap();
+        assert_eq!(popped, symbols);
+        assert!(matches!(archive.read_rows("readme"), Err(Error::InvalidArgument(_))));
+    }
+
+    /// The bytes of FORMAT.md, and every truncation of them.
+    #[test]
+    fn bytes() {
+        let (rows, _) = sample();
+        let bytes = rows.to_bytes().unwrap();
+        assert_eq!(bytes[..24], *b"rows\x05\x02\x07\x03\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
+        assert_eq!(bytes[24..32], *b"\xff\xff\xff\xff\x05\0\0\0");
+        assert_eq!(CodedRows::from_bytes(&bytes).unwrap().to_bytes().unwrap(), bytes);
+        for length in 0..bytes.len() {
+            assert!(CodedRows::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
+        }
+        // Counts without the bytes for them, a family of the future, a frequency too many.
+        for (at, value) in [(8, 255), (11, 255), (12, 1), (16, 3), (22, 255), (4, 6), (7, 9), (6, 40), (5, 3), (32, 77)] {
+            let mut other = bytes.clone();
+            other[at] = value;
+            assert!(CodedRows::from_bytes(&other).is_err(), "byte {at} is {value}");
+        }
+    }
+}
