@@ -14,7 +14,7 @@ use super::{
     index::Index,
     walk::{Damage, Step, Walk},
     wire::{ChunkHeader, MAX_CHUNK},
-    writer::{MAX_BATCH, Summary, batch_bytes},
+    writer::{Summary, batch_bytes},
 };
 use crate::{Error, Result};
 
@@ -60,6 +60,9 @@ pub struct FrameReader<R> {
     indexes: Vec<Index>,
     finished: bool,
 }
+
+/// What a step is counted as, in bytes, when it holds less content.
+const STEP: usize = 256;
 
 /// A step after decoding.
 enum Ready {
@@ -263,15 +266,16 @@ impl<R: Read + Send> FrameReader<R> {
 /// Steps until a batch of content is full, the input ends or fails.
 fn read_batch<R: Read>(walk: &mut Walk<R>) -> (Vec<Step>, Option<Error>) {
     let mut steps = Vec::new();
-    let mut content = 0;
-    let mut most = MAX_BATCH;
-    while content < most {
+    let mut size = 0;
+    while size < batch_bytes(walk.max_chunk()) {
         match walk.next() {
             Ok(step) => {
-                if let Step::Chunk { header, .. } = &step {
-                    content += header.info.raw as usize;
-                    most = most.min(batch_bytes(header.info.raw as usize));
-                }
+                let content = match &step {
+                    Step::Chunk { header, .. } => header.info.raw as usize,
+                    _ => 0,
+                };
+                // A step has a size of its own: chunks of one byte, or frames without any, must not pile up.
+                size += content.max(STEP);
                 let done = matches!(step, Step::Done);
                 steps.push(step);
                 if done {

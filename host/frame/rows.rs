@@ -8,14 +8,22 @@ use super::{
     index::{Entry, EntryKind},
     wire::Fields,
 };
-use crate::{Bypass, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams, Tables};
+use crate::{
+    Bypass, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams, Tables,
+};
 
 const TAG: &[u8; 4] = b"rows";
 /// Every length, including the last: 8 bytes each.
 const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
 /// Families by their numbers in the format. Never reordered.
-const FAMILIES: [Family; 6] =
-    [Family::Rans64, Family::Rans32, Family::Rans32x16, Family::Tans32, Family::Tans16, Family::Tans8];
+const FAMILIES: [Family; 6] = [
+    Family::Rans64,
+    Family::Rans32,
+    Family::Rans32x16,
+    Family::Tans32,
+    Family::Tans16,
+    Family::Tans8,
+];
 
 /// Streams and all it takes to make the coder that pops them, except the indexes, which are the model's.
 #[derive(Clone)]
@@ -62,14 +70,20 @@ impl CodedRows {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let family = self.streams.family();
         let number = FAMILIES.iter().position(|&known| known == family);
-        let number = number.ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))?;
+        let number = number
+            .ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))?;
         let bypass = match self.bypass {
             Bypass::Off => 0,
             Bypass::Digits(bits) => bits as u8,
         };
         let mut out = TAG.to_vec();
         // A lane count is at most 32, a precision at most 31.
-        out.extend([number as u8, self.streams.lanes() as u8, self.tables.precision().bits() as u8, bypass]);
+        out.extend([
+            number as u8,
+            self.streams.lanes() as u8,
+            self.tables.precision().bits() as u8,
+            bypass,
+        ]);
         out.extend((self.tables.len() as u32).to_le_bytes());
         out.extend([0; 4]);
         out.extend((self.streams.rows() as u64).to_le_bytes());
@@ -93,10 +107,11 @@ impl CodedRows {
         if fields.bytes(4)? != TAG {
             return Err(Error::Corrupt("coded rows begin with another tag".into()));
         }
-        let (family, lanes, precision, bypass) = (fields.u8()?, fields.u8()?, fields.u8()?, fields.u8()?);
-        let family = *FAMILIES
-            .get(usize::from(family))
-            .ok_or_else(|| Error::Unsupported(format!("family {family}: this build knows 0 to 5")))?;
+        let (family, lanes, precision, bypass) =
+            (fields.u8()?, fields.u8()?, fields.u8()?, fields.u8()?);
+        let family = *FAMILIES.get(usize::from(family)).ok_or_else(|| {
+            Error::Unsupported(format!("family {family}: this build knows 0 to 5"))
+        })?;
         let (tables, zero, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
         let bypass = match bypass {
             0 => Bypass::Off,
@@ -105,10 +120,14 @@ impl CodedRows {
         };
         // A table takes at least 12 bytes, a row 8.
         if zero != 0 || tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
-            return Err(Error::Corrupt(format!("{tables} tables and {rows} rows in {} bytes", bytes.len())));
+            return Err(Error::Corrupt(format!(
+                "{tables} tables and {rows} rows in {} bytes",
+                bytes.len()
+            )));
         }
         let precision = Precision::new(precision.into())?;
-        let (mut frequencies, mut offsets) = (Vec::with_capacity(tables), Vec::with_capacity(tables));
+        let (mut frequencies, mut offsets) =
+            (Vec::with_capacity(tables), Vec::with_capacity(tables));
         for table in 0..tables {
             offsets.push(fields.u32()?.cast_signed());
             let symbols = fields.u32()? as usize;
@@ -125,7 +144,10 @@ impl CodedRows {
         let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
         let streams = Streams::from_merged(family, lanes.into(), fields.0, MERGED)?;
         if streams.rows() as u64 != rows {
-            return Err(Error::Corrupt(format!("{} rows where {rows} are announced", streams.rows())));
+            return Err(Error::Corrupt(format!(
+                "{} rows where {rows} are announced",
+                streams.rows()
+            )));
         }
         Ok(Self { tables, bypass, streams })
     }
@@ -139,7 +161,11 @@ impl<W: Write + Send> FrameWriter<W> {
     pub fn write_rows(&mut self, name: &str, rows: &CodedRows) -> Result<()> {
         let bytes = rows.to_bytes()?;
         let (offset, length) = (self.position(), bytes.len() as u64);
-        self.write_entry(Entry { name: name.into(), kind: EntryKind::Rows, offset, length }, None, &bytes)
+        self.write_entry(
+            Entry { name: name.into(), kind: EntryKind::Rows, offset, length },
+            None,
+            &bytes,
+        )
     }
 }
 
@@ -151,7 +177,8 @@ impl<R: Read + Seek> FrameArchive<R> {
     /// [`CodedRows::from_bytes`].
     pub fn read_rows(&mut self, name: &str) -> Result<CodedRows> {
         let rows = self.entry(name).filter(|entry| entry.kind == EntryKind::Rows);
-        let rows = rows.ok_or_else(|| Error::InvalidArgument(format!("no coded rows are named {name:?}")))?;
+        let rows = rows
+            .ok_or_else(|| Error::InvalidArgument(format!("no coded rows are named {name:?}")))?;
         let content = rows.offset..rows.end();
         CodedRows::from_bytes(&self.read_range(content)?)
     }
@@ -168,8 +195,15 @@ mod tests {
 
     fn sample() -> (CodedRows, Array2<i32>) {
         let counts = array![[9u64, 1, 4, 2], [1, 1, 1, 5]];
-        let tables = Tables::builder(Precision::new(7).unwrap()).offsets(&[-1, 3]).sentinel(true).counts(counts.view());
-        let coder = Coder::builder(Family::Tans8).lanes(2).bypass(Bypass::digits(3)).build(tables.unwrap()).unwrap();
+        let tables = Tables::builder(Precision::new(7).unwrap())
+            .offsets(&[-1, 3])
+            .sentinel(true)
+            .counts(counts.view());
+        let coder = Coder::builder(Family::Tans8)
+            .lanes(2)
+            .bypass(Bypass::digits(3))
+            .build(tables.unwrap())
+            .unwrap();
         let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
         let mut streams = coder.streams(2);
         coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
@@ -188,7 +222,8 @@ mod tests {
         assert_eq!(back.streams.to_byte_strings(), rows.streams.to_byte_strings());
         let coder = back.coder().unwrap();
         assert_eq!((coder.tables().offset(0), coder.tables().offset(1)), (-1, 3));
-        let popped: Array2<i32> = coder.pop(&mut back.streams, &Array2::<i32>::zeros((2, 4))).unwrap();
+        let popped: Array2<i32> =
+            coder.pop(&mut back.streams, &Array2::<i32>::zeros((2, 4))).unwrap();
         assert_eq!(popped, symbols);
         assert!(matches!(archive.read_rows("readme"), Err(Error::InvalidArgument(_))));
     }
@@ -205,7 +240,18 @@ mod tests {
             assert!(CodedRows::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
         }
         // Counts without the bytes for them, a family of the future, a frequency too many.
-        for (at, value) in [(8, 255), (11, 255), (12, 1), (16, 3), (22, 255), (4, 6), (7, 9), (6, 40), (5, 3), (32, 77)] {
+        for (at, value) in [
+            (8, 255),
+            (11, 255),
+            (12, 1),
+            (16, 3),
+            (22, 255),
+            (4, 6),
+            (7, 9),
+            (6, 40),
+            (5, 3),
+            (32, 77),
+        ] {
             let mut other = bytes.clone();
             other[at] = value;
             assert!(CodedRows::from_bytes(&other).is_err(), "byte {at} is {value}");

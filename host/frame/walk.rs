@@ -73,6 +73,11 @@ impl<R: Read> Walk<R> {
         self.source.position
     }
 
+    /// The most content bytes of a chunk of the frame being walked.
+    pub(super) fn max_chunk(&self) -> usize {
+        self.frame.as_ref().map_or(0, |frame| frame.header.max_chunk as usize)
+    }
+
     /// The length that the frame being walked announces for its content.
     pub(super) fn content_length(&self) -> Option<u64> {
         self.frame.as_ref().and_then(|frame| frame.header.content_length)

@@ -22,11 +22,13 @@ pub const DEFAULT_CHUNK: usize = 1 << 20;
 
 /// The most content bytes in work at a time. With the coded form of this batch and of the one before, which is written
 /// meanwhile, a writer holds about three times as much.
-pub(super) const MAX_BATCH: usize = 16 << 20;
+const MAX_BATCH: usize = 16 << 20;
+/// The least: below it, waking the pool costs more than it gains.
+const MIN_BATCH: usize = 1 << 20;
 
 /// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the slowest ends.
 pub(super) fn batch_bytes(chunk: usize) -> usize {
-    (4 * chunk * rayon::current_num_threads()).min(MAX_BATCH).max(chunk)
+    (4 * chunk * rayon::current_num_threads()).clamp(MIN_BATCH, MAX_BATCH).max(chunk)
 }
 
 /// How to write a frame.

@@ -1,0 +1,24 @@
+//! Any bytes as a model file: whatever is recognised, the very bytes come back and the entries lie inside.
+#![no_main]
+
+use std::io::{Cursor, Write};
+
+use libfuzzer_sys::fuzz_target;
+use parans::frame::{
+    FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions, recognise, recognise_head,
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    for layout in [recognise(bytes), recognise_head(bytes)].into_iter().flatten() {
+        let mut writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout)
+            .expect("recognised entries fit");
+        writer.write_all(bytes).expect("a vector takes all");
+        let (frame, _) = writer.finish().expect("entries lie inside, or the layout is dropped");
+        let mut back = Vec::new();
+        FrameReader::new(&frame[..], ReadOptions::default())
+            .copy_to(&mut back)
+            .expect("a sound frame");
+        assert!(back == bytes);
+        FrameArchive::open(Cursor::new(&frame)).expect("a sound frame");
+    }
+});
