@@ -99,25 +99,27 @@ fn turns(core: &mut Core<'_>, warps: &mut [Warp]) -> Step {
 /// Releases every barrier that is complete.
 fn check_barriers(core: &mut Core<'_>, warps: &mut [Warp]) -> Step {
     for id in 0..core.barriers.len() as u8 {
-        let mut waiting = 0;
-        let mut counted = 0;
-        for warp in warps.iter() {
-            let here = waiting_lanes(warp, id);
-            waiting += here.count_ones();
-            // With a count, a warp stands for 32 threads, however many of them exist.
-            counted += if here != 0 && here == warp.live { 32 } else { here.count_ones() };
-        }
         let barrier = core.barriers[id as usize];
         let complete = match barrier.expected {
-            _ if waiting == 0 && barrier.passed == 0 => false,
-            Some(expected) => counted + barrier.passed >= expected,
-            None => waiting == core.live_threads,
+            _ if barrier.waiting == 0 && barrier.passed == 0 => false,
+            Some(expected) => counted(warps, id) + barrier.passed >= expected,
+            None => barrier.waiting == core.live_threads,
         };
         if complete {
             release(core, warps, id)?;
         }
     }
     Ok(())
+}
+
+/// Threads at a barrier with a count: there a warp stands for 32, however many of them exist.
+fn counted(warps: &[Warp], id: u8) -> u32 {
+    let of = |warp: &Warp| match waiting_lanes(warp, id) {
+        0 => 0,
+        here if here == warp.live => 32,
+        here => here.count_ones(),
+    };
+    warps.iter().map(of).sum()
 }
 
 fn waiting_lanes(warp: &Warp, id: u8) -> u32 {

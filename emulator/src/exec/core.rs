@@ -44,6 +44,8 @@ impl Context<'_> {
 pub(crate) struct Barrier {
     /// Threads to wait for, where an instruction gave a count.
     pub(crate) expected: Option<u32>,
+    /// Threads that wait.
+    pub(crate) waiting: u32,
     /// Threads that arrived and went on.
     pub(crate) passed: u32,
     /// Warps of those.

@@ -3,7 +3,7 @@
 use super::atomics;
 use super::core::{Core, Step};
 use super::frame::{Frame, LANES, Lane, Lanes, LocalFault};
-use crate::ir::{Atom, CpAsync, Instr, Mem, NONE, Place, Reg, Rmw};
+use crate::ir::{Atom, CpAsync, Instr, Mem, NONE, Place, Reg, Rmw, WIDE};
 use crate::memory::order::lanes_of;
 use crate::memory::shared::{Hazard, Kind};
 use crate::memory::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
@@ -87,8 +87,8 @@ fn sectors(at: &Lanes<u64>, mask: u32) -> u64 {
         let sector = at[lane] / 32;
         (low, high) = (low.min(sector), high.max(sector));
     }
-    if high.wrapping_sub(low) < 128 {
-        let bits = lanes_of(mask).fold(0_u128, |bits, l| bits | 1 << (at[l] / 32 - low));
+    if high.wrapping_sub(low) < 64 {
+        let bits = lanes_of(mask).fold(0_u64, |bits, l| bits | 1 << (at[l] / 32 - low));
         return bits.count_ones().into();
     }
     let mut found = [0; LANES];
@@ -111,6 +111,16 @@ fn wavefronts(at: &Lanes<u64>, mask: u32, bytes: u32) -> u64 {
     let mut total = 0;
     for first in (0..LANES).step_by(group) {
         let lanes = mask & (u32::MAX >> (32 - group)) << first;
+        let (mut low, mut high) = (u64::MAX, 0);
+        for lane in lanes_of(lanes) {
+            let word = at[lane] / 4;
+            (low, high) = (low.min(word), high.max(word + words));
+        }
+        if high.wrapping_sub(low) <= 32 {
+            // No two of 32 words in a row share a bank.
+            total += u64::from(lanes != 0);
+            continue;
+        }
         let mut seen = [u64::MAX; 32];
         let mut ways = [0_u8; 32];
         let mut more: Vec<u64> = Vec::new();
@@ -259,12 +269,90 @@ pub(super) fn load(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32)
             Place::Global => count_global(core, at, mask, total, 0),
             _ => {}
         }
+        if place == Place::Global && load_global(core, who, mem, at, mask, total) {
+            return Ok(());
+        }
         for lane in lanes_of(mask) {
             let whole = One { lane, address: at[lane], size: total, action: Action::Read };
             load_lane(core, who, mem, place, whole)?;
         }
         Ok(())
     })
+}
+
+/// The allocation that all lanes' accesses lie in, aligned; `None` where there is no such one.
+#[inline(always)]
+fn common<'l>(
+    core: &mut Core<'l>,
+    at: &Lanes<u64>,
+    mask: u32,
+    total: u32,
+) -> Option<&'l crate::memory::global::Allocation> {
+    let found = core.find(at[mask.trailing_zeros() as usize % LANES])?;
+    let last = found.bytes.checked_sub(total.into())?;
+    let mut wrong = false;
+    for lane in lanes_of(mask) {
+        wrong |= at[lane].wrapping_sub(found.base) > last;
+        wrong |= at[lane] & u64::from(total - 1) != 0;
+    }
+    (!wrong).then_some(found)
+}
+
+/// The load of lanes that are all well inside one allocation; `false`, with nothing done, where one is not.
+fn load_global(
+    core: &mut Core<'_>,
+    who: &mut Who<'_>,
+    mem: &Mem,
+    at: &Lanes<u64>,
+    mask: u32,
+    total: u32,
+) -> bool {
+    let Some(from) = common(core, at, mask, total) else { return false };
+    let size = mem.size;
+    let frame = &mut who.frames[who.frame];
+    for (n, &reg) in mem.regs.iter().enumerate() {
+        let delta = (n as u32 * size) as u64;
+        let offset = |lane: usize| at[lane] - from.base + delta;
+        if core.context.checks.uninitialised
+            && lanes_of(mask).any(|lane| !from.is_written(offset(lane), size))
+        {
+            return false;
+        }
+        match reg {
+            NONE => {}
+            reg if reg & WIDE != 0 => {
+                let to = &mut frame.r64[(reg & !WIDE) as usize];
+                lanes_of(mask)
+                    .for_each(|lane| to[lane] = extend(mem, from.load(offset(lane), size)));
+            }
+            reg => {
+                let to = &mut frame.r32[reg as usize];
+                lanes_of(mask)
+                    .for_each(|lane| to[lane] = extend(mem, from.load(offset(lane), size)) as u32);
+            }
+        }
+    }
+    true
+}
+
+/// The same for a store.
+fn store_global(
+    core: &mut Core<'_>,
+    who: &Who<'_>,
+    mem: &Mem,
+    at: &Lanes<u64>,
+    mask: u32,
+    total: u32,
+) -> bool {
+    let Some(to) = common(core, at, mask, total).filter(|to| !to.read_only) else { return false };
+    let frame = &who.frames[who.frame];
+    for (n, &reg) in mem.regs.iter().enumerate() {
+        let delta = (n as u32 * mem.size) as u64;
+        for lane in lanes_of(mask) {
+            to.store(at[lane] - to.base + delta, mem.size, frame.tagged(reg, lane));
+        }
+    }
+    true
 }
 
 #[inline(always)]
@@ -378,6 +466,9 @@ pub(super) fn store(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32
             }
             Place::Global => count_global(core, at, mask, 0, total),
             _ => {}
+        }
+        if place == Place::Global && store_global(core, who, mem, at, mask, total) {
+            return Ok(());
         }
         for lane in lanes_of(mask) {
             let whole = One { lane, address: at[lane], size: total, action: Action::Write };

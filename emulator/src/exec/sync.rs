@@ -233,6 +233,7 @@ impl Warp {
             self.paths.all[path].pc = pc + 1;
             return Ok(true);
         }
+        barrier.waiting += active.count_ones();
         if mask != active {
             self.split(path, mask & !active, pc + 1, State::Ready);
         }
