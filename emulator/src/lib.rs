@@ -4,6 +4,8 @@
 //! barriers, votes and shuffles, atomics, shared memory. Every access is checked as `compute-sanitizer` would
 //! check it, and every launch returns counters. It exists so that device code can be tested, and its cost
 //! counted, where there is no GPU.
+//!
+#![doc = include_str!("../README.md")]
 
 mod device;
 mod exec;
