@@ -41,6 +41,9 @@ fn little_memory() -> Outcome {
     let _context = cust::quick_init()?;
     let kept = DeviceBuffer::<u8>::zeroed(900 << 10)?;
     assert_eq!(DeviceBuffer::<u8>::zeroed(200 << 10).err(), Some(CudaError::OutOfMemory));
+    // Pinned memory is the host's: it takes nothing of the device's.
+    let pinned = cust::memory::LockedBuffer::new(&7u8, 4 << 20)?;
+    assert_eq!(pinned.as_slice()[(4 << 20) - 1], 7);
     drop(kept);
     DeviceBuffer::<u8>::zeroed(200 << 10)?;
     Ok(())

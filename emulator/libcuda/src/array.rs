@@ -3,8 +3,7 @@
 use crate::abi::{DevicePointer, Handle, In, Out, Status, exports};
 use crate::context::{Context, working};
 use crate::copy::Place;
-use crate::errors::{CudaError, diagnose};
-use crate::launch;
+use crate::errors::CudaError;
 use crate::table::Table;
 use std::sync::Arc;
 
@@ -76,6 +75,7 @@ pub(crate) struct Array {
     pub(crate) context: Arc<Context>,
     descriptor: Descriptor3d,
     base: DevicePointer,
+    bytes: u64,
     row_bytes: usize,
 }
 
@@ -92,9 +92,14 @@ impl Array {
             .and_then(|bytes| bytes.checked_mul(descriptor.height.max(1)))
             .and_then(|bytes| bytes.checked_mul(descriptor.depth.max(1)))
             .ok_or(CudaError::OutOfMemory)?;
-        let allocated = context.device.machine.alloc(bytes as u64);
-        let base = allocated.map_err(|fault| launch::host_error(&fault))?;
-        Ok(Array { context, descriptor, base, row_bytes: descriptor.width * element })
+        let base = context.device.allocate(bytes as u64)?;
+        Ok(Array {
+            context,
+            descriptor,
+            base,
+            bytes: bytes as u64,
+            row_bytes: descriptor.width * element,
+        })
     }
 
     /// Where byte `x` of row `y` of slice `z` is, if a piece of `bytes` bytes fits there.
@@ -110,9 +115,7 @@ impl Array {
 
 impl Drop for Array {
     fn drop(&mut self) {
-        if let Err(fault) = self.context.device.machine.free(self.base) {
-            diagnose(&format!("destroying an array: {fault}"));
-        }
+        self.context.device.free(self.base, self.bytes);
     }
 }
 

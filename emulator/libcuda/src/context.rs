@@ -5,7 +5,7 @@ use crate::device::{Device, device};
 use crate::driver::devices;
 use crate::errors::CudaError;
 use crate::table::{Table, lock};
-use crate::{array, event, function, module, stream};
+use crate::{array, event, function, memory, module, stream};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
@@ -99,7 +99,10 @@ impl Context {
             self.device.machine.unload(&module.code);
         }
         module::MODULES.retain(|module| module.context.id != self.id);
-        self.device.allocations().free_all(&self.device.machine, self.id);
+        let owned = self.device.allocations().take_all(self.id);
+        for allocation in &owned {
+            memory::release(self.device, allocation);
+        }
     }
 
     /// Brings a dead context back to life, empty: the primary context of a device keeps its handle.

@@ -1,13 +1,15 @@
 //! Devices: how many there are, what they are called, how much memory they have.
 
-use crate::abi::{Host, Out, Status, exports};
+use crate::abi::{DevicePointer, Host, Out, Status, exports};
 use crate::attributes;
 use crate::driver::devices;
-use crate::errors::CudaError;
+use crate::errors::{CudaError, diagnose};
+use crate::launch;
 use crate::memory::Allocations;
 use crate::primary::Primary;
 use crate::table::lock;
 use parans_emulator::{Device as Machine, DeviceModel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// One software device as the driver sees it.
@@ -19,17 +21,54 @@ pub(crate) struct Device {
     /// Its primary context.
     pub(crate) primary: Mutex<Primary>,
     allocations: Mutex<Allocations>,
+    capacity: u64,
+    used: AtomicU64,
 }
 
 impl Device {
     /// A device with empty memory.
+    ///
+    /// Capacity is counted here and not by the machine, because pinned host memory has addresses on it too but
+    /// takes none of its capacity.
     pub(crate) fn new(ordinal: usize, model: DeviceModel) -> Self {
         Device {
             ordinal,
-            machine: Machine::new(model),
+            capacity: model.total_memory,
+            machine: Machine::new(model.with_memory(1 << 62)),
             primary: Mutex::default(),
             allocations: Mutex::default(),
+            used: AtomicU64::new(0),
         }
+    }
+
+    /// Allocates memory that counts against the capacity.
+    pub(crate) fn allocate(&self, bytes: u64) -> Status<DevicePointer> {
+        let grown = |used: u64| used.checked_add(bytes).filter(|&used| used <= self.capacity);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown)
+            .map_err(|_| CudaError::OutOfMemory)?;
+        self.machine.alloc(bytes).map_err(|fault| {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            launch::host_error(&fault)
+        })
+    }
+
+    /// Gives back what [`allocate`](Self::allocate) gave.
+    pub(crate) fn free(&self, address: DevicePointer, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.unmap(address);
+    }
+
+    /// Gives back memory that never counted.
+    pub(crate) fn unmap(&self, address: DevicePointer) {
+        if let Err(fault) = self.machine.free(address) {
+            diagnose(&format!("freeing {address:#x}: {fault}"));
+        }
+    }
+
+    /// Bytes that are free, and all there are.
+    pub(crate) fn memory_info(&self) -> (u64, u64) {
+        (self.capacity - self.used.load(Ordering::Relaxed), self.capacity)
     }
 
     /// What it claims to be.
@@ -86,7 +125,7 @@ exports! {
     }
 
     fn cuDeviceTotalMem_v2(bytes: Out<usize>, ordinal: i32) {
-        bytes.set(device(ordinal)?.model().total_memory as usize)
+        bytes.set(device(ordinal)?.capacity as usize)
     }
 
     fn cuDeviceGetAttribute(value: Out<i32>, attribute: i32, ordinal: i32) {

@@ -2,11 +2,10 @@
 
 use crate::abi::{DevicePointer, Handle, Host, Out, Status, exports};
 use crate::context::{Context, working};
-use crate::errors::{CudaError, diagnose};
-use crate::launch;
+use crate::device::Device;
+use crate::errors::CudaError;
 use crate::pinned::Mirror;
 use crate::stream::{self, Stream};
-use parans_emulator::Device as Machine;
 use std::collections::BTreeMap;
 
 /// What an allocation is for, which decides whether the host may touch it.
@@ -36,6 +35,8 @@ pub(crate) struct Allocation {
     pub(crate) id: u64,
     /// Where the software device keeps it, if that is not `start`.
     pub(crate) base: DevicePointer,
+    /// Bytes of the device's capacity that it takes: none where the memory is the host's.
+    pub(crate) counted: u64,
     /// The host's pages at the same addresses, where there are any.
     pub(crate) mirror: Option<Mirror>,
 }
@@ -116,22 +117,19 @@ impl Allocations {
         self.live.values()
     }
 
-    /// Frees what a context allocated.
-    pub(crate) fn free_all(&mut self, machine: &Machine, context: u64) {
-        self.live.retain(|_, allocation| {
-            let kept = allocation.context != context;
-            if !kept {
-                release(machine, allocation);
-            }
-            kept
-        });
+    /// Takes out what a context allocated.
+    pub(crate) fn take_all(&mut self, context: u64) -> Vec<Allocation> {
+        let taken = |allocation: &&Allocation| allocation.context == context;
+        let starts: Vec<_> = self.iter().filter(taken).map(|allocation| allocation.start).collect();
+        starts.into_iter().filter_map(|start| self.live.remove(&start)).collect()
     }
 }
 
 /// Gives the device's part of an allocation back.
-pub(crate) fn release(machine: &Machine, allocation: &Allocation) {
-    if let Err(fault) = machine.free(allocation.base) {
-        diagnose(&format!("freeing {:#x}: {fault}", allocation.start));
+pub(crate) fn release(device: &Device, allocation: &Allocation) {
+    match allocation.counted {
+        0 => device.unmap(allocation.base),
+        counted => device.free(allocation.base, counted),
     }
 }
 
@@ -148,7 +146,7 @@ pub(crate) fn allocate(context: &Context, bytes: usize) -> Status<DevicePointer>
         return Err(CudaError::InvalidValue);
     }
     let device = context.device;
-    let start = device.machine.alloc(bytes as u64).map_err(|fault| launch::host_error(&fault))?;
+    let start = device.allocate(bytes as u64)?;
     device.allocations().insert(Allocation {
         start,
         bytes: bytes as u64,
@@ -156,6 +154,7 @@ pub(crate) fn allocate(context: &Context, bytes: usize) -> Status<DevicePointer>
         context: context.id,
         id: next_id(),
         base: start,
+        counted: bytes as u64,
         mirror: None,
     });
     Ok(start)
@@ -171,7 +170,7 @@ pub(crate) fn free(context: &Context, start: DevicePointer) -> Status {
         .allocations()
         .remove(start, |kind| matches!(kind, Kind::Device | Kind::Managed))
         .ok_or(CudaError::InvalidValue)?;
-    release(&device.machine, &allocation);
+    release(device, &allocation);
     Ok(())
 }
 
@@ -218,7 +217,7 @@ exports! {
     }
 
     fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) {
-        let (unused, all) = working()?.device.machine.memory_info();
+        let (unused, all) = working()?.device.memory_info();
         free.set(unused as usize)?;
         total.set(all as usize)
     }

@@ -147,8 +147,13 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
     let device = context.device;
     // Room to begin at a page, which the host's mapping has to.
     let room = bytes.checked_add(2 * PAGE).ok_or(CudaError::OutOfMemory)? as u64;
+    // Managed memory takes the device's capacity; pinned memory is the host's.
+    let counted = if kind == Kind::Managed { room } else { 0 };
     for _ in 0..TRIES {
-        let base = device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?;
+        let base = match counted {
+            0 => device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?,
+            counted => device.allocate(counted)?,
+        };
         let start = base.next_multiple_of(PAGE as u64);
         let mirror = Mirror::map(start, bytes);
         let failed = mirror.is_err();
@@ -159,6 +164,7 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
             context: context.id,
             id: next_id(),
             base,
+            counted,
             mirror: mirror.ok(),
         };
         if !failed {
@@ -166,7 +172,7 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
             return Ok(start);
         }
         // Something else is mapped there, another device's memory for one; the next allocation lies further on.
-        release(&device.machine, &allocation);
+        release(device, &allocation);
     }
     Err(CudaError::OutOfMemory)
 }
@@ -179,7 +185,7 @@ fn free(context: &Context, start: DevicePointer) -> Status {
         .allocations()
         .remove(start, |kind| matches!(kind, Kind::Pinned(_)))
         .ok_or(CudaError::InvalidValue)?;
-    release(&device.machine, &allocation);
+    release(device, &allocation);
     Ok(())
 }
 
@@ -238,6 +244,7 @@ exports! {
             context: context.id,
             id: next_id(),
             base,
+            counted: 0,
             mirror: Some(Mirror { host: start, bytes, owned: false }),
         });
         Ok(())
@@ -254,7 +261,7 @@ exports! {
         let allocation = registered
             .and_then(|address| allocations.remove(address, |_| true))
             .ok_or(CudaError::HostMemoryNotRegistered)?;
-        release(&context.device.machine, &allocation);
+        release(context.device, &allocation);
         Ok(())
     }
 
