@@ -4,6 +4,7 @@ use parans_kernels::abi::{CodeShape, Kernel, Operation};
 
 use crate::coder::{Lookup, Plan};
 use crate::error::{Error, Result};
+use crate::family::Family;
 
 /// Threads of a warp.
 const WARP: u64 = 32;
@@ -36,7 +37,10 @@ impl Geometry {
 
 /// The kernel that pushes or pops for a plan.
 pub(super) fn kernel(plan: &Plan, push: bool) -> Result<&'static Kernel> {
+    let tans = matches!(plan.family, Family::Tans32 | Family::Tans16 | Family::Tans8);
     let operation = match (push, plan.lookup) {
+        (true, _) if tans => Operation::PushTans,
+        (false, _) if tans => Operation::PopTans,
         (true, Lookup::Alias) => Operation::PushAlias,
         (true, _) => Operation::Push,
         (false, Lookup::Alias) => Operation::PopAlias,

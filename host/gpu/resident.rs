@@ -425,12 +425,7 @@ impl<'c> GpuCoder<'c> {
         shape.index_row_stride = indexes.row_stride;
         shape.index_symbol_stride = indexes.symbol_stride;
         shape.index_constant = indexes.constant;
-        let tables = self.tables;
-        let lookup = if push {
-            tables.remap.as_ref().map(DeviceBuffer::address)
-        } else {
-            tables.lookup.as_ref().map(DeviceBuffer::address)
-        };
+        let [tables, entries, lookup] = self.tables.addresses(push);
         let params = CodeParams {
             states: streams.states.address(),
             words: streams.words.address(),
@@ -438,9 +433,9 @@ impl<'c> GpuCoder<'c> {
             status: streams.status.address(),
             symbols: symbols.address,
             indexes: indexes.address,
-            tables: tables.tables.address(),
-            entries: if push { tables.entries.address() } else { tables.spans.address() },
-            lookup: lookup.unwrap_or(0),
+            tables,
+            entries,
+            lookup,
             shape,
         };
         let threads = Kernel::threads(shape.rows, shape.lanes);

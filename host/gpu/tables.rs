@@ -1,54 +1,75 @@
 //! Tables in device memory, uploaded once a coder.
 
-use parans_kernels::codec::{Span, TableSpan};
+use parans_kernels::abi::DeviceAddress;
+use parans_kernels::codec::TableSpan;
 
 use super::{DeviceBuffer, Gpu};
 use crate::coder::{Lookup, Plan};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::family::Family;
 
-/// What the kernels read of the tables.
+/// What the kernels of one direction read of the tables, as `abi::CodeParams` names it.
+#[derive(Debug)]
+struct Forms {
+    entries: DeviceBuffer<u8>,
+    lookup: Option<DeviceBuffer<u8>>,
+}
+
+impl Forms {
+    fn upload(gpu: &Gpu, entries: &[u8], lookup: Option<&[u8]>) -> Result<Self> {
+        Ok(Self {
+            entries: DeviceBuffer::from_slice(gpu, entries)?,
+            lookup: lookup.map(|bytes| DeviceBuffer::from_slice(gpu, bytes)).transpose()?,
+        })
+    }
+}
+
+/// The tables of a coder on its device.
 #[derive(Debug)]
 pub(crate) struct DeviceTables {
-    pub(super) tables: DeviceBuffer<TableSpan>,
-    pub(super) entries: DeviceBuffer<u8>,
-    pub(super) spans: DeviceBuffer<Span>,
-    /// Alias lookups: where push places a slot.
-    pub(super) remap: Option<DeviceBuffer<u32>>,
-    /// Inverse CDF or alias buckets, for pop.
-    pub(super) lookup: Option<DeviceBuffer<u8>>,
+    tables: DeviceBuffer<TableSpan>,
+    push: Forms,
+    pop: Forms,
 }
 
 impl DeviceTables {
     pub(crate) fn upload(gpu: &Gpu, plan: &Plan) -> Result<Self> {
+        use bytemuck::cast_slice;
         let prepared = plan.tables.prepared();
-        let entries: &[u8] = match plan.family {
-            Family::Rans64 => bytemuck::cast_slice(prepared.rans64()),
-            Family::Rans32 => bytemuck::cast_slice(prepared.rans32()),
-            Family::Rans32x16 => bytemuck::cast_slice(prepared.rans32x16()),
-            family => return Err(Error::Unsupported(format!("{family} on a GPU"))),
+        let rans = |entries: &[u8]| -> Result<(Forms, Forms)> {
+            let (remap, lookup): (Option<&[u8]>, Option<&[u8]>) = match plan.lookup {
+                Lookup::InverseCdf => (None, Some(cast_slice(&prepared.inverse()?.symbols))),
+                Lookup::Alias => {
+                    let form = prepared.alias()?;
+                    (Some(cast_slice(&form.remap)), Some(cast_slice(&form.buckets)))
+                }
+                _ => (None, None),
+            };
+            Ok((
+                Forms::upload(gpu, entries, remap)?,
+                Forms::upload(gpu, cast_slice(prepared.spans()), lookup)?,
+            ))
         };
-        let (remap, lookup) = match plan.lookup {
-            Lookup::InverseCdf => {
-                let symbols: &[u8] = bytemuck::cast_slice(&prepared.inverse()?.symbols);
-                (None, Some(DeviceBuffer::from_slice(gpu, symbols)?))
-            }
-            Lookup::Alias => {
-                let form = prepared.alias()?;
-                let buckets: &[u8] = bytemuck::cast_slice(&form.buckets);
+        let (push, pop) = match plan.family {
+            Family::Rans64 => rans(cast_slice(prepared.rans64()))?,
+            Family::Rans32 => rans(cast_slice(prepared.rans32()))?,
+            Family::Rans32x16 => rans(cast_slice(prepared.rans32x16()))?,
+            Family::Tans32 | Family::Tans16 | Family::Tans8 => {
+                let form = prepared.tans()?;
                 (
-                    Some(DeviceBuffer::from_slice(gpu, &form.remap)?),
-                    Some(DeviceBuffer::from_slice(gpu, buckets)?),
+                    Forms::upload(gpu, cast_slice(&form.encoder), Some(cast_slice(&form.next)))?,
+                    Forms::upload(gpu, cast_slice(&form.decoder), None)?,
                 )
             }
-            _ => (None, None),
         };
-        Ok(Self {
-            tables: DeviceBuffer::from_slice(gpu, prepared.tables())?,
-            entries: DeviceBuffer::from_slice(gpu, entries)?,
-            spans: DeviceBuffer::from_slice(gpu, prepared.spans())?,
-            remap,
-            lookup,
-        })
+        let tables = DeviceBuffer::from_slice(gpu, prepared.tables())?;
+        Ok(Self { tables, push, pop })
+    }
+
+    /// Addresses of the tables' places, the entries and the lookup, for one direction.
+    pub(super) fn addresses(&self, push: bool) -> [DeviceAddress; 3] {
+        let forms = if push { &self.push } else { &self.pop };
+        let lookup = forms.lookup.as_ref().map_or(0, DeviceBuffer::address);
+        [self.tables.address(), forms.entries.address(), lookup]
     }
 }

@@ -1,7 +1,7 @@
 //! The back ends present: each way to carry out a coder's plan.
 
 use parans::gpu::Gpu;
-use parans::{CoderBuilder, Family};
+use parans::CoderBuilder;
 
 use super::software::Software;
 
@@ -15,19 +15,12 @@ pub struct Backend {
     pub pool: rayon::ThreadPool,
     /// How many random batches each setting gets.
     pub rounds: usize,
-    /// The device it runs on, where that is a GPU.
-    pub gpu: Option<Gpu>,
 }
 
 impl Backend {
     /// Runs `work` in the back end's pool.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
-    }
-
-    /// Whether the back end codes a family.
-    pub fn supports(&self, family: Family) -> bool {
-        self.gpu.is_none() || family.name().starts_with("rans")
     }
 }
 
@@ -42,7 +35,6 @@ pub fn all() -> Vec<Backend> {
         apply: Box::new(|builder| builder),
         pool: pool(threads),
         rounds: 24,
-        gpu: None,
     };
     let mut backends = vec![cpu("scalar", 1), cpu("rayon", 3)];
     // Every kernel, on every machine: the software device executes the PTX that the library embeds.
@@ -55,13 +47,11 @@ pub fn all() -> Vec<Backend> {
 }
 
 fn on_gpu(name: &str, gpu: Gpu, rounds: usize) -> Backend {
-    let device = gpu.clone();
     Backend {
         name: name.into(),
-        apply: Box::new(move |builder| builder.gpu(&device)),
+        apply: Box::new(move |builder| builder.gpu(&gpu)),
         pool: pool(2),
         rounds,
-        gpu: Some(gpu),
     }
 }
 

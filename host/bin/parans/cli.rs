@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Test(FileArgs),
     /// Measure the coders on this machine.
     Bench(BenchArgs),
+    /// List the devices that coders can run on, as `--device` names them.
+    Devices,
     /// Print the completions for a shell.
     Completions {
         /// The shell.

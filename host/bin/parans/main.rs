@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod compress;
 mod decompress;
+mod devices;
 mod failure;
 mod input;
 mod inspect;
@@ -44,6 +45,7 @@ fn run(cli: Cli) -> u8 {
         }
         Some(Command::Extract(args)) => done(in_pool(&args.common, || decompress::extract(&args))),
         Some(Command::Bench(args)) => done(bench::run(&args)),
+        Some(Command::Devices) => done(print(|out| devices::list(out))),
         Some(Command::Completions { shell }) => done(print(|out| {
             clap_complete::generate(shell, &mut Cli::command(), "parans", out);
             Ok(())
