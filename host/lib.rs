@@ -41,3 +41,8 @@ pub use error::{Error, Result, RowCause};
 pub use family::Family;
 pub use streams::{LengthBytes, Merged, Streams};
 pub use tables::{Precision, Probability, Tables, TablesBuilder};
+
+/// The README's code is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

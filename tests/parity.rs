@@ -421,7 +421,7 @@ fn main() {
                 let mut trial =
                     |test: &str, run: Box<dyn FnOnce() -> Result<(), Failed> + Send>| {
                         trials.push(Trial::test(name(test), run));
-                };
+                    };
                 let (b, first) = (backend.clone(), backends[0].clone());
                 trial("coding", Box::new(move || check_family(&b, family, lanes)));
                 let b = backend.clone();

@@ -1,7 +1,7 @@
 //! The back ends present: each way to carry out a coder's plan.
 
-use parans::gpu::Gpu;
 use parans::CoderBuilder;
+use parans::gpu::Gpu;
 
 use super::software::Software;
 

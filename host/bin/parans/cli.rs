@@ -92,6 +92,9 @@ pub(crate) struct FileArgs {
     /// Delete each input file once its output is complete.
     #[arg(long, overrides_with = "keep")]
     pub(crate) rm: bool,
+    /// When compressing: read the output back and check that it decodes to the input's checksum, before --rm deletes anything.
+    #[arg(long)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

@@ -12,6 +12,7 @@ use parans::frame::{FrameWriter, Layout, Summary, WriteOptions, recognise, recog
 
 use crate::{
     cli::FileArgs,
+    decompress,
     failure::Usage,
     input::{Input, ReadAhead, is_stdin},
     output::Output,
@@ -29,7 +30,16 @@ const MAX_HEAD: usize = 16 << 20;
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
     let mut input = Input::open(path)?;
-    let output = output(path, args)?;
+    let target = target(path, args)?;
+    if args.check && target.is_none() {
+        return Err(
+            Usage("--check reads the output file back; standard output is gone".into()).into()
+        );
+    }
+    let output = match &target {
+        Some(target) => Output::file(target, args.force)?,
+        None => Output::stdout(args.force)?,
+    };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let length = input.length();
     let mut progress = Progress::new(&input.path, length, &args.common);
@@ -45,18 +55,22 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
         };
     output.commit(input.metadata.as_ref())?;
     let seconds = progress.done();
-    if args.rm && !is_stdin(path) {
-        fs::remove_file(path).map_err(|error| crate::failure::named(error, path.display()))?;
-    }
     if !quiet {
         report(&input.path, summary.content, summary.frame, summary.content, seconds);
+    }
+    if let (true, Some(target)) = (args.check, &target) {
+        decompress::test(target, &args.common)?;
+    }
+    if args.rm && !is_stdin(path) {
+        fs::remove_file(path).map_err(|error| crate::failure::named(error, path.display()))?;
     }
     Ok(())
 }
 
-fn output(path: &Path, args: &FileArgs) -> Result<Output> {
+/// Where the output goes; `None` is standard output.
+fn target(path: &Path, args: &FileArgs) -> Result<Option<PathBuf>> {
     match &args.output {
-        Some(output) if !is_stdin(output) => Output::file(output, args.force),
+        Some(output) if !is_stdin(output) => Ok(Some(output.clone())),
         None if !args.stdout && !is_stdin(path) => {
             if path.extension().is_some_and(|extension| extension == SUFFIX) && !args.force {
                 return Err(Usage(format!(
@@ -68,9 +82,9 @@ fn output(path: &Path, args: &FileArgs) -> Result<Output> {
             let mut name = path.as_os_str().to_owned();
             name.push(".");
             name.push(SUFFIX);
-            Output::file(&PathBuf::from(name), args.force)
+            Ok(Some(PathBuf::from(name)))
         }
-        _ => Output::stdout(args.force),
+        _ => Ok(None),
     }
 }
 
