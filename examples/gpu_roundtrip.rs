@@ -4,6 +4,7 @@
 //! `cargo run --release --example gpu_roundtrip`.
 
 #[path = "../tests/common/software.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
 mod software;
 
 use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceSymbols, Gpu};

@@ -190,7 +190,6 @@ fn ptx_that_the_device_refuses_is_an_error_with_its_reason() {
             self.0.time(s, work)
         }
     }
-    use parans::gpu::Runtime;
     let error = Gpu::new(Broken(Software::new(DeviceModel::sm_90()))).unwrap_err();
     assert!(matches!(&error, Error::Device(why) if why.contains("remove")), "{error}");
 }
