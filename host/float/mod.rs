@@ -26,7 +26,6 @@
 
 mod cut;
 mod dtype;
-mod isa;
 mod layout;
 mod omit;
 mod plan;
@@ -35,9 +34,9 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod values;
+mod vectorized;
 mod word;
 
-use isa::Isa;
 use layout::Layout;
 use plan::Sampler;
 use plane::Found;
@@ -46,6 +45,7 @@ use word::Word;
 
 pub use dtype::Dtype;
 
+use crate::simd::Level;
 use crate::{Error, Result, order0};
 
 /// Most bytes by which a coded chunk exceeds its elements.
@@ -64,7 +64,7 @@ const BYTES: u8 = 3;
 #[derive(Debug)]
 pub struct Encoder {
     coder: order0::Encoder,
-    isa: Isa,
+    level: Level,
     planes: Planes,
     sampler: Sampler,
 }
@@ -73,7 +73,7 @@ pub struct Encoder {
 #[derive(Debug)]
 pub struct Decoder {
     coder: order0::Decoder,
-    isa: Isa,
+    level: Level,
     planes: Planes,
 }
 
@@ -90,14 +90,15 @@ impl Default for Decoder {
 }
 
 impl Encoder {
-    /// An encoder for the best instruction set of this machine.
+    /// An encoder at [`Level::current`].
     pub fn new() -> Self {
-        Self::with_isa(Isa::best())
+        Self::at_level(Level::current())
     }
 
-    fn with_isa(isa: Isa) -> Self {
-        let coder = order0::Encoder::new();
-        Self { coder, isa, planes: Planes::default(), sampler: Sampler::default() }
+    /// An encoder that uses the instructions of `level`. Every level writes the same bytes.
+    pub fn at_level(level: Level) -> Self {
+        let coder = order0::Encoder::at_level(level);
+        Self { coder, level, planes: Planes::default(), sampler: Sampler::default() }
     }
 
     /// Appends the coding of `bytes`, little-endian elements of type `dtype`, to `out` and returns the number of bytes
@@ -135,12 +136,12 @@ impl Encoder {
     fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
         let plan = match dtype.exponent_mantissa() {
             Some((exponent, mantissa)) => {
-                let stats = split::stats::<T>(self.isa, mantissa, elements);
+                let stats = split::stats::<T>(self.level, mantissa, elements);
                 let layout = Layout::float(exponent, mantissa, &stats);
                 let without_zeros = Layout::float_without_zeros(exponent, mantissa, &stats);
-                self.sampler.plan_floats::<T>(self.isa, layout, without_zeros, elements)
+                self.sampler.plan_floats::<T>(self.level, layout, without_zeros, elements)
             }
-            None => self.sampler.plan_integers::<T>(self.isa, elements),
+            None => self.sampler.plan_integers::<T>(self.level, elements),
         };
         if plan.bits >= f64::from(T::BITS) {
             return;
@@ -157,7 +158,7 @@ impl Encoder {
             }
         }
         let planes = &mut self.planes;
-        split::split::<T>(self.isa, &layout, elements, planes);
+        split::split::<T>(self.level, &layout, elements, planes);
         plane::write(&mut self.coder, &planes.symbols, plan.code_symbols, out);
         for (whole, try_coding) in planes.whole[..layout.whole_planes()].iter().zip(plan.code_whole)
         {
@@ -170,13 +171,14 @@ impl Encoder {
 }
 
 impl Decoder {
-    /// A decoder for the best instruction set of this machine.
+    /// A decoder at [`Level::current`].
     pub fn new() -> Self {
-        Self::with_isa(Isa::best())
+        Self::at_level(Level::current())
     }
 
-    fn with_isa(isa: Isa) -> Self {
-        Self { coder: order0::Decoder::new(), isa, planes: Planes::default() }
+    /// A decoder that uses the instructions of `level`.
+    pub fn at_level(level: Level) -> Self {
+        Self { coder: order0::Decoder::at_level(level), level, planes: Planes::default() }
     }
 
     /// Fills `out`, whose length is the original one, from `data`, which is one coded chunk and nothing else.
@@ -259,7 +261,7 @@ impl Decoder {
         for ((plane, found), scratch) in refs.whole.iter_mut().zip(whole).zip(&planes.whole) {
             *plane = found.bytes(scratch);
         }
-        split::join::<T>(self.isa, &layout, &refs, out);
+        split::join::<T>(self.level, &layout, &refs, out);
         Ok(data)
     }
 }

@@ -1,11 +1,11 @@
 //! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise is never coded
 //! just to be thrown away.
 
-use super::isa::Isa;
 use super::layout::{Filter, Layout};
 use super::plane::{is_worth_coding, sampled_bits};
 use super::split::{self, BLOCK, MAX_WHOLE, Planes};
 use super::word::Word;
+use crate::simd::Level;
 
 /// Blocks in a sample, spread evenly over the chunk.
 const SAMPLE_BLOCKS: usize = 16;
@@ -35,17 +35,17 @@ impl Sampler {
     /// `without_zeros` is the layout for the latter.
     pub(super) fn plan_floats<T: Word>(
         &mut self,
-        isa: Isa,
+        level: Level,
         layout: Layout,
         without_zeros: Option<Layout>,
         elements: &[u8],
     ) -> Plan {
-        let plan = self.plan::<T>(isa, layout, elements);
+        let plan = self.plan::<T>(level, layout, elements);
         let symbols = &self.planes.symbols;
         let tiny = symbols.iter().filter(|&&symbol| symbol == 0).count();
         match without_zeros {
             Some(layout) if tiny * 32 > symbols.len() => {
-                let other = self.plan::<T>(isa, layout, elements);
+                let other = self.plan::<T>(level, layout, elements);
                 if other.bits < WINS * plan.bits { other } else { plan }
             }
             _ => plan,
@@ -53,8 +53,8 @@ impl Sampler {
     }
 
     /// Plans for integers: chooses the filter.
-    pub(super) fn plan_integers<T: Word>(&mut self, isa: Isa, elements: &[u8]) -> Plan {
-        let mut plan = |filter| self.plan::<T>(isa, Layout::integer(T::BITS, filter), elements);
+    pub(super) fn plan_integers<T: Word>(&mut self, level: Level, elements: &[u8]) -> Plan {
+        let mut plan = |filter| self.plan::<T>(level, Layout::integer(T::BITS, filter), elements);
         let mut best = plan(Filter::None);
         for filter in [Filter::Zigzag, Filter::Delta] {
             let other = plan(filter);
@@ -70,11 +70,11 @@ impl Sampler {
         is_worth_coding(8, sampled_bits(sample(&mut self.bytes, bytes, BLOCK)))
     }
 
-    fn plan<T: Word>(&mut self, isa: Isa, mut layout: Layout, elements: &[u8]) -> Plan {
+    fn plan<T: Word>(&mut self, level: Level, mut layout: Layout, elements: &[u8]) -> Plan {
         let sample = sample(&mut self.bytes, elements, BLOCK * size_of::<T>());
         let planes = &mut self.planes;
         layout.packed = false;
-        split::split::<T>(isa, &layout, sample, planes);
+        split::split::<T>(level, &layout, sample, planes);
         let mut total = 0.0;
         let mut worth = |plane: &[u8], raw| {
             let bits = sampled_bits(plane);

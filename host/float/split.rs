@@ -1,14 +1,14 @@
 //! The loops: elements to planes, planes to elements, and the pass that gathers statistics.
 //!
 //! Plain loops over arrays of [`BLOCK`] elements, written so that the compiler turns each into vector code; the
-//! [`isa`](super::isa) module compiles them once per instruction set. Every step is a pass over a block that stays in
+//! [`vectorized`](super::vectorized) module compiles them once per instruction set. Every step is a pass over a block that stays in
 //! the first-level cache, which costs less than the shuffles that one fused loop over all planes would need.
 
 use super::cut::{cut, fraction_len, mend, of_block};
-use super::isa::multiversion;
 use super::layout::{Layout, Stats};
 use super::omit::{Omitter, Restorer};
 use super::values;
+use super::vectorized::vectorized;
 use super::word::Word;
 
 /// Elements that go through a step together. Also the unit of the packed fraction's layout, thus part of the format.
@@ -57,9 +57,9 @@ impl Planes {
     }
 }
 
-multiversion! {
+vectorized! {
     /// Gathers the statistics of a float chunk: `bytes` holds whole elements.
-    pub(super) fn stats<T: Word>(isa, mantissa: u32, bytes: &[u8]) -> Stats {
+    pub(super) fn stats<'a, T: Word>(mantissa: u32, bytes: &'a [u8]) -> Stats {
         let normal = T::truncate(1 << mantissa);
         let magnitude = T::truncate(u64::MAX >> 1 >> (64 - T::BITS));
         let all = !T::ZERO;
@@ -81,9 +81,9 @@ multiversion! {
     }
 }
 
-multiversion! {
+vectorized! {
     /// Cuts the elements of `bytes` (whole elements) into `planes`, which it sizes.
-    pub(super) fn split<T: Word>(isa, layout: &Layout, bytes: &[u8], planes: &mut Planes) {
+    pub(super) fn split<'a, T: Word>(layout: &'a Layout, bytes: &'a [u8], planes: &'a mut Planes) -> () {
         planes.resize(layout, bytes.len() / size_of::<T>());
         let mut previous = T::ZERO;
         let mut omitter = Omitter::<T>::new();
@@ -113,10 +113,10 @@ multiversion! {
     }
 }
 
-multiversion! {
+vectorized! {
     /// Puts the elements of `bytes` (whole elements) together again. Every plane has its full length, or one block's
     /// if it is constant; where zeros are omitted, the symbols have theirs in any case.
-    pub(super) fn join<T: Word>(isa, layout: &Layout, planes: &PlaneRefs<'_>, bytes: &mut [u8]) {
+    pub(super) fn join<'a, T: Word>(layout: &'a Layout, planes: &'a PlaneRefs<'a>, bytes: &'a mut [u8]) -> () {
         let mut previous = T::ZERO;
         let mut restorer = Restorer::<T>::new(planes.rests);
         let mut block = [T::ZERO; BLOCK];

@@ -10,19 +10,19 @@ use super::*;
 /// Codes with every instruction set, checks that all write the same bytes and read them back, and returns the bytes.
 fn round_trip(dtype: Dtype, bytes: &[u8]) -> Vec<u8> {
     let mut first: Option<Vec<u8>> = None;
-    for isa in Isa::available() {
+    for level in Level::available() {
         // The leading byte must stay: `encode` appends.
         let mut out = vec![0xa5];
-        let len = Encoder::with_isa(isa).encode(dtype, bytes, &mut out);
+        let len = Encoder::at_level(level).encode(dtype, bytes, &mut out);
         assert_eq!(len + 1, out.len());
         assert_eq!(out[0], 0xa5);
         assert!(len <= bytes.len() + OVERHEAD, "{dtype}: {} to {len} bytes", bytes.len());
         let mut back = vec![0x5a; bytes.len()];
-        Decoder::with_isa(isa).decode(dtype, &out[1..], &mut back).unwrap();
-        assert!(back == bytes, "{dtype}, {} bytes, {isa:?}", bytes.len());
+        Decoder::at_level(level).decode(dtype, &out[1..], &mut back).unwrap();
+        assert!(back == bytes, "{dtype}, {} bytes, {level:?}", bytes.len());
         match &first {
             None => first = Some(out[1..].to_vec()),
-            Some(first) => assert!(first[..] == out[1..], "{dtype}, {isa:?} writes other bytes"),
+            Some(first) => assert!(first[..] == out[1..], "{dtype}, {level:?} writes other bytes"),
         }
     }
     first.unwrap()
@@ -196,7 +196,7 @@ fn naive_values(layout: &Layout, elements: &[u64]) -> Vec<(u8, Option<u64>)> {
     elements.iter().map(value_and_rest).collect()
 }
 
-fn check_planes<T: Word>(isa: Isa, layout: &Layout, bytes: &[u8]) {
+fn check_planes<T: Word>(level: Level, layout: &Layout, bytes: &[u8]) {
     let elements: Vec<u64> = bytes
         .chunks_exact(size_of::<T>())
         .map(|bytes| bytes.iter().rev().fold(0, |bits, &byte| (bits << 8) | u64::from(byte)))
@@ -205,7 +205,7 @@ fn check_planes<T: Word>(isa: Isa, layout: &Layout, bytes: &[u8]) {
         naive_values(layout, &elements).into_iter().unzip();
     let rests: Vec<u64> = rests.into_iter().flatten().collect();
     let mut planes = Planes::default();
-    split::split::<T>(isa, layout, bytes, &mut planes);
+    split::split::<T>(level, layout, bytes, &mut planes);
     let whole = layout.whole_planes();
     assert_eq!(planes.symbols, symbols);
     for (j, plane) in planes.whole[..whole].iter().enumerate() {
@@ -269,11 +269,11 @@ fn planes_are_those_of_the_format() {
                 .iter()
                 .flat_map(|bits| bits.to_le_bytes()[..dtype.size()].to_vec())
                 .collect();
-            for isa in Isa::available() {
+            for level in Level::available() {
                 let stats = match dtype.size() {
-                    2 => split::stats::<u16>(isa, mantissa, &bytes),
-                    4 => split::stats::<u32>(isa, mantissa, &bytes),
-                    _ => split::stats::<u64>(isa, mantissa, &bytes),
+                    2 => split::stats::<u16>(level, mantissa, &bytes),
+                    4 => split::stats::<u32>(level, mantissa, &bytes),
+                    _ => split::stats::<u64>(level, mantissa, &bytes),
                 };
                 let fields = || {
                     elements.iter().map(|bits| (bits >> mantissa) as u32 & ((1 << exponent) - 1))
@@ -287,16 +287,16 @@ fn planes_are_those_of_the_format() {
                 for (i, layout) in layouts.into_iter().enumerate() {
                     let layout = Layout { packed: i % 2 == 0, ..layout };
                     match dtype.size() {
-                        2 => check_planes::<u16>(isa, &layout, &bytes),
-                        4 => check_planes::<u32>(isa, &layout, &bytes),
-                        _ => check_planes::<u64>(isa, &layout, &bytes),
+                        2 => check_planes::<u16>(level, &layout, &bytes),
+                        4 => check_planes::<u32>(level, &layout, &bytes),
+                        _ => check_planes::<u64>(level, &layout, &bytes),
                     }
                 }
                 let integer = Layout::integer(8 * dtype.size() as u32, Filter::None);
                 match dtype.size() {
-                    2 => check_planes::<u16>(isa, &integer, &bytes),
-                    4 => check_planes::<u32>(isa, &integer, &bytes),
-                    _ => check_planes::<u64>(isa, &integer, &bytes),
+                    2 => check_planes::<u16>(level, &integer, &bytes),
+                    4 => check_planes::<u32>(level, &integer, &bytes),
+                    _ => check_planes::<u64>(level, &integer, &bytes),
                 }
             }
         }
