@@ -1,9 +1,10 @@
-//! Loads, stores, atomics and asynchronous copies: addresses, checks, counters.
+//! Loads, stores and atomics: addresses, checks, counters.
 
 use super::atomics;
 use super::core::{Core, Step};
+use super::costs::{sectors, wavefronts};
 use super::frame::{Frame, LANES, Lane, Lanes, LocalFault};
-use crate::ir::{Atom, CpAsync, Instr, Mem, NONE, Place, Reg, Rmw, WIDE};
+use crate::ir::{Atom, Instr, Mem, NONE, Place, Reg, Rmw, WIDE};
 use crate::memory::order::lanes_of;
 use crate::memory::shared::{Hazard, Kind};
 use crate::memory::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
@@ -19,11 +20,11 @@ pub(super) struct Who<'w> {
 
 /// One access of one lane.
 #[derive(Clone, Copy)]
-struct One {
-    lane: usize,
-    address: u64,
-    size: u32,
-    action: Action,
+pub(super) struct One {
+    pub(super) lane: usize,
+    pub(super) address: u64,
+    pub(super) size: u32,
+    pub(super) action: Action,
 }
 
 /// The addresses of an access. A local variable's own place is given from the frame's start.
@@ -34,7 +35,7 @@ fn addresses_of(frame: &Frame, mem: &Mem) -> Lanes<u64> {
     addresses(frame, mem.base, mem.base_wide, mem.offset)
 }
 
-fn addresses(frame: &Frame, base: Reg, wide: bool, offset: i64) -> Lanes<u64> {
+pub(super) fn addresses(frame: &Frame, base: Reg, wide: bool, offset: i64) -> Lanes<u64> {
     let add = |base: u64| base.wrapping_add_signed(offset);
     match (base, wide) {
         (NONE, _) => [offset as u64; LANES],
@@ -80,71 +81,6 @@ fn by_place(
     Ok(())
 }
 
-/// Distinct 32-byte sectors that the lanes touch.
-fn sectors(at: &Lanes<u64>, mask: u32) -> u64 {
-    let (mut low, mut high) = (u64::MAX, 0);
-    for lane in lanes_of(mask) {
-        let sector = at[lane] / 32;
-        (low, high) = (low.min(sector), high.max(sector));
-    }
-    if high.wrapping_sub(low) < 64 {
-        let bits = lanes_of(mask).fold(0_u64, |bits, l| bits | 1 << (at[l] / 32 - low));
-        return bits.count_ones().into();
-    }
-    let mut found = [0; LANES];
-    let mut count = 0;
-    for lane in lanes_of(mask) {
-        let sector = at[lane] / 32;
-        if !found[..count].contains(&sector) {
-            found[count] = sector;
-            count += 1;
-        }
-    }
-    count as u64
-}
-
-/// Wavefronts of a shared access of `bytes` a lane: for each group of lanes that move 128 bytes together, the most
-/// distinct words that fall on one bank.
-fn wavefronts(at: &Lanes<u64>, mask: u32, bytes: u32) -> u64 {
-    let group = (LANES as u32 * 4 / bytes.max(4)).clamp(1, 32) as usize;
-    let words = u64::from(bytes.div_ceil(4));
-    let mut total = 0;
-    for first in (0..LANES).step_by(group) {
-        let lanes = mask & (u32::MAX >> (32 - group)) << first;
-        let (mut low, mut high) = (u64::MAX, 0);
-        for lane in lanes_of(lanes) {
-            let word = at[lane] / 4;
-            (low, high) = (low.min(word), high.max(word + words));
-        }
-        if high.wrapping_sub(low) <= 32 {
-            // No two of 32 words in a row share a bank.
-            total += u64::from(lanes != 0);
-            continue;
-        }
-        let mut seen = [u64::MAX; 32];
-        let mut ways = [0_u8; 32];
-        let mut more: Vec<u64> = Vec::new();
-        for lane in lanes_of(lanes) {
-            for word in at[lane] / 4..at[lane] / 4 + words {
-                let bank = (word % 32) as usize;
-                if seen[bank] == word {
-                    continue;
-                }
-                if seen[bank] == u64::MAX {
-                    seen[bank] = word;
-                } else if more.contains(&word) {
-                    continue;
-                } else {
-                    more.push(word);
-                }
-                ways[bank] += 1;
-            }
-        }
-        total += u64::from(ways.into_iter().max().unwrap_or(0));
-    }
-    total
-}
-
 fn fault(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<crate::Access> {
     let at = core.location(who.warp, one.lane, who.line);
     core.access(at, one.action, space, one.address, one.size)
@@ -158,17 +94,17 @@ fn outside(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<Fault>
 }
 
 #[cold]
-fn misaligned(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<Fault> {
+pub(super) fn misaligned(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<Fault> {
     Box::new(Fault::Misaligned(fault(core, who, one, space)))
 }
 
 #[cold]
-fn unwritten(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<Fault> {
+pub(super) fn unwritten(core: &Core<'_>, who: &Who<'_>, one: One, space: Space) -> Box<Fault> {
     Box::new(Fault::Uninitialised(fault(core, who, one, space)))
 }
 
 #[cold]
-fn hazard(core: &Core<'_>, who: &Who<'_>, one: One, hazard: Hazard) -> Box<Fault> {
+pub(super) fn hazard(core: &Core<'_>, who: &Who<'_>, one: One, hazard: Hazard) -> Box<Fault> {
     let access = fault(core, who, one, Space::Shared);
     let thread = |number| core.context.thread(number);
     Box::new(match hazard {
@@ -184,7 +120,7 @@ fn hazard(core: &Core<'_>, who: &Who<'_>, one: One, hazard: Hazard) -> Box<Fault
 
 /// The allocation and offset of a global access, checked.
 #[inline(always)]
-fn global<'l>(
+pub(super) fn global<'l>(
     core: &mut Core<'l>,
     who: &Who<'_>,
     one: One,
@@ -206,7 +142,7 @@ fn global<'l>(
 }
 
 #[inline(always)]
-fn shared_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<usize> {
+pub(super) fn shared_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<usize> {
     if one.address + u64::from(one.size) > core.shared.len() as u64 {
         return Err(outside(core, who, one, Space::Shared));
     }
@@ -234,7 +170,13 @@ fn local_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<(usize, usize)> {
     }
 }
 
-fn count_global(core: &mut Core<'_>, at: &Lanes<u64>, mask: u32, read: u32, written: u32) {
+pub(super) fn count_global(
+    core: &mut Core<'_>,
+    at: &Lanes<u64>,
+    mask: u32,
+    read: u32,
+    written: u32,
+) {
     core.report.global_requests += 1;
     core.report.global_sectors += sectors(at, mask);
     let lanes = u64::from(mask.count_ones());
@@ -242,7 +184,7 @@ fn count_global(core: &mut Core<'_>, at: &Lanes<u64>, mask: u32, read: u32, writ
     core.report.global_bytes_written += lanes * u64::from(written);
 }
 
-fn count_shared(core: &mut Core<'_>, at: &Lanes<u64>, mask: u32, bytes: u32) {
+pub(super) fn count_shared(core: &mut Core<'_>, at: &Lanes<u64>, mask: u32, bytes: u32) {
     core.report.shared_requests += 1;
     core.report.shared_wavefronts += wavefronts(at, mask, bytes);
 }
@@ -423,7 +365,7 @@ fn set(who: &mut Who<'_>, reg: Reg, lane: usize, value: u64) {
     }
 }
 
-fn little_endian(bytes: &[u8]) -> u64 {
+pub(super) fn little_endian(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(word)
@@ -612,151 +554,4 @@ pub(super) fn atomic(
         }
         Ok(())
     })
-}
-
-/// A `cp.async` that has been issued and not waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pending {
-    lane: usize,
-    group: u32,
-    line: u32,
-    to: usize,
-    bytes: u32,
-    data: [u64; 2],
-}
-
-/// The asynchronous copies of a warp.
-#[derive(Debug, Default)]
-pub(crate) struct Copies {
-    pending: Vec<Pending>,
-    /// Groups that each lane has committed.
-    committed: Lanes<u32>,
-}
-
-impl Copies {
-    pub(crate) fn clear(&mut self) {
-        self.pending.clear();
-        self.committed = [0; LANES];
-    }
-
-    /// `cp.async`: reads now, and writes when waited for, so that a kernel that does not wait finds nothing.
-    pub(super) fn issue(
-        &mut self,
-        core: &mut Core<'_>,
-        who: &mut Who<'_>,
-        instr: &Instr,
-        copy: &CpAsync,
-        mask: u32,
-    ) -> Step {
-        let frame = &who.frames[who.frame];
-        let to = addresses(frame, instr.a, copy.dst_wide, copy.dst_offset);
-        let from = addresses(frame, copy.mem.base, copy.mem.base_wide, copy.mem.offset);
-        let sizes = if instr.b == NONE { [copy.bytes; LANES] } else { u32::read(frame, instr.b) };
-        count_global(core, &from, mask, copy.bytes, 0);
-        count_shared(core, &to, mask, copy.bytes);
-        for lane in lanes_of(mask) {
-            // A 64-bit destination register may hold a generic address's low half or the offset itself.
-            let address = to[lane];
-            let one = One { lane, address, size: copy.bytes, action: Action::Write };
-            let to = shared_at(core, who, one)?;
-            let size = sizes[lane].min(copy.bytes);
-            let mut bytes = [0; 16];
-            let source = One { address: from[lane], action: Action::Read, ..one };
-            if !source.address.is_multiple_of(copy.bytes.into()) {
-                return Err(misaligned(core, who, source, Space::Global));
-            }
-            for (n, byte) in bytes[..size as usize].iter_mut().enumerate() {
-                let one = One { address: source.address + n as u64, size: 1, ..source };
-                let (from, offset) = global(core, who, one)?;
-                if core.context.checks.uninitialised && !from.is_written(offset, 1) {
-                    return Err(unwritten(core, who, one, Space::Global));
-                }
-                *byte = from.load(offset, 1) as u8;
-            }
-            let data = [little_endian(&bytes[..8]), little_endian(&bytes[8..])];
-            let group = self.committed[lane];
-            let line = who.line;
-            self.pending.push(Pending { lane, group, line, to, bytes: copy.bytes, data });
-        }
-        Ok(())
-    }
-
-    /// `cp.async.commit_group`
-    pub(super) fn commit(&mut self, mask: u32) {
-        lanes_of(mask).for_each(|lane| self.committed[lane] += 1);
-    }
-
-    /// `cp.async.wait_group`: all but the last `keep` groups of each lane are done.
-    pub(super) fn wait(
-        &mut self,
-        core: &mut Core<'_>,
-        who: &mut Who<'_>,
-        keep: u32,
-        mask: u32,
-    ) -> Step {
-        core.shared.order.tick();
-        let committed = self.committed;
-        let done = |p: &Pending| {
-            mask >> p.lane & 1 != 0 && p.group < committed[p.lane].saturating_sub(keep)
-        };
-        for p in self.pending.iter().filter(|p| done(p)) {
-            let step = p.bytes.min(8);
-            for (n, &value) in data_of(p) {
-                let at = p.to + n;
-                if core.shared.checked() {
-                    let me = (who.warp * LANES + p.lane) as u32;
-                    let address = at as u64;
-                    let one = One { lane: p.lane, address, size: step, action: Action::Write };
-                    let touched = core.shared.touch(me, at, step as usize, Kind::Store);
-                    if let Err(found) = touched {
-                        let line = std::mem::replace(&mut who.line, p.line);
-                        let fault = hazard(core, who, one, found);
-                        who.line = line;
-                        return Err(fault);
-                    }
-                }
-                core.shared.store(at, step as usize, value);
-            }
-        }
-        self.pending.retain(|p| !done(p));
-        Ok(())
-    }
-}
-
-fn data_of(p: &Pending) -> impl Iterator<Item = (usize, &u64)> {
-    p.data.iter().enumerate().map(|(n, v)| (n * 8, v)).take(p.bytes.div_ceil(8) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(f: impl Fn(u64) -> u64) -> Lanes<u64> {
-        std::array::from_fn(|lane| f(lane as u64))
-    }
-
-    #[test]
-    fn sectors_of_known_patterns() {
-        assert_eq!(sectors(&at(|l| 0x1000 + 4 * l), u32::MAX), 4);
-        assert_eq!(sectors(&at(|l| 0x1000 + 16 * l), u32::MAX), 16);
-        assert_eq!(sectors(&at(|l| 0x1000 + 128 * l), u32::MAX), 32);
-        assert_eq!(sectors(&at(|l| 0x1000 + 128 * (l % 4)), u32::MAX), 4);
-        assert_eq!(sectors(&at(|l| (l % 3) << 40), u32::MAX), 3);
-        assert_eq!(sectors(&at(|_| 0x1000), u32::MAX), 1);
-        assert_eq!(sectors(&at(|l| 0x1000 + 4 * l), 0b11), 1);
-    }
-
-    #[test]
-    fn wavefronts_of_known_conflicts() {
-        let all = u32::MAX;
-        assert_eq!(wavefronts(&at(|l| 4 * l), all, 4), 1, "no conflict");
-        assert_eq!(wavefronts(&at(|_| 64), all, 4), 1, "broadcast");
-        assert_eq!(wavefronts(&at(|l| 8 * l), all, 4), 2, "stride 2: two ways");
-        assert_eq!(wavefronts(&at(|l| 128 * l), all, 4), 32, "stride 32: all on one bank");
-        assert_eq!(wavefronts(&at(|l| 132 * l), all, 4), 1, "padded column");
-        assert_eq!(wavefronts(&at(|l| l), all, 1), 1, "bytes of the same words");
-        assert_eq!(wavefronts(&at(|l| 8 * l), all, 8), 2, "8 bytes a lane take two");
-        assert_eq!(wavefronts(&at(|l| 16 * l), all, 16), 4, "16 bytes a lane take four");
-        assert_eq!(wavefronts(&at(|l| 128 * l), 0xff, 4), 8, "only active lanes");
-    }
 }

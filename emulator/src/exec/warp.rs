@@ -1,9 +1,10 @@
 //! One warp: runs its paths, one at a time.
 
 use super::alu;
+use super::copies::Copies;
 use super::core::{Core, Step};
 use super::frame::{Lane, copy_params};
-use super::memory::{self, Copies, Who};
+use super::memory::{self, Who};
 use super::paths::{Path, Paths, State};
 use crate::Fault;
 use crate::ir::{Call, HIDDEN, Instr, NONE, Op};

@@ -4,6 +4,7 @@
 //! whether the device knows it, is decided in `lower`, not here.
 
 pub(crate) mod ast;
+mod body;
 mod lexer;
 mod parser;
 

@@ -1,10 +1,10 @@
-//! Tokens to the tree, by recursive descent.
+//! Tokens to the tree, by recursive descent: directives, variables and the heads of functions.
 
-use super::ast::{Ast, Func, Imm, Init, Instr, Operand, Pos, Stmt, Var, VarSpace};
+use super::ast::{Ast, Func, Imm, Init, Pos, Var, VarSpace};
 use super::lexer::{Lexer, Token};
 use crate::ParseError;
 
-type Parsed<T> = Result<T, ParseError>;
+pub(super) type Parsed<T> = Result<T, ParseError>;
 
 /// Largest variable, in bytes: far above any shared memory, far below what could exhaust the host.
 const MAX_VARIABLE: u64 = 1 << 30;
@@ -23,24 +23,24 @@ pub(crate) fn parse(text: &str) -> Parsed<Ast<'_>> {
     Ok(ast)
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
-    token: Token<'a>,
-    pos: Pos,
+    pub(super) token: Token<'a>,
+    pub(super) pos: Pos,
 }
 
 impl<'a> Parser<'a> {
-    fn bump(&mut self) -> Parsed<(Token<'a>, Pos)> {
+    pub(super) fn bump(&mut self) -> Parsed<(Token<'a>, Pos)> {
         let old = (self.token, self.pos);
         (self.token, self.pos) = self.lexer.next()?;
         Ok(old)
     }
 
-    fn is(&self, punct: u8) -> bool {
+    pub(super) fn is(&self, punct: u8) -> bool {
         self.token == Token::Punct(punct)
     }
 
-    fn accept(&mut self, punct: u8) -> Parsed<bool> {
+    pub(super) fn accept(&mut self, punct: u8) -> Parsed<bool> {
         let there = self.is(punct);
         if there {
             self.bump()?;
@@ -48,14 +48,14 @@ impl<'a> Parser<'a> {
         Ok(there)
     }
 
-    fn expect(&mut self, punct: u8) -> Parsed<()> {
+    pub(super) fn expect(&mut self, punct: u8) -> Parsed<()> {
         if self.accept(punct)? {
             return Ok(());
         }
         Err(self.pos.error(format!("expected `{}`, found {}", char::from(punct), self.found())))
     }
 
-    fn found(&self) -> String {
+    pub(super) fn found(&self) -> String {
         match self.token {
             Token::Word(word) => format!("`{word}`"),
             Token::Punct(p) => format!("`{}`", char::from(p)),
@@ -65,7 +65,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn word(&mut self) -> Parsed<&'a str> {
+    pub(super) fn word(&mut self) -> Parsed<&'a str> {
         match self.token {
             Token::Word(word) => {
                 self.bump()?;
@@ -85,13 +85,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn small(&mut self) -> Parsed<u32> {
+    pub(super) fn small(&mut self) -> Parsed<u32> {
         let pos = self.pos;
         u32::try_from(self.int()?).map_err(|_| pos.error("number too large"))
     }
 
     /// Skips past the next `punct`.
-    fn skip_past(&mut self, punct: u8) -> Parsed<()> {
+    pub(super) fn skip_past(&mut self, punct: u8) -> Parsed<()> {
         while !self.accept(punct)? {
             if self.token == Token::End {
                 return Err(self.pos.error(format!("expected `{}`", char::from(punct))));
@@ -102,14 +102,14 @@ impl<'a> Parser<'a> {
     }
 
     /// Skips to the end of the line that a directive stands on.
-    fn skip_line(&mut self, line: u32) -> Parsed<()> {
+    pub(super) fn skip_line(&mut self, line: u32) -> Parsed<()> {
         while self.pos.line == line && self.token != Token::End {
             self.bump()?;
         }
         Ok(())
     }
 
-    fn skip_braces(&mut self) -> Parsed<()> {
+    pub(super) fn skip_braces(&mut self) -> Parsed<()> {
         let mut depth = 0_u32;
         loop {
             let (token, pos) = self.bump()?;
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Declarations of one state space up to the semicolon: `.align 4 .b8 a[8] = {1, 2}, b;`
-    fn variables(
+    pub(super) fn variables(
         &mut self,
         space: &str,
         is_extern: bool,
@@ -322,7 +322,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Any number of `+ 4` and `- 4`.
-    fn offset(&mut self) -> Parsed<i64> {
+    pub(super) fn offset(&mut self) -> Parsed<i64> {
         let mut offset = 0_i64;
         while self.is(b'+') || self.is(b'-') {
             let minus = self.is(b'-');
@@ -335,7 +335,7 @@ impl<'a> Parser<'a> {
         Ok(offset)
     }
 
-    fn immediate(&mut self) -> Parsed<Imm> {
+    pub(super) fn immediate(&mut self) -> Parsed<Imm> {
         let minus = self.accept(b'-')?;
         let not = !minus && self.accept(b'~')?;
         let (token, pos) = self.bump()?;
@@ -448,199 +448,6 @@ impl<'a> Parser<'a> {
         }
         Ok(dims)
     }
-
-    fn body(&mut self) -> Parsed<Vec<Stmt<'a>>> {
-        let mut stmts = Vec::new();
-        let mut depth = 0_u32;
-        loop {
-            let pos = self.pos;
-            match self.token {
-                Token::Punct(b'{') => {
-                    self.bump()?;
-                    depth += 1;
-                    stmts.push(Stmt::Open);
-                }
-                Token::Punct(b'}') => {
-                    self.bump()?;
-                    depth -= 1;
-                    stmts.push(Stmt::Close);
-                    if depth == 0 {
-                        return Ok(stmts);
-                    }
-                }
-                Token::Punct(b';') => {
-                    self.bump()?;
-                }
-                Token::Punct(b'@') => {
-                    self.bump()?;
-                    let negated = self.accept(b'!')?;
-                    let guard = Some((self.word()?, negated));
-                    let pos = self.pos;
-                    let opcode = self.word()?;
-                    stmts.push(Stmt::Instr(self.instr(guard, opcode, pos)?));
-                }
-                Token::Word(word) if word.starts_with('.') => self.directive(&mut stmts)?,
-                Token::Word(word) => {
-                    self.bump()?;
-                    if self.accept(b':')? {
-                        self.label(word, pos, &mut stmts)?;
-                    } else {
-                        stmts.push(Stmt::Instr(self.instr(None, word, pos)?));
-                    }
-                }
-                _ => return Err(pos.error(format!("unexpected {}", self.found()))),
-            }
-        }
-    }
-
-    fn label(&mut self, name: &'a str, pos: Pos, stmts: &mut Vec<Stmt<'a>>) -> Parsed<()> {
-        match self.token {
-            Token::Word(".branchtargets" | ".calltargets") => {
-                self.bump()?;
-                let mut targets = vec![self.word()?];
-                while self.accept(b',')? {
-                    targets.push(self.word()?);
-                }
-                self.expect(b';')?;
-                stmts.push(Stmt::Targets(name, targets));
-            }
-            Token::Word(".callprototype") => {
-                self.skip_past(b';')?;
-            }
-            _ => stmts.push(Stmt::Label(name, pos)),
-        }
-        Ok(())
-    }
-
-    fn directive(&mut self, stmts: &mut Vec<Stmt<'a>>) -> Parsed<()> {
-        let pos = self.pos;
-        let word = self.word()?;
-        match word {
-            ".reg" => {
-                let ty = self.word()?;
-                let mut names = Vec::new();
-                loop {
-                    let name = self.word()?;
-                    let mut count = None;
-                    if self.accept(b'<')? {
-                        count = Some(self.small()?);
-                        self.expect(b'>')?;
-                    }
-                    names.push((name, count));
-                    if !self.accept(b',')? {
-                        break;
-                    }
-                }
-                self.expect(b';')?;
-                stmts.push(Stmt::Regs(ty, names, pos));
-            }
-            ".param" | ".local" | ".shared" | ".global" | ".const" => {
-                let mut vars = Vec::new();
-                self.variables(word, false, pos, &mut vars)?;
-                stmts.extend(vars.into_iter().map(Stmt::Var));
-            }
-            ".extern" => {
-                let space = self.word()?;
-                let mut vars = Vec::new();
-                self.variables(space, true, pos, &mut vars)?;
-                stmts.extend(vars.into_iter().map(Stmt::Var));
-            }
-            ".pragma" => {
-                self.skip_past(b';')?;
-            }
-            ".loc" | ".file" => self.skip_line(pos.line)?,
-            ".section" => {
-                while !self.is(b'{') && self.token != Token::End {
-                    self.bump()?;
-                }
-                self.skip_braces()?;
-            }
-            _ => return Err(pos.error(format!("unknown directive `{word}`"))),
-        }
-        Ok(())
-    }
-
-    fn instr(
-        &mut self,
-        guard: Option<(&'a str, bool)>,
-        opcode: &'a str,
-        pos: Pos,
-    ) -> Parsed<Instr<'a>> {
-        let mut operands = Vec::new();
-        while !self.accept(b';')? {
-            if !operands.is_empty() {
-                self.expect(b',')?;
-            }
-            operands.push(self.operand()?);
-        }
-        Ok(Instr { guard, opcode, operands, pos })
-    }
-
-    fn operand(&mut self) -> Parsed<Operand<'a>> {
-        let first = self.simple_operand()?;
-        if self.accept(b'|')? {
-            let second = self.simple_operand()?;
-            return Ok(Operand::Pair(Box::new(first), Box::new(second)));
-        }
-        Ok(first)
-    }
-
-    fn simple_operand(&mut self) -> Parsed<Operand<'a>> {
-        let pos = self.pos;
-        match self.token {
-            Token::Word("_") => {
-                self.bump()?;
-                Ok(Operand::Sink)
-            }
-            Token::Word(name) => {
-                self.bump()?;
-                if self.is(b'+') || self.is(b'-') {
-                    return Ok(Operand::Offset(name, self.offset()?));
-                }
-                Ok(Operand::Name(name))
-            }
-            Token::Punct(b'!') => {
-                self.bump()?;
-                Ok(Operand::Not(self.word()?))
-            }
-            Token::Punct(b'[') => {
-                self.bump()?;
-                let operand = match self.token {
-                    Token::Word(name) => {
-                        self.bump()?;
-                        Operand::Address(Some(name), self.offset()?)
-                    }
-                    _ => match self.immediate()? {
-                        Imm::Int(at) => {
-                            Operand::Address(None, (at as i64).wrapping_add(self.offset()?))
-                        }
-                        _ => return Err(pos.error("an address is an integer")),
-                    },
-                };
-                self.expect(b']')?;
-                Ok(operand)
-            }
-            Token::Punct(b'{') => Ok(Operand::Vector(self.list(b'}')?)),
-            Token::Punct(b'(') => Ok(Operand::List(self.list(b')')?)),
-            _ => Ok(Operand::Imm(self.immediate()?)),
-        }
-    }
-
-    fn list(&mut self, close: u8) -> Parsed<Vec<Operand<'a>>> {
-        self.bump()?;
-        let mut items = Vec::new();
-        while !self.accept(close)? {
-            if !items.is_empty() {
-                self.expect(b',')?;
-            }
-            // Lists never nest in PTX; refusing it here bounds the recursion.
-            if self.is(b'{') || self.is(b'(') {
-                return Err(self.pos.error("a list inside a list"));
-            }
-            items.push(self.operand()?);
-        }
-        Ok(items)
-    }
 }
 
 /// Bytes of a fundamental type, by its name with the dot.
@@ -657,6 +464,7 @@ pub(crate) fn type_bytes(name: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ast::{Operand, Stmt};
     use super::*;
 
     #[test]
