@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use bytemuck::{Pod, cast_slice};
+use parans_emulator::Report;
 use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowStatus};
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
@@ -14,6 +15,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::machine::Machine;
+use crate::software::Software;
 use crate::tables::Tables;
 
 /// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a warp that a family has.
@@ -133,6 +135,17 @@ impl Case {
         assert!(rows.states.iter().all(|&x| x == F::LOWER_BOUND));
     }
 
+    /// What one push and one pop cost.
+    pub fn cost<F: Family>(&self, machine: &Software) -> [Report; 2] {
+        let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
+        let data = self.data(rng, F::MAX_PRECISION);
+        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        assert!(self.device_push(machine, &data, &mut rows).iter().all(Result::is_ok));
+        let push = machine.report();
+        assert!(self.device_pop(machine, &data, &mut rows).0.iter().all(Result::is_ok));
+        [push, machine.report()]
+    }
+
     /// Damages rows in every way a launch can meet, and compares what becomes of them.
     pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
@@ -152,13 +165,17 @@ impl Case {
         damage(2, i32::MAX);
         damage(3, -70_000);
         damage(4, 1 << 30);
-        for row in [5, 6] {
+        let each = case.index == IndexForm::Each;
+        for row in [5, 6].into_iter().filter(|_| each) {
             for _ in 0..2 {
                 let at = row * count + rng.random_range(0..count);
                 data.indexes[at] = [7, i32::MAX][row % 2];
             }
         }
-        data.index_memory = data.indexes.clone();
+        let good_memory = data.index_memory.clone();
+        if each {
+            data.index_memory = data.indexes.clone();
+        }
         let mut rows = case.fresh::<F>(case.roomy::<F>());
         rows.states[7 * case.lanes as usize + case.lanes as usize / 2] = F::State::from_u32(0);
         rows.states[8 * case.lanes as usize] = F::State::MAX;
@@ -174,6 +191,7 @@ impl Case {
         // Pops: of good streams that were then damaged.
         data.symbols = good;
         data.indexes = good_indexes;
+        data.index_memory = good_memory;
         let mut rows = case.fresh::<F>(case.roomy::<F>());
         let outcome = case.scalar_push(&data, &mut rows);
         assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
@@ -195,14 +213,19 @@ impl Case {
             }
         }
         rows.states[8 * lanes + lanes / 2] = F::State::from_u32(1);
-        data.indexes[9 * count + rng.random_range(0..count)] = 7;
-        data.indexes[10 * count + count - 1] = i32::MAX;
-        data.index_memory = data.indexes.clone();
+        if each {
+            data.indexes[9 * count + rng.random_range(0..count)] = 7;
+            data.indexes[10 * count + count - 1] = i32::MAX;
+            data.index_memory = data.indexes.clone();
+        }
         let mut expected = rows.clone();
         let (outcome, _) = case.scalar_pop(&data, &mut expected);
         let (got, _) = case.device_pop(machine, &data, &mut rows);
         case.same("pop", &outcome, &got, &expected, &rows);
-        assert!(outcome.iter().filter(|o| o.is_err()).count() >= 3, "{case:?}: {outcome:?}");
+        assert!(
+            outcome.iter().filter(|o| o.is_err()).count() >= if each { 3 } else { 1 },
+            "{case:?}: {outcome:?}"
+        );
     }
 
     fn roomy<F: Family>(&self) -> usize {

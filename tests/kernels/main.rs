@@ -11,6 +11,7 @@
 )]
 
 mod case;
+mod cost;
 mod host;
 mod machine;
 mod quantise;
@@ -82,7 +83,9 @@ fn faults(machine: &dyn Machine, chosen: &Cases) {
         for lookup in [Lookup::Search, Lookup::Sparse, Lookup::Alias] {
             for bypass in [0, 1, 3] {
                 seed += 1;
-                let case = Case { lanes, lookup, bypass, seed, count: 45, ..Case::default() };
+                let index = [IndexForm::Each, IndexForm::One][seed as usize % 2];
+                let case =
+                    Case { lanes, lookup, bypass, seed, index, count: 45, ..Case::default() };
                 if chosen(&case) {
                     case.check_faults::<Rans64>(machine);
                     case.check_faults::<Rans32>(machine);
@@ -136,4 +139,9 @@ mod on_host_threads {
 mod on_software_device {
     tests!(crate::software::Software::new(), |_: &crate::Case| true;
         parity narrow_types faults tans quantise);
+}
+
+#[test]
+fn cost() {
+    cost::check(&software::Software::new());
 }

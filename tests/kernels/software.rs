@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use parans_emulator::{Device, DeviceModel, Launch, Module};
+use parans_emulator::{Device, DeviceModel, Launch, Module, Report};
 
 use crate::machine::Machine;
 
@@ -14,13 +14,19 @@ pub struct Software {
     device: Device,
     module: Module,
     allocated: RefCell<Vec<u64>>,
+    report: RefCell<Option<Report>>,
 }
 
 impl Software {
     pub fn new() -> Self {
         let device = Device::new(DeviceModel::default());
         let module = device.load(parans::gpu::PTX).unwrap_or_else(|e| panic!("{e}"));
-        Self { device, module, allocated: RefCell::default() }
+        Self { device, module, allocated: RefCell::default(), report: RefCell::default() }
+    }
+
+    /// What the last launch cost.
+    pub fn report(&self) -> Report {
+        self.report.borrow().clone().expect("a launch")
     }
 }
 
@@ -47,9 +53,11 @@ impl Machine for Software {
     fn launch(&self, kernel: &str, threads: u64, params: &[u8]) {
         let blocks = threads.div_ceil(u64::from(BLOCK_THREADS)) as u32;
         let launch = Launch::linear(blocks, BLOCK_THREADS);
-        self.device
+        let report = self
+            .device
             .launch(&self.module, kernel, launch, params)
             .unwrap_or_else(|fault| panic!("{kernel}: {fault}"));
+        self.report.replace(Some(report));
     }
 
     fn reset(&self) {

@@ -125,7 +125,18 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
     #[inline(always)]
     pub(crate) fn ready(&self, symbol: i32, index: i32) -> Result<Ready, RowError> {
         let Some((number, table)) = self.tables.table(index)? else { return Ok(Ready::default()) };
-        let (value, raw) = self.tables.number(&table, symbol)?;
+        self.ready_in(number, &table, symbol)
+    }
+
+    /// Finds the entry of a symbol in a table known already.
+    #[inline(always)]
+    pub(crate) fn ready_in(
+        &self,
+        number: u32,
+        table: &TableSpan,
+        symbol: i32,
+    ) -> Result<Ready, RowError> {
+        let (value, raw) = self.tables.number(table, symbol)?;
         Ok(Ready { entry: table.base.wrapping_add(value), table: number, coded: true, raw })
     }
 

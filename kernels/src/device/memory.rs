@@ -103,7 +103,8 @@ impl RowSymbols {
     /// `position < symbols` of the launch.
     #[inline(always)]
     pub unsafe fn index(&self, position: u32) -> i32 {
-        let at = position as usize * self.index_step as usize;
+        // The step is 0 or 1: a mask costs less than a product of 64 bits.
+        let at = (position & self.index_step.wrapping_neg()) as usize;
         // SAFETY: a row has an index for each position at this step.
         unsafe {
             match self.index_type {
@@ -113,6 +114,12 @@ impl RowSymbols {
                 _ => self.index_constant,
             }
         }
+    }
+
+    /// Whether one index, that of position 0, serves the whole row.
+    #[inline(always)]
+    pub fn has_one_index(&self) -> bool {
+        self.index_step == 0
     }
 
     /// A symbol.
@@ -163,6 +170,22 @@ impl RowSymbols {
         };
         if fits { Ok(()) } else { Err(RowError::SymbolWidth) }
     }
+}
+
+/// The one table that codes a whole row without bypass, its number and place, where there is such a one whose symbols all fit `i32`.
+/// The loop over symbols then neither loads an index nor a table.
+///
+/// # Safety
+/// The row has a symbol.
+#[inline(always)]
+pub unsafe fn table_of_row(
+    symbols: Option<&RowSymbols>,
+    tables: &TablesView<'_>,
+) -> Option<(u32, TableSpan)> {
+    let symbols = symbols.filter(|s| tables.bypass.is_none() && s.has_one_index())?;
+    // SAFETY: position 0 is one of the row's.
+    let (number, table) = tables.table(unsafe { symbols.index(0) }).ok().flatten()?;
+    table.offset.checked_add_unsigned(table.symbols).map(|_| (number, table))
 }
 
 /// What the codec wants to know of the tables.

@@ -1,11 +1,13 @@
 //! The pop kernel.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, RowMemory, RowSymbols, StreamMemory, SymbolMemory, tables_view};
+use super::memory::{
+    LaneFault, RowMemory, RowSymbols, StreamMemory, SymbolMemory, table_of_row, tables_view,
+};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
-use crate::codec::step::{is_normalised, refill, words_wanted};
+use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
 use crate::codec::{
     AliasBucket, AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError,
     SearchLookup, Span, TableSpan, WordReader,
@@ -122,6 +124,13 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
                 (self.state, SKIPPED)
             }
         };
+        self.refill(taken, position, when);
+        popped
+    }
+
+    /// Brings every lane's state back into its interval, lowest lane first.
+    #[inline(always)]
+    fn refill(&mut self, taken: F::State, position: u32, when: u32) {
         let bits = const { symbol_words_bits::<F>() };
         let wanted = words_wanted::<F>(taken);
         let (before, total) = self.group.sums(wanted, bits, self.group.before);
@@ -130,7 +139,30 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
             self.truncated.note(RowError::Truncated, position - self.group.lane, when);
         }
         self.cursor = self.cursor.saturating_sub(total);
-        popped
+    }
+
+    /// The groups of a row that one table codes, without bypass: no error but of words is possible.
+    #[inline(always)]
+    fn run_in_table(
+        &mut self,
+        symbols: Option<&RowSymbols>,
+        number: u32,
+        table: &TableSpan,
+        groups: u32,
+    ) {
+        let (lanes, lane) = (self.group.lanes(), self.group.lane);
+        let precision = self.view.tables.precision;
+        let mut group = 0;
+        while group < groups {
+            let position = group * lanes + lane;
+            let slot = slot::<F>(self.state, precision);
+            let found = self.view.lookup.find(number, table, slot, precision);
+            let taken = advance::<F>(self.state, precision, found.freq, found.rank);
+            self.refill(taken, position, 2 * group);
+            let symbol = table.offset.wrapping_add_unsigned(found.symbol);
+            self.store(symbols, symbol, position, 2 * group + 1);
+            group += 1;
+        }
     }
 
     /// Lets the lanes that ask for it work on the row's words one after another, lowest lane first.
@@ -211,8 +243,16 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
     fn run(&mut self, symbols: Option<&RowSymbols>, count: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
+        // SAFETY: not an empty row.
+        let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
+        // All rows of the warp or none: they vote together.
+        let in_table = !self.group.any_in_step(symbols.is_some() && table.is_none());
+        if in_table {
+            let (number, table) = table.unwrap_or_default();
+            self.run_in_table(symbols, number, &table, groups);
+        }
         let bypass = self.view.tables.bypass.is_some();
-        let mut group = 0;
+        let mut group = if in_table { groups } else { 0 };
         while group < groups {
             let position = group * lanes + lane;
             let index = self.index(symbols, position);

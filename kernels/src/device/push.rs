@@ -3,7 +3,7 @@
 use super::group::{Group, Mapping};
 use super::memory::{
     HeldWords, LaneFault, LaneWords, RowMemory, RowSymbols, StreamMemory, SymbolMemory, WordCount,
-    tables_view,
+    table_of_row, tables_view,
 };
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
@@ -156,6 +156,13 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
                 self.ready(symbols.filter(|_| lane < tail), position, tail.wrapping_sub(1 + lane));
             self.push_digits(&ready, true);
         }
+        // SAFETY: not an empty row.
+        let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
+        // All rows of the warp or none: they vote together.
+        if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
+            let (number, table) = table.unwrap_or_default();
+            return self.run_in_table(symbols, number, &table, groups);
+        }
         let bypass = self.view.tables.bypass.is_some();
         let mut group = groups;
         while group > 0 {
@@ -165,6 +172,35 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
             if bypass && self.group.any_in_step(ready.raw.is_some()) {
                 self.push_digits(&ready, false);
             }
+            self.push_symbols(&ready);
+        }
+    }
+
+    /// The groups of a row that one table codes, without bypass.
+    #[inline(always)]
+    fn run_in_table(
+        &mut self,
+        symbols: Option<&RowSymbols>,
+        number: u32,
+        table: &TableSpan,
+        groups: u32,
+    ) {
+        let (lanes, lane) = (self.group.lanes(), self.group.lane);
+        let mut group = groups;
+        while group > 0 {
+            group -= 1;
+            let position = group * lanes + lane;
+            let ready = match symbols {
+                Some(symbols) if !self.fault.happened() => {
+                    // SAFETY: `position` is one of the row's.
+                    let symbol = unsafe { symbols.load(position) };
+                    self.view.ready_in(number, table, symbol).unwrap_or_else(|error| {
+                        self.fault.note(error, position, lanes + (groups - 1 - group));
+                        Ready::default()
+                    })
+                }
+                _ => Ready::default(),
+            };
             self.push_symbols(&ready);
         }
     }

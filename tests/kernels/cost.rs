@@ -1,0 +1,33 @@
+//! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture` prints it.
+
+use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64};
+
+use crate::case::{Case, IndexForm, Lookup};
+use crate::software::Software;
+
+/// Most warp instructions of PTX a symbol that a 32-lane kernel may take: a change that costs more is meant, or a mistake.
+const BUDGET: f64 = 8.0;
+
+fn print<F: Family>(machine: &Software, lanes: u32, lookup: Lookup, index: IndexForm) {
+    let case = Case { lanes, lookup, index, rows: 2, count: 2048, seed: 5, ..Case::default() };
+    for (what, report) in ["push", "pop"].into_iter().zip(case.cost::<F>(machine)) {
+        let cost = report.per_symbol(u64::from(case.rows * case.count));
+        println!("{:9} x{lanes:<2} {what:4} {lookup:?} {index:?}: {cost}", F::NAME);
+        if lanes == 32 {
+            assert!(cost.warp_instructions < BUDGET, "{what} {case:?}: {cost}");
+        }
+    }
+}
+
+/// Prints a table, and holds the 32-lane kernels to a budget.
+pub fn check(machine: &Software) {
+    for index in [IndexForm::Each, IndexForm::One] {
+        for lookup in [Lookup::Search, Lookup::Dense, Lookup::Alias] {
+            print::<Rans32x16>(machine, 32, lookup, index);
+        }
+    }
+    print::<Rans64>(machine, 32, Lookup::Dense, IndexForm::Each);
+    print::<Rans32>(machine, 32, Lookup::Dense, IndexForm::Each);
+    print::<Rans32x16>(machine, 4, Lookup::Dense, IndexForm::Each);
+    print::<Rans32x16>(machine, 1, Lookup::Dense, IndexForm::Each);
+}
