@@ -72,8 +72,7 @@ impl Encoder {
         let lengths = out.len();
         out.resize(lengths + 4 * (layout.rows() - 1), 0);
         let entries = scalar::entries(&frequencies);
-        let lens = self.encode_rows(bytes, layout, &entries);
-        let room = self.rows.len() / layout.rows();
+        let (room, lens) = self.encode_rows(bytes, layout, &entries);
         for (row, len) in lens.into_iter().enumerate().take(layout.rows()) {
             out.extend_from_slice(&self.rows[row * room..][..len]);
             if row + 1 < layout.rows() {
@@ -82,12 +81,21 @@ impl Encoder {
         }
     }
 
-    /// Codes the rows, each to its equal part of `self.rows`; returns their lengths in bytes.
-    fn encode_rows(&mut self, chunk: &[u8], layout: Layout, entries: &Entries) -> [usize; 4] {
+    /// Codes the rows; row `i` to the bytes from `i * room` on of `self.rows`. Returns the room and the lengths in bytes.
+    fn encode_rows(
+        &mut self,
+        chunk: &[u8],
+        layout: Layout,
+        entries: &Entries,
+    ) -> (usize, [usize; 4]) {
         // States, a word a symbol, and what a vector may write past its last word.
         let head = 4 * layout.lanes();
         let room = head + 2 * layout.row_len(0, chunk.len()) + 64;
-        self.rows.resize(layout.rows() * room, 0);
+        if self.rows.len() < layout.rows() * room {
+            // Not resized: fresh zero pages come from the system, and cost nothing where no word is written.
+            self.rows = vec![0; layout.rows() * room];
+        }
+        let rows = &mut self.rows[..layout.rows() * room];
         let mut states = [[scalar::FRESH; 32]; 4];
         let mut ends = [head; 4];
         // Symbols of full groups come after all others on push: the vectors take over from the scalar path.
@@ -96,25 +104,25 @@ impl Encoder {
             _ => &[],
         };
         let grouped = groups.len() * LANES;
-        for (row, bytes) in self.rows.chunks_exact_mut(room).enumerate() {
+        for (row, bytes) in rows.chunks_exact_mut(room).enumerate() {
             let (states, end) = (&mut states[row], &mut ends[row]);
             let symbols = grouped..layout.row_len(row, chunk.len());
             RowBuilder { states, bytes, end }.push(chunk, layout, row, symbols, entries);
         }
         if grouped > 0 {
             self.tables.set(entries);
-            let mut rows = self.rows.chunks_exact_mut(room);
-            let words = ends.map(|end| rows.next().map_or(&mut [][..], |row| &mut row[end..]));
+            let mut parts = rows.chunks_exact_mut(room);
+            let words = ends.map(|end| parts.next().map_or(&mut [][..], |row| &mut row[end..]));
             let tables = &self.tables;
             let work = EncodeGroups { groups, tables, states: &mut states, words };
             // `at_level` took a level that this machine has.
             let taken = simd::dispatch(self.level, work).unwrap_or_default();
             (0..4).for_each(|row| ends[row] += taken[row]);
         }
-        for (row, states) in self.rows.chunks_exact_mut(room).zip(&states) {
+        for (row, states) in rows.chunks_exact_mut(room).zip(&states) {
             scalar::write_states(&states[..layout.lanes()], row);
         }
-        ends
+        (room, ends)
     }
 }
 
@@ -221,7 +229,7 @@ fn or_scalar(level: Level) -> Level {
 }
 
 /// The rows that follow a table which ends at `table_end`.
-fn split_rows(data: &[u8], table_end: usize, layout: Layout) -> Result<[&[u8]; 4]> {
+pub(super) fn split_rows(data: &[u8], table_end: usize, layout: Layout) -> Result<[&[u8]; 4]> {
     let lengths = table_end.next_multiple_of(4);
     let begin = lengths + 4 * (layout.rows() - 1);
     let Some((head, mut rest)) = data.split_at_checked(begin) else {

@@ -1,15 +1,26 @@
-//! Every level of instructions against the scalar rows.
+//! Every level of instructions against the scalar rows, and those against the general codec.
 
-use super::{DEFAULT_CHUNK, Decoder, Encoder};
-use crate::simd::Level;
+use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::{
+    DecoderView, Indexes, Rans32x16, SearchLookup, Span, TableSpan, WordReader, pop_row,
+};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
+
+use super::layout::Layout;
+use super::{DEFAULT_CHUNK, Decoder, Encoder, PRECISION, chunk, header, model};
+use crate::simd::Level;
 
 fn bytes(len: usize, seed: u64, values: u32, power: i32) -> Vec<u8> {
     let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
     let first: u8 = rng.random();
     let mut one = || (f64::from(values) * rng.random::<f64>().powi(power)) as u8;
     (0..len).map(|_| first.wrapping_add(one())).collect()
+}
+
+/// Whether a little must do: under an interpreter of another processor.
+fn quick() -> bool {
+    std::env::var_os("PARANS_QUICK").is_some()
 }
 
 /// All levels write what the scalar one writes, and read it.
@@ -41,9 +52,10 @@ fn lengths_from_nothing_to_the_four_rows() {
 #[test]
 fn whole_chunks() {
     for (seed, values, power) in [(2, 256, 7), (3, 200, 1), (4, 256, 3), (5, 2, 1), (6, 256, 30)] {
-        let chunk = bytes(DEFAULT_CHUNK + 77, seed, values, power);
+        let len = if quick() { 1 << 17 } else { DEFAULT_CHUNK };
+        let chunk = bytes(len + 77, seed, values, power);
         same_at_every_level(&chunk);
-        same_at_every_level(&chunk[..DEFAULT_CHUNK]);
+        same_at_every_level(&chunk[..len]);
     }
 }
 
@@ -69,6 +81,65 @@ fn adversarial_chunks() {
     same_at_every_level(&(0..len).map(|i| ((i * i) >> 9) as u8).collect::<Vec<_>>());
 }
 
+/// What the general codec reads from a row of `len` symbols, and the words it leaves.
+fn pop_with_general_codec<const LANES: usize>(
+    row: &[u8],
+    spans: &[Span],
+    len: usize,
+) -> (Vec<u8>, usize) {
+    let (states, words) = row.split_at(4 * LANES);
+    let mut states: [u32; LANES] = std::array::from_fn(|lane| {
+        u32::from_le_bytes(states[4 * lane..][..4].try_into().expect("four bytes"))
+    });
+    let words: Vec<u16> =
+        words.chunks_exact(2).map(|word| u16::from_le_bytes([word[0], word[1]])).collect();
+    let mut words = WordReader::new(&words);
+    let table = [TableSpan { base: 0, symbols: 256, offset: 0, log2_symbols: 0 }];
+    let view = DecoderView {
+        tables: TablesView {
+            tables: &table,
+            precision: PRECISION,
+            bypass: None,
+            skip_past_end: false,
+        },
+        lookup: SearchLookup { spans },
+    };
+    let mut symbols = vec![0; len];
+    pop_row::<Rans32x16, _, LANES>(&view, &mut states, &mut words, &mut symbols, Indexes::One(0))
+        .expect("a row of the family rans32_16");
+    assert_eq!(states, [1 << 15; LANES]);
+    (symbols.into_iter().map(|s| s as u8).collect(), words.len())
+}
+
+#[test]
+fn rows_are_streams_of_the_general_codec() {
+    for len in [400, 1000, 5000, 16_384, 16_384 + 127, 50_001] {
+        let original = bytes(len, len as u64, 30, 3);
+        let mut coded = Vec::new();
+        Encoder::new().encode(&original, &mut coded);
+        let layout = Layout::from_kind(coded[0]).expect("a coded chunk");
+        let (frequencies, taken) = header::read(&coded[1..]).unwrap();
+        let starts = model::starts(&frequencies);
+        let spans: Vec<Span> =
+            (0..256).map(|s| Span { start: starts[s], freq: frequencies[s] }).collect();
+        let rows = chunk::split_rows(&coded, 1 + taken, layout).unwrap();
+        let mut back = vec![0; len];
+        for (row, data) in rows.into_iter().enumerate().take(layout.rows()) {
+            let count = layout.row_len(row, len);
+            let (symbols, left) = match layout.lanes() {
+                1 => pop_with_general_codec::<1>(data, &spans, count),
+                8 => pop_with_general_codec::<8>(data, &spans, count),
+                _ => pop_with_general_codec::<32>(data, &spans, count),
+            };
+            assert_eq!(left, 0);
+            for (i, symbol) in symbols.into_iter().enumerate() {
+                back[layout.byte(row, i, len)] = symbol;
+            }
+        }
+        assert!(back == original, "length {len}");
+    }
+}
+
 /// Damaged chunks: every level gives the same answer, or an error.
 #[test]
 fn damage_is_seen_alike() {
@@ -76,7 +147,7 @@ fn damage_is_seen_alike() {
     let mut coded = Vec::new();
     Encoder::new().encode(&chunk, &mut coded);
     let mut outs = [vec![0; chunk.len()], vec![0; chunk.len()]];
-    for at in (0..coded.len()).step_by(3) {
+    for at in (0..coded.len()).step_by(if quick() { 61 } else { 3 }) {
         for bit in [0, 7] {
             let mut bad = coded.clone().into_boxed_slice();
             bad[at] ^= 1 << bit;
@@ -91,7 +162,7 @@ fn damage_is_seen_alike() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(if quick() { 6 } else { 48 }))]
 
     #[test]
     fn any_chunk(
