@@ -181,6 +181,30 @@ proptest! {
         every_family(&model, precision, digit, &symbols, &codes);
     }
 
+    /// Neighbouring ranks anywhere in any model: increasing, and found from their first and last slots.
+    #[test]
+    fn cdfs_increase_strictly(
+        kind in kind(),
+        precision in precision(),
+        mean in any::<i32>(),
+        code in 0u16..=5632,
+        places in prop::collection::vec(any::<prop::sample::Index>(), 40),
+    ) {
+        let model = Parametric::new(kind, Mean(mean), Scale::from_code(code).unwrap(), precision);
+        let window = model.window();
+        prop_assert_eq!((model.cdf(0), model.cdf(window.count + 2)), (0, 1 << precision));
+        for place in places {
+            let rank = place.index(window.count as usize + 2) as u32;
+            let (start, end) = (model.cdf(rank), model.cdf(rank + 1));
+            prop_assert!(start < end);
+            for slot in [start, end - 1] {
+                let found = model.find(slot);
+                prop_assert_eq!(found.span.start, start);
+                prop_assert_eq!(found.value.symbol(0), Some(window.lowest + rank as i32 - 1));
+            }
+        }
+    }
+
     #[test]
     fn mixture_rows(
         kind in kind(),
