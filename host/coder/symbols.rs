@@ -231,6 +231,14 @@ impl<'a> Indexes<'a> {
         }
     }
 
+    /// The index that all symbols share, where they do by construction.
+    pub(crate) fn one_for_all(&self) -> Option<i32> {
+        match self.kind {
+            Kind::One(index) => Some(index),
+            _ => None,
+        }
+    }
+
     /// Flattened, padded with -1 and cut into `rows` rows: torch_ans' parallel states.
     pub(crate) fn reshaped(&self, rows: usize, columns: usize) -> Indexes<'static> {
         let mut flat: Vec<i32> = Vec::with_capacity(rows * columns);

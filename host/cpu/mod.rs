@@ -4,9 +4,13 @@
 //! failure leaves the streams as they were.
 
 mod block;
+mod interleaved;
 pub(crate) mod models;
 mod scalar;
 mod tans;
+#[cfg(test)]
+mod tests;
+mod wide;
 
 use rayon::prelude::*;
 
@@ -49,7 +53,7 @@ macro_rules! cpu_families {
         }
     )*};
 }
-cpu_families!(scalar: Rans64, Rans32, Rans32x16);
+cpu_families!(wide: Rans64, Rans32, Rans32x16);
 cpu_families!(tans: Tans32, Tans16, Tans8);
 
 /// A fault and the row it happened in.

@@ -18,6 +18,9 @@ mod avx512;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
+pub(crate) mod rows;
+#[cfg(target_arch = "x86_64")]
+mod rows_avx512;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
 #[cfg(test)]
@@ -218,4 +221,16 @@ pub(crate) fn dispatch_bits<W: BitWork>(work: W) -> W::Output {
         return token.vectorize(Enter(work));
     }
     work.run()
+}
+
+/// Runs `work` at `level`, across rows; gives it back where the level has no vectors that suit it.
+pub(crate) fn dispatch_rows<W: rows::RowWork>(level: Level, work: W) -> Result<W::Output, W> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Gather | Level::Avx512Permute => match rows_avx512::RowsAvx512::new() {
+            Some(token) => Ok(rows::RowSimd::vectorize(token, work)),
+            None => Err(work),
+        },
+        _ => Err(work),
+    }
 }

@@ -5,6 +5,7 @@
 
 mod alias;
 mod builder;
+mod packed;
 mod prepared;
 pub(crate) mod quantise;
 mod tans;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
+pub(crate) use packed::{Guide, Packed};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 

@@ -6,11 +6,13 @@ use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, Span, Table
 
 use super::Precision;
 use super::alias::AliasForm;
+use super::packed::Packed;
 use super::tans::TansForm;
 use crate::error::{Error, Result};
 
-/// An inverse CDF of more entries than this is not prepared whole but sparse: 2^22 entries of two bytes are past most caches already.
-const DENSE_ENTRIES: usize = 1 << 22;
+/// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two bytes fill a second-level cache, and filling more
+/// takes longer than all the rest of building tables.
+const DENSE_ENTRIES: usize = 1 << 19;
 
 /// The inverse CDF of all tables.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct Prepared {
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
+    packed: OnceLock<Option<Packed>>,
     tans: OnceLock<TansForm>,
 }
 
@@ -46,6 +49,7 @@ impl Prepared {
             rans32x16: OnceLock::new(),
             inverse: OnceLock::new(),
             alias: OnceLock::new(),
+            packed: OnceLock::new(),
             tans: OnceLock::new(),
         }
     }
@@ -127,6 +131,12 @@ impl Prepared {
             debug_assert_eq!(symbols.len(), row_end);
         }
         InverseCdf { symbols, bits }
+    }
+
+    /// The packed form, for tables that have one.
+    pub(crate) fn packed(&self) -> Option<&Packed> {
+        let build = || Packed::build(&self.tables, &self.spans, self.precision.bits());
+        self.packed.get_or_init(build).as_ref()
     }
 
     /// The alias form.

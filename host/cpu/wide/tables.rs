@@ -1,0 +1,160 @@
+//! From symbols and indexes to the packed entries that a push reads, and from indexes to the tables that a pop reads, sixteen at a time.
+
+use parans_kernels::codec::{Bypass, Indexes, RowError};
+
+use crate::coder::{Plan, Symbol};
+use crate::simd::rows::RowSimd;
+use crate::tables::Packed;
+
+/// What both directions know of the tables.
+#[derive(Clone, Copy)]
+pub(super) struct WideTables<'a> {
+    pub(super) packed: &'a Packed,
+    /// How many tables.
+    pub(super) count: u32,
+    pub(super) precision: u32,
+    pub(super) bypass: Option<Bypass>,
+    skip_past_end: bool,
+}
+
+/// Sixteen symbols made ready to push.
+pub(super) struct Numbered<V> {
+    /// Positions of their entries.
+    pub(super) entries: V,
+    /// Which of them need bypass digits first.
+    pub(super) outside: u16,
+}
+
+impl<'a> WideTables<'a> {
+    /// The plan's tables; `None` where they have no packed form.
+    pub(super) fn new(plan: &'a Plan) -> Option<Self> {
+        Some(Self {
+            packed: plan.tables.prepared().packed()?,
+            count: plan.tables.len() as u32,
+            precision: plan.tables.precision().bits(),
+            bypass: plan.bypass,
+            skip_past_end: plan.skip_past_end,
+        })
+    }
+
+    /// The position of the entry of skipped symbols.
+    pub(super) fn skipped(&self) -> u32 {
+        (self.packed.entries.len() - 1) as u32
+    }
+
+    /// Which indexes name a table, and which skip their symbol.
+    #[inline(always)]
+    fn classify<S: RowSimd>(&self, s: S, index: S::U32) -> (u16, u16) {
+        let named = !s.ge(index, s.splat(self.count));
+        let skip = if self.skip_past_end { !named } else { s.ge(index, s.splat(i32::MIN as u32)) };
+        (named, skip)
+    }
+
+    /// Finds the entries of sixteen symbols, of which only those of the mask `valid` count; `None` where one cannot be coded.
+    #[inline(always)]
+    pub(super) fn number<S: RowSimd>(
+        &self,
+        s: S,
+        symbols: S::U32,
+        index: S::U32,
+        valid: u16,
+    ) -> Option<Numbered<S::U32>> {
+        let (base, size, offset) = match self.packed.uniform {
+            Some((size, offset)) => (s.mul(index, s.splat(size)), s.splat(size), s.splat(offset)),
+            None => (
+                s.gather(&self.packed.bases, index),
+                s.gather(&self.packed.symbols, index),
+                s.gather(&self.packed.offsets, index),
+            ),
+        };
+        // With bypass, the last symbol of a table codes all that is outside.
+        let limit = if self.bypass.is_some() { s.sub(size, s.splat(1)) } else { size };
+        let value = s.sub(symbols, offset);
+        let (named, skip) = self.classify(s, index);
+        let inside = !s.ge(value, limit);
+        let entries = s.add(base, value);
+        if inside & named == u16::MAX {
+            return Some(Numbered { entries, outside: 0 });
+        }
+        if valid & !(named | skip) != 0 {
+            return None;
+        }
+        let outside = valid & named & !inside;
+        if outside != 0 && self.bypass.is_none() {
+            return None;
+        }
+        let entries = s.select(inside, entries, s.add(base, limit));
+        Some(Numbered { entries: s.select(named, entries, s.splat(self.skipped())), outside })
+    }
+
+    /// The table of each index, the number of tables for a skipped symbol; `None` where one is wrong.
+    #[inline(always)]
+    pub(super) fn named<S: RowSimd>(&self, s: S, index: S::U32, valid: u16) -> Option<S::U32> {
+        let (named, skip) = self.classify(s, index);
+        if valid & !(named | skip) != 0 {
+            return None;
+        }
+        Some(s.select(named, index, s.splat(self.count)))
+    }
+
+    /// What the bypass digits of a symbol outside its table hold.
+    pub(super) fn raw(&self, symbol: i32, index: i32) -> Result<u32, RowError> {
+        let table = index as usize;
+        let offset = self.packed.offsets[table] as i32;
+        let max = self.packed.symbols[table] - 1;
+        Bypass::raw(i64::from(symbol) - i64::from(offset), max)
+    }
+}
+
+/// Sixteen values of a slice from `at` on; past its end the `rest`.
+#[inline(always)]
+fn sixteen<T: Copy>(values: &[T], at: usize, rest: T) -> [T; 16] {
+    match values[at..].first_chunk() {
+        Some(&chunk) => chunk,
+        None => {
+            let mut chunk = [rest; 16];
+            let left = &values[at..];
+            chunk[..left.len()].copy_from_slice(left);
+            chunk
+        }
+    }
+}
+
+/// Sixteen symbols of a row from `at` on; past its end anything.
+#[inline(always)]
+pub(super) fn load_symbols<S: RowSimd, T: Symbol>(s: S, row: &[T], at: usize) -> S::U32 {
+    use std::any::TypeId;
+    let chunk = sixteen(row, at, T::zeroed());
+    let of = TypeId::of::<T>();
+    if of == TypeId::of::<u8>() {
+        s.load_u8(bytemuck::cast_ref(&chunk))
+    } else if of == TypeId::of::<u16>() {
+        s.load_u16(bytemuck::cast_ref(&chunk))
+    } else if of == TypeId::of::<i16>() {
+        s.load_i16(bytemuck::cast_ref(&chunk))
+    } else {
+        s.load(bytemuck::cast_ref(&chunk))
+    }
+}
+
+/// Sixteen indexes of a row from `at` on; past its end anything.
+#[inline(always)]
+pub(super) fn load_indexes<S: RowSimd>(s: S, row: Indexes<'_>, at: usize) -> S::U32 {
+    match row {
+        Indexes::One(index) => s.splat(index as u32),
+        Indexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
+        Indexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
+        Indexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
+    }
+}
+
+/// Asks for a row's indexes at a position, which may lie outside, to be read soon.
+#[inline(always)]
+pub(super) fn prefetch_indexes<S: RowSimd>(s: S, row: Indexes<'_>, at: usize) {
+    match row {
+        Indexes::One(_) => {}
+        Indexes::Each(values) => s.prefetch(values, at),
+        Indexes::EachU16(values) => s.prefetch(values, at),
+        Indexes::EachU8(values) => s.prefetch(values, at),
+    }
+}

@@ -1,0 +1,130 @@
+//! What coding rows across vector elements needs beyond [`Simd`](super::Simd): states of 64 bits, tables of any size, symbols of any type, and
+//! moving blocks between row order and element order.
+//!
+//! A trait of its own, because only instruction sets with masks, variable shifts and compression to bytes make it pay: the others run
+//! several rows in scalar registers at once instead, which needs no vectors.
+
+use super::ByteTable;
+
+/// Operations on sixteen elements of 32 or 64 bits. A value is a token, as with [`Simd`](super::Simd). Arithmetic wraps.
+///
+/// Masks are sixteen bits, element 0 lowest.
+pub(crate) trait RowSimd: Copy + 'static {
+    /// Sixteen `u32`.
+    type U32: Copy;
+    /// Sixteen `u64`.
+    type U64: Copy;
+
+    /// Runs `work` in a function compiled with the features of this level.
+    fn vectorize<W: RowWork>(self, work: W) -> W::Output;
+
+    /// Asks for the cache line of `values[at]`, which need not exist, to be brought to the second-level cache.
+    fn prefetch<T>(self, values: &[T], at: usize);
+    /// Asks for the cache line of `values[at]`, which need not exist, to be written soon.
+    fn prefetch_to_write<T>(self, values: &mut [T], at: usize);
+
+    /// All elements equal.
+    fn splat(self, value: u32) -> Self::U32;
+    /// Sixteen elements.
+    fn load(self, from: &[u32; 16]) -> Self::U32;
+    /// Inverse of [`load`](Self::load).
+    fn store(self, v: Self::U32, to: &mut [u32; 16]);
+    /// Zero extended.
+    fn load_u8(self, from: &[u8; 16]) -> Self::U32;
+    /// Zero extended.
+    fn load_u16(self, from: &[u16; 16]) -> Self::U32;
+    /// Sign extended.
+    fn load_i16(self, from: &[i16; 16]) -> Self::U32;
+
+    /// Sum.
+    fn add(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Difference.
+    fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Low half of the product.
+    fn mul(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Bitwise and.
+    fn and(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// The smaller, unsigned.
+    fn min(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Shift left by fewer than 32 bits.
+    fn shl(self, v: Self::U32, bits: u32) -> Self::U32;
+    /// Shift right by fewer than 32 bits.
+    fn shr(self, v: Self::U32, bits: u32) -> Self::U32;
+    /// The upper half of `high:low` shifted left by `bits` elementwise, each below 32.
+    fn funnel_shl(self, high: Self::U32, low: Self::U32, bits: Self::U32) -> Self::U32;
+    /// Unsigned `a >= b`.
+    fn ge(self, a: Self::U32, b: Self::U32) -> u16;
+    /// `a == b`.
+    fn eq(self, a: Self::U32, b: Self::U32) -> u16;
+    /// Whether `a & b` is not 0.
+    fn test(self, a: Self::U32, b: Self::U32) -> u16;
+    /// `a` where `mask`, else `b`.
+    fn select(self, mask: u16, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// How many bits of each element are set.
+    fn count_ones(self, v: Self::U32) -> Self::U32;
+
+    /// `table[min(i, last)]` for each element `i`. The table must not be empty.
+    fn gather(self, table: &[u32], index: Self::U32) -> Self::U32;
+    /// As [`gather`](Self::gather), of a table of at least four bytes whose last three are padding.
+    fn gather_u8(self, table: &[u8], index: Self::U32) -> Self::U32;
+    /// As [`gather`](Self::gather), of a table of at least two values whose last one is padding.
+    fn gather_u16(self, table: &[u16], index: Self::U32) -> Self::U32;
+    /// Entries of four vectors of indexes below 256: for processors whose gathers are slow.
+    fn lookup_bytes(self, table: &ByteTable<4>, index: [Self::U32; 4]) -> [Self::U32; 4];
+    /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top. An end
+    /// outside `bytes` gives anything. `bytes` has at least four.
+    fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;
+
+    /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a matrix of `16 / L` by `16 / L` blocks: block c of
+    /// vector r goes to block r of vector c. Only the first `16 / L` vectors take part.
+    fn transpose<const L: usize>(self, v: &mut [Self::U32; 16]);
+    /// Element `index mod 16` of `v`, for each element of `index`.
+    fn permute(self, v: Self::U32, index: Self::U32) -> Self::U32;
+    /// Each block of `L` elements in the opposite order.
+    fn reverse_blocks<const L: usize>(self, v: Self::U32) -> Self::U32;
+
+    /// `x / d` or one less, for quotients below 2^21; `x` below 2^31, `d` from 1 to 2^24.
+    fn quotient(self, x: Self::U32, d: Self::U32) -> Self::U32;
+
+    /// Sixteen elements.
+    fn load64(self, from: &[u64; 16]) -> Self::U64;
+    /// Inverse of [`load64`](Self::load64).
+    fn store64(self, v: Self::U64, to: &mut [u64; 16]);
+    /// Zero extended.
+    fn widen(self, v: Self::U32) -> Self::U64;
+    /// The low halves.
+    fn narrow(self, v: Self::U64) -> Self::U32;
+    /// Sum.
+    fn add64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Difference.
+    fn sub64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Low half of the product.
+    fn mul64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Bitwise or.
+    fn or64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// Shift left by fewer than 64 bits.
+    fn shl64(self, v: Self::U64, bits: u32) -> Self::U64;
+    /// Shift right by fewer than 64 bits.
+    fn shr64(self, v: Self::U64, bits: u32) -> Self::U64;
+    /// Unsigned `a >= b`.
+    fn ge64(self, a: Self::U64, b: Self::U64) -> u16;
+    /// `a` where `mask`, else `b`.
+    fn select64(self, mask: u16, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// `x / d` or one less, for quotients below 2^49, and never more for larger ones; `x` below 2^63, `d` from 1.
+    fn quotient64(self, x: Self::U64, d: Self::U32) -> Self::U64;
+
+    /// Puts the elements of the mask to the front of `out`, in order; what follows them is unspecified.
+    fn compress_u32(self, v: Self::U32, mask: u16, out: &mut [u32; 16]);
+    /// The low halves likewise.
+    fn compress_u16(self, v: Self::U32, mask: u16, out: &mut [u16; 16]);
+    /// The low bytes of elements in `first` and the second bytes of elements in `second` likewise, an element's low byte before its second.
+    fn compress_u8(self, v: Self::U32, first: u16, second: u16, out: &mut [u8; 32]);
+}
+
+/// An algorithm over [`RowSimd`].
+pub(crate) trait RowWork {
+    /// What it returns.
+    type Output;
+    /// Does the work. Must be `#[inline(always)]`.
+    fn run<S: RowSimd>(self, simd: S) -> Self::Output;
+}

@@ -1,0 +1,448 @@
+//! [`RowSimd`] in AVX-512: sixteen `u32` are one register, sixteen `u64` two.
+
+#![allow(unsafe_code, reason = "vector intrinsics")]
+
+use std::arch::x86_64::*;
+
+use super::avx512::Avx512;
+use super::rows::{RowSimd, RowWork};
+use super::{ByteTable, Simd};
+
+/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowsAvx512(Avx512<true>);
+
+impl RowsAvx512 {
+    /// The token, if the processor has the features.
+    pub(crate) fn new() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("avx512vpopcntdq")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
+        if has { Avx512::new().map(Self) } else { None }
+    }
+}
+
+#[target_feature(
+    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
+)]
+fn enter<W: RowWork>(token: RowsAvx512, work: W) -> W::Output {
+    work.run(token)
+}
+
+/// Intrinsics without pointers, whose features the token proves.
+macro_rules! with_features {
+    ($($call:tt)*) => {
+        // SAFETY: `self` exists only where the processor has the features; no pointer is involved.
+        unsafe { $($call)* }
+    };
+}
+
+/// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each place of the new `a` and of the new
+/// `b`, where bit `g` of the element number is what the stage exchanges for the vector.
+const fn exchange(g: usize) -> [[u32; 16]; 2] {
+    let mut order = [[0; 16]; 2];
+    let mut e = 0;
+    while e < 16 {
+        order[0][e] = if e & g == 0 { e as u32 } else { 16 + (e ^ g) as u32 };
+        order[1][e] = if e & g == 0 { (e ^ g) as u32 } else { 16 + e as u32 };
+        e += 1;
+    }
+    order
+}
+
+const EXCHANGE_1: [[u32; 16]; 2] = exchange(1);
+const EXCHANGE_2: [[u32; 16]; 2] = exchange(2);
+const EXCHANGE_4: [[u32; 16]; 2] = exchange(4);
+const EXCHANGE_8: [[u32; 16]; 2] = exchange(8);
+
+const fn reversed(l: usize) -> [u32; 16] {
+    let mut order = [0; 16];
+    let mut e = 0;
+    while e < 16 {
+        order[e] = (e ^ (l - 1)) as u32;
+        e += 1;
+    }
+    order
+}
+
+const ROUND_DOWN: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+
+#[inline(always)]
+fn load_order(order: &'static [u32; 16]) -> __m512i {
+    // SAFETY: only methods of a token call this; 64 bytes are there.
+    unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
+}
+
+impl RowsAvx512 {
+    /// One stage of a block transpose.
+    #[inline(always)]
+    fn exchange<const G: usize, const L: usize>(self, v: &mut [__m512i; 16]) {
+        let order = match G {
+            1 => &EXCHANGE_1,
+            2 => &EXCHANGE_2,
+            4 => &EXCHANGE_4,
+            _ => &EXCHANGE_8,
+        };
+        let (to_a, to_b) = (load_order(&order[0]), load_order(&order[1]));
+        let bit = G / L;
+        for i in 0..16 / L {
+            if i & bit == 0 {
+                let (a, b) = (v[i], v[i | bit]);
+                with_features!({
+                    v[i] = _mm512_permutex2var_epi32(a, to_a, b);
+                    v[i | bit] = _mm512_permutex2var_epi32(a, to_b, b);
+                });
+            }
+        }
+    }
+}
+
+impl RowSimd for RowsAvx512 {
+    type U32 = __m512i;
+    type U64 = [__m512i; 2];
+
+    #[inline(always)]
+    fn vectorize<W: RowWork>(self, work: W) -> W::Output {
+        with_features!(enter(self, work))
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, values: &[T], at: usize) {
+        // SAFETY: a prefetch of any address does nothing but load a cache.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(at).cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch_to_write<T>(self, values: &mut [T], at: usize) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(values.as_ptr().wrapping_add(at).cast()) }
+    }
+
+    #[inline(always)]
+    fn splat(self, value: u32) -> __m512i {
+        with_features!(_mm512_set1_epi32(value as i32))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32; 16]) -> __m512i {
+        // SAFETY: the token proves the features; 64 bytes are there.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512i, to: &mut [u32; 16]) {
+        // SAFETY: the token proves the features; 64 bytes are there.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), v) }
+    }
+
+    #[inline(always)]
+    fn load_u8(self, from: &[u8; 16]) -> __m512i {
+        // SAFETY: the token proves the features; 16 bytes are there.
+        unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn load_u16(self, from: &[u16; 16]) -> __m512i {
+        // SAFETY: the token proves the features; 32 bytes are there.
+        unsafe { _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn load_i16(self, from: &[i16; 16]) -> __m512i {
+        // SAFETY: the token proves the features; 32 bytes are there.
+        unsafe { _mm512_cvtepi16_epi32(_mm256_loadu_si256(from.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_sub_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_mullo_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_and_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_min_epu32(a, b))
+    }
+
+    #[inline(always)]
+    fn shl(self, v: __m512i, bits: u32) -> __m512i {
+        with_features!(_mm512_sll_epi32(v, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    fn shr(self, v: __m512i, bits: u32) -> __m512i {
+        with_features!(_mm512_srl_epi32(v, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    fn funnel_shl(self, high: __m512i, low: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_shldv_epi32(high, low, bits))
+    }
+
+    #[inline(always)]
+    fn ge(self, a: __m512i, b: __m512i) -> u16 {
+        with_features!(_mm512_cmpge_epu32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn eq(self, a: __m512i, b: __m512i) -> u16 {
+        with_features!(_mm512_cmpeq_epi32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn test(self, a: __m512i, b: __m512i) -> u16 {
+        with_features!(_mm512_test_epi32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: u16, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_mask_mov_epi32(b, mask, a))
+    }
+
+    #[inline(always)]
+    fn count_ones(self, v: __m512i) -> __m512i {
+        with_features!(_mm512_popcnt_epi32(v))
+    }
+
+    #[inline(always)]
+    fn gather(self, table: &[u32], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; every index is at most the last.
+        unsafe { _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn gather_u8(self, table: &[u8], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(4).expect("a padded table");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; four bytes from every index lie inside the table.
+        let four = unsafe { _mm512_i32gather_epi32::<1>(index, table.as_ptr().cast()) };
+        self.and(four, self.splat(0xff))
+    }
+
+    #[inline(always)]
+    fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(2).expect("a padded table");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; two values from every index lie inside the table.
+        let two = unsafe { _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast()) };
+        self.and(two, self.splat(0xffff))
+    }
+
+    #[inline(always)]
+    fn lookup_bytes(self, table: &ByteTable<4>, index: [__m512i; 4]) -> [__m512i; 4] {
+        self.0.lookup_bytes(table, self.0.merge_bytes(index))
+    }
+
+    #[inline(always)]
+    fn gather_before(self, bytes: &[u8], end: __m512i) -> __m512i {
+        let last = bytes.len().checked_sub(4).expect("at least four bytes");
+        let last = self.splat(last.min(i32::MAX as usize) as u32);
+        with_features!({
+            let four = _mm512_set1_epi32(4);
+            let from = _mm512_sub_epi32(_mm512_max_epu32(end, four), four);
+            let from = _mm512_min_epu32(from, last);
+            // 0 but for the first bytes of all.
+            let missing = _mm512_sub_epi32(_mm512_add_epi32(from, four), end);
+            let got = _mm512_i32gather_epi32::<1>(from, bytes.as_ptr().cast());
+            _mm512_sllv_epi32(got, _mm512_slli_epi32::<3>(missing))
+        })
+    }
+
+    #[inline(always)]
+    fn transpose<const L: usize>(self, v: &mut [__m512i; 16]) {
+        if L <= 8 {
+            self.exchange::<8, L>(v);
+        }
+        if L <= 4 {
+            self.exchange::<4, L>(v);
+        }
+        if L <= 2 {
+            self.exchange::<2, L>(v);
+        }
+        if L <= 1 {
+            self.exchange::<1, L>(v);
+        }
+    }
+
+    #[inline(always)]
+    fn permute(self, v: __m512i, index: __m512i) -> __m512i {
+        with_features!(_mm512_permutexvar_epi32(index, v))
+    }
+
+    #[inline(always)]
+    fn reverse_blocks<const L: usize>(self, v: __m512i) -> __m512i {
+        const {
+            assert!(L.is_power_of_two() && L <= 16);
+        }
+        if L == 1 {
+            return v;
+        }
+        let order = const { &reversed(L) };
+        with_features!(_mm512_permutexvar_epi32(load_order(order), v))
+    }
+
+    #[inline(always)]
+    fn quotient(self, x: __m512i, d: __m512i) -> __m512i {
+        // Every step rounds down, so the estimate is never too large; three roundings of 2^-23 keep it within 3/4 of a quotient below 2^21.
+        with_features!({
+            let d = _mm512_cvtepi32_ps(d);
+            let reciprocal = _mm512_div_round_ps::<ROUND_DOWN>(_mm512_set1_ps(1.0), d);
+            let x = _mm512_cvt_roundepi32_ps::<ROUND_DOWN>(x);
+            _mm512_cvttps_epi32(_mm512_mul_round_ps::<ROUND_DOWN>(x, reciprocal))
+        })
+    }
+
+    #[inline(always)]
+    fn load64(self, from: &[u64; 16]) -> [__m512i; 2] {
+        // SAFETY: the token proves the features; 128 bytes are there.
+        unsafe {
+            [
+                _mm512_loadu_si512(from.as_ptr().cast()),
+                _mm512_loadu_si512(from.as_ptr().add(8).cast()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store64(self, v: [__m512i; 2], to: &mut [u64; 16]) {
+        // SAFETY: the token proves the features; 128 bytes are there.
+        unsafe {
+            _mm512_storeu_si512(to.as_mut_ptr().cast(), v[0]);
+            _mm512_storeu_si512(to.as_mut_ptr().add(8).cast(), v[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn widen(self, v: __m512i) -> [__m512i; 2] {
+        with_features!([
+            _mm512_cvtepu32_epi64(_mm512_castsi512_si256(v)),
+            _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64::<1>(v)),
+        ])
+    }
+
+    #[inline(always)]
+    fn narrow(self, v: [__m512i; 2]) -> __m512i {
+        const LOW: [u32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&LOW), v[1]))
+    }
+
+    #[inline(always)]
+    fn add64(self, a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([_mm512_add_epi64(a[0], b[0]), _mm512_add_epi64(a[1], b[1])])
+    }
+
+    #[inline(always)]
+    fn sub64(self, a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([_mm512_sub_epi64(a[0], b[0]), _mm512_sub_epi64(a[1], b[1])])
+    }
+
+    #[inline(always)]
+    fn mul64(self, a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([_mm512_mullo_epi64(a[0], b[0]), _mm512_mullo_epi64(a[1], b[1])])
+    }
+
+    #[inline(always)]
+    fn or64(self, a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([_mm512_or_si512(a[0], b[0]), _mm512_or_si512(a[1], b[1])])
+    }
+
+    #[inline(always)]
+    fn shl64(self, v: [__m512i; 2], bits: u32) -> [__m512i; 2] {
+        with_features!({
+            let bits = _mm_cvtsi32_si128(bits as i32);
+            [_mm512_sll_epi64(v[0], bits), _mm512_sll_epi64(v[1], bits)]
+        })
+    }
+
+    #[inline(always)]
+    fn shr64(self, v: [__m512i; 2], bits: u32) -> [__m512i; 2] {
+        with_features!({
+            let bits = _mm_cvtsi32_si128(bits as i32);
+            [_mm512_srl_epi64(v[0], bits), _mm512_srl_epi64(v[1], bits)]
+        })
+    }
+
+    #[inline(always)]
+    fn ge64(self, a: [__m512i; 2], b: [__m512i; 2]) -> u16 {
+        with_features!(_mm512_kunpackb(
+            _mm512_cmpge_epu64_mask(a[1], b[1]).into(),
+            _mm512_cmpge_epu64_mask(a[0], b[0]).into()
+        ))
+    }
+
+    #[inline(always)]
+    fn select64(self, mask: u16, a: [__m512i; 2], b: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([
+            _mm512_mask_mov_epi64(b[0], mask as u8, a[0]),
+            _mm512_mask_mov_epi64(b[1], (mask >> 8) as u8, a[1]),
+        ])
+    }
+
+    #[inline(always)]
+    fn quotient64(self, x: [__m512i; 2], d: __m512i) -> [__m512i; 2] {
+        // As `quotient`: three roundings down of 2^-52 keep the estimate within 3/8 of a quotient below 2^49.
+        with_features!({
+            let d = [
+                _mm512_cvtepu32_pd(_mm512_castsi512_si256(d)),
+                _mm512_cvtepu32_pd(_mm512_extracti64x4_epi64::<1>(d)),
+            ];
+            let one = _mm512_set1_pd(1.0);
+            let half = |x: __m512i, d: __m512d| {
+                let reciprocal = _mm512_div_round_pd::<ROUND_DOWN>(one, d);
+                let x = _mm512_cvt_roundepu64_pd::<ROUND_DOWN>(x);
+                _mm512_cvttpd_epu64(_mm512_mul_round_pd::<ROUND_DOWN>(x, reciprocal))
+            };
+            [half(x[0], d[0]), half(x[1], d[1])]
+        })
+    }
+
+    #[inline(always)]
+    fn compress_u32(self, v: __m512i, mask: u16, out: &mut [u32; 16]) {
+        // To a register and then to memory: compression straight to memory is microcode on Zen.
+        with_features!(self.store(_mm512_maskz_compress_epi32(mask, v), out))
+    }
+
+    #[inline(always)]
+    fn compress_u16(self, v: __m512i, mask: u16, out: &mut [u16; 16]) {
+        // SAFETY: the token proves the features; 32 bytes are there.
+        unsafe {
+            let words = _mm512_cvtepi32_epi16(v);
+            let packed = _mm256_maskz_compress_epi16(mask, words);
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), packed);
+        }
+    }
+
+    #[inline(always)]
+    fn compress_u8(self, v: __m512i, first: u16, second: u16, out: &mut [u8; 32]) {
+        // SAFETY: the token proves the features; 32 bytes are there.
+        unsafe {
+            let mask = _pdep_u32(first.into(), 0x5555_5555) | _pdep_u32(second.into(), 0xaaaa_aaaa);
+            let bytes = _mm512_cvtepi32_epi16(v);
+            let packed = _mm256_maskz_compress_epi8(mask, bytes);
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), packed);
+        }
+    }
+}
