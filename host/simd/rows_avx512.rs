@@ -253,7 +253,14 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn lookup_bytes(self, table: &ByteTable<4>, index: [__m512i; 4]) -> [__m512i; 4] {
-        self.0.lookup_bytes(table, self.0.merge_bytes(index))
+        // Each index is below 256: the four of an element make one element of bytes.
+        let [a, b, c, d] = index;
+        let merged = with_features!({
+            let ab = _mm512_or_si512(a, _mm512_slli_epi32::<8>(b));
+            let cd = _mm512_or_si512(_mm512_slli_epi32::<16>(c), _mm512_slli_epi32::<24>(d));
+            _mm512_or_si512(ab, cd)
+        });
+        self.0.lookup_bytes(table, merged)
     }
 
     #[inline(always)]
