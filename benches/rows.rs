@@ -80,7 +80,7 @@ fn rows(criterion: &mut Criterion) {
     // Rows of 51,200 as the table has them; short ones where each case only has to run.
     let testing = std::env::args().any(|argument| argument == "--test");
     let columns = if testing { 100 } else { 51_200 };
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the first pool");
     for case in CASES {
         let precision = Precision::new(case.precision).expect("a precision");
         let tables = Tables::builder(precision)
@@ -109,35 +109,33 @@ fn rows(criterion: &mut Criterion) {
 
         let mut group = criterion.benchmark_group(case.name);
         group.throughput(Throughput::Elements(symbols.len() as u64)).sample_size(20);
-        one_thread.install(|| {
-            group.bench_function(BenchmarkId::from_parameter("push"), |bench| {
-                bench.iter_custom(|iterations| {
-                    let mut total = std::time::Duration::ZERO;
-                    for _ in 0..iterations {
-                        let start = std::time::Instant::now();
-                        coder.push(&mut fresh, shaped(), indexes()).expect("room for them");
-                        total += start.elapsed();
-                        // Popping empties the streams without giving up their room.
-                        coder.pop_into(&mut fresh, indexes(), &mut popped).expect("intact rows");
-                    }
-                    total
-                });
+        group.bench_function(BenchmarkId::from_parameter("push"), |bench| {
+            bench.iter_custom(|iterations| {
+                let mut total = std::time::Duration::ZERO;
+                for _ in 0..iterations {
+                    let start = std::time::Instant::now();
+                    coder.push(&mut fresh, shaped(), indexes()).expect("room for them");
+                    total += start.elapsed();
+                    // Popping empties the streams without giving up their room.
+                    coder.pop_into(&mut fresh, indexes(), &mut popped).expect("intact rows");
+                }
+                total
             });
-            group.bench_function(BenchmarkId::from_parameter("pop"), |bench| {
-                bench.iter_custom(|iterations| {
-                    let mut total = std::time::Duration::ZERO;
-                    for _ in 0..iterations {
-                        let mut streams = streams.clone();
-                        let start = std::time::Instant::now();
-                        coder.pop_into(&mut streams, indexes(), &mut popped).expect("intact rows");
-                        total += start.elapsed();
-                    }
-                    total
-                });
+        });
+        group.bench_function(BenchmarkId::from_parameter("pop"), |bench| {
+            bench.iter_custom(|iterations| {
+                let mut total = std::time::Duration::ZERO;
+                for _ in 0..iterations {
+                    let mut streams = streams.clone();
+                    let start = std::time::Instant::now();
+                    coder.pop_into(&mut streams, indexes(), &mut popped).expect("intact rows");
+                    total += start.elapsed();
+                }
+                total
             });
-            group.bench_function(BenchmarkId::from_parameter("copy"), |bench| {
-                bench.iter(|| popped.copy_from_slice(black_box(&symbols)));
-            });
+        });
+        group.bench_function(BenchmarkId::from_parameter("copy"), |bench| {
+            bench.iter(|| popped.copy_from_slice(black_box(&symbols)));
         });
         group.finish();
     }

@@ -24,7 +24,7 @@ struct Batch<F: HostFamily> {
     lens: Vec<usize>,
 }
 
-impl<F: HostFamily> Batch<F> {
+impl<F: HostFamily + WideFamily> Batch<F> {
     fn fresh(rows: usize, lanes: usize, capacity: usize) -> Self {
         let capacity = capacity.next_multiple_of(8);
         Self {
@@ -49,7 +49,7 @@ impl<F: HostFamily> Batch<F> {
         columns: usize,
         indexes: &Indexes<'_>,
     ) -> Result<(), Failed> {
-        let rows = Rows {
+        let rows = Rows::<F> {
             first: 0,
             states: &mut self.states,
             words: &mut self.words,
