@@ -190,7 +190,7 @@ fn damaged_rows_are_told_and_left() {
 #[test]
 fn lengths_of_merged_bytes_are_checked() {
     let coder = coder(Bypass::Off);
-    let symbols = Array2::from_shape_fn((3, 300), |(r, c)| ((r + c) % 4) as i32);
+    let symbols = Array2::from_shape_fn((3, 3000), |(r, c)| ((r + c) % 4) as i32);
     let indexes = symbols.mapv(|_| 0);
     let mut streams = coder.streams(3);
     coder.push(&mut streams, &symbols, &indexes).unwrap();

@@ -1,15 +1,15 @@
 //! The frame: a self-describing, checksummed file form for coded bytes and tensors.
 //!
 //! A frame keeps a string of bytes in chunks, each coded by whatever makes it smallest, and a directory that names the
-//! tensors in it. `FORMAT.md` beside this file is the format; [`wire`] has its fixed parts and [`index`] the rest.
+//! tensors in it. `FORMAT.md` beside this file is the format; `wire` has its fixed parts and `index` the rest.
 //!
 //! | to | use |
 //! |---|---|
-//! | write | [`FrameWriter`], over [`Write`](std::io::Write); never seeks |
-//! | read from first to last | [`FrameReader`], over [`Read`](std::io::Read), from a pipe too |
-//! | read a range or a tensor | [`FrameArchive`], over `Read + Seek` |
-//! | know the tensors of a model file | [`recognise`] |
-//! | keep what a [`Coder`](crate::Coder) pushed | [`CodedRows`] |
+//! | write | `FrameWriter`, over [`Write`](std::io::Write); never seeks |
+//! | read from first to last | `FrameReader`, over [`Read`](std::io::Read), from a pipe too |
+//! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
+//! | know the tensors of a model file | `recognise` |
+//! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
 //! Work is done on the caller's rayon pool, a bounded number of chunks at a time.
 //!

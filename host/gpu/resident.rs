@@ -54,7 +54,7 @@ impl DeviceSymbols {
 }
 
 fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
-    if len == 0 || (rows > 0 && len % rows == 0) {
+    if len == 0 || (rows > 0 && len.is_multiple_of(rows)) {
         return Ok(len / rows.max(1));
     }
     Err(Error::Shape { what, expected: format!("a multiple of {rows} rows"), got: len.to_string() })

@@ -1,14 +1,14 @@
-//! The vector seam: algorithms are written once, generic over [`Simd`], and instantiated for each instruction set.
+//! The vector seam: algorithms are written once, generic over `Simd`, and instantiated for each instruction set.
 //!
-//! - A value of a type that implements [`Simd`] is a *token*: its `new` looks at the processor, so holding one proves that
+//! - A value of a type that implements `Simd` is a *token*: its `new` looks at the processor, so holding one proves that
 //!   the instructions exist, and the methods are safe. All `unsafe` of the CPU paths lives in this folder.
 //! - The unit is sixteen `u32` elements: one AVX-512 register, two of AVX2, four of NEON. Half a row of 32 lanes.
-//! - An algorithm is a [`Work`] value with one generic `run`. [`dispatch`] enters it through a function
+//! - An algorithm is a `Work` value with one generic `run`. `dispatch` enters it through a function
 //!   compiled with the features of the level. Everything between there and the intrinsics must be
 //!   `#[inline(always)]`, or it is compiled without the features and every operation becomes a call.
-//! - Which level runs is decided at run time, never by `-C target-cpu`; see [`Level::current`].
+//! - Which level runs is decided at run time, never by `-C target-cpu`; see `Level::current`.
 //!
-//! To add an operation: declare it in [`Simd`], implement it in each file beside this one, and add a line to `tests.rs`,
+//! To add an operation: declare it in `Simd`, implement it in each file beside this one, and add a line to `tests.rs`,
 //! which compares every level that the machine has with plain arrays.
 
 #[cfg(target_arch = "x86_64")]

@@ -15,7 +15,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A number type that probabilities come in: [`f16`], [`bf16`], `f32`, `f64`.
+/// A number type that probabilities come in: [`half::f16`], [`half::bf16`], `f32`, `f64`.
 pub trait Probability: sealed::Sealed + Copy + std::fmt::Display + Send + Sync + 'static {
     /// The value in double precision (exact).
     fn to_f64(self) -> f64;

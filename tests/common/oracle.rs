@@ -48,8 +48,7 @@ fn alias_slots(cdf: &[u64], precision: u32) -> Vec<u64> {
     }
     let mut next: Vec<u64> = cdf[..n].to_vec();
     let mut slots = vec![0; 1 << precision];
-    for bucket in 0..n {
-        let (own, other) = share[bucket];
+    for (bucket, &(own, other)) in share.iter().enumerate() {
         for at in 0..cut {
             let symbol = if at < own { bucket } else { other };
             slots[next[symbol] as usize] = (bucket as i64 * cut + at) as u64;

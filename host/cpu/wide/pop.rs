@@ -487,11 +487,11 @@ fn view_of(packed: &Packed, table: u32) -> codec::TableSpan {
 #[inline(always)]
 fn store_symbols<S: RowSimd, T: Symbol>(s: S, v: S::U32, out: &mut [T]) -> Option<()> {
     let mut values = [0u32; 16];
-    if size_of::<T>() == 4 {
-        if let Some(out) = bytemuck::cast_slice_mut::<T, u32>(out).first_chunk_mut() {
-            s.store(v, out);
-            return Some(());
-        }
+    if size_of::<T>() == 4
+        && let Some(out) = bytemuck::cast_slice_mut::<T, u32>(out).first_chunk_mut()
+    {
+        s.store(v, out);
+        return Some(());
     }
     s.store(v, &mut values);
     for (out, value) in out.iter_mut().zip(values) {

@@ -210,10 +210,10 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
                         valid,
                     )?;
                     if numbered.outside != 0 {
-                        for column in at..at + 16 {
-                            if numbered.outside >> (column - at) & 1 == 1 {
-                                let raw =
-                                    tables.raw(values[column].to_i32(), index.at(column)).ok()?;
+                        for (element, value) in values[at..].iter().take(16).enumerate() {
+                            if numbered.outside >> element & 1 == 1 {
+                                let column = at + element;
+                                let raw = tables.raw(value.to_i32(), index.at(column)).ok()?;
                                 let step = (column - begin) / L;
                                 digits.push(Digits { step, row, lane: column % L, raw });
                             }
