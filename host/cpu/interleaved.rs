@@ -316,13 +316,13 @@ fn refill<F: Family>(x: F::State, words: &[F::Word], left: &mut usize) -> F::Sta
     if F::MAX_WORDS == 1 {
         let wants = u32::from(x < F::LOWER_BOUND);
         let low = word(1) & wants.wrapping_neg();
-        *left -= wants as usize;
+        *left = left.wrapping_sub(wants as usize);
         (x << (wants * F::WORD_BITS)) | F::State::from_u32(low)
     } else {
         // Precisions up to 16 leave at most two bytes wanted.
         let wants = u32::from(x < F::LOWER_BOUND) + u32::from(x < F::LOWER_BOUND >> F::WORD_BITS);
         let two = (word(1) << F::WORD_BITS) | word(2);
-        *left -= wants as usize;
+        *left = left.wrapping_sub(wants as usize);
         let low = two >> (F::WORD_BITS * (2 - wants));
         (x << (wants * F::WORD_BITS)) | F::State::from_u32(low)
     }

@@ -34,6 +34,10 @@ enum Used {
 }
 
 /// Pops a unit's rows; `None` where the scalar path has to, from the start.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a thing of its own; a struct for one call would only move them"
+)]
 pub(super) fn unit<
     S: RowSimd,
     F: WideFamily,
@@ -443,6 +447,10 @@ impl<F: WideFamily, const L: usize, const U: usize, const EACH: bool> RowWork
 /// Pops the bypass digits of the elements of a vector that are in `outside`: they are rare, and each takes its own through the codec.
 #[cold]
 #[inline(never)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a thing of its own; a struct for one call would only move them"
+)]
 fn digits<F: WideFamily, const L: usize, const U: usize>(
     bypass: Bypass,
     packed: &Packed,

@@ -44,6 +44,10 @@ const fn lane_bits<const L: usize>() -> [u32; 16] {
 }
 
 /// Pushes a unit's rows; `None` where the scalar path has to, from the start.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a thing of its own; a struct for one call would only move them"
+)]
 pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U: usize>(
     s: S,
     tables: &WideTables<'_>,
