@@ -5,7 +5,6 @@
 //! ```
 //!
 //! It writes `photo.pari`, reads it back, compares every pixel, and prints bits per pixel beside those of the PNG.
-//!
 //! - Colour: green, red - green, blue - green (and alpha), each a plane of its own.
 //! - Prediction: the median of left, above and left + above - above-left (LOCO-I's), so the residual is what is coded.
 //! - Context: how large the residuals were in the row above. Sixteen contexts a plane, each with one scale, which the file's head holds as
@@ -288,7 +287,8 @@ pub fn report(name: &str, image: &Image, png_bytes: usize) -> Any<String> {
 fn main() -> Any<()> {
     let Some(path) = std::env::args_os().nth(1) else {
         let image = Image::made_up(512, 384);
-        return Ok(println!("{}", report("a made-up picture", &image, image.to_png()?.len())?));
+        println!("{}", report("a made-up picture", &image, image.to_png()?.len())?);
+        return Ok(());
     };
     let (path, bytes) = (Path::new(&path), fs::read(&path)?);
     let image = Image::parse(&bytes)?;
