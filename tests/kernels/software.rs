@@ -26,7 +26,7 @@ impl Software {
 
     /// What the last launch cost.
     pub fn report(&self) -> Report {
-        self.report.borrow().clone().expect("a launch")
+        self.report.borrow().expect("a launch")
     }
 }
 
