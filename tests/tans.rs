@@ -213,8 +213,11 @@ proptest! {
         strings[0][at] ^= flip;
         if let Ok(mut damaged) = Streams::from_byte_strings(case.family, case.lanes, &strings) {
             let popped = coder.pop::<i32>(&mut damaged, indexes);
-            // One flipped byte that is read is noticed: by the states or the bits, or in the symbols.
-            if let Ok(popped) = popped && damaged.expect_fresh().is_ok() {
+            // One flipped byte that is read is noticed: by the states or the bits, or in the symbols. But a state of 0 is another
+            // way to write 2^p, the state before any symbol.
+            let field = strings[0][at / 4 * 4..].first_chunk().map(|&bytes| u32::from_le_bytes(bytes));
+            let same = at / 4 < case.lanes && field == Some(0);
+            if let Ok(popped) = popped && damaged.expect_fresh().is_ok() && !same {
                 prop_assert!(popped != symbols || at / 4 == case.lanes || symbols.ncols() == 0);
             }
         }

@@ -176,7 +176,11 @@ pub(crate) fn explain(
     table: i32,
     symbol: impl Fn(usize, usize) -> i32,
 ) -> Error {
-    let position = fault.position;
+    // The lanes of a group share its words: which of them found too few is the back end's own affair, so the group's first symbol is named.
+    let position = match fault.error {
+        RowError::Truncated => fault.position - fault.position % plan.lanes,
+        _ => fault.position,
+    };
     let cause = match fault.error {
         RowError::SymbolOutOfRange => {
             RowCause::SymbolOutOfRange { symbol: symbol(row, position), table }
