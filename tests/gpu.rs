@@ -195,6 +195,30 @@ fn ptx_that_the_device_refuses_is_an_error_with_its_reason() {
 }
 
 #[test]
+fn probabilities_on_the_device_make_the_tables_of_the_host() {
+    let gpu = Software::gpu();
+    let pmf = Array2::from_shape_fn((5, 77), |(r, c)| ((r * 7 + c * c) % 23) as f32 / 11.0);
+    let on_device = DeviceBuffer::from_slice(&gpu, pmf.as_slice().unwrap()).unwrap();
+    for bits in [7, 12, 16] {
+        let precision = Precision::new(bits).unwrap();
+        for sentinel in [false, true] {
+            let made = Tables::from_device_pmf(&gpu, &on_device, 5, precision, sentinel).unwrap();
+            let wanted = Tables::builder(precision).sentinel(sentinel).pmf(pmf.view()).unwrap();
+            assert!(made == wanted, "precision {bits}, sentinel {sentinel}");
+        }
+    }
+    let precision = Precision::new(8).unwrap();
+    for (bad, row) in [(vec![0.5, 0.5, f32::NAN, 1.0], 1), (vec![0.0, 0.0, 1.0, 1.0], 0)] {
+        let bad = DeviceBuffer::from_slice(&gpu, &bad).unwrap();
+        let error = Tables::from_device_pmf(&gpu, &bad, 2, precision, false).unwrap_err();
+        assert!(matches!(error, Error::InvalidTable { row: at, .. } if at == row), "{error}");
+    }
+    assert!(Tables::from_device_pmf(&gpu, &on_device, 4, precision, false).is_err());
+    let few = Precision::new(5).unwrap();
+    assert!(Tables::from_device_pmf(&gpu, &on_device, 5, few, false).is_err());
+}
+
+#[test]
 fn streams_and_indexes_of_other_shapes_are_refused() {
     let gpu = Software::gpu();
     let coder = Coder::builder(Family::Rans64).lanes(2).gpu(&gpu).build(tables(false)).unwrap();

@@ -11,6 +11,7 @@ mod buffer;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod plan;
+mod quantise;
 mod resident;
 mod runtime;
 mod staged;

@@ -24,6 +24,7 @@ pub(crate) use builder::check_cdf;
 pub(crate) use packed::{Guide, Packed};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
+pub(crate) use quantise::check_alphabet;
 
 /// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its own upper limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
