@@ -223,8 +223,9 @@ proptest! {
         }
         strings[0] = whole[..at].to_vec();
         if let Ok(mut cut) = Streams::from_byte_strings(case.family, case.lanes, &strings) {
-            let popped = coder.pop::<i32>(&mut cut, indexes);
-            prop_assert!(popped.is_err() || cut.expect_fresh().is_err());
+            // A small table's final state is right by chance once in a while, but then the symbols are others.
+            let whole_again = coder.pop::<i32>(&mut cut, indexes).is_ok_and(|popped| popped == symbols);
+            prop_assert!(!whole_again || cut.expect_fresh().is_err());
         }
     }
 }
