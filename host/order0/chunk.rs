@@ -4,7 +4,7 @@ use super::layout::{GROUP, KIND_CONSTANT, KIND_RAW, LANES, Layout};
 use super::scalar::{Entries, RowBuilder};
 use super::vector::{self, DecodeGroups, EncodeGroups};
 use super::{MAX_CHUNK, SLOTS, header, histogram, model, scalar};
-use crate::simd::{self, Level};
+use crate::simd::{self, Level, SlotTable};
 use crate::{Error, Result};
 
 /// Codes chunks. Holds the scratch that all its chunks share, so that coding a chunk allocates nothing.
@@ -130,7 +130,7 @@ impl Encoder {
 #[derive(Debug)]
 pub struct Decoder {
     level: Level,
-    slots: Box<[u32; SLOTS]>,
+    slots: Box<SlotTable>,
 }
 
 impl Default for Decoder {
@@ -149,7 +149,7 @@ impl Decoder {
     /// A decoder that uses the instructions of `level` (none, if this machine lacks them).
     #[must_use]
     pub fn at_level(level: Level) -> Self {
-        Self { level: or_scalar(level), slots: Box::new([0; SLOTS]) }
+        Self { level: or_scalar(level), slots: Box::new(SlotTable::zeroed()) }
     }
 
     /// Fills `out`, whose length is the length of the original chunk, from `data`, which is exactly one coded chunk.
@@ -197,7 +197,7 @@ impl Decoder {
             return Err(Error::Corrupt("order-0 table with a single byte value".into()));
         }
         let rows = split_rows(data, 1 + taken, layout)?;
-        scalar::fill_slots(&frequencies, &mut self.slots);
+        self.slots.set(&frequencies);
         let head = 4 * layout.lanes();
         let mut states = [[scalar::FRESH; 32]; 4];
         for (states, row) in states.iter_mut().zip(rows).take(layout.rows()) {
@@ -217,7 +217,7 @@ impl Decoder {
                 return Err(Error::Truncated(format!("order-0 row {row} lacks words")));
             };
             let states = &mut states[row];
-            scalar::pop_symbols(words, states, layout, row, grouped, &self.slots, out)?;
+            scalar::pop_symbols(words, states, layout, row, grouped, self.slots.entries(), out)?;
         }
         Ok(())
     }

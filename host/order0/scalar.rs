@@ -14,9 +14,6 @@ use crate::{Error, Result};
 /// The state that every lane starts from, and the lower bound of a normalised one.
 pub(super) const FRESH: u32 = Rans32x16::LOWER_BOUND;
 
-/// Where the byte stands in a slot of the decoder's table: above the rank, which one mask then extracts.
-pub(super) const SYMBOL_BIT: u32 = PRECISION;
-
 /// What pushes need of the 256 byte values.
 pub(super) type Entries = [EncoderEntry<Rans32x16>; 256];
 
@@ -112,7 +109,7 @@ pub(super) fn read_states(row: &[u8], lanes: usize) -> Result<[u32; 32]> {
 }
 
 /// Pops the symbols of row `row` from number `first` to the last to their places in `out`, and checks that the row ends
-/// as it must.
+/// as it must. `slots` are [`SlotTable::entries`](crate::simd::SlotTable::entries).
 pub(super) fn pop_symbols(
     words: &[u8],
     states: &mut [u32; 32],
@@ -127,7 +124,7 @@ pub(super) fn pop_symbols(
     for i in first..layout.row_len(row, len) {
         let x = &mut states[i % layout.lanes()];
         let slot = slots[step::slot::<Rans32x16>(*x, PRECISION) as usize % SLOTS];
-        out[layout.byte(row, i, len)] = (slot >> SYMBOL_BIT) as u8;
+        out[layout.byte(row, i, len)] = (slot >> PRECISION) as u8;
         let taken = step::advance::<Rans32x16>(*x, PRECISION, slot >> 20, slot % SLOTS as u32);
         *x = step::refill::<Rans32x16>(taken, &mut source);
         if source.underflowed {
@@ -146,18 +143,4 @@ fn finish_row(states: &[u32; 32], left: usize, row: usize) -> Result<()> {
         return Err(Error::Corrupt(format!("order-0 row {row} does not end in its first state")));
     }
     Ok(())
-}
-
-/// The decoder's table: `frequency << 20 | byte << SYMBOL_BIT | rank in the interval` of every slot.
-///
-/// `frequencies` have at least two entries that are not zero, so that a frequency fits 12 bits.
-pub(super) fn fill_slots(frequencies: &Frequencies, slots: &mut [u32; SLOTS]) {
-    let mut rest = &mut slots[..];
-    for (s, &f) in frequencies.iter().enumerate() {
-        let (interval, after) = rest.split_at_mut(f as usize);
-        for (i, slot) in interval.iter_mut().enumerate() {
-            *slot = f << 20 | (s as u32) << SYMBOL_BIT | i as u32;
-        }
-        rest = after;
-    }
 }

@@ -7,8 +7,8 @@
 use super::PRECISION;
 use super::SLOTS;
 use super::layout::{GROUP, LANES};
-use super::scalar::{Entries, FRESH, SYMBOL_BIT};
-use crate::simd::{ByteTable, Simd, Work};
+use super::scalar::{Entries, FRESH};
+use crate::simd::{ByteTable, Owners, Simd, SlotTable, Work};
 
 /// The states of the four rows, lane 0 first.
 pub(super) type States = [[u32; LANES]; 4];
@@ -121,7 +121,7 @@ fn divide<S: Simd>(simd: S, x: S::U32, span: S::U32, freq: S::U32, reciprocal: S
 /// Pops groups from four rows.
 pub(super) struct DecodeGroups<'a, 'row> {
     pub(super) groups: &'a mut [[u8; GROUP]],
-    pub(super) slots: &'a [u32; SLOTS],
+    pub(super) slots: &'a SlotTable,
     pub(super) states: &'a mut States,
     /// The whole rows, states included: a step looks at 64 bytes before the end of what is left, and the 128 bytes of
     /// states see to it that they are always there in a sound row.
@@ -142,13 +142,16 @@ impl<'row> Work for DecodeGroups<'_, 'row> {
         }
         let [mut r0, mut r1, mut r2, mut r3] = rows;
         for group in groups {
-            let f0 = pop_row(simd, &mut x[0], slots, &mut r0)?;
-            let f1 = pop_row(simd, &mut x[1], slots, &mut r1)?;
-            let f2 = pop_row(simd, &mut x[2], slots, &mut r2)?;
-            let f3 = pop_row(simd, &mut x[3], slots, &mut r3)?;
+            let [[a, e], [b, f], [c, g], [d, h]] = x;
+            let Owners { freqs, ranks, symbols } = simd.owners(slots, [a, b, c, d, e, f, g, h]);
+            // Not a loop, as above.
+            pop_row(simd, &mut x[0], [freqs[0], freqs[4]], [ranks[0], ranks[4]], &mut r0)?;
+            pop_row(simd, &mut x[1], [freqs[1], freqs[5]], [ranks[1], ranks[5]], &mut r1)?;
+            pop_row(simd, &mut x[2], [freqs[2], freqs[6]], [ranks[2], ranks[6]], &mut r2)?;
+            pop_row(simd, &mut x[3], [freqs[3], freqs[7]], [ranks[3], ranks[7]], &mut r3)?;
             let (even, odd) = halves_mut(group);
-            simd.store(simd.merge_bytes::<SYMBOL_BIT>([f0[0], f1[0], f2[0], f3[0]]), even);
-            simd.store(simd.merge_bytes::<SYMBOL_BIT>([f0[1], f1[1], f2[1], f3[1]]), odd);
+            simd.store(symbols[0], even);
+            simd.store(symbols[1], odd);
         }
         for (row, [even, odd]) in states.iter_mut().zip(x) {
             join_lanes(simd, even, odd, row);
@@ -157,28 +160,28 @@ impl<'row> Work for DecodeGroups<'_, 'row> {
     }
 }
 
-/// Pops one symbol from each lane of a row: the slots found.
+/// Pops one symbol from each lane of a row.
 #[inline(always)]
 fn pop_row<S: Simd>(
     simd: S,
     x: &mut [S::U32; 2],
-    slots: &[u32; SLOTS],
+    freqs: [S::U32; 2],
+    ranks: [S::U32; 2],
     left: &mut &[u8],
-) -> Option<[S::U32; 2]> {
-    let found = [simd.gather(slots, x[0]), simd.gather(slots, x[1])];
-    let advanced = [advance(simd, x[0], found[0]), advance(simd, x[1], found[1])];
+) -> Option<()> {
+    let advanced =
+        [advance(simd, x[0], freqs[0], ranks[0]), advance(simd, x[1], freqs[1], ranks[1])];
     let window = left.last_chunk::<64>()?;
     let (refilled, count) = simd.refill_words(advanced, FRESH, window);
     *left = &left[..left.len().saturating_sub(2 * count)];
     *x = refilled;
-    Some(found)
+    Some(())
 }
 
-/// As `step::advance`, by a slot.
+/// As `step::advance`.
 #[inline(always)]
-fn advance<S: Simd>(simd: S, x: S::U32, found: S::U32) -> S::U32 {
-    let low = simd.splat((1 << PRECISION) - 1);
-    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), simd.shr::<20>(found)), simd.and(found, low))
+fn advance<S: Simd>(simd: S, x: S::U32, freq: S::U32, rank: S::U32) -> S::U32 {
+    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), freq), rank)
 }
 
 /// The even and the odd lanes of a row.

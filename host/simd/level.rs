@@ -14,10 +14,10 @@ pub enum Level {
     Neon,
     /// 256-bit AVX2, with BMI1, BMI2, LZCNT and POPCNT.
     Avx2,
-    /// 512-bit AVX-512 F, BW, DQ, VL, VBMI and VBMI2, on a processor whose gathers are fast.
+    /// 512-bit AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG, on a processor whose gathers are fast.
     Avx512Gather,
-    /// The same instructions; small tables are looked up in registers, since gathers are slow (14 cycles for 16 elements on Zen 5, 6 on Ice
-    /// Lake).
+    /// The same instructions; small tables are looked up in registers, since gathers are slow (17 to 26 cycles for 16 elements on Zen 4, 14 on Zen 5, 6
+    /// on Ice Lake).
     Avx512Permute,
 }
 

@@ -23,10 +23,12 @@ pub(crate) mod rows;
 mod rows_avx512;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 pub use level::Level;
+pub(crate) use slots::{Owners, SlotTable};
 
 /// A table of 256 `u32` entries, of which only the low `BYTES` bytes are used, in the two forms that levels look up: whole entries
 /// for gathers, and one plane of 256 bytes for each byte for register permutes.
@@ -138,6 +140,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// Element `j`: bits `AT..AT + 8` of elements `j` of the four vectors, the first lowest. `AT` is at least 8 and below 16.
     fn merge_bytes<const AT: u32>(self, v: [Self::U32; 4]) -> Self::U32;
 
+    /// The owners of the low twelve bits of each state.
+    #[inline(always)]
+    fn owners(self, table: &SlotTable, states: [Self::U32; 8]) -> Owners<Self> {
+        slots::owners_by_gather(self, table, states)
+    }
+
     /// Whether all these bytes are members.
     fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool;
 
@@ -151,7 +159,8 @@ pub(crate) trait Simd: Copy + 'static {
         out: &mut [u8; 64],
     ) -> ([Self::U32; 2], usize);
     /// Renormalisation on pop. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is below `bound` takes the last word
-    /// of `words` that is left, little-endian, below itself. Returns the states and the number of words taken.
+    /// of `words` that is left, little-endian, below itself. Returns the states and the number of words taken. `bound` is a power of two up to 2^16,
+    /// the elements are below `bound << 16`.
     fn refill_words(
         self,
         states: [Self::U32; 2],

@@ -1,6 +1,6 @@
 //! Every level that this machine has against plain arrays.
 
-use super::{ByteSet, ByteTable, Level, Simd, Work, dispatch};
+use super::{ByteSet, ByteTable, Level, Simd, SlotTable, Work, dispatch};
 
 type Elements = [u32; 16];
 
@@ -50,6 +50,7 @@ impl Work for Check {
         for _ in 0..200 {
             check_arithmetic(simd, &mut source);
             check_lookups(simd, &mut source);
+            check_slots(simd, &mut source);
             check_sets(simd, &mut source);
             check_words(simd, &mut source);
         }
@@ -113,6 +114,51 @@ fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
     let vectors = parts.map(|part| put(simd, part));
     assert_eq!(get(simd, simd.merge_bytes::<8>(vectors)), merge(8));
     assert_eq!(get(simd, simd.merge_bytes::<12>(vectors)), merge(12));
+}
+
+fn check_slots<S: Simd>(simd: S, source: &mut Source) {
+    // Few wide intervals, many narrow ones, and values that do not occur.
+    let mut frequencies = [0u32; 256];
+    let (many, mut left) = (2 + source.next() as usize % 255, 4096);
+    for k in 0..many {
+        let symbol = k * 256 / many;
+        let most = left - (many - 1 - k) as u32;
+        let freq = if k + 1 == many { left } else { 1 + source.next() as u32 % most.min(40) };
+        frequencies[symbol] = freq;
+        left -= freq;
+    }
+    let mut table = SlotTable::zeroed();
+    table.set(&frequencies);
+    let owner = |slot: u32| {
+        let mut rank = slot;
+        let symbol = frequencies.iter().position(|&freq| match rank.checked_sub(freq) {
+            Some(rest) => {
+                rank = rest;
+                false
+            }
+            None => true,
+        });
+        (symbol.expect("an owner") as u32, rank)
+    };
+    for (slot, &entry) in table.entries().iter().enumerate() {
+        let (symbol, rank) = owner(slot as u32);
+        assert_eq!(entry, frequencies[symbol as usize] << 20 | symbol << 12 | rank);
+    }
+    for first in (0..4096).step_by(128) {
+        let states: [Elements; 8] = std::array::from_fn(|k| {
+            std::array::from_fn(|j| (source.next() as u32) << 12 | (first + 16 * k + j) as u32)
+        });
+        let found = simd.owners(&table, states.map(|x| put(simd, x)));
+        let symbols = found.symbols.map(|v| get(simd, v));
+        for (k, states) in states.iter().enumerate() {
+            let owners = states.map(|x| owner(x & 0xfff));
+            let freqs = owners.map(|(symbol, _)| frequencies[symbol as usize]);
+            assert_eq!(get(simd, found.freqs[k]), freqs);
+            assert_eq!(get(simd, found.ranks[k]), owners.map(|(_, rank)| rank));
+            let bytes = symbols[k / 4].map(|word| word >> (8 * (k % 4)) & 0xff);
+            assert_eq!(bytes, owners.map(|(symbol, _)| symbol));
+        }
+    }
 }
 
 fn check_sets<S: Simd>(simd: S, source: &mut Source) {
