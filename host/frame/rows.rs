@@ -9,12 +9,15 @@ use super::{
     wire::Fields,
 };
 use crate::{
-    Bypass, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams, Tables,
+    Bypass, Checkpoints, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams,
+    Tables,
 };
 
 const TAG: &[u8; 4] = b"rows";
 /// Every length, including the last: 8 bytes each.
 const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
+/// The flag of rows that have checkpoints beside them.
+const CHECKPOINTS: u32 = 1;
 /// Families by their numbers in the format. Never reordered.
 const FAMILIES: [Family; 6] = [
     Family::Rans64,
@@ -34,6 +37,8 @@ pub struct CodedRows {
     pub bypass: Bypass,
     /// The rows; they know their family and lanes.
     pub streams: Streams,
+    /// Where the rows stood every so many symbols, if that was noted.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl CodedRows {
@@ -51,7 +56,8 @@ impl CodedRows {
                 coder.lanes()
             )));
         }
-        Ok(Self { tables: coder.tables().clone(), bypass: coder.bypass(), streams })
+        let (tables, bypass) = (coder.tables().clone(), coder.bypass());
+        Ok(Self { tables, bypass, streams, checkpoints: None })
     }
 
     /// A coder for the rows, with the default lookup.
@@ -66,12 +72,10 @@ impl CodedRows {
     /// The bytes that a frame keeps.
     ///
     /// # Errors
-    /// `Unsupported` for a family or bypass that the format has no number for.
+    /// `Unsupported` for a family or bypass that the format has no number for; `InvalidArgument` for checkpoints of other streams.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let family = self.streams.family();
-        let number = FAMILIES.iter().position(|&known| known == family);
-        let number = number
-            .ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))?;
+        let number = number_of(family)?;
         let bypass = match self.bypass {
             Bypass::Off => 0,
             Bypass::Digits(bits) => bits as u8,
@@ -79,19 +83,24 @@ impl CodedRows {
         let mut out = TAG.to_vec();
         // A lane count is at most 32, a precision at most 31.
         out.extend([
-            number as u8,
+            number,
             self.streams.lanes() as u8,
             self.tables.precision().bits() as u8,
             bypass,
         ]);
         out.extend((self.tables.len() as u32).to_le_bytes());
-        out.extend([0; 4]);
+        let flags = if self.checkpoints.is_some() { CHECKPOINTS } else { 0 };
+        out.extend(flags.to_le_bytes());
         out.extend((self.streams.rows() as u64).to_le_bytes());
         for table in 0..self.tables.len() {
             let frequencies = self.tables.frequencies(table);
             out.extend(self.tables.offset(table).to_le_bytes());
             out.extend((frequencies.len() as u32).to_le_bytes());
             out.extend(frequencies.flat_map(u32::to_le_bytes));
+        }
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.expect_streams(&self.streams)?;
+            out.extend(checkpoints.to_bytes()?);
         }
         out.extend(self.streams.to_merged(MERGED)?);
         Ok(out)
@@ -109,17 +118,20 @@ impl CodedRows {
         }
         let (family, lanes, precision, bypass) =
             (fields.u8()?, fields.u8()?, fields.u8()?, fields.u8()?);
-        let family = *FAMILIES.get(usize::from(family)).ok_or_else(|| {
-            Error::Unsupported(format!("family {family}: this build knows 0 to 5"))
-        })?;
-        let (tables, zero, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
+        let family = family_of(family)?;
+        let (tables, flags, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
         let bypass = match bypass {
             0 => Bypass::Off,
             1..=8 => Bypass::digits(bypass.into()),
             _ => return Err(Error::Corrupt(format!("bypass digits of {bypass} bits"))),
         };
         // A table takes at least 12 bytes, a row 8.
-        if zero != 0 || tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
+        if flags & !CHECKPOINTS != 0 {
+            return Err(Error::Unsupported(format!(
+                "flags {flags:#x} of coded rows: this build knows {CHECKPOINTS:#x}"
+            )));
+        }
+        if tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
             return Err(Error::Corrupt(format!(
                 "{tables} tables and {rows} rows in {} bytes",
                 bytes.len()
@@ -142,6 +154,10 @@ impl CodedRows {
             frequencies.push(row);
         }
         let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
+        let checkpoints = match flags {
+            0 => None,
+            _ => Some(Checkpoints::read(&mut fields)?),
+        };
         let streams = Streams::from_merged(family, lanes.into(), fields.0, MERGED)?;
         if streams.rows() as u64 != rows {
             return Err(Error::Corrupt(format!(
@@ -149,8 +165,27 @@ impl CodedRows {
                 streams.rows()
             )));
         }
-        Ok(Self { tables, bypass, streams })
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.expect_streams(&streams).map_err(|e| Error::Corrupt(e.to_string()))?;
+        }
+        Ok(Self { tables, bypass, streams, checkpoints })
     }
+}
+
+/// The number of a family.
+pub(super) fn number_of(family: Family) -> Result<u8> {
+    let number = FAMILIES.iter().position(|&known| known == family);
+    number
+        .map(|number| number as u8)
+        .ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))
+}
+
+/// The family of a number.
+pub(super) fn family_of(number: u8) -> Result<Family> {
+    FAMILIES
+        .get(usize::from(number))
+        .copied()
+        .ok_or_else(|| Error::Unsupported(format!("family {number}: this build knows 0 to 5")))
 }
 
 impl<W: Write + Send> FrameWriter<W> {
@@ -193,7 +228,8 @@ mod tests {
     use super::*;
     use crate::frame::WriteOptions;
 
-    fn sample() -> (CodedRows, Array2<i32>) {
+    /// Two rows of four symbols, with a checkpoint in the middle of each where asked for.
+    fn sample(every: Option<usize>) -> (CodedRows, Array2<i32>) {
         let counts = array![[9u64, 1, 4, 2], [1, 1, 1, 5]];
         let tables = Tables::builder(Precision::new(7).unwrap())
             .offsets(&[-1, 3])
@@ -206,13 +242,24 @@ mod tests {
             .unwrap();
         let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
         let mut streams = coder.streams(2);
-        coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
-        (CodedRows::new(&coder, streams).unwrap(), symbols)
+        let indexes = Array2::<i32>::zeros((2, 4));
+        let checkpoints = match every {
+            None => {
+                coder.push(&mut streams, &symbols, &indexes).unwrap();
+                None
+            }
+            Some(every) => {
+                Some(coder.push_checkpointed(&mut streams, &symbols, &indexes, every).unwrap())
+            }
+        };
+        let mut rows = CodedRows::new(&coder, streams).unwrap();
+        rows.checkpoints = checkpoints;
+        (rows, symbols)
     }
 
     #[test]
     fn rows_in_a_frame() {
-        let (rows, symbols) = sample();
+        let (rows, symbols) = sample(None);
         let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
         writer.write_bytes("readme", b"hello").unwrap();
         writer.write_rows("latents", &rows).unwrap();
@@ -231,7 +278,7 @@ mod tests {
     /// The bytes of FORMAT.md, and every truncation of them.
     #[test]
     fn bytes() {
-        let (rows, _) = sample();
+        let (rows, _) = sample(None);
         let bytes = rows.to_bytes().unwrap();
         assert_eq!(bytes[..24], *b"rows\x05\x02\x07\x03\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
         assert_eq!(bytes[24..32], *b"\xff\xff\xff\xff\x05\0\0\0");
@@ -244,6 +291,7 @@ mod tests {
             (8, 255),
             (11, 255),
             (12, 1),
+            (12, 2),
             (16, 3),
             (22, 255),
             (4, 6),
@@ -256,5 +304,44 @@ mod tests {
             other[at] = value;
             assert!(CodedRows::from_bytes(&other).is_err(), "byte {at} is {value}");
         }
+    }
+
+    /// The same rows with checkpoints beside them, to the byte as FORMAT.md has it.
+    #[test]
+    fn rows_with_checkpoints() {
+        let (plain, _) = sample(None);
+        let (rows, symbols) = sample(Some(2));
+        let (without, bytes) = (plain.to_bytes().unwrap(), rows.to_bytes().unwrap());
+        let tables = 24 + 2 * (8 + 4 * 5);
+        assert_eq!(bytes[12..16], *b"\x01\0\0\0");
+        assert_eq!(bytes[16..tables], without[16..tables]);
+        assert_eq!(
+            bytes[tables..tables + 32],
+            *b"ckpt\x05\x02\0\0\x02\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0"
+        );
+        // A checkpoint a row: the cursor, two states, two fields of bits.
+        let after = tables + 32 + 2 * (8 + 4 * 4);
+        assert_eq!(bytes[after..], without[tables..]);
+        let back = CodedRows::from_bytes(&bytes).unwrap();
+        assert_eq!(back.to_bytes().unwrap(), bytes);
+        let coder = back.coder().unwrap();
+        let popped: Array2<i32> = coder
+            .pop_checkpointed(
+                &mut back.streams.clone(),
+                &Array2::<i32>::zeros((2, 4)),
+                &back.checkpoints.unwrap(),
+            )
+            .unwrap();
+        assert_eq!(popped, symbols);
+        for length in 0..bytes.len() {
+            assert!(CodedRows::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
+        }
+        // Of other rows than the ones beside them.
+        let mut other = bytes.clone();
+        other[tables + 4] = 4;
+        assert!(CodedRows::from_bytes(&other).is_err());
+        let mut mixed = rows;
+        mixed.streams = coder.streams(3);
+        assert!(matches!(mixed.to_bytes(), Err(Error::InvalidArgument(_))));
     }
 }
