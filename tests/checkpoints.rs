@@ -1,8 +1,12 @@
 //! Checkpoints: the streams stay the same, rows pop from them as they do whole, and no wrong table or row goes unnoticed.
 
-use std::ops::Range;
+mod common;
 
+use std::{io::Cursor, ops::Range};
+
+use common::backends::{self, Backend};
 use ndarray::{Array2, ArrayView2};
+use parans::frame::{CodedRows, FrameArchive, FrameWriter, WriteOptions};
 use parans::{
     Bypass, Checkpoints, Coder, Error, Family, Indexes, Lookup, Precision, RowCause, Streams,
     Tables,
@@ -21,7 +25,17 @@ fn tables(bypass: bool) -> Tables {
     Tables::builder(Precision::new(7).unwrap()).sentinel(bypass).counts(counts.view()).unwrap()
 }
 
-fn coder(family: Family, lanes: usize, lookup: Lookup, bypass: bool) -> Coder {
+fn coder(family: Family, lanes: usize) -> Coder {
+    Coder::builder(family).lanes(lanes).build(tables(false)).unwrap()
+}
+
+fn coder_on(
+    backend: &Backend,
+    family: Family,
+    lanes: usize,
+    lookup: Lookup,
+    bypass: bool,
+) -> Coder {
     let digits = if bypass { Bypass::digits(3) } else { Bypass::Off };
     // Alias tables want an alphabet of a power of two, the sentinel counted.
     let tables = if bypass && lookup == Lookup::Alias {
@@ -31,7 +45,8 @@ fn coder(family: Family, lanes: usize, lookup: Lookup, bypass: bool) -> Coder {
     } else {
         tables(bypass)
     };
-    Coder::builder(family).lanes(lanes).lookup(lookup).bypass(digits).build(tables).unwrap()
+    let builder = Coder::builder(family).lanes(lanes).lookup(lookup).bypass(digits);
+    (backend.apply)(builder).build(tables).unwrap()
 }
 
 /// Which table codes what, in every form that indexes have.
@@ -99,8 +114,9 @@ fn check(random: &mut Random, coder: &Coder, bypass: bool) {
     let columns = *[0, 1, lanes, 3 * lanes, random.random_range(0..most)].choose(random).unwrap();
     let every = lanes * *[1, 2, 7, 64 / lanes, 1000].choose(random).unwrap();
     let context = format!(
-        "{} x{lanes}, lookup {:?}, bypass {bypass}: {rows} rows of {columns}, every {every}",
+        "{} x{lanes} on GPU {}, lookup {:?}, bypass {bypass}: {rows} rows of {columns}, every {every}",
         coder.family(),
+        coder.on_gpu().is_some(),
         coder.lookup()
     );
     let below = symbols(random, rows, 9, bypass);
@@ -140,24 +156,27 @@ fn check(random: &mut Random, coder: &Coder, bypass: bool) {
     streams.expect_fresh().unwrap();
 }
 
+/// On every back end, a GPU's among them, which pops the segments of one row as it pops rows.
 #[test]
 fn every_family_and_lane_count() {
-    let mut random = Random::seed_from_u64(21);
-    for &family in Family::ALL {
-        let tans = family.name().starts_with("tans");
-        let lookups: &[Lookup] = if tans {
-            &[Lookup::Auto]
-        } else {
-            &[Lookup::Search, Lookup::InverseCdf, Lookup::Alias]
-        };
-        for (&lanes, &lookup, bypass) in Family::LANES
-            .iter()
-            .flat_map(|lanes| lookups.iter().map(move |lookup| (lanes, lookup)))
-            .flat_map(|(lanes, lookup)| [false, true].map(|bypass| (lanes, lookup, bypass)))
-        {
-            let coder = coder(family, lanes, lookup, bypass);
-            for _ in 0..12 {
-                check(&mut random, &coder, bypass);
+    for backend in backends::all() {
+        let mut random = Random::seed_from_u64(21);
+        for &family in Family::ALL {
+            let tans = family.name().starts_with("tans");
+            let lookups: &[Lookup] = if tans {
+                &[Lookup::Auto]
+            } else {
+                &[Lookup::Search, Lookup::InverseCdf, Lookup::Alias]
+            };
+            for (&lanes, &lookup) in
+                Family::LANES.iter().flat_map(|lanes| lookups.iter().map(move |l| (lanes, l)))
+            {
+                for bypass in [false, true] {
+                    let coder = coder_on(&backend, family, lanes, lookup, bypass);
+                    for _ in 0..backend.rounds / 2 {
+                        backend.run(|| check(&mut random, &coder, bypass));
+                    }
+                }
             }
         }
     }
@@ -173,7 +192,7 @@ struct Row {
 
 impl Row {
     fn new(family: Family, lanes: usize, columns: usize, every: usize) -> Self {
-        let coder = coder(family, lanes, Lookup::Auto, false);
+        let coder = coder(family, lanes);
         let values = symbols(&mut Random::seed_from_u64(4), 1, columns, false);
         let mut streams = coder.streams(1);
         let indexes = Indexes::one(1, 1, columns);
@@ -291,7 +310,7 @@ fn damaged_rows() {
 #[test]
 fn a_failed_push_changes_nothing() {
     for (rows, family) in [(1, Family::Rans64), (3, Family::Rans32x16), (1, Family::Tans32)] {
-        let coder = coder(family, 2, Lookup::Auto, false);
+        let coder = coder(family, 2);
         let mut streams = coder.streams(rows);
         let first = symbols(&mut Random::seed_from_u64(2), rows, 500, false);
         coder.push(&mut streams, &first, Indexes::one(0, rows, 500)).unwrap();
@@ -347,7 +366,7 @@ fn what_does_not_fit_together() {
 fn one_row_on_several_threads() {
     let columns = 300_001;
     for (family, lanes) in [(Family::Rans64, 1), (Family::Rans32x16, 8), (Family::Tans32, 2)] {
-        let coder = coder(family, lanes, Lookup::Auto, false);
+        let coder = coder(family, lanes);
         let mut random = Random::seed_from_u64(8);
         let values: Vec<u8> =
             (0..columns).map(|_| random.random_range(0..ALPHABET as u8)).collect();
@@ -365,4 +384,50 @@ fn one_row_on_several_threads() {
             streams.expect_fresh().unwrap();
         }
     }
+}
+
+/// In a frame: the same rows with the table beside them, to the byte as FORMAT.md has it.
+#[test]
+fn rows_in_a_frame() {
+    let coder = coder(Family::Tans8, 2);
+    let values = symbols(&mut Random::seed_from_u64(6), 2, 4, false);
+    let indexes = || Indexes::one(1, 2, 4);
+    let mut streams = coder.streams(2);
+    let checkpoints = coder.push_checkpointed(&mut streams, &values, indexes(), 2).unwrap();
+    let mut rows = CodedRows::new(&coder, streams).unwrap();
+    let without = rows.to_bytes().unwrap();
+    rows.checkpoints = Some(checkpoints);
+    let bytes = rows.to_bytes().unwrap();
+    let tables = 24 + TABLES * (8 + 4 * ALPHABET);
+    assert_eq!((&without[12..16], &bytes[12..16]), (&[0; 4][..], &[1, 0, 0, 0][..]));
+    assert_eq!(bytes[16..tables], without[16..tables]);
+    let numbers = [2u64, 4, 2].map(u64::to_le_bytes).concat();
+    assert_eq!(bytes[tables..tables + 32], [&b"ckpt\x05\x02\0\0"[..], &numbers].concat());
+    // A checkpoint a row: the cursor, two states, two fields of bits.
+    let after = tables + 32 + 2 * (8 + 4 * 4);
+    assert_eq!(bytes[after..], without[tables..]);
+
+    let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
+    writer.write_rows("latents", &rows).unwrap();
+    let (frame, _) = writer.finish().unwrap();
+    let mut archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
+    let mut back = archive.read_rows("latents").unwrap();
+    assert_eq!(back.to_bytes().unwrap(), bytes);
+    let checkpoints = back.checkpoints.take().unwrap();
+    let coder = back.coder().unwrap();
+    let popped: Array2<i32> =
+        coder.pop_checkpointed(&mut back.streams, indexes(), &checkpoints).unwrap();
+    assert_eq!(popped, values);
+    for length in 0..bytes.len() {
+        assert!(CodedRows::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
+    }
+    // A flag of the future, and a table of another family or of other rows than those beside it.
+    for (at, value, words) in [(12, 2, "flags 0x2"), (tables + 4, 4, "checkpoints of 2 rows")] {
+        let mut other = bytes.clone();
+        other[at] = value;
+        let error = CodedRows::from_bytes(&other).err().unwrap().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    rows.streams = coder.streams(3);
+    assert!(matches!(rows.to_bytes(), Err(Error::InvalidArgument(_))));
 }

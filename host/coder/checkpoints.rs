@@ -146,7 +146,8 @@ impl Coder {
         let first = columns.start / checkpoints.every();
         let begin = first * checkpoints.every();
         // A group's bypass digits come after the symbols of all its lanes.
-        let end = columns.end.next_multiple_of(self.plan.lanes).min(indexes.columns());
+        let end = columns.end.checked_next_multiple_of(self.plan.lanes);
+        let end = end.map_or(indexes.columns(), |end| end.min(indexes.columns()));
         let mut symbols = vec![S::zeroed(); end - begin];
         self.pop_segments(streams, &indexes, checkpoints, row, first, &mut symbols)?;
         symbols.truncate(columns.end - begin);

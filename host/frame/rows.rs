@@ -228,8 +228,7 @@ mod tests {
     use super::*;
     use crate::frame::WriteOptions;
 
-    /// Two rows of four symbols, with a checkpoint in the middle of each where asked for.
-    fn sample(every: Option<usize>) -> (CodedRows, Array2<i32>) {
+    fn sample() -> (CodedRows, Array2<i32>) {
         let counts = array![[9u64, 1, 4, 2], [1, 1, 1, 5]];
         let tables = Tables::builder(Precision::new(7).unwrap())
             .offsets(&[-1, 3])
@@ -242,24 +241,13 @@ mod tests {
             .unwrap();
         let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
         let mut streams = coder.streams(2);
-        let indexes = Array2::<i32>::zeros((2, 4));
-        let checkpoints = match every {
-            None => {
-                coder.push(&mut streams, &symbols, &indexes).unwrap();
-                None
-            }
-            Some(every) => {
-                Some(coder.push_checkpointed(&mut streams, &symbols, &indexes, every).unwrap())
-            }
-        };
-        let mut rows = CodedRows::new(&coder, streams).unwrap();
-        rows.checkpoints = checkpoints;
-        (rows, symbols)
+        coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
+        (CodedRows::new(&coder, streams).unwrap(), symbols)
     }
 
     #[test]
     fn rows_in_a_frame() {
-        let (rows, symbols) = sample(None);
+        let (rows, symbols) = sample();
         let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
         writer.write_bytes("readme", b"hello").unwrap();
         writer.write_rows("latents", &rows).unwrap();
@@ -278,7 +266,7 @@ mod tests {
     /// The bytes of FORMAT.md, and every truncation of them.
     #[test]
     fn bytes() {
-        let (rows, _) = sample(None);
+        let (rows, _) = sample();
         let bytes = rows.to_bytes().unwrap();
         assert_eq!(bytes[..24], *b"rows\x05\x02\x07\x03\x02\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0");
         assert_eq!(bytes[24..32], *b"\xff\xff\xff\xff\x05\0\0\0");
@@ -304,44 +292,5 @@ mod tests {
             other[at] = value;
             assert!(CodedRows::from_bytes(&other).is_err(), "byte {at} is {value}");
         }
-    }
-
-    /// The same rows with checkpoints beside them, to the byte as FORMAT.md has it.
-    #[test]
-    fn rows_with_checkpoints() {
-        let (plain, _) = sample(None);
-        let (rows, symbols) = sample(Some(2));
-        let (without, bytes) = (plain.to_bytes().unwrap(), rows.to_bytes().unwrap());
-        let tables = 24 + 2 * (8 + 4 * 5);
-        assert_eq!(bytes[12..16], *b"\x01\0\0\0");
-        assert_eq!(bytes[16..tables], without[16..tables]);
-        assert_eq!(
-            bytes[tables..tables + 32],
-            *b"ckpt\x05\x02\0\0\x02\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0"
-        );
-        // A checkpoint a row: the cursor, two states, two fields of bits.
-        let after = tables + 32 + 2 * (8 + 4 * 4);
-        assert_eq!(bytes[after..], without[tables..]);
-        let back = CodedRows::from_bytes(&bytes).unwrap();
-        assert_eq!(back.to_bytes().unwrap(), bytes);
-        let coder = back.coder().unwrap();
-        let popped: Array2<i32> = coder
-            .pop_checkpointed(
-                &mut back.streams.clone(),
-                &Array2::<i32>::zeros((2, 4)),
-                &back.checkpoints.unwrap(),
-            )
-            .unwrap();
-        assert_eq!(popped, symbols);
-        for length in 0..bytes.len() {
-            assert!(CodedRows::from_bytes(&bytes[..length]).is_err(), "cut to {length}");
-        }
-        // Of other rows than the ones beside them.
-        let mut other = bytes.clone();
-        other[tables + 4] = 4;
-        assert!(CodedRows::from_bytes(&other).is_err());
-        let mut mixed = rows;
-        mixed.streams = coder.streams(3);
-        assert!(matches!(mixed.to_bytes(), Err(Error::InvalidArgument(_))));
     }
 }

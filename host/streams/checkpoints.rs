@@ -69,7 +69,8 @@ impl Checkpoints {
         self.rows
     }
 
-    /// Symbols that the push had for each row.
+    /// Symbols that the push had for each row. In a table that was read this is what its writer says: a bound is the caller's to set before
+    /// memory is set aside for so many.
     pub fn columns(&self) -> usize {
         self.columns
     }
