@@ -13,8 +13,8 @@ use crate::streams::{Checkpoints, Streams};
 impl Coder {
     /// [`push`](Self::push), noting where each row stands every `every` symbols. The streams come out the same.
     ///
-    /// Fewer symbols between checkpoints make finer access and a larger table: one checkpoint takes 8 bytes and the row's states. About 32
-    /// segments a thread keep vectors full.
+    /// Fewer symbols between checkpoints make finer access and a larger table: one checkpoint takes 8 bytes and the row's states. 64 segments a
+    /// thread and more keep vectors full. Steer clear of powers of two: symbols of segments side by side then fall into the same sets of a cache.
     ///
     /// # Errors
     /// As [`push`](Self::push); [`Error::InvalidArgument`] where `every` is no positive multiple of the lanes. The streams are then as they were.
