@@ -101,6 +101,9 @@ pub enum RowCause {
     /// After all symbols the states are not fresh or words are left.
     #[error("the row is corrupt: its final state is not the family's start value")]
     FinalState,
+    /// The row does not stand where one of its checkpoints says.
+    #[error("the row or its checkpoints are corrupt: they do not meet here")]
+    Checkpoint,
     /// The row's capacity is used up.
     #[error("the row's capacity is used up")]
     CapacityExceeded,

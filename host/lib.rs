@@ -20,6 +20,11 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    fuzzing,
+    allow(dead_code, reason = "the fuzz targets leave the rows' vector paths out, see `cpu`")
+)]
+
 mod coder;
 mod cpu;
 mod error;
@@ -39,7 +44,7 @@ pub use coder::{
 };
 pub use error::{Error, Result, RowCause};
 pub use family::Family;
-pub use streams::{LengthBytes, Merged, Streams};
+pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
 pub use tables::{Precision, Probability, Tables, TablesBuilder};
 
 /// The README's code is a test.

@@ -6,15 +6,19 @@ use std::{
     path::PathBuf,
 };
 
+use half::{bf16, f16};
 use ndarray::{Array2, array};
 use parans::{
-    Family,
+    Family, Indexes,
     frame::{ChunkCodec, Container, EntryKind, FrameArchive, FrameReader, ReadOptions},
 };
+use safetensors::Dtype;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Name, length of the content, XXH3 of the content.
 const FILES: &[(&str, usize, u64)] = &[
+    ("v1-checkpoints.parans", 3269, 0x0ad4_55ae_3962_86c3),
+    ("v1-floats.parans", 211_500, 0x07e0_2ebb_e5e4_5e4c),
     ("v1-rows.parans", 413, 0xaffd_a5b4_a82c_efea),
     ("v1-npy.parans", 16512, 0xfb7e_1527_b448_684f),
     ("v1-empty.parans", 0, 0x2d06_8005_38d3_94c2),
@@ -104,5 +108,164 @@ fn rows() {
         let popped: Array2<i32> =
             coder.pop(&mut rows.streams, &Array2::<i32>::zeros((1, 9))).unwrap();
         assert_eq!(popped, array![[0, 1, 2, 1, 0, 7, -3, 2, 1]], "{family}");
+    }
+}
+
+/// Numbers that a machine of any kind makes alike.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 32
+    }
+
+    /// About normal, of standard deviation 0.02.
+    fn weight(&mut self) -> f64 {
+        let sum: u64 = (0..4).map(|_| self.next() & 0xffff).sum();
+        (sum as f64 - 2.0 * 65_535.0) / 65_536.0 * 0.035
+    }
+}
+
+/// Tensors of 1500 elements of every type: weights with all that floats can be among them, sparse ones, ones of one sign, ones with fewer
+/// digits than their type has; integers near their neighbours; bytes.
+fn every_type() -> Vec<(String, Dtype, Vec<u8>)> {
+    const ELEMENTS: usize = 1500;
+    let mut numbers = Numbers(9);
+    let mut tensors = Vec::new();
+    for (dtype, bits, mantissa) in
+        [(Dtype::F16, 16, 10), (Dtype::BF16, 16, 7), (Dtype::F32, 32, 23), (Dtype::F64, 64, 52)]
+    {
+        let encode = |value: f64| match dtype {
+            Dtype::F16 => u64::from(f16::from_f64(value).to_bits()),
+            Dtype::BF16 => u64::from(bf16::from_f64(value).to_bits()),
+            Dtype::F32 => u64::from((value as f32).to_bits()),
+            _ => value.to_bits(),
+        };
+        let sign = 1u64 << (bits - 1);
+        let infinity = (sign - 1) >> mantissa << mantissa;
+        for kind in ["weights", "sparse", "positive", "negative", "short"] {
+            let mut values: Vec<u64> = (0..ELEMENTS)
+                .map(|_| {
+                    let value = encode(numbers.weight());
+                    match kind {
+                        "sparse" if numbers.next() % 10 < 7 => value & sign,
+                        "positive" => value & !sign,
+                        "negative" => value | sign,
+                        "short" => value >> (mantissa - 3) << (mantissa - 3),
+                        _ => value,
+                    }
+                })
+                .collect();
+            if kind == "weights" {
+                // Both zeros, denormals, infinities, NaNs of several payloads.
+                let odd = [0, 1, 5, infinity, infinity | 1, infinity | 1 << (mantissa - 1)];
+                for (at, value) in odd.into_iter().enumerate() {
+                    values[100 * at] = value;
+                    values[100 * at + 50] = value | sign;
+                }
+            }
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(bits / 8));
+            tensors.push((format!("{dtype:?}.{kind}"), dtype, bytes.collect()));
+        }
+    }
+    let integers = [Dtype::I16, Dtype::U16, Dtype::I32, Dtype::U32, Dtype::I64, Dtype::U64];
+    for (number, dtype) in integers.into_iter().enumerate() {
+        let size = [2, 2, 4, 4, 8, 8][number];
+        for kind in ["small", "sorted"] {
+            let mut at = 0u64;
+            let values = (0..ELEMENTS).map(|_| {
+                let step = numbers.next() % 9;
+                at = if kind == "sorted" {
+                    at + step
+                } else {
+                    step.wrapping_sub(4 * (number as u64 % 2))
+                };
+                at
+            });
+            let bytes = values.flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect();
+            tensors.push((format!("{dtype:?}.{kind}"), dtype, bytes));
+        }
+    }
+    for dtype in [Dtype::F8_E4M3, Dtype::F8_E5M2, Dtype::I8, Dtype::U8, Dtype::BOOL] {
+        let most = if dtype == Dtype::BOOL { 2 } else { 40 };
+        let bytes = (0..ELEMENTS).map(|_| (numbers.next() % most) as u8).collect();
+        tensors.push((format!("{dtype:?}"), dtype, bytes));
+    }
+    tensors
+}
+
+/// Every element type, and every way there is to cut its values.
+#[test]
+fn floats() {
+    let frame = fs::read(path("v1-floats.parans")).unwrap();
+    let mut archive = archive("v1-floats.parans");
+    for (name, dtype, bytes) in every_type() {
+        let mut out = Vec::new();
+        let entry = archive.extract(&name, &mut out).unwrap();
+        assert!(out == bytes, "{name}");
+        let EntryKind::Tensor { dtype: known, .. } = entry.kind else { panic!("{name}") };
+        assert_eq!(known, format!("{dtype:?}"));
+    }
+    // The first bytes of a chunk of planes say how it was cut: FORMAT.md of the floats.
+    let (mut floats, mut integers) = (BTreeSet::new(), BTreeSet::new());
+    let mut dropped = BTreeSet::new();
+    let mut at = 32;
+    for chunk in &archive.index().chunks {
+        let planes = &frame[at + 36..];
+        match (chunk.codec, planes[0]) {
+            (ChunkCodec::Planes, 1) => {
+                dropped.insert(planes[2] > 0);
+                let signs = planes[3] & 3;
+                floats.extend([
+                    ("sign", signs),
+                    ("packed", planes[3] >> 2 & 1),
+                    ("zeros", planes[3] >> 3),
+                ]);
+            }
+            (ChunkCodec::Planes, 2) => {
+                integers.insert(planes[1]);
+            }
+            _ => {}
+        }
+        at += 36 + chunk.coded as usize;
+    }
+    let every = [
+        ("sign", 0),
+        ("sign", 1),
+        ("sign", 2),
+        ("packed", 0),
+        ("packed", 1),
+        ("zeros", 0),
+        ("zeros", 1),
+    ];
+    assert_eq!(floats, BTreeSet::from(every));
+    assert_eq!((dropped.len(), integers), (2, BTreeSet::from([0, 1, 2])));
+}
+
+/// Two rows of 100 symbols of each family, with checkpoints every 32.
+#[test]
+fn checkpoints() {
+    let mut archive = archive("v1-checkpoints.parans");
+    let mut numbers = Numbers(77);
+    for (number, &family) in Family::ALL.iter().enumerate() {
+        let symbols = Array2::from_shape_simple_fn((2, 100), || (numbers.next() % 5) as i32 - 1);
+        let indexes = Indexes::one(number as i32 % 2, 2, 100);
+        let rows = archive.read_rows(family.name()).unwrap();
+        let coder = rows.coder().unwrap();
+        let checkpoints = rows.checkpoints.unwrap();
+        assert_eq!((checkpoints.checkpoints_a_row(), checkpoints.every()), (3, 32));
+        let peeked: Vec<i32> =
+            coder.peek_columns(&rows.streams, indexes.clone(), &checkpoints, 1, 70..80).unwrap();
+        assert_eq!(peeked, symbols.row(1).as_slice().unwrap()[70..80], "{family}");
+        let mut streams = rows.streams.clone();
+        let popped: Array2<i32> =
+            coder.pop_checkpointed(&mut streams, indexes.clone(), &checkpoints).unwrap();
+        assert_eq!(popped, symbols, "{family}");
+        streams.expect_fresh().unwrap();
+        // And the rows are plain rows.
+        let popped: Array2<i32> = coder.pop(&mut rows.streams.clone(), indexes).unwrap();
+        assert_eq!(popped, symbols, "{family}");
     }
 }

@@ -442,18 +442,52 @@ fn killed_at_any_moment() {
     assert!(old > 0, "none of the kills was early enough; {new} came too late");
 }
 
+/// A terminal's controlling side, and the path of the other one.
+#[cfg(target_os = "linux")]
+fn pseudoterminal() -> (fs::File, PathBuf) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
+    (controller.into(), PathBuf::from(name))
+}
+
+/// Work that takes a while shows how far it is, the rate and the time left, where standard error is a terminal.
+#[cfg(target_os = "linux")]
+#[test]
+fn progress_on_a_terminal() {
+    let directory = place(&[]);
+    let at = directory.path();
+    fs::File::create(at.join("long")).unwrap().set_len(1 << 36).unwrap();
+    let (mut controller, name) = pseudoterminal();
+    let terminal = fs::File::options().read(true).write(true).open(name).unwrap();
+    let mut child = parans()
+        .current_dir(at)
+        .args(["-T1", "long", "-o", "/dev/null"])
+        .stdin(Stdio::null())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
+    let mut shown = String::new();
+    let mut piece = [0; 256];
+    while !shown.contains(" left") && shown.len() < 10_000 {
+        let n = controller.read(&mut piece).unwrap();
+        shown.push_str(&String::from_utf8_lossy(&piece[..n]));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(shown.contains("long") && shown.contains("/s ") && shown.contains('%'), "{shown:?}");
+}
+
 /// Binary is not written to a terminal, unless forced.
 #[cfg(target_os = "linux")]
 #[test]
 fn terminals_get_no_binary() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let directory = place(&[("x", b"content")]);
     let at = directory.path();
     succeed(at, "compress x");
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = PathBuf::from(ptsname(&controller, Vec::new()).unwrap().into_string().unwrap());
+    let (_controller, name) = pseudoterminal();
     let terminal = || fs::File::options().read(true).write(true).open(&name).unwrap();
     let keep = terminal();
     for (line, refused) in [

@@ -3,6 +3,7 @@
 //! A coder is a plan (family, lanes, lookup, bypass, tables) and a back end that carries it out. Whatever the back end, the bytes are the same.
 
 mod builder;
+mod checkpoints;
 mod queue;
 mod symbols;
 
@@ -207,6 +208,11 @@ impl Coder {
         symbols: &mut [S],
     ) -> Result<()> {
         self.expect_streams(streams, indexes.rows())?;
+        Self::expect_room(indexes, symbols)?;
+        S::pop(self, streams, symbols, indexes)
+    }
+
+    fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
         if symbols.len() != indexes.rows() * indexes.columns() {
             return Err(Error::Shape {
                 what: "symbols to pop into",
@@ -214,7 +220,7 @@ impl Coder {
                 got: symbols.len().to_string(),
             });
         }
-        S::pop(self, streams, symbols, indexes)
+        Ok(())
     }
 
     fn pop_here<S: Symbol>(

@@ -1,6 +1,7 @@
 //! What goes into a coder and comes out: symbols of several widths, and indexes of several shapes.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 use parans_kernels::codec;
@@ -109,6 +110,12 @@ impl<'a, S: Symbol> Symbols<'a, S> {
         self.columns
     }
 
+    /// Some columns of every row.
+    pub(crate) fn columns_in(&self, columns: Range<usize>) -> Symbols<'_, S> {
+        let values = columns_in(&self.values, self.columns, columns.clone());
+        Symbols { rows: self.rows, columns: columns.len(), values }
+    }
+
     /// The symbols, row after row.
     pub fn as_slice(&self) -> &[S] {
         &self.values
@@ -125,6 +132,15 @@ fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
             got: len.to_string(),
         }),
     }
+}
+
+/// Some columns of values that lie row after row: borrowed where there is one row, which they are a part of.
+fn columns_in<T: Copy>(values: &[T], width: usize, columns: Range<usize>) -> Cow<'_, [T]> {
+    if values.len() == width {
+        return Cow::Borrowed(&values[columns]);
+    }
+    let rows = values.chunks_exact(width.max(1));
+    Cow::Owned(rows.flat_map(|row| &row[columns.clone()]).copied().collect())
 }
 
 fn row_major<'a, T: Clone>(view: ArrayView2<'a, T>) -> Cow<'a, [T]> {
@@ -237,6 +253,32 @@ impl<'a> Indexes<'a> {
             Kind::One(index) => Some(index),
             _ => None,
         }
+    }
+
+    /// Those of some columns of every row.
+    pub(crate) fn columns_in(&self, columns: Range<usize>) -> Indexes<'_> {
+        let width = self.columns;
+        let kind = match &self.kind {
+            Kind::One(index) => Kind::One(*index),
+            Kind::PerRow(indexes) => Kind::PerRow(Cow::Borrowed(indexes)),
+            Kind::PerColumn(indexes) => Kind::PerColumn(Cow::Borrowed(&indexes[columns.clone()])),
+            Kind::Each(indexes) => Kind::Each(columns_in(indexes, width, columns.clone())),
+            Kind::EachU16(indexes) => Kind::EachU16(columns_in(indexes, width, columns.clone())),
+            Kind::EachU8(indexes) => Kind::EachU8(columns_in(indexes, width, columns.clone())),
+        };
+        Indexes { rows: self.rows, columns: columns.len(), kind }
+    }
+
+    /// Those of one row from column `begin` on, as `rows` rows of `columns`.
+    pub(crate) fn cut(&self, row: usize, begin: usize, rows: usize, columns: usize) -> Indexes<'_> {
+        let at = begin..begin + rows * columns;
+        let kind = match self.row(row) {
+            codec::Indexes::One(index) => Kind::One(index),
+            codec::Indexes::Each(indexes) => Kind::Each(Cow::Borrowed(&indexes[at])),
+            codec::Indexes::EachU16(indexes) => Kind::EachU16(Cow::Borrowed(&indexes[at])),
+            codec::Indexes::EachU8(indexes) => Kind::EachU8(Cow::Borrowed(&indexes[at])),
+        };
+        Indexes { rows, columns, kind }
     }
 
     /// Flattened, padded with -1 and cut into `rows` rows: torch_ans' parallel states.

@@ -84,11 +84,35 @@ fn push_rows<F: HostFamily, S: Symbol, P: Placement, const LANES: usize>(
         let mut words = WordWriter::new(words, *len);
         let number = rows.first + row;
         let indexes = indexes.row(number);
-        codec::push_row(view, states, &mut words, widen(symbols, &mut widened), indexes)
+        push_row(view, states, &mut words, widen(symbols, &mut widened), indexes)
             .map_err(|fault| (number, fault))?;
         *len = words.len();
     }
     Ok(())
+}
+
+/// The codec's, compiled once for all symbol types: a call a row costs nothing, and four copies of each cost a build a good part of its time.
+#[inline(never)]
+fn push_row<F: HostFamily, P: Placement, const LANES: usize>(
+    view: &EncoderView<'_, F, P>,
+    states: &mut [F::State; LANES],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+    indexes: codec::Indexes<'_>,
+) -> Result<(), RowFault> {
+    codec::push_row(view, states, words, symbols, indexes)
+}
+
+/// As [`push_row`], the codec's.
+#[inline(never)]
+fn pop_row<F: HostFamily, L: codec::Lookup, const LANES: usize>(
+    view: &DecoderView<'_, L>,
+    states: &mut [F::State; LANES],
+    words: &mut WordReader<'_, F::Word>,
+    symbols: &mut [i32],
+    indexes: codec::Indexes<'_>,
+) -> Result<(), RowFault> {
+    codec::pop_row::<F, L, LANES>(view, states, words, symbols, indexes)
 }
 
 /// The symbols as the codec takes them: as they are, or widened into a buffer.
@@ -143,10 +167,10 @@ fn pop_rows<F: HostFamily, S: Symbol, L: codec::Lookup, const LANES: usize>(
         let indexes = block.indexes.row(number);
         let popped = if size_of::<S>() == size_of::<i32>() {
             let symbols = bytemuck::cast_slice_mut(symbols);
-            codec::pop_row::<F, L, LANES>(view, states, &mut words, symbols, indexes)
+            pop_row::<F, L, LANES>(view, states, &mut words, symbols, indexes)
         } else {
             narrow.resize(columns, 0);
-            codec::pop_row::<F, L, LANES>(view, states, &mut words, &mut narrow, indexes)
+            pop_row::<F, L, LANES>(view, states, &mut words, &mut narrow, indexes)
                 .and_then(|()| narrow_into(&narrow, symbols))
         };
         popped.map_err(|fault| (number, fault))?;

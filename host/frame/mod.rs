@@ -36,6 +36,7 @@
 //! ```
 
 mod archive;
+mod checkpoints;
 mod chunk;
 mod element;
 mod index;

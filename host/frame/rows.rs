@@ -9,12 +9,15 @@ use super::{
     wire::Fields,
 };
 use crate::{
-    Bypass, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams, Tables,
+    Bypass, Checkpoints, Coder, Error, Family, LengthBytes, Merged, Precision, Result, Streams,
+    Tables,
 };
 
 const TAG: &[u8; 4] = b"rows";
 /// Every length, including the last: 8 bytes each.
 const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
+/// The flag of rows that have checkpoints beside them.
+const CHECKPOINTS: u32 = 1;
 /// Families by their numbers in the format. Never reordered.
 const FAMILIES: [Family; 6] = [
     Family::Rans64,
@@ -34,6 +37,8 @@ pub struct CodedRows {
     pub bypass: Bypass,
     /// The rows; they know their family and lanes.
     pub streams: Streams,
+    /// Where the rows stood every so many symbols, if that was noted.
+    pub checkpoints: Option<Checkpoints>,
 }
 
 impl CodedRows {
@@ -51,7 +56,8 @@ impl CodedRows {
                 coder.lanes()
             )));
         }
-        Ok(Self { tables: coder.tables().clone(), bypass: coder.bypass(), streams })
+        let (tables, bypass) = (coder.tables().clone(), coder.bypass());
+        Ok(Self { tables, bypass, streams, checkpoints: None })
     }
 
     /// A coder for the rows, with the default lookup.
@@ -66,12 +72,10 @@ impl CodedRows {
     /// The bytes that a frame keeps.
     ///
     /// # Errors
-    /// `Unsupported` for a family or bypass that the format has no number for.
+    /// `Unsupported` for a family or bypass that the format has no number for; `InvalidArgument` for checkpoints of other streams.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let family = self.streams.family();
-        let number = FAMILIES.iter().position(|&known| known == family);
-        let number = number
-            .ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))?;
+        let number = number_of(family)?;
         let bypass = match self.bypass {
             Bypass::Off => 0,
             Bypass::Digits(bits) => bits as u8,
@@ -79,19 +83,24 @@ impl CodedRows {
         let mut out = TAG.to_vec();
         // A lane count is at most 32, a precision at most 31.
         out.extend([
-            number as u8,
+            number,
             self.streams.lanes() as u8,
             self.tables.precision().bits() as u8,
             bypass,
         ]);
         out.extend((self.tables.len() as u32).to_le_bytes());
-        out.extend([0; 4]);
+        let flags = if self.checkpoints.is_some() { CHECKPOINTS } else { 0 };
+        out.extend(flags.to_le_bytes());
         out.extend((self.streams.rows() as u64).to_le_bytes());
         for table in 0..self.tables.len() {
             let frequencies = self.tables.frequencies(table);
             out.extend(self.tables.offset(table).to_le_bytes());
             out.extend((frequencies.len() as u32).to_le_bytes());
             out.extend(frequencies.flat_map(u32::to_le_bytes));
+        }
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.expect_streams(&self.streams)?;
+            out.extend(checkpoints.to_bytes()?);
         }
         out.extend(self.streams.to_merged(MERGED)?);
         Ok(out)
@@ -109,17 +118,20 @@ impl CodedRows {
         }
         let (family, lanes, precision, bypass) =
             (fields.u8()?, fields.u8()?, fields.u8()?, fields.u8()?);
-        let family = *FAMILIES.get(usize::from(family)).ok_or_else(|| {
-            Error::Unsupported(format!("family {family}: this build knows 0 to 5"))
-        })?;
-        let (tables, zero, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
+        let family = family_of(family)?;
+        let (tables, flags, rows) = (fields.u32()? as usize, fields.u32()?, fields.u64()?);
         let bypass = match bypass {
             0 => Bypass::Off,
             1..=8 => Bypass::digits(bypass.into()),
             _ => return Err(Error::Corrupt(format!("bypass digits of {bypass} bits"))),
         };
         // A table takes at least 12 bytes, a row 8.
-        if zero != 0 || tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
+        if flags & !CHECKPOINTS != 0 {
+            return Err(Error::Unsupported(format!(
+                "flags {flags:#x} of coded rows: this build knows {CHECKPOINTS:#x}"
+            )));
+        }
+        if tables > fields.0.len() / 12 || rows > fields.0.len() as u64 / 8 {
             return Err(Error::Corrupt(format!(
                 "{tables} tables and {rows} rows in {} bytes",
                 bytes.len()
@@ -142,6 +154,10 @@ impl CodedRows {
             frequencies.push(row);
         }
         let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
+        let checkpoints = match flags {
+            0 => None,
+            _ => Some(Checkpoints::read(&mut fields)?),
+        };
         let streams = Streams::from_merged(family, lanes.into(), fields.0, MERGED)?;
         if streams.rows() as u64 != rows {
             return Err(Error::Corrupt(format!(
@@ -149,8 +165,27 @@ impl CodedRows {
                 streams.rows()
             )));
         }
-        Ok(Self { tables, bypass, streams })
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.expect_streams(&streams).map_err(|e| Error::Corrupt(e.to_string()))?;
+        }
+        Ok(Self { tables, bypass, streams, checkpoints })
     }
+}
+
+/// The number of a family.
+pub(super) fn number_of(family: Family) -> Result<u8> {
+    let number = FAMILIES.iter().position(|&known| known == family);
+    number
+        .map(|number| number as u8)
+        .ok_or_else(|| Error::Unsupported(format!("{family} has no number in the format")))
+}
+
+/// The family of a number.
+pub(super) fn family_of(number: u8) -> Result<Family> {
+    FAMILIES
+        .get(usize::from(number))
+        .copied()
+        .ok_or_else(|| Error::Unsupported(format!("family {number}: this build knows 0 to 5")))
 }
 
 impl<W: Write + Send> FrameWriter<W> {
@@ -244,6 +279,7 @@ mod tests {
             (8, 255),
             (11, 255),
             (12, 1),
+            (12, 2),
             (16, 3),
             (22, 255),
             (4, 6),

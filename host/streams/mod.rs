@@ -6,6 +6,7 @@
 
 mod buffer;
 mod bytes;
+mod checkpoints;
 mod tensor;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::family::{Family, RowFormat};
 use buffer::Buffer;
 
 pub use bytes::{LengthBytes, Merged};
+pub use checkpoints::Checkpoints;
 
 /// A batch of rows, each a stream of one family and lane count. A fresh row holds nothing; pushes add to its end and pops take
 /// from it, last in first out.
@@ -31,6 +33,12 @@ pub struct Streams {
     /// (which damaged or hostile bytes may announce) would multiply the memory.
     starts: Vec<usize>,
     /// Words in use, a row.
+    lens: Vec<usize>,
+}
+
+/// States and lengths that streams had.
+pub(crate) struct Mark {
+    states: Buffer,
     lens: Vec<usize>,
 }
 
@@ -175,6 +183,26 @@ impl Streams {
         };
         self.relocate(starts);
         Ok(())
+    }
+
+    /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get room for half as much again.
+    pub(crate) fn reserve_ahead(&mut self, more: usize) -> Result<()> {
+        let room = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
+        if (0..self.rows).all(|row| room(row) >= more) {
+            return Ok(());
+        }
+        let longest = self.lens.iter().max().copied().unwrap_or(0);
+        self.reserve_words(more.max(longest / 2))
+    }
+
+    /// What it takes to be as now after any pushes: words are only written past a row's length.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { states: self.states.clone(), lens: self.lens.clone() }
+    }
+
+    /// Takes back every push since the mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        (self.states, self.lens) = (mark.states, mark.lens);
     }
 
     /// Moves every row's words to new starts, with room for at least what is in use.

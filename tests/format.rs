@@ -1,0 +1,320 @@
+//! A reader of frames written from the three FORMAT.md alone, as plainly as can be: it shares no code with the library, and reads every golden
+//! file as the library does. What it needs to know, the texts have to say.
+
+use std::fs;
+
+use parans::frame::{FrameReader, ReadOptions};
+use xxhash_rust::xxh3::xxh3_64;
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+fn check_32(bytes: &[u8], check: &[u8]) {
+    assert_eq!(xxh3_64(bytes) & 0xffff_ffff, number(check));
+}
+
+/// Takes bytes off the front.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, n: usize) -> &'a [u8] {
+        let (head, rest) = self.0.split_at(n);
+        self.0 = rest;
+        head
+    }
+
+    fn number(&mut self, n: usize) -> u64 {
+        number(self.take(n))
+    }
+}
+
+/// The content of the frames of a file (`host/frame/FORMAT.md`), and a count of chunks by codec.
+fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut rest = file;
+    while !rest.is_empty() {
+        let mut frame = Bytes(rest);
+        let begin = content.len();
+        let header = frame.take(32);
+        assert_eq!(header[..12], *b"\x8bPARANS\n\x01\0\0\0");
+        assert_eq!(xxh3_64(&header[..24]), number(&header[24..]));
+        let (max_chunk, announced) = (number(&header[12..16]), number(&header[16..24]));
+        let mut table = Vec::new();
+        while frame.0[..4] == *b"chnk" {
+            let header = frame.take(36);
+            check_32(&header[..32], &header[32..]);
+            let (codec, element) = (header[4], header[5]);
+            let (raw, coded) = (number(&header[8..12]), number(&header[12..16]));
+            assert!(raw <= max_chunk && coded <= raw);
+            assert_eq!(number(&header[16..24]), (content.len() - begin) as u64);
+            let bytes = frame.take(coded as usize);
+            assert_eq!(xxh3_64(bytes), number(&header[24..32]));
+            codecs[usize::from(codec)] += 1;
+            content.extend(match codec {
+                0 => bytes.to_vec(),
+                1 => bytes.repeat(raw as usize / bytes.len()),
+                2 => order0(bytes, raw as usize),
+                _ => planes(bytes, element, raw as usize),
+            });
+            table.extend_from_slice(&header[8..16]);
+            table.extend([codec, element]);
+        }
+        let at = rest.len() - frame.0.len();
+        let header = frame.take(16);
+        assert_eq!(header[..4], *b"indx");
+        check_32(&header[..12], &header[12..]);
+        let n = number(&header[4..12]);
+        let index = frame.take(n as usize);
+        // The directory is not needed to read the content; the table of chunks stands at its end.
+        assert!(index.ends_with(&table));
+        let footer = frame.take(48);
+        assert_eq!((number(&footer[..8]), number(&footer[8..16])), (at as u64, n));
+        assert_eq!(number(&footer[16..24]), xxh3_64(index));
+        let length = (content.len() - begin) as u64;
+        assert_eq!(number(&footer[24..32]), length);
+        assert!(announced == u64::MAX || announced == length);
+        assert_eq!(number(&footer[32..40]), xxh3_64(&content[begin..]));
+        check_32(&footer[..40], &footer[40..44]);
+        assert_eq!(footer[44..], *b"done");
+        rest = frame.0;
+    }
+    content
+}
+
+/// Bits from the least significant end of each byte.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Bits<'_> {
+    fn take(&mut self, n: usize) -> usize {
+        let bit = |at: usize| usize::from(self.bytes[at / 8] >> (at % 8) & 1);
+        let value = (0..n).map(|i| bit(self.at + i) << i).sum();
+        self.at += n;
+        value
+    }
+
+    fn gamma(&mut self) -> usize {
+        let mut k = 0;
+        while self.take(1) == 0 {
+            k += 1;
+        }
+        1 << k | self.take(k)
+    }
+}
+
+/// `host/order0/FORMAT.md`.
+fn order0(chunk: &[u8], n: usize) -> Vec<u8> {
+    let Some(&kind) = chunk.first() else { return Vec::new() };
+    let (rows, lanes) = match kind {
+        0 => return chunk[1..].to_vec(),
+        1 => return vec![chunk[1]; n],
+        2 => (1, 1),
+        3 => (1, 8),
+        4 => (1, 32),
+        5 => (4, 32),
+        _ => panic!("kind {kind}"),
+    };
+    let mut bits = Bits { bytes: &chunk[1..], at: 0 };
+    let mut occurs = Vec::new();
+    while occurs.len() < 256 {
+        let absent = bits.gamma() - 1;
+        occurs.resize(occurs.len() + absent, false);
+        if occurs.len() < 256 {
+            let present = bits.gamma();
+            occurs.resize(occurs.len() + present, true);
+        }
+    }
+    let mut previous = 5i64;
+    let freqs: Vec<u32> = occurs
+        .into_iter()
+        .map(|occurs| {
+            if !occurs {
+                return 0;
+            }
+            let zigzag = bits.gamma() as i64 - 1;
+            previous += if zigzag % 2 == 0 { zigzag / 2 } else { -(zigzag + 1) / 2 };
+            1 << (previous - 1) | bits.take(previous as usize - 1) as u32
+        })
+        .collect();
+    assert_eq!(freqs.iter().sum::<u32>(), 4096);
+    let mut rest = Bytes(&chunk[(1 + bits.at.div_ceil(8)).next_multiple_of(4)..]);
+    let mut lengths: Vec<usize> = (1..rows).map(|_| rest.number(4) as usize).collect();
+    lengths.push(rest.0.len() - lengths.iter().sum::<usize>());
+    let (groups, tail) = if rows == 4 { (n / 128, n % 128) } else { (0, 0) };
+    let mut out = vec![0; n];
+    for (row, length) in lengths.into_iter().enumerate() {
+        let count = if rows == 4 { 32 * groups + (tail + 3 - row) / 4 } else { n };
+        for (i, symbol) in pop_row(rest.take(length), &freqs, lanes, count).into_iter().enumerate()
+        {
+            let (k, l) = (i / 32, i % 32);
+            let at = match (rows, k < groups) {
+                (1, _) => i,
+                (_, true) => 128 * k + 64 * (l % 2) + 4 * (l / 2) + row,
+                (_, false) => 128 * groups + 4 * (i - 32 * groups) + row,
+            };
+            out[at] = symbol;
+        }
+    }
+    out
+}
+
+/// A row of the family rans32_16 at precision 12.
+fn pop_row(row: &[u8], freqs: &[u32], lanes: usize, count: usize) -> Vec<u8> {
+    let (states, mut words) = row.split_at(4 * lanes);
+    let mut states: Vec<u32> = states.chunks(4).map(|state| number(state) as u32).collect();
+    let mut pop = |i: usize| {
+        let x = &mut states[i % lanes];
+        let slot = *x % 4096;
+        let (mut symbol, mut start) = (0, 0);
+        while start + freqs[symbol] <= slot {
+            start += freqs[symbol];
+            symbol += 1;
+        }
+        *x = *x / 4096 * freqs[symbol] + slot - start;
+        if *x < 1 << 15 {
+            let (before, word) = words.split_at(words.len() - 2);
+            words = before;
+            *x = *x << 16 | number(word) as u32;
+        }
+        symbol as u8
+    };
+    let symbols = (0..count).map(&mut pop).collect();
+    assert!(words.is_empty() && states.iter().all(|&x| x == 1 << 15));
+    symbols
+}
+
+/// `host/float/FORMAT.md`.
+fn planes(chunk: &[u8], element: u8, n: usize) -> Vec<u8> {
+    let w = [16, 16, 32, 64, 16, 16, 32, 32, 64, 64][usize::from(element) - 1];
+    let (size, count) = (w / 8, n / (w / 8));
+    let mut rest = Bytes(chunk);
+    let values: Vec<u64> = match rest.number(1) {
+        0 => return rest.0.to_vec(),
+        1 => floats(&mut rest, w, [10, 7, 23, 52][usize::from(element) - 1], count),
+        2 => {
+            let filter = rest.number(1);
+            let mut values = vec![0u64; count];
+            // The most significant bytes, then the others from the least significant on.
+            for byte in [size - 1].into_iter().chain(0..size - 1) {
+                for (value, part) in values.iter_mut().zip(plane(&mut rest, count)) {
+                    *value |= u64::from(part) << (8 * byte);
+                }
+            }
+            let mut before = 0u64;
+            for value in values.iter_mut().filter(|_| filter > 0) {
+                *value = *value >> 1 ^ (*value & 1).wrapping_neg();
+                if filter == 2 {
+                    *value = value.wrapping_add(before);
+                    before = *value;
+                }
+            }
+            values
+        }
+        method => panic!("method {method} of an element of {size} bytes"),
+    };
+    let mut out: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()[..size].to_vec()).collect();
+    out.extend_from_slice(rest.0);
+    assert_eq!(out.len(), n);
+    out
+}
+
+fn floats(rest: &mut Bytes<'_>, w: usize, mantissa: usize, count: usize) -> Vec<u64> {
+    let (kept, dropped, flags) = (rest.number(1) as usize, rest.number(1) as usize, rest.number(1));
+    let first = rest.number(2);
+    let zero = (flags & 8 != 0).then(|| rest.number(1));
+    let (sign, packed) = (flags & 3, flags & 4 != 0);
+    let unit = 1u64 << (mantissa - dropped);
+    let value_bits = kept + mantissa - dropped;
+    let rest_bits = value_bits - 8 + usize::from(sign == 0);
+    let symbols = plane(rest, count);
+    let is_zero = |symbol: u8| {
+        zero.and_then(|zero| u64::from(symbol).checked_sub(zero)).filter(|&negative| negative < 2)
+    };
+    let others = symbols.iter().filter(|&&symbol| is_zero(symbol).is_none()).count();
+    let mut rests = vec![0u64; others];
+    for byte in 0..rest_bits / 8 {
+        for (value, part) in rests.iter_mut().zip(plane(rest, others)) {
+            *value |= u64::from(part) << (8 * byte);
+        }
+    }
+    if rest_bits % 8 > 0 {
+        let width = rest_bits % 8;
+        let parts = if packed { fractions(rest, width, others) } else { plane(rest, others) };
+        for (value, part) in rests.iter_mut().zip(parts) {
+            *value |= u64::from(part) << (rest_bits - width);
+        }
+    }
+    let mut rests = rests.into_iter();
+    symbols
+        .into_iter()
+        .map(|symbol| {
+            if let Some(negative) = is_zero(symbol) {
+                return negative << (w - 1);
+            }
+            let rest = rests.next().unwrap();
+            let low = value_bits - 8;
+            let v = u64::from(symbol) << low | rest & ((1 << low) - 1);
+            let m = if v >= unit { v + first * unit } else { v };
+            let s = [rest >> low, 0, 1][sign as usize];
+            s << (w - 1) | m << dropped
+        })
+        .collect()
+}
+
+/// A plane of `count` bytes.
+fn plane(rest: &mut Bytes<'_>, count: usize) -> Vec<u8> {
+    match rest.number(1) {
+        0 => rest.take(count).to_vec(),
+        1 => vec![rest.number(1) as u8; count],
+        2 => (0..count)
+            .step_by(1 << 20)
+            .flat_map(|at| {
+                let coded = rest.number(4) as usize;
+                order0(rest.take(coded), (count - at).min(1 << 20))
+            })
+            .collect(),
+        kind => panic!("a plane of kind {kind}"),
+    }
+}
+
+fn fractions(rest: &mut Bytes<'_>, width: usize, count: usize) -> Vec<u8> {
+    let parts: Vec<usize> = [4, 2, 1].into_iter().filter(|part| width & part != 0).collect();
+    let blocks: Vec<usize> = (0..count).step_by(512).map(|at| (count - at).min(512)).collect();
+    let taken = |block: usize, part: usize| (block * part).div_ceil(8);
+    let size = blocks.iter().flat_map(|&block| parts.iter().map(move |&p| taken(block, p))).sum();
+    let packed = plane(rest, size);
+    let mut packed = Bytes(&packed);
+    let mut out = Vec::new();
+    for block in blocks {
+        let mut values = vec![0u8; block];
+        let mut low = 0;
+        for &part in &parts {
+            let t = taken(block, part);
+            let bytes = packed.take(t);
+            for (i, value) in values.iter_mut().enumerate() {
+                let (k, j) = (i / t, i % t);
+                *value |= (bytes[j] >> (k * part) & ((1 << part) - 1)) << low;
+            }
+            low += part;
+        }
+        out.extend(values);
+    }
+    out
+}
+
+#[test]
+fn a_reader_from_the_texts_alone() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    let mut codecs = [0; 4];
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        let mut content = Vec::new();
+        FrameReader::new(&bytes[..], ReadOptions::default()).copy_to(&mut content).unwrap();
+        assert!(read_file(&bytes, &mut codecs) == content, "{}", path.display());
+    }
+    assert!(codecs.iter().all(|&chunks| chunks > 0), "chunks by codec: {codecs:?}");
+}
