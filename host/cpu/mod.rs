@@ -61,9 +61,13 @@ pub(crate) type Failed = (usize, RowFault);
 
 /// How many rows a block takes.
 fn rows_a_block(rows: usize, columns: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    if threads == 1 || rows * columns < 2 * SYMBOLS_A_TASK {
+    // Asked first: outside a pool, counting its threads starts rayon's global one.
+    if rows <= 1 || rows * columns < 2 * SYMBOLS_A_TASK {
         return rows.max(1);
+    }
+    let threads = rayon::current_num_threads();
+    if threads == 1 {
+        return rows;
     }
     // Four blocks a thread even out the load; a block of too few symbols is not worth a task.
     let even = rows.div_ceil(4 * threads);

@@ -131,11 +131,11 @@ impl Tables {
             }
             let log2_symbols = if symbols.is_power_of_two() { symbols.trailing_zeros() } else { 0 };
             tables.push(TableSpan { base: spans.len() as u32, symbols, offset, log2_symbols });
-            let mut start = 0;
-            for &freq in freqs {
-                spans.push(Span { start, freq });
-                start += freq;
-            }
+            spans.extend(freqs.iter().scan(0, |end, &freq| {
+                let start = *end;
+                *end += freq;
+                Some(Span { start, freq })
+            }));
         }
         Ok(Self { inner: Arc::new(Prepared::new(precision, tables, spans)) })
     }

@@ -105,14 +105,20 @@ impl Prepared {
         wanted.clamp(1, precision)
     }
 
-    /// The inverse CDF, dense or sparse.
-    pub(crate) fn inverse(&self) -> Result<&InverseCdf> {
+    /// Refuses tables that have no inverse CDF.
+    pub(crate) fn check_inverse(&self) -> Result<()> {
         if self.largest_alphabet() > 1 << 16 {
             return Err(Error::Unsupported(format!(
                 "inverse CDF of an alphabet of {}; the limit is 65536 (search has none)",
                 self.largest_alphabet()
             )));
         }
+        Ok(())
+    }
+
+    /// The inverse CDF, dense or sparse.
+    pub(crate) fn inverse(&self) -> Result<&InverseCdf> {
+        self.check_inverse()?;
         Ok(self.inverse.get_or_init(|| self.build_inverse(self.inverse_bits())))
     }
 
