@@ -198,7 +198,8 @@ fn every_changed_byte_ends_in_bounded_time() {
             }
         }
         // What another message of the same length would have been coded to passes: seldom in one lane, never seen in 32.
-        assert!(missed * 40 <= tried, "{missed} of {tried} changes went unnoticed");
+        let seldom = if quick() { 30 } else { 40 };
+        assert!(missed * seldom <= tried, "{missed} of {tried} changes went unnoticed");
     }
 }
 

@@ -5,6 +5,10 @@
 
 mod alias;
 mod builder;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "vectors for rows read more of it than other paths do")
+)]
 mod packed;
 mod prepared;
 pub(crate) mod quantise;

@@ -67,9 +67,9 @@ const LEAST_STATES: usize = 6;
 /// With fewer states than this in a unit, the scalar path pops as fast: a step of one vector waits for three gathers one after another.
 const LEAST_STATES_POPPED: usize = 16;
 
-/// With fewer states than this, pops that interleave rows in scalar registers beat those across vector elements (Zen 4: 240 to 172 Msymbol/s with
-/// 16 states).
-const LEAST_STATES_POPPED_WIDE: usize = 32;
+/// With fewer states than this, pops that interleave rows in scalar registers beat those across vector elements: a unit of four vectors takes as long
+/// whether they are full or not (Zen 4, Msymbol/s: 240 interleaved; 172 with 16 states across elements, 126 with 32, 330 with 64).
+const LEAST_STATES_POPPED_WIDE: usize = 48;
 
 /// The rows of a unit. States and lengths may be left changed by a unit that gives up.
 struct Unit<'a, F: WideFamily> {
@@ -89,15 +89,15 @@ fn takes(plan: &Plan, rows: usize, least_states: usize) -> Option<WideTables<'_>
     WideTables::new(plan)
 }
 
-/// Whether pops interleave rows in scalar registers.
-fn interleaves(level: Level, plan: &Plan, rows: usize, columns: usize) -> bool {
-    let suits = match level {
-        Level::Scalar => false,
-        Level::Avx2 | Level::Neon => true,
-        Level::Avx512Gather | Level::Avx512Permute => rows * plan.lanes < LEAST_STATES_POPPED_WIDE,
-    };
+/// Whether so few rows pop faster interleaved in scalar registers than across vector elements.
+fn are_few(plan: &Plan, rows: usize, columns: usize) -> bool {
+    rows * plan.lanes < LEAST_STATES_POPPED_WIDE && interleaves(plan, rows, columns)
+}
+
+/// Whether rows can be popped interleaved, and faster than one after another.
+fn interleaves(plan: &Plan, rows: usize, columns: usize) -> bool {
     // Symbols past the last chunk of a row take several times as long.
-    suits && interleaved::takes(plan, rows) && 8 * (columns % interleaved::CHUNK) <= columns
+    interleaved::takes(plan, rows) && 8 * (columns % interleaved::CHUNK) <= columns
 }
 
 /// Pushes a block of rows.
@@ -135,9 +135,13 @@ pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    if interleaves(level, plan, block.lens.len(), block.columns)
-        && let Some(packed) = plan.tables.prepared().packed()
-    {
+    let (rows, columns) = (block.lens.len(), block.columns);
+    let suits = match level {
+        Level::Scalar => false,
+        Level::Avx2 | Level::Neon => interleaves(plan, rows, columns),
+        Level::Avx512Gather | Level::Avx512Permute => are_few(plan, rows, columns),
+    };
+    if suits && let Some(packed) = plan.tables.prepared().packed() {
         return interleaved::pop(plan, packed, block);
     }
     match takes(plan, block.lens.len(), LEAST_STATES_POPPED) {
@@ -299,7 +303,8 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
             first += count;
 
             let vectors = count.div_ceil(across);
-            let done = if count * L < LEAST_STATES_POPPED {
+            let few = are_few(plan, count, columns);
+            let done = if few || count * L < LEAST_STATES_POPPED {
                 None
             } else {
                 saved_states.clear();
@@ -334,22 +339,22 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
                 done
             };
             if done.is_none() {
-                let words = block.words;
-                let indexes = block.indexes;
-                let first = number;
-                scalar::pop(
-                    plan,
-                    PopBlock::<F, T> {
-                        first,
-                        states,
-                        words,
-                        starts,
-                        lens,
-                        symbols,
-                        columns,
-                        indexes,
-                    },
-                )?;
+                let (first, words, indexes) = (number, block.words, block.indexes);
+                let block = PopBlock::<F, T> {
+                    first,
+                    states,
+                    words,
+                    starts,
+                    lens,
+                    symbols,
+                    columns,
+                    indexes,
+                };
+                if few {
+                    interleaved::pop(plan, tables.packed, block)?;
+                } else {
+                    scalar::pop(plan, block)?;
+                }
             }
         }
         Ok(())
