@@ -76,6 +76,7 @@ fn main() -> ExitCode {
     let backends = backends::all();
     let failures = run(&files, &backends);
     let names: Vec<_> = backends.iter().map(|backend| backend.name.as_str()).collect();
+    println!("level: {}", parans::simd::Level::current().name());
     println!("vectors: {} files, backends: {}", files.len(), names.join(", "));
     println!("test result: {failures} of {} files failed", files.len());
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

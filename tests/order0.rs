@@ -4,6 +4,7 @@ use parans::Error;
 use parans::order0::{
     DEFAULT_CHUNK, Decoder, Encoder, MAX_CHUNK, decode_all, encode_all, entropy_bytes,
 };
+use parans::simd::Level;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -49,6 +50,12 @@ fn round_trip(bytes: &[u8]) -> usize {
     assert!(coded.len() <= bytes.len() + usize::from(!bytes.is_empty()));
     assert!(decode(&coded, bytes.len()).expect("own chunk") == bytes, "length {}", bytes.len());
     coded.len()
+}
+
+#[test]
+fn the_level_asked_for_is_in_use() {
+    let asked = Level::from_environment().expect("PARANS_SIMD names a level of this machine");
+    assert!(asked.is_none_or(|level| level == Level::current()));
 }
 
 #[test]
@@ -191,7 +198,8 @@ fn every_changed_byte_ends_in_bounded_time() {
             }
         }
         // What another message of the same length would have been coded to passes: seldom in one lane, never seen in 32.
-        assert!(missed * 40 <= tried, "{missed} of {tried} changes went unnoticed");
+        let seldom = if quick() { 30 } else { 40 };
+        assert!(missed * seldom <= tried, "{missed} of {tried} changes went unnoticed");
     }
 }
 

@@ -65,6 +65,15 @@ fn bench_without_json_is_a_table_over_row_counts() {
     // Two lines of heading, then 1, 4, 16, ... 4096 rows.
     assert_eq!(out.lines().count(), 9, "{out}");
     assert!(out.lines().nth(1).unwrap().contains("push Msym/s"), "{out}");
+    // Beside each speed, its share of a copy's.
+    for line in out.lines().skip(2) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let figure = |at: usize| fields[at].trim_end_matches('%').parse::<f64>().unwrap();
+        assert_eq!(fields.len(), 7, "{out}");
+        for (speed, share) in [(1, 5), (2, 6)] {
+            assert!((100.0 * figure(speed) / figure(4) - figure(share)).abs() < 0.2, "{line}");
+        }
+    }
 }
 
 #[test]

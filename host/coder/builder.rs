@@ -221,7 +221,7 @@ impl CoderBuilder {
             })?),
         };
         let prepared = tables.prepared();
-        // Prepare what coding will read now, so that errors come here.
+        // Prepare what may fail now, so that errors come here.
         let lookup = match self.lookup {
             Lookup::Alias if self.family.is_tans() => {
                 return Err(Error::Unsupported(format!(
@@ -241,7 +241,8 @@ impl CoderBuilder {
             chosen => chosen,
         };
         match lookup {
-            Lookup::InverseCdf => drop(prepared.inverse()?),
+            // The vector paths read another form: the first row that needs this one makes it.
+            Lookup::InverseCdf => prepared.check_inverse()?,
             Lookup::Alias => drop(prepared.alias()?),
             _ => {}
         }

@@ -21,7 +21,7 @@ use crate::simd::{BitWork, dispatch_bits};
 use crate::tables::{Guide, Packed};
 
 /// Symbols of a row in a chunk.
-const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = 32;
 
 /// States in flight.
 const STATES: usize = 8;

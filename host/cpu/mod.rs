@@ -10,6 +10,10 @@ mod scalar;
 mod tans;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
 mod wide;
 
 use rayon::prelude::*;
@@ -24,8 +28,17 @@ use parans_kernels::codec::{self, RowError, RowFault};
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
 const SYMBOLS_A_TASK: usize = 1 << 13;
 
-/// Rows are spread in multiples of this, the most that a SIMD path codes side by side.
+/// Rows are spread in multiples of this, unless a caller knows better.
 const ROWS_TOGETHER: usize = 16;
+
+/// States that a SIMD path codes side by side. With half as many a block of rows takes nearly as long: two threads that popped 32 rows at a time were
+/// slower than one that popped 64.
+const STATES_TOGETHER: usize = 64;
+
+/// Rows of several lanes that make such a block; tANS codes eight side by side whatever their lanes.
+fn rows_together(lanes: usize) -> usize {
+    (STATES_TOGETHER / lanes).max(8)
+}
 
 /// How the CPU codes a block of a family's rows.
 pub(crate) trait CpuFamily: RowFormat {
@@ -66,16 +79,27 @@ pub(crate) type Failed = (usize, RowFault);
 
 /// How many rows a block takes.
 fn rows_a_block(rows: usize, columns: usize) -> usize {
-    let threads = rayon::current_num_threads();
-    if threads == 1 || rows * columns < 2 * SYMBOLS_A_TASK {
+    rows_a_block_of(rows, columns, ROWS_TOGETHER)
+}
+
+/// How many rows a block takes where so many are best coded together.
+fn rows_a_block_of(rows: usize, columns: usize, together: usize) -> usize {
+    // Asked first: outside a pool, counting its threads starts rayon's global one.
+    if rows <= 1 || rows * columns < 2 * SYMBOLS_A_TASK {
         return rows.max(1);
     }
-    // Four blocks a thread even out the load; a block of too few symbols is not worth a task.
-    let even = rows.div_ceil(4 * threads);
+    let threads = rayon::current_num_threads();
     let worthwhile = SYMBOLS_A_TASK.div_ceil(columns.max(1));
-    let block = even.max(worthwhile);
-    // Where threads outnumber groups of rows, a lone row a thread beats idle threads.
-    if rows <= threads * ROWS_TOGETHER { block } else { block.next_multiple_of(ROWS_TOGETHER) }
+    let a_thread = rows.div_ceil(threads);
+    if threads == 1 {
+        rows
+    } else if a_thread <= together {
+        // Fewer rows a block than are best: that beats idle threads.
+        a_thread.max(worthwhile)
+    } else {
+        // Four blocks a thread even out the load.
+        rows.div_ceil(4 * threads).max(worthwhile).next_multiple_of(together)
+    }
 }
 
 /// Runs blocks, over threads where there are several, and gives the first failure by row.
@@ -103,7 +127,7 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let blocks = split::<F>(
-        rows_a_block(rows, columns),
+        rows_a_block_of(rows, columns, rows_together(plan.lanes)),
         F::FAMILY.header_fields(plan.lanes),
         &mut states,
         parts.words,
@@ -137,7 +161,7 @@ pub(crate) fn pop<F: CpuFamily, S: Symbol>(
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let block_rows = rows_a_block(indexes.rows(), columns);
+    let block_rows = rows_a_block_of(indexes.rows(), columns, rows_together(plan.lanes));
     let mut blocks = Vec::new();
     let mut first = 0;
     let mut rest = symbols;

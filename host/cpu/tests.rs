@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::block::{PopBlock, Rows};
-use super::{Failed, PushBlock, scalar, wide};
+use super::{Failed, PushBlock, rows_a_block_of, rows_together, scalar, wide};
 use crate::coder::{Indexes, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::Level;
@@ -262,4 +262,29 @@ fn rans32_paths_equal_the_scalar_one() {
 #[test]
 fn rans32x16_paths_equal_the_scalar_one() {
     check_all::<codec::Rans32x16>();
+}
+
+#[test]
+fn blocks_fill_the_vectors_of_every_thread() {
+    let block = |threads, rows, columns, lanes| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| rows_a_block_of(rows, columns, rows_together(lanes)))
+    };
+    // Too little work for two threads: one block, as for one thread.
+    assert_eq!(
+        [block(2, 1000, 16, 1), block(2, 1, 1 << 20, 1), block(1, 256, 1000, 1)],
+        [1000, 1, 256]
+    );
+    // Blocks of 64 states, four a thread where rows abound.
+    assert_eq!(
+        [block(2, 256, 1000, 1), block(2, 256, 1000, 8), block(2, 256, 1000, 32)],
+        [64, 32, 32]
+    );
+    assert_eq!(block(2, 4096, 1000, 1), 512);
+    // Every thread has a block, however few the rows.
+    assert_eq!(
+        [block(2, 64, 1000, 1), block(8, 256, 1000, 1), block(2, 3, 100_000, 8)],
+        [32, 32, 2]
+    );
+    assert_eq!(block(2, 0, 0, 1), 1);
 }

@@ -130,6 +130,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_level_asked_for_is_in_use() {
+        let asked = Level::from_environment().expect("PARANS_SIMD names a level of this machine");
+        assert_eq!(Level::current(), asked.unwrap_or_else(Level::best));
+        if cfg!(all(target_arch = "aarch64", target_endian = "little")) {
+            assert_eq!(Level::best(), Level::Neon);
+        }
+    }
+
+    #[test]
     fn names() {
         for level in Level::ALL {
             match Level::from_name(level.name()) {

@@ -18,6 +18,10 @@ mod avx512;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 mod rows_avx512;

@@ -98,8 +98,8 @@ impl<'a> TablesBuilder<'a> {
                 None => quantise(row, &values.iter().copied().take(size).collect::<Vec<_>>()),
             }
         };
-        // A handful of small tables takes less time than waking a thread.
-        let freqs: Vec<Vec<u32>> = if rows.len() < 1 << 14 {
+        // Fewer values take about as long as waking a thread.
+        let freqs: Vec<Vec<u32>> = if rows.len() < 1 << 15 {
             (0..count).map(one).collect::<Result<_>>()?
         } else {
             (0..count).into_par_iter().map(one).collect::<Result<_>>()?

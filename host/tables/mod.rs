@@ -5,6 +5,10 @@
 
 mod alias;
 mod builder;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "vectors for rows read more of it than other paths do")
+)]
 mod packed;
 mod prepared;
 pub(crate) mod quantise;
@@ -131,11 +135,11 @@ impl Tables {
             }
             let log2_symbols = if symbols.is_power_of_two() { symbols.trailing_zeros() } else { 0 };
             tables.push(TableSpan { base: spans.len() as u32, symbols, offset, log2_symbols });
-            let mut start = 0;
-            for &freq in freqs {
-                spans.push(Span { start, freq });
-                start += freq;
-            }
+            spans.extend(freqs.iter().scan(0, |end, &freq| {
+                let start = *end;
+                *end += freq;
+                Some(Span { start, freq })
+            }));
         }
         Ok(Self { inner: Arc::new(Prepared::new(precision, tables, spans)) })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, Span, TableSpan};
+use parans_kernels::codec::{EncoderEntry, Family, Rans32, Rans32x16, Rans64, Span, TableSpan};
 
 use super::Precision;
 use super::alias::AliasForm;
@@ -36,6 +36,18 @@ pub(crate) struct Prepared {
     alias: OnceLock<AliasForm>,
     packed: OnceLock<Option<Packed>>,
     tans: OnceLock<TansForm>,
+}
+
+/// An entry a span. Tails are runs of one frequency, which is divided by once.
+fn encoder_entries<F: Family>(spans: &[Span]) -> Vec<EncoderEntry<F>> {
+    let mut last = EncoderEntry::new(Span { start: 0, freq: 1 });
+    let entry = |&span: &Span| {
+        if span.freq != last.freq {
+            last = EncoderEntry::new(span);
+        }
+        EncoderEntry { start: span.start, ..last }
+    };
+    spans.iter().map(entry).collect()
 }
 
 impl Prepared {
@@ -80,16 +92,15 @@ impl Prepared {
     }
 
     pub(crate) fn rans64(&self) -> &[EncoderEntry<Rans64>] {
-        self.rans64.get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+        self.rans64.get_or_init(|| encoder_entries(&self.spans))
     }
 
     pub(crate) fn rans32(&self) -> &[EncoderEntry<Rans32>] {
-        self.rans32.get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+        self.rans32.get_or_init(|| encoder_entries(&self.spans))
     }
 
     pub(crate) fn rans32x16(&self) -> &[EncoderEntry<Rans32x16>] {
-        self.rans32x16
-            .get_or_init(|| self.spans.iter().map(|&span| EncoderEntry::new(span)).collect())
+        self.rans32x16.get_or_init(|| encoder_entries(&self.spans))
     }
 
     /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay small, else as many as give
@@ -105,14 +116,20 @@ impl Prepared {
         wanted.clamp(1, precision)
     }
 
-    /// The inverse CDF, dense or sparse.
-    pub(crate) fn inverse(&self) -> Result<&InverseCdf> {
+    /// Refuses tables that have no inverse CDF.
+    pub(crate) fn check_inverse(&self) -> Result<()> {
         if self.largest_alphabet() > 1 << 16 {
             return Err(Error::Unsupported(format!(
                 "inverse CDF of an alphabet of {}; the limit is 65536 (search has none)",
                 self.largest_alphabet()
             )));
         }
+        Ok(())
+    }
+
+    /// The inverse CDF, dense or sparse.
+    pub(crate) fn inverse(&self) -> Result<&InverseCdf> {
+        self.check_inverse()?;
         Ok(self.inverse.get_or_init(|| self.build_inverse(self.inverse_bits())))
     }
 

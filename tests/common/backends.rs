@@ -2,6 +2,7 @@
 
 use parans::CoderBuilder;
 use parans::gpu::Gpu;
+use parans::simd::Level;
 
 use super::software::Software;
 
@@ -28,17 +29,26 @@ fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool")
 }
 
-/// Every back end of this build on this machine.
+/// Every back end of this build on this machine. Where `PARANS_QUICK` is set, under an interpreter of another processor, a little must do.
+///
+/// # Panics
+/// Where `PARANS_SIMD` names a level that this machine lacks: the library would run at the scalar one, and tests of the other would pass.
 pub fn all() -> Vec<Backend> {
+    let asked = Level::from_environment().expect("PARANS_SIMD names a level of this machine");
+    assert!(asked.is_none_or(|level| level == Level::current()), "PARANS_SIMD is not heeded");
+    let quick = std::env::var_os("PARANS_QUICK").is_some();
     let cpu = |name: &str, threads| Backend {
         name: name.into(),
         apply: Box::new(|builder| builder),
         pool: pool(threads),
-        rounds: 24,
+        rounds: if quick { 2 } else { 24 },
     };
     let mut backends = vec![cpu("scalar", 1), cpu("rayon", 3)];
-    // Every kernel, on every machine: the software device executes the PTX that the library embeds.
-    backends.push(on_gpu("software-gpu", Software::gpu(), 8));
+    // Every kernel, on every machine: the software device executes the PTX that the library embeds. An interpreter within an interpreter
+    // would take an hour, and shows nothing of the other processor.
+    if !quick {
+        backends.push(on_gpu("software-gpu", Software::gpu(), 8));
+    }
     #[cfg(feature = "cuda")]
     if let Ok(gpu) = Gpu::open(0) {
         backends.push(on_gpu("cuda", gpu, 6));

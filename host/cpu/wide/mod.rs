@@ -61,8 +61,15 @@ fn regroup<S: RowSimd, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
     }
 }
 
-/// With fewer states than this in a unit, the scalar path is as fast.
+/// With fewer states than this in a unit, the scalar path pushes as fast.
 const LEAST_STATES: usize = 6;
+
+/// With fewer states than this in a unit, the scalar path pops as fast: a step of one vector waits for three gathers one after another.
+const LEAST_STATES_POPPED: usize = 16;
+
+/// With fewer states than this, pops that interleave rows in scalar registers beat those across vector elements: a unit of four vectors takes as long
+/// whether they are full or not (Zen 4, Msymbol/s: 240 interleaved; 172 with 16 states across elements, 126 with 32, 330 with 64).
+const LEAST_STATES_POPPED_WIDE: usize = 48;
 
 /// The rows of a unit. States and lengths may be left changed by a unit that gives up.
 struct Unit<'a, F: WideFamily> {
@@ -74,12 +81,23 @@ struct Unit<'a, F: WideFamily> {
     lens: &'a mut [usize],
 }
 
-/// Whether this path takes a plan's blocks.
-fn takes(plan: &Plan, rows: usize) -> Option<WideTables<'_>> {
-    if plan.lookup == Lookup::Alias || plan.lanes > 8 || rows * plan.lanes < LEAST_STATES {
+/// Whether this path takes a plan's blocks, of at least so many states.
+fn takes(plan: &Plan, rows: usize, least_states: usize) -> Option<WideTables<'_>> {
+    if plan.lookup == Lookup::Alias || plan.lanes > 8 || rows * plan.lanes < least_states {
         return None;
     }
     WideTables::new(plan)
+}
+
+/// Whether so few rows pop faster interleaved in scalar registers than across vector elements.
+fn are_few(plan: &Plan, rows: usize, columns: usize) -> bool {
+    rows * plan.lanes < LEAST_STATES_POPPED_WIDE && interleaves(plan, rows, columns)
+}
+
+/// Whether rows can be popped interleaved, and faster than one after another.
+fn interleaves(plan: &Plan, rows: usize, columns: usize) -> bool {
+    // Symbols past the last chunk of a row take several times as long.
+    interleaved::takes(plan, rows) && 8 * (columns % interleaved::CHUNK) <= columns
 }
 
 /// Pushes a block of rows.
@@ -96,7 +114,7 @@ pub(super) fn push_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    match takes(plan, block.rows.len()) {
+    match takes(plan, block.rows.len(), LEAST_STATES) {
         Some(tables) => dispatch_rows(level, PushWork { plan, tables, block })
             .unwrap_or_else(|work| scalar::push(plan, work.block)),
         None => scalar::push(plan, block),
@@ -117,13 +135,16 @@ pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    if matches!(level, Level::Avx2 | Level::Neon)
-        && interleaved::takes(plan, block.lens.len())
-        && let Some(packed) = plan.tables.prepared().packed()
-    {
+    let (rows, columns) = (block.lens.len(), block.columns);
+    let suits = match level {
+        Level::Scalar => false,
+        Level::Avx2 | Level::Neon => interleaves(plan, rows, columns),
+        Level::Avx512Gather | Level::Avx512Permute => are_few(plan, rows, columns),
+    };
+    if suits && let Some(packed) = plan.tables.prepared().packed() {
         return interleaved::pop(plan, packed, block);
     }
-    match takes(plan, block.lens.len()) {
+    match takes(plan, block.lens.len(), LEAST_STATES_POPPED) {
         Some(tables) => dispatch_rows(level, PopWork { plan, tables, block })
             .unwrap_or_else(|work| scalar::pop(plan, work.block)),
         None => scalar::pop(plan, block),
@@ -157,9 +178,16 @@ impl<F: HostFamily + WideFamily, T: Symbol> PushWork<'_, '_, F, T> {
         let PushBlock { rows, symbols, columns, indexes } = block;
         let view = EncoderView::<F, _> {
             tables: scalar::tables_view(plan),
-            entries: F::entries(plan.tables.prepared()),
+            // Only the symbols past the last full group are pushed through this.
+            entries: if columns.is_multiple_of(L) {
+                &[]
+            } else {
+                F::entries(plan.tables.prepared())
+            },
             placement: DirectPlacement,
         };
+        // One for all units of a block: clearing it takes as long as a hundred symbols.
+        let mut scratch = push::Scratch::new();
         let across = 16 / L;
         let mut first = 0;
         let mut left = rows.words;
@@ -188,7 +216,15 @@ impl<F: HostFamily + WideFamily, T: Symbol> PushWork<'_, '_, F, T> {
                 macro_rules! push_unit {
                     ($vectors:literal) => {
                         push::unit::<S, F, T, L, $vectors>(
-                            s, &tables, &view, &mut unit, &mut words, symbols, columns, indexes,
+                            s,
+                            &tables,
+                            &view,
+                            &mut scratch,
+                            &mut unit,
+                            &mut words,
+                            symbols,
+                            columns,
+                            indexes,
                         )
                     };
                 }
@@ -253,6 +289,7 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
             tables: scalar::tables_view(plan),
             lookup: SearchLookup { spans: plan.tables.prepared().spans() },
         };
+        let mut scratch = pop::Scratch::new();
         let across = 16 / L;
         let mut first = 0;
         let (mut saved_states, mut saved_lens) = (Vec::new(), Vec::new());
@@ -266,7 +303,8 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
             first += count;
 
             let vectors = count.div_ceil(across);
-            let done = if count * L < LEAST_STATES {
+            let few = are_few(plan, count, columns);
+            let done = if few || count * L < LEAST_STATES_POPPED {
                 None
             } else {
                 saved_states.clear();
@@ -280,6 +318,7 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
                             s,
                             &tables,
                             &view,
+                            &mut scratch,
                             &mut unit,
                             block.words,
                             starts,
@@ -300,22 +339,22 @@ impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
                 done
             };
             if done.is_none() {
-                let words = block.words;
-                let indexes = block.indexes;
-                let first = number;
-                scalar::pop(
-                    plan,
-                    PopBlock::<F, T> {
-                        first,
-                        states,
-                        words,
-                        starts,
-                        lens,
-                        symbols,
-                        columns,
-                        indexes,
-                    },
-                )?;
+                let (first, words, indexes) = (number, block.words, block.indexes);
+                let block = PopBlock::<F, T> {
+                    first,
+                    states,
+                    words,
+                    starts,
+                    lens,
+                    symbols,
+                    columns,
+                    indexes,
+                };
+                if few {
+                    interleaved::pop(plan, tables.packed, block)?;
+                } else {
+                    scalar::pop(plan, block)?;
+                }
             }
         }
         Ok(())

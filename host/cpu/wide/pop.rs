@@ -17,9 +17,16 @@ use crate::tables::{Guide, Packed};
 use parans_kernels::codec;
 
 /// What a stretch keeps in the first-level cache.
-struct Scratch {
+pub(super) struct Scratch {
     tables: [[u32; 16]; STEPS],
     symbols: [[u32; 16]; STEPS],
+}
+
+impl Scratch {
+    /// Holds nothing that a stretch reads before writing it.
+    pub(super) fn new() -> Self {
+        Self { tables: [[0; 16]; STEPS], symbols: [[0; 16]; STEPS] }
+    }
 }
 
 /// Which tables a stretch uses.
@@ -49,6 +56,7 @@ pub(super) fn unit<
     s: S,
     tables: &WideTables<'_>,
     view: &codec::DecoderView<'_, L2>,
+    scratch: &mut Scratch,
     unit: &mut Unit<'_, F>,
     words: &[F::Word],
     starts: &[usize],
@@ -80,7 +88,6 @@ pub(super) fn unit<
         floors[u][e..e + L].fill(floor as u32);
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
-    let mut scratch = Scratch { tables: [[tables.count; 16]; STEPS], symbols: [[0; 16]; STEPS] };
     let stretch_columns = steps_a_stretch * L;
     for begin in (0..groups * L).step_by(stretch_columns) {
         let end = (begin + stretch_columns).min(groups * L);
@@ -88,14 +95,13 @@ pub(super) fn unit<
         let (first_row, range) = (unit.first, begin..end);
         let used = s.vectorize(FindTables::<L, U> {
             tables,
-            scratch: &mut scratch,
+            scratch,
             first_row,
             rows,
             indexes,
             range: range.clone(),
         })?;
         let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors };
-        let scratch = &mut scratch;
         match used {
             Used::One(_) => s.vectorize(Take::<F, L, U, false> {
                 tables,

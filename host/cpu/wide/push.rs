@@ -25,11 +25,23 @@ struct Digits {
 }
 
 /// What a stretch keeps in the first-level cache.
-struct Scratch {
+pub(super) struct Scratch {
     entries: [[u32; 16]; STEPS],
     words: [[u32; 16]; STEPS],
     first: [[u16; 16]; STEPS],
     second: [[u16; 16]; STEPS],
+}
+
+impl Scratch {
+    /// Holds nothing that a stretch reads before writing it.
+    pub(super) fn new() -> Self {
+        Self {
+            entries: [[0; 16]; STEPS],
+            words: [[0; 16]; STEPS],
+            first: [[0; 16]; STEPS],
+            second: [[0; 16]; STEPS],
+        }
+    }
 }
 
 /// Which bit of a step's mask each of sixteen words of a row stands at, less the row's first.
@@ -52,6 +64,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
     s: S,
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
+    scratch: &mut Scratch,
     unit: &mut Unit<'_, F>,
     words: &mut [&mut [F::Word]],
     symbols: &[T],
@@ -74,12 +87,6 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
             states[row / across][row % across * L + L - 1 - lane] = x;
         }
     }
-    let mut scratch = Scratch {
-        entries: [[0; 16]; STEPS],
-        words: [[0; 16]; STEPS],
-        first: [[0; 16]; STEPS],
-        second: [[0; 16]; STEPS],
-    };
     let mut digits: Vec<Digits> = Vec::new();
     let take = |scratch: &mut Scratch,
                 states: &mut [[F::State; 16]; U],
@@ -96,7 +103,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
         digits.clear();
         s.vectorize(Number::<T, L, U> {
             tables,
-            scratch: &mut scratch,
+            scratch,
             digits: &mut digits,
             first_row: unit.first,
             rows,
@@ -111,7 +118,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
             digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
             for digits in digits.chunk_by(|a, b| a.step == b.step) {
                 let step = digits[0].step;
-                take(&mut scratch, &mut states, unit, words, step + 1..done)?;
+                take(scratch, &mut states, unit, words, step + 1..done)?;
                 done = step + 1;
                 for d in digits {
                     let x = &mut states[d.row / across][d.row % across * L + L - 1 - d.lane];
@@ -124,7 +131,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
                 }
             }
         }
-        take(&mut scratch, &mut states, unit, words, 0..done)?;
+        take(scratch, &mut states, unit, words, 0..done)?;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         for (lane, x) in lanes.iter_mut().enumerate() {
