@@ -3,7 +3,7 @@
 #[path = "../examples/hyperprior.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]
 mod hyperprior;
-#[path = "../examples/lossless_image.rs"]
+#[path = "../examples/lossless_image/main.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]
 mod lossless_image;
 
@@ -43,9 +43,7 @@ fn damaged_images_are_errors_or_other_images() {
         }
         let mut damaged = file.clone();
         damaged[at] ^= 0x10;
-        let decoded = decode(&damaged).ok();
-        // The scale of a context that no pixel has may be anything.
-        assert!((14..14 + 2 * 3 * 16).contains(&at) || decoded.as_ref() != Some(&image), "{at}");
+        assert_ne!(decode(&damaged).ok().as_ref(), Some(&image), "{at}");
     }
 }
 

@@ -89,9 +89,9 @@ fn loss_against_the_exact_distribution() {
     let grid = [
         (24, -6, 12, 0.001, 0.003),
         (23, -6, 11, 0.001, 0.003),
-        (16, -6, 6, 0.001, 0.01),
-        (15, -6, 5, 0.0015, 0.01),
-        (12, -6, 2, 0.012, 0.01),
+        (16, -6, 6, 0.0006, 0.006),
+        (15, -6, 5, 0.001, 0.006),
+        (12, -6, 2, 0.008, 0.006),
     ];
     let mut lines = vec!["kind       p  log2 scale   loss/entropy   bits/symbol".to_string()];
     let mut failed = false;

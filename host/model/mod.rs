@@ -34,7 +34,7 @@ mod mixtures;
 mod pmfs;
 mod uniforms;
 
-use parans_kernels::model::RowModel;
+use parans_kernels::model::BatchModel;
 
 use crate::error::Result;
 use crate::tables::Precision;
@@ -62,7 +62,7 @@ pub trait Models: RowModels + sealed::Sealed {
 #[doc(hidden)]
 pub trait RowModels: Sync {
     /// The models of one row.
-    type Row<'r>: RowModel
+    type Row<'r>: BatchModel
     where
         Self: 'r;
     /// Checks that these models can be coded at a precision.

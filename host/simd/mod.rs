@@ -236,6 +236,20 @@ pub(crate) fn dispatch_bits<W: BitWork>(work: W) -> W::Output {
     work.run()
 }
 
+/// Runs scalar work with all instructions of [`Level::current`]: for loops over arrays that the compiler makes vectors of.
+#[inline]
+pub(crate) fn dispatch_loops<W: BitWork>(work: W) -> W::Output {
+    struct Enter<W>(W);
+    impl<W: BitWork> Work for Enter<W> {
+        type Output = W::Output;
+        #[inline(always)]
+        fn run<S: Simd>(self, _simd: S) -> W::Output {
+            self.0.run()
+        }
+    }
+    dispatch(Level::current(), Enter(work)).unwrap_or_else(|Enter(work)| work.run())
+}
+
 /// Runs `work` at `level`, across rows; gives it back where the level has no vectors that suit it.
 pub(crate) fn dispatch_rows<W: rows::RowWork>(level: Level, work: W) -> Result<W::Output, W> {
     match level {

@@ -22,19 +22,21 @@ pub struct Window {
 ///
 /// A window ends about where one integer's probability is `2^-p`: `sqrt(2 ln 2 b)` scales for a Gaussian, `ln 2 b` for
 /// the exponential tails, `b = p - log2(scale)`. Wider reserves slots that nothing uses, narrower escapes too often.
-const RADII: [[u16; 41]; 3] = [radii(Kind::Gaussian), radii(Kind::Laplace), radii(Kind::Logistic)];
+pub(super) static RADII: [[u32; 64]; 3] =
+    [radii(Kind::Gaussian), radii(Kind::Laplace), radii(Kind::Logistic)];
 
-const fn radii(kind: Kind) -> [u16; 41] {
-    let mut table = [0; 41];
+const fn radii(kind: Kind) -> [u32; 64] {
+    let mut table = [0; 64];
     let mut i = 0;
     while i < table.len() {
         // At least four bits: below, the scale is too large for the precision, and the window is cut anyway.
-        let b = if i < 4 { 4 } else { i as u32 };
+        let b: u32 = if i < 4 { 4 } else { i as u32 };
         table[i] = match kind {
             // 16^2 * 2 ln 2 = 354.9
-            Kind::Gaussian => (b * 355).isqrt() as u16 + 1,
+            Kind::Gaussian => (b * 355).isqrt() + 1,
             // 16 ln 2 = 11.09
-            Kind::Laplace | Kind::Logistic => (b * 1109 / 100) as u16 + 1,
+            Kind::Laplace => (b * 1220 / 100) + 1,
+            Kind::Logistic => (b * 1331 / 100) + 1,
         };
         i += 1;
     }
@@ -45,10 +47,17 @@ impl Window {
     /// The window of one distribution for slots of `2^precision`.
     #[inline]
     pub fn around(kind: Kind, mean: Mean, scale: Scale, precision: u32) -> Self {
-        let bits = (precision as i32 - scale.log2_rounded()).clamp(0, 40);
-        let radius = scale.times_sixteenths(RADII[kind as usize][bits as usize] as u32);
+        let bits = Self::bits(scale.code(), precision);
+        let radius = scale.times_sixteenths(RADII[kind as usize][bits as usize]);
         let radius = radius.clamp(1, Self::max_radius(precision));
         Self { lowest: mean.centre() - radius as i32, count: 2 * radius + 1 }
+    }
+
+    /// Slots a scale: `precision - log2(scale)`, rounded; below 64.
+    #[inline(always)]
+    pub(super) fn bits(code: u16, precision: u32) -> u32 {
+        // The largest precision and 6 for the smallest scale leave it below 38.
+        (i32::from(precision as u16) - Scale::log2_rounded(code)).max(0) as u32 % 64
     }
 
     /// At most a quarter of the slots (or so) are reserved, however large the scale is.
@@ -107,6 +116,14 @@ pub(super) trait Edges {
     fn position_of(&self, mass: u32) -> i64;
 }
 
+/// A product of mass (units of `2^-32`) and slots as whole slots, to the nearest.
+///
+/// Rounding down would give the last rank, whose mass is mostly next to none, a slot more than its reserved one.
+#[inline(always)]
+pub(super) const fn share(product: u64) -> u32 {
+    ((product + (1 << 31)) >> 32) as u32
+}
+
 /// Divides `2^precision` slots among the ranks of a window; see the module's story.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
@@ -115,6 +132,12 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// How many slots are shared out by mass: those that are not reserved.
+    #[inline]
+    fn shared(&self) -> u32 {
+        (1 << self.precision) - self.window.ranks()
+    }
+
     #[inline]
     pub(super) fn cdf(&self, edges: &impl Edges, rank: u32) -> u32 {
         let ranks = self.window.ranks();
@@ -124,9 +147,8 @@ impl Slots {
         if rank >= ranks {
             return 1 << self.precision;
         }
-        let shared = (1u64 << self.precision) - u64::from(ranks);
         let mass = edges.mass_below(self.window.edge(rank));
-        ((mass * shared) >> 32) as u32 + rank
+        share(mass * u64::from(self.shared())) + rank
     }
 
     #[inline]
@@ -235,11 +257,11 @@ mod tests {
         assert_eq!(model.window(), Window { lowest: -5, count: 11 });
         let zero = model.locate(0).unwrap();
         assert_eq!(zero.span.start, 20_216 + 6);
-        assert_eq!(zero.span.start + zero.span.freq, 45_306 + 7);
+        assert_eq!(zero.span.start + zero.span.freq, 45_307 + 7);
         assert_eq!(zero.escape, None);
-        // Far outside: floor((1 - 2e-8) * 65523) = 65522 slots and 12 ranks come before; the distance is beyond 5.
+        // Far outside: round((1 - 2e-8) * 65523) = 65523 slots and 12 ranks come before; the distance is beyond 5.
         let far = model.locate(10).unwrap();
-        assert_eq!(far, Located { span: Span { start: 65_534, freq: 2 }, escape: Some(4) });
+        assert_eq!(far, Located { span: Span { start: 65_535, freq: 1 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
         assert_eq!(far, Located { span: Span { start: 0, freq: 1 }, escape: Some(4) });
         assert_eq!(model.find(0), Found { span: far.span, value: Value::Below(-6) });

@@ -12,7 +12,7 @@
 //! window's edges (half-integers), the slots of a row coded with precision `p` are divided at
 //!
 //! ```text
-//! cdf(0) = 0,   cdf(j) = floor(F(edge j) * (2^p - (n + 2)) / 2^32) + j,   cdf(n + 2) = 2^p
+//! cdf(0) = 0,   cdf(j) = round(F(edge j) * (2^p - (n + 2)) / 2^32) + j,   cdf(n + 2) = 2^p
 //! ```
 //!
 //! One slot is reserved for each rank (the `+ j`), and `F` never decreases, so `cdf` is strictly increasing whatever
@@ -24,6 +24,8 @@
 //! which costs nothing to first order where a symbol's own share exceeds one slot. The window therefore ends about
 //! where the probability of one integer falls below `2^-p` (`window`).
 
+mod batch;
+mod batch_model;
 mod component;
 mod mixture;
 mod row;
@@ -33,9 +35,14 @@ mod spans;
 mod tail;
 mod uniform;
 
+pub use batch::{Batch, Parameters, Spans};
+pub use batch_model::{BATCH, BatchModel, MAX_STEPS, Steps};
 pub use component::{Parametric, Window};
 pub use mixture::{Component, MAX_COMPONENTS, Mixture, WEIGHT_BITS};
-pub use row::{MAX_LANES, Mixtures, Parametrics, RowModel, pop_model_row, push_model_row};
+pub use row::{
+    MAX_LANES, Mixtures, Parametrics, RowModel, pop_escape, pop_model_row, pop_model_tail,
+    push_model_group, push_model_row, push_model_tail, push_span,
+};
 pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use spans::Cdfs;
 pub use tail::{Kind, cdf_q32};

@@ -3,14 +3,15 @@
 //! Symbol i belongs to lane `i mod lanes`; push runs from the last symbol to the first, the symbols past the last full group one at a
 //! time, each one's escape digits first, then group by group: the digits of all lanes from the highest down, then all symbols from the
 //! highest down. A frequency that was just computed has no prepared reciprocal, so a push divides once for it; the division does not wait
-//! for the state, and overlaps with the lane before.
+//! for the state, and overlaps with the lane before. Dividing the state instead was measured, and is as fast.
 
 use super::{
     Component, Found, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
     Uniform, Value,
 };
 use crate::codec::{
-    Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, WordReader, WordWriter, step,
+    Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, Span, WordReader,
+    WordWriter, step,
 };
 
 /// The most lanes of a row.
@@ -129,15 +130,71 @@ fn push_escape<F: Family>(
     }
 }
 
+/// Pushes the slots of a symbol onto a state.
 #[inline(always)]
-fn push_span<F: Family>(
+pub fn push_span<F: Family>(
     x: F::State,
-    located: &Located,
+    span: Span,
     precision: u32,
     words: &mut WordWriter<'_, F::Word>,
 ) -> F::State {
-    let entry = EncoderEntry::<F>::new(located.span);
+    let entry = EncoderEntry::<F>::new(span);
     step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
+}
+
+/// Pushes the symbols past the last full group, which begin at position `at`: see [`push_model_row`].
+///
+/// # Errors
+/// What stopped the row, and where.
+#[inline]
+pub fn push_model_tail<F: Family, M: RowModel>(
+    model: &M,
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+    at: usize,
+) -> Result<(), RowFault> {
+    for ((lane, &symbol), x) in symbols.iter().enumerate().zip(states.iter_mut()).rev() {
+        let fault = |error: RowError| error.at(at + lane);
+        let located = model.locate(at + lane, symbol).map_err(fault)?;
+        let raised = push_escape::<F>(*x, located.escape, bypass, words).map_err(fault)?;
+        *x = push_span::<F>(raised, located.span, precision, words);
+    }
+    Ok(())
+}
+
+/// Pushes a group of symbols, one a lane, the first of which is at position `at`: see [`push_model_row`].
+///
+/// # Errors
+/// What stopped the row, and where.
+#[inline]
+pub fn push_model_group<F: Family, M: RowModel>(
+    model: &M,
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+    at: usize,
+) -> Result<(), RowFault> {
+    const NOWHERE: Located = Located { span: Span { start: 0, freq: 1 }, escape: None };
+    let mut ready = [NOWHERE; MAX_LANES];
+    let mut escapes = false;
+    for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
+        *ready = model.locate(at + lane, symbol).map_err(|e| e.at(at + lane))?;
+        escapes |= ready.escape.is_some();
+    }
+    if escapes {
+        for (lane, (x, ready)) in states.iter_mut().zip(&ready).enumerate().rev() {
+            *x = push_escape::<F>(*x, ready.escape, bypass, words).map_err(|e| e.at(at + lane))?;
+        }
+    }
+    for (x, ready) in states.iter_mut().zip(&ready).rev() {
+        *x = push_span::<F>(*x, ready.span, precision, words);
+    }
+    Ok(())
 }
 
 /// Pushes a row of symbols onto as many lanes as there are states (1 to 32), each by the model at its position; escapes need `bypass`.
@@ -161,34 +218,11 @@ pub fn push_model_row<F: Family, M: RowModel>(
     }
     let lanes = states.len().clamp(1, MAX_LANES);
     let groups = symbols.chunks_exact(lanes);
-    let tail = groups.remainder();
-    let tail_at = symbols.len() - tail.len();
-    for ((lane, &symbol), x) in tail.iter().enumerate().zip(states.iter_mut()).rev() {
-        let fault = |error: RowError| error.at(tail_at + lane);
-        let located = model.locate(tail_at + lane, symbol).map_err(fault)?;
-        let raised = push_escape::<F>(*x, located.escape, bypass, words).map_err(fault)?;
-        *x = push_span::<F>(raised, &located, precision, words);
-    }
-    const NOWHERE: Located =
-        Located { span: crate::codec::Span { start: 0, freq: 1 }, escape: None };
+    let (tail, at) = (groups.remainder(), symbols.len() - groups.remainder().len());
+    push_model_tail::<F, M>(model, precision, bypass, states, words, tail, at)?;
     for (group, symbols) in groups.enumerate().rev() {
-        let group_at = group * lanes;
-        let mut ready = [NOWHERE; MAX_LANES];
-        let mut escapes = false;
-        for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
-            let at = group_at + lane;
-            *ready = model.locate(at, symbol).map_err(|e| e.at(at))?;
-            escapes |= ready.escape.is_some();
-        }
-        if escapes {
-            for (lane, (x, ready)) in states.iter_mut().zip(&ready).enumerate().rev() {
-                *x = push_escape::<F>(*x, ready.escape, bypass, words)
-                    .map_err(|e| e.at(group_at + lane))?;
-            }
-        }
-        for (x, ready) in states.iter_mut().zip(&ready).rev() {
-            *x = push_span::<F>(*x, ready, precision, words);
-        }
+        let at = group * lanes;
+        push_model_group::<F, M>(model, precision, bypass, states, words, symbols, at)?;
     }
     if words.overflowed() { Err(RowError::CapacityExceeded.at(0)) } else { Ok(()) }
 }
@@ -208,8 +242,12 @@ fn pop_value<F: Family, M: RowModel>(
     Ok(value)
 }
 
+/// The symbol of a popped value, with the digits of an escape.
+///
+/// # Errors
+/// Digits that there cannot be.
 #[inline(always)]
-fn finish<F: Family>(
+pub fn pop_escape<F: Family>(
     value: Value,
     bypass: Option<Bypass>,
     x: &mut F::State,
@@ -222,6 +260,28 @@ fn finish<F: Family>(
     let (next, raw) = bypass.pop::<F>(*x, words)?;
     *x = next;
     value.symbol(raw).ok_or(RowError::BypassDigits)
+}
+
+/// Pops the symbols past the last full group, which begin at position `at`: see [`pop_model_row`].
+///
+/// # Errors
+/// What stopped the row, and where.
+#[inline]
+pub fn pop_model_tail<F: Family, M: RowModel>(
+    model: &M,
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State],
+    words: &mut WordReader<'_, F::Word>,
+    symbols: &mut [i32],
+    at: usize,
+) -> Result<(), RowFault> {
+    for (lane, (out, x)) in symbols.iter_mut().zip(states.iter_mut()).enumerate() {
+        let fault = |error: RowError| error.at(at + lane);
+        let value = pop_value::<F, M>(model, at + lane, precision, x, words).map_err(fault)?;
+        *out = pop_escape::<F>(value, bypass, x, words).map_err(fault)?;
+    }
+    Ok(())
 }
 
 /// Pops a row of symbols, in the order in which they were given to [`push_model_row`].
@@ -253,17 +313,13 @@ pub fn pop_model_row<F: Family, M: RowModel>(
         for (lane, ((out, value), x)) in
             symbols.iter_mut().zip(values).zip(states.iter_mut()).enumerate()
         {
-            *out = finish::<F>(value, bypass, x, words).map_err(|e| e.at(group_at + lane))?;
+            *out = pop_escape::<F>(value, bypass, x, words).map_err(|e| e.at(group_at + lane))?;
         }
         if words.underflowed() {
             return Err(RowError::Truncated.at(group_at));
         }
     }
-    for (lane, (out, x)) in groups.into_remainder().iter_mut().zip(states.iter_mut()).enumerate() {
-        let at = tail_at + lane;
-        let fault = |error: RowError| error.at(at);
-        let value = pop_value::<F, M>(model, at, precision, x, words).map_err(fault)?;
-        *out = finish::<F>(value, bypass, x, words).map_err(fault)?;
-    }
+    let tail = groups.into_remainder();
+    pop_model_tail::<F, M>(model, precision, bypass, states, words, tail, tail_at)?;
     if words.underflowed() { Err(RowError::Truncated.at(tail_at)) } else { Ok(()) }
 }

@@ -106,50 +106,52 @@ impl Scale {
     pub fn to_f64(self) -> f64 {
         let (octave, reciprocal) = self.parts();
         let base = f64::from(1u32 << octave) / f64::from(1u32 << LOG2_MIN);
-        base * f64::from(1u32 << 31) / f64::from(reciprocal)
+        base * 4_294_967_296.0 / f64::from(reciprocal)
     }
 
-    /// `floor(log2(scale)) + 6`, and `2^(-fraction)` in Q31 (above `2^30`, at most `2^31`).
-    #[inline]
+    /// `floor(log2(scale)) + 6`, and `2^(-fraction)` in Q32 (above `2^31`; one unit less than 1 where that is what it is).
+    #[inline(always)]
     pub(super) const fn parts(self) -> (u32, u32) {
         let code = self.0 as u32;
         let fraction = code % SCALE_STEPS_PER_OCTAVE;
-        (code / SCALE_STEPS_PER_OCTAVE, RECIPROCALS[fraction as usize])
+        (code / SCALE_STEPS_PER_OCTAVE, POWERS[fraction as usize][0])
     }
 
-    /// `log2(scale)` rounded to the nearest integer.
-    #[inline]
-    pub(super) const fn log2_rounded(self) -> i32 {
-        ((self.0 as u32 + SCALE_STEPS_PER_OCTAVE / 2) / SCALE_STEPS_PER_OCTAVE) as i32
+    /// `log2` of the scale of `code`, rounded to the nearest integer.
+    #[inline(always)]
+    pub(super) const fn log2_rounded(code: u16) -> i32 {
+        ((code as u32 + SCALE_STEPS_PER_OCTAVE / 2) / SCALE_STEPS_PER_OCTAVE) as i32
             - LOG2_MIN as i32
     }
 
     /// `floor(log2(scale)) + 6`, and `2^fraction` in Q31 (at least `2^31`, below `2^32`): the inverse of [`Self::parts`].
-    #[inline]
+    #[inline(always)]
     pub(super) const fn mantissa(self) -> (u32, u32) {
         let code = self.0 as u32;
-        let fraction = code % SCALE_STEPS_PER_OCTAVE;
-        let mirrored = (SCALE_STEPS_PER_OCTAVE - fraction) % SCALE_STEPS_PER_OCTAVE;
-        let double = (fraction != 0) as u32;
-        (code / SCALE_STEPS_PER_OCTAVE, RECIPROCALS[mirrored as usize] << double)
+        (code / SCALE_STEPS_PER_OCTAVE, POWERS[(code % SCALE_STEPS_PER_OCTAVE) as usize][1])
     }
 
     /// `scale * factor / 16` to the nearest integer, for `factor` below `2^10`: window radii.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn times_sixteenths(self, factor: u32) -> u32 {
         let (octave, mantissa) = self.mantissa();
-        // Q31 for the mantissa, Q6 for the smallest scale, Q4 for the factor.
-        let product = (mantissa as u64 * factor as u64) << octave;
-        ((product + (1 << 40)) >> 41) as u32
+        sixteenths_of(octave, mantissa, factor)
     }
 }
 
-/// `2^(-i/256)` in Q31. Built from `2^(-1/256)`, eight square roots of one half in Q63.
-static RECIPROCALS: [u32; SCALE_STEPS_PER_OCTAVE as usize] = reciprocals();
+/// See [`Scale::times_sixteenths`], whose scale this takes apart.
+#[inline(always)]
+pub(super) const fn sixteenths_of(octave: u32, mantissa: u32, factor: u32) -> u32 {
+    // Q21 of the mantissa, Q6 for the smallest scale, Q4 for the factor: 32 bits hold the product.
+    ((mantissa >> 10) * factor + (1 << (30 - octave))) >> (31 - octave)
+}
+
+/// `2^(-i/256)` in Q32, one unit less for 0, and `2^(i/256)` in Q31.
+pub(super) static POWERS: [[u32; 2]; SCALE_STEPS_PER_OCTAVE as usize] = powers();
 /// `2^((i + 1/2) / 256)` in Q31: where [`Scale::from_f32`] goes from code `i` to `i + 1`.
 static MIDPOINTS: [u32; SCALE_STEPS_PER_OCTAVE as usize] = midpoints();
 
-/// `2^(-2^-n)` in Q63.
+/// `2^(-2^-n)` in Q63, by square roots of one half.
 const fn root_of_half(n: u32) -> u64 {
     let mut x = 1u64 << 62;
     let mut i = 0;
@@ -164,14 +166,28 @@ const fn mul_q63(a: u64, b: u64) -> u64 {
     ((a as u128 * b as u128) >> 63) as u64
 }
 
+/// `2^(-i/256)` in Q32, of which the first does not fit.
 const fn reciprocals() -> [u32; SCALE_STEPS_PER_OCTAVE as usize] {
     let step = root_of_half(8);
     let mut table = [0; SCALE_STEPS_PER_OCTAVE as usize];
     let mut x = 1u64 << 63;
     let mut i = 0;
     while i < table.len() {
-        table[i] = ((x as u128 + (1 << 31)) >> 32) as u32;
+        let rounded = (x as u128 + (1 << 30)) >> 31;
+        table[i] = if rounded > u32::MAX as u128 { u32::MAX } else { rounded as u32 };
         x = mul_q63(x, step);
+        i += 1;
+    }
+    table
+}
+
+const fn powers() -> [[u32; 2]; SCALE_STEPS_PER_OCTAVE as usize] {
+    let reciprocals = reciprocals();
+    let mut table = [[u32::MAX, 1 << 31]; SCALE_STEPS_PER_OCTAVE as usize];
+    let mut i = 1;
+    while i < table.len() {
+        // 2^(i/256) = 2 * 2^-((256 - i) / 256)
+        table[i] = [reciprocals[i], reciprocals[table.len() - i]];
         i += 1;
     }
     table

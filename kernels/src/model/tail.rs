@@ -24,24 +24,26 @@ impl Kind {
     pub const ALL: [Self; 3] = [Self::Gaussian, Self::Laplace, Self::Logistic];
 }
 
-/// Fraction bits of `z`.
-pub(super) const Z_BITS: u32 = 27;
+/// Fraction bits of `z`, which stays below 32.
+const Z_BITS: u32 = 26;
 /// Of which the table resolves this many; the rest interpolates.
 const STEP_BITS: u32 = 6;
 const BETWEEN_BITS: u32 = Z_BITS - STEP_BITS;
 
-/// Past its table's end a tail is 0: 8 for a Gaussian (6e-16), 24 for the exponential ones (4e-11, below `2^-32`).
-const GAUSSIAN_END: usize = 8;
-const EXPONENTIAL_END: usize = 24;
-const GAUSSIAN_LEN: usize = (GAUSSIAN_END << STEP_BITS) + 1;
-const EXPONENTIAL_LEN: usize = (EXPONENTIAL_END << STEP_BITS) + 1;
+/// Tables reach as far as `z` does, so that no index needs a check. Past 8 a Gaussian's tail (6e-16) is 0, past 23 the
+/// exponential ones (1e-10, less than half of `2^-32`).
+const TABLE_LEN: usize = (1 << (31 - BETWEEN_BITS)) + 1;
+const GAUSSIAN_LEN: usize = (8 << STEP_BITS) + 1;
 
-static GAUSSIAN: [u32; GAUSSIAN_LEN] = gaussian();
-static LAPLACE: [u32; EXPONENTIAL_LEN] = exponential(false);
-static LOGISTIC: [u32; EXPONENTIAL_LEN] = exponential(true);
+pub(super) type TailTable = [u32; TABLE_LEN];
 
-#[inline]
-const fn table(kind: Kind) -> &'static [u32] {
+static GAUSSIAN: TailTable = gaussian();
+static LAPLACE: TailTable = exponential(false);
+static LOGISTIC: TailTable = exponential(true);
+
+/// The tail masses at multiples of `2^-6`.
+#[inline(always)]
+pub(super) const fn table(kind: Kind) -> &'static TailTable {
     match kind {
         Kind::Gaussian => &GAUSSIAN,
         Kind::Laplace => &LAPLACE,
@@ -49,34 +51,48 @@ const fn table(kind: Kind) -> &'static [u32] {
     }
 }
 
-/// The mass above `z` (Q27), in units of `2^-32`: `2^31` at 0, never increasing, 0 past the table.
-#[inline]
-pub(super) fn tail(kind: Kind, z: u32) -> u32 {
-    interpolate(table(kind), z)
+/// High half of the product.
+#[inline(always)]
+pub(super) const fn mul_high(a: u32, b: u32) -> u32 {
+    ((a as u64 * b as u64) >> 32) as u32
 }
 
+/// Where `z = distance / scale` lies: the index of the table's step, and how far into it (in units of `2^-32` of it). `distance` is in
+/// units of `2^-12`, `octave` and `reciprocal` are the scale's [`parts`](Scale::parts).
+#[inline(always)]
+pub(super) const fn step_at(distance: u32, octave: u32, reciprocal: u32) -> (u32, u32) {
+    // 2^-6 is the scale of octave 0: there Q12 is Q6 of the scale.
+    const SHIFT: u32 = Z_BITS - MEAN_FRACTION_BITS + 6;
+    let (left, right) = (SHIFT.saturating_sub(octave), octave.saturating_sub(SHIFT));
+    let most = u32::MAX >> left;
+    let limited = if distance < most { distance } else { most };
+    let z = mul_high(limited << left >> right, reciprocal);
+    let z = if z < 1 << 31 { z } else { (1 << 31) - 1 };
+    (z >> BETWEEN_BITS, z << (32 - BETWEEN_BITS))
+}
+
+/// The tail mass in a step, from those at its ends, in units of `2^-32`: `2^31` at 0, never increasing.
+#[inline(always)]
+pub(super) const fn interpolate(upper: u32, lower: u32, between: u32) -> u32 {
+    upper - mul_high(upper - lower, between)
+}
+
+/// The mass above a distance (units of `2^-12`), in units of `2^-32`.
 #[inline]
-const fn interpolate(table: &[u32], z: u32) -> u32 {
-    let index = (z >> BETWEEN_BITS) as usize;
-    if index + 1 >= table.len() {
-        return 0;
-    }
-    let between = z & ((1 << BETWEEN_BITS) - 1);
-    let (upper, lower) = (table[index], table[index + 1]);
-    upper - (((upper - lower) as u64 * between as u64) >> BETWEEN_BITS) as u32
+fn tail(kind: Kind, distance: u32, scale: Scale) -> u32 {
+    let (octave, reciprocal) = scale.parts();
+    let (index, between) = step_at(distance, octave, reciprocal);
+    let table = table(kind);
+    interpolate(table[index as usize], table[index as usize + 1], between)
 }
 
 /// `F((edge - mean) / scale)` in units of `2^-32`, where `offset = edge - mean` is in units of `2^-12`: the CDF of
 /// `kind`. Never decreases as `offset` grows.
 #[inline]
 pub fn cdf_q32(kind: Kind, offset: i64, scale: Scale) -> u64 {
-    let (octave, reciprocal) = scale.parts();
     // Saturating keeps the order, and past 2^32 units nothing is left to tell apart.
-    let distance = offset.unsigned_abs().min(u32::MAX as u64);
-    // Q12 distance times Q31 reciprocal of the mantissa; 2^-6 is the scale of octave 0.
-    const SHIFT: u32 = MEAN_FRACTION_BITS + 31 - 6 - Z_BITS;
-    let z = ((distance * reciprocal as u64) >> (SHIFT + octave)).min(u32::MAX as u64) as u32;
-    let tail = tail(kind, z) as u64;
+    let distance = offset.unsigned_abs().min(u32::MAX as u64) as u32;
+    let tail = tail(kind, distance, scale) as u64;
     if offset < 0 { tail } else { (1 << 32) - tail }
 }
 
@@ -84,40 +100,57 @@ pub fn cdf_q32(kind: Kind, offset: i64, scale: Scale) -> u64 {
 /// where a search starts.
 #[inline]
 pub(super) fn quantile_estimate(kind: Kind, mass: u32, scale: Scale) -> i64 {
-    let below = mass < 1 << 31;
-    let tail = if below { mass } else { !mass };
-    let z = inverse_tail(kind, tail);
-    // z in Q16, the scale's mantissa in Q31; 2^-6 is the scale of octave 0.
+    let (index, between) = inverse_step_at(mass);
+    let table = inverse_table(kind);
+    let z = inverse_interpolate(table[index as usize], table[index as usize + 1], between);
     let (octave, mantissa) = scale.mantissa();
-    let offset = ((z as u64 * mantissa as u64) >> (31 + 16 - MEAN_FRACTION_BITS)) << octave >> 6;
-    let offset = offset as i64;
-    if below { -offset } else { offset }
+    let offset = i64::from(distance_of(z, octave, mantissa));
+    if mass < 1 << 31 { -offset } else { offset }
+}
+
+/// The distance (units of `2^-12`) of `z` (Q16), by the scale's [`mantissa`](Scale::mantissa).
+#[inline(always)]
+pub(super) const fn distance_of(z: u32, octave: u32, mantissa: u32) -> u32 {
+    // z in Q26 and the mantissa in Q31 are Q25 of octave 0, whose scale is 2^-6.
+    const SHIFT: u32 = 25 - MEAN_FRACTION_BITS + 6;
+    let (left, right) = (octave.saturating_sub(SHIFT), SHIFT.saturating_sub(octave));
+    let distance = mul_high(z << 10, mantissa) >> right;
+    let most = u32::MAX >> left;
+    (if distance < most { distance } else { most }) << left
 }
 
 /// Entries of the inverse table for one power of two of tail mass.
-const INVERSE_BITS: u32 = 4;
+const INVERSE_BITS: u32 = 6;
 const INVERSE_LEN: usize = (32 << INVERSE_BITS) + 1;
 
-/// `z` (Q16) by tail mass, in floating-point-like steps: index `(exponent << 4) | mantissa`, interpolated.
-static INVERSES: [[u32; INVERSE_LEN]; 3] =
-    [inverse(&GAUSSIAN), inverse(&LAPLACE), inverse(&LOGISTIC)];
+pub(super) type InverseTable = [u32; INVERSE_LEN];
 
-#[inline]
-fn inverse_tail(kind: Kind, tail: u32) -> u32 {
-    let table = &INVERSES[kind as usize];
-    // Normalise to 1.31 bits: 4 index bits after the leading one, the rest interpolates.
-    let tail = tail.max(1);
-    let exponent = 31 - tail.leading_zeros();
-    let fraction = (tail << tail.leading_zeros()) << 1;
-    let index = ((exponent << INVERSE_BITS) | (fraction >> (32 - INVERSE_BITS))) as usize;
-    let between = (fraction << INVERSE_BITS) >> 16;
-    // The inverse decreases as the tail grows.
-    let (upper, lower) =
-        (table[index.min(INVERSE_LEN - 2)], table[(index + 1).min(INVERSE_LEN - 1)]);
-    upper - (((upper - lower) as u64 * between as u64) >> 16) as u32
+/// `z` (Q16) by tail mass, in floating-point-like steps: index `(exponent << 6) | mantissa`, interpolated.
+static INVERSES: [InverseTable; 3] = [inverse(&GAUSSIAN), inverse(&LAPLACE), inverse(&LOGISTIC)];
+
+#[inline(always)]
+pub(super) const fn inverse_table(kind: Kind) -> &'static InverseTable {
+    &INVERSES[kind as usize]
 }
 
-const fn inverse(tails: &[u32]) -> [u32; INVERSE_LEN] {
+/// The index of the inverse table's step in which the nearer tail of `mass` lies, and how far into it (16 bits).
+#[inline(always)]
+pub(super) const fn inverse_step_at(mass: u32) -> (u32, u32) {
+    let tail = if mass < 1 << 31 { mass } else { !mass };
+    // A float is the step as it stands: exponent, leading bits, and the rest. Conversion rounds, which an estimate may.
+    let bits = (tail as i32 as f32).to_bits();
+    let step = (bits >> (23 - INVERSE_BITS)).saturating_sub(127 << INVERSE_BITS);
+    (step % (32 << INVERSE_BITS), (bits << (9 + INVERSE_BITS)) >> 16)
+}
+
+/// `z` (Q16) in a step, from its values at the step's ends. The inverse decreases as the tail grows.
+#[inline(always)]
+pub(super) const fn inverse_interpolate(upper: u32, lower: u32, between: u32) -> u32 {
+    // Neighbours are less than 1 apart, so that 32 bits hold the product.
+    upper - ((upper - lower) * between >> 16)
+}
+
+const fn inverse(tails: &TailTable) -> InverseTable {
     let mut table = [0; INVERSE_LEN];
     let mut i = 0;
     while i < INVERSE_LEN {
@@ -149,6 +182,9 @@ const fn inverse(tails: &[u32]) -> [u32; INVERSE_LEN] {
         i -= 1;
         if table[i] < table[i + 1] {
             table[i] = table[i + 1];
+        } else if table[i] - table[i + 1] > 0xffff {
+            // A product by 16 bits has to fit.
+            table[i] = table[i + 1] + 0xffff;
         }
     }
     table
@@ -173,7 +209,7 @@ const fn exp_minus_power(n: u32) -> u64 {
 
 /// Gaussian tails by Simpson's rule with four nodes a step (its error, about 4e-12, is below `2^-37`), relative to
 /// their value at 0: no constant is needed.
-const fn gaussian() -> [u32; GAUSSIAN_LEN] {
+const fn gaussian() -> TailTable {
     // g(i) = exp(-(i/256)^2 / 2); g(i+1) = g(i) r(i) and r(i+1) = r(i) exp(-2^-16).
     let ratio = exp_minus_power(16);
     let mut r = exp_minus_power(17);
@@ -206,7 +242,7 @@ const fn gaussian() -> [u32; GAUSSIAN_LEN] {
         i -= 1;
         steps[i] += steps[i + 1];
     }
-    let mut table = [0; GAUSSIAN_LEN];
+    let mut table = [0; TABLE_LEN];
     let whole = steps[0];
     let mut i = 0;
     while i < GAUSSIAN_LEN {
@@ -217,12 +253,12 @@ const fn gaussian() -> [u32; GAUSSIAN_LEN] {
 }
 
 /// `exp(-z) / 2`, or `exp(-z) / (1 + exp(-z))`.
-const fn exponential(logistic: bool) -> [u32; EXPONENTIAL_LEN] {
+const fn exponential(logistic: bool) -> TailTable {
     let ratio = exp_minus_power(STEP_BITS);
-    let mut table = [0; EXPONENTIAL_LEN];
+    let mut table = [0; TABLE_LEN];
     let mut e = 1u64 << 63;
     let mut i = 0;
-    while i < EXPONENTIAL_LEN {
+    while i < TABLE_LEN {
         let q32 = (e as u128) << 32;
         let whole: u128 = if logistic { (1 << 63) + e as u128 } else { 1 << 64 };
         table[i] = ((q32 + whole / 2) / whole) as u32;
@@ -235,6 +271,13 @@ const fn exponential(logistic: bool) -> [u32; EXPONENTIAL_LEN] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The mass above `z` (Q26).
+    fn tail_at(kind: Kind, z: u32) -> u32 {
+        let (index, between) = (z >> BETWEEN_BITS, z << (32 - BETWEEN_BITS));
+        let table = table(kind);
+        interpolate(table[index as usize], table[index as usize + 1], between)
+    }
 
     fn exact(kind: Kind, z: f64) -> f64 {
         match kind {
@@ -255,28 +298,35 @@ mod tests {
             assert!(table(kind).is_sorted_by(|a, b| a >= b), "{kind:?}");
         }
         // Hand-checked: Phi(-1) = 0.15865525393, exp(-1)/2 = 0.18393972059, 1/(1+e) = 0.26894142137.
-        assert_eq!(tail(Kind::Gaussian, 1 << Z_BITS), 681_419_127);
-        assert_eq!(tail(Kind::Laplace, 1 << Z_BITS), 790_015_084);
-        assert_eq!(tail(Kind::Logistic, 1 << Z_BITS), 1_155_094_609);
+        assert_eq!(tail_at(Kind::Gaussian, 1 << Z_BITS), 681_419_127);
+        assert_eq!(tail_at(Kind::Laplace, 1 << Z_BITS), 790_015_084);
+        assert_eq!(tail_at(Kind::Logistic, 1 << Z_BITS), 1_155_094_609);
     }
 
     #[test]
     fn tails_never_increase() {
         for kind in Kind::ALL {
             let mut last = u32::MAX;
-            for z in (0..u32::MAX).step_by(40_009) {
-                let now = tail(kind, z);
+            for z in (0..1 << 31).step_by(20_011) {
+                let now = tail_at(kind, z);
                 assert!(now <= last, "{kind:?} {z}");
                 last = now;
             }
             // Every value around the ends of the table's steps.
-            for index in 0..2048u32 {
+            for index in 0..2047u32 {
                 let edge = index << BETWEEN_BITS;
                 for z in edge.saturating_sub(3)..edge + 3 {
-                    assert!(tail(kind, z) >= tail(kind, z + 1), "{kind:?} {z}");
+                    assert!(tail_at(kind, z) >= tail_at(kind, z + 1), "{kind:?} {z}");
                 }
             }
-            assert_eq!(tail(kind, u32::MAX), 0);
+            assert_eq!(tail_at(kind, (1 << 31) - 1), 0);
+        }
+    }
+
+    #[test]
+    fn neighbouring_inverses_are_less_than_one_apart() {
+        for kind in Kind::ALL {
+            assert!(inverse_table(kind).windows(2).all(|pair| pair[0] - pair[1] < 1 << 16));
         }
     }
 

@@ -1,4 +1,6 @@
-//! Symbols with models of their own on the CPU: rows over rayon's current pool, each through the codec.
+//! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as many side by side as make 32 states.
+
+mod rows;
 
 use parans_kernels::codec::{self, RowError, WordReader, WordWriter};
 use parans_kernels::model::{pop_model_row, push_model_row};
@@ -13,8 +15,11 @@ use crate::model::Models;
 use crate::streams::Streams;
 use crate::tables::Precision;
 
-/// A symbol's model costs about as much as eight lookups in a table.
-const WORK_A_SYMBOL: usize = 8;
+/// A symbol's model costs about as much as four lookups in a table.
+const WORK_A_SYMBOL: usize = 4;
+
+/// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by one.
+const LEAST_STATES: usize = 8;
 
 /// Calls a generic function with the codec type of a rANS family; the coder has refused others.
 macro_rules! with_rans {
@@ -64,19 +69,60 @@ fn push_rows<F: HostFamily, M: Models>(
     let mut lens = parts.lens.to_vec();
     let block_rows = rows_a_block(rows, columns.saturating_mul(WORK_A_SYMBOL));
     let blocks = split::<F>(block_rows, lanes, &mut states, parts.words, parts.starts, &mut lens);
+    let together = rows::together(lanes);
     let result = run(blocks, |block| {
-        let base = block.starts[0];
-        for (at, (states, len)) in
-            block.states.chunks_mut(lanes).zip(block.lens.iter_mut()).enumerate()
-        {
-            let row = block.first + at;
-            let words = &mut block.words[block.starts[at] - base..block.starts[at + 1] - base];
-            let mut words = WordWriter::new(words, *len);
-            let model = models.row(row, precision);
-            let symbols = &symbols[row * columns..(row + 1) * columns];
-            push_model_row::<F, _>(&model, precision.bits(), bypass, states, &mut words, symbols)
-                .map_err(|fault| (row, fault))?;
-            *len = words.len();
+        let mut left = block.words;
+        let units = block.states.chunks_mut(together * lanes).zip(block.lens.chunks_mut(together));
+        for (unit, (states, lens)) in units.enumerate() {
+            let at = unit * together;
+            let first = block.first + at;
+            let mut words = Vec::with_capacity(lens.len());
+            for pair in block.starts[at..=at + lens.len()].windows(2) {
+                let (own, after) = std::mem::take(&mut left).split_at_mut(pair[1] - pair[0]);
+                words.push(own);
+                left = after;
+            }
+            let symbols = &symbols[first * columns..(first + lens.len()) * columns];
+            let models: Vec<_> =
+                (first..first + lens.len()).map(|row| models.row(row, precision)).collect();
+            if states.len() >= LEAST_STATES {
+                let mut trial = states.to_vec();
+                let mut writers: Vec<_> = words
+                    .iter_mut()
+                    .zip(&*lens)
+                    .map(|(words, &len)| WordWriter::new(words, len))
+                    .collect();
+                let p = precision.bits();
+                let pushed = rows::push::<F, _>(
+                    &models,
+                    p,
+                    bypass,
+                    &mut trial,
+                    &mut writers,
+                    symbols,
+                    columns,
+                );
+                if pushed.is_some() {
+                    states.copy_from_slice(&trial);
+                    lens.iter_mut().zip(&writers).for_each(|(len, words)| *len = words.len());
+                    continue;
+                }
+            }
+            let rows = models.iter().zip(words).zip(states.chunks_mut(lanes)).zip(lens);
+            for (r, (((model, words), states), len)) in rows.enumerate() {
+                let mut words = WordWriter::new(words, *len);
+                let symbols = &symbols[r * columns..(r + 1) * columns];
+                push_model_row::<F, _>(
+                    model,
+                    precision.bits(),
+                    bypass,
+                    states,
+                    &mut words,
+                    symbols,
+                )
+                .map_err(|fault| (first + r, fault))?;
+                *len = words.len();
+            }
         }
         Ok(())
     });
@@ -138,16 +184,47 @@ fn pop_rows<F: HostFamily, M: Models>(
         rest = after;
         blocks.push((number * block_rows, states, lens, own));
     }
+    let together = rows::together(lanes);
     let result = run(blocks, |(first, states, lens, symbols)| {
-        for (at, (states, len)) in states.chunks_mut(lanes).zip(lens.iter_mut()).enumerate() {
-            let row = first + at;
-            let start = parts.starts[row];
-            let mut words = WordReader::new(&parts.words[start..start + *len]);
-            let model = models.row(row, precision);
-            let symbols = &mut symbols[at * columns..(at + 1) * columns];
-            pop_model_row::<F, _>(&model, precision.bits(), bypass, states, &mut words, symbols)
-                .map_err(|fault| (row, fault))?;
-            *len = words.len();
+        let units = states.chunks_mut(together * lanes).zip(lens.chunks_mut(together));
+        for (unit, (states, lens)) in units.enumerate() {
+            let at = unit * together;
+            let (number, rows) = (first + at, lens.len());
+            let models: Vec<_> =
+                (number..number + rows).map(|row| models.row(row, precision)).collect();
+            let symbols = &mut symbols[at * columns..(at + rows) * columns];
+            let words = |r: usize, len: usize| {
+                let start = parts.starts[number + r];
+                WordReader::new(&parts.words[start..start + len])
+            };
+            if states.len() >= LEAST_STATES {
+                let mut trial = states.to_vec();
+                let mut readers: Vec<_> =
+                    lens.iter().enumerate().map(|(r, &len)| words(r, len)).collect();
+                let p = precision.bits();
+                let popped = rows::pop::<F, _>(
+                    &models,
+                    p,
+                    bypass,
+                    &mut trial,
+                    &mut readers,
+                    symbols,
+                    columns,
+                );
+                if popped.is_some() {
+                    states.copy_from_slice(&trial);
+                    lens.iter_mut().zip(&readers).for_each(|(len, words)| *len = words.len());
+                    continue;
+                }
+            }
+            let rows = models.iter().zip(states.chunks_mut(lanes)).zip(lens);
+            for (r, ((model, states), len)) in rows.enumerate() {
+                let mut words = words(r, *len);
+                let symbols = &mut symbols[r * columns..(r + 1) * columns];
+                pop_model_row::<F, _>(model, precision.bits(), bypass, states, &mut words, symbols)
+                    .map_err(|fault| (number + r, fault))?;
+                *len = words.len();
+            }
         }
         Ok(())
     });

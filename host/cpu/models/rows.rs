@@ -1,0 +1,219 @@
+//! Rows side by side: 32 states take a step together, whether they are 32 rows of one lane or one row of 32.
+//!
+//! A step's distributions are evaluated as a batch, in vectors where the model has a form for them; states, words and divisions are scalar, and
+//! overlap because they are 32 different ones. The parameters of a stretch of steps are regrouped first, row by row: rows are often a power of two
+//! apart, where reading a column of them would meet the same cache set again and again.
+//!
+//! Anything out of the ordinary makes these functions give up, and the caller codes the rows again one by one, from their states before: errors are
+//! the codec's own. Escapes are nothing out of the ordinary, they only cost their step its vectors.
+
+use parans_kernels::codec::{Bypass, Family, Span, WordReader, WordWriter, step};
+use parans_kernels::model::{
+    BATCH, BatchModel, Found, MAX_STEPS, Spans, Steps, Value, pop_escape, pop_model_tail,
+    push_model_group, push_model_tail, push_span,
+};
+
+use crate::simd::{BitWork, dispatch_loops};
+
+/// How many rows of `lanes` lanes go side by side.
+pub(super) fn together(lanes: usize) -> usize {
+    (BATCH / lanes).max(1)
+}
+
+/// Pushes `columns` symbols a row; `None` where the rows have to be pushed one by one, from their states before.
+pub(super) fn push<F: Family, M: BatchModel>(
+    rows: &[M],
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State],
+    words: &mut [WordWriter<'_, F::Word>],
+    symbols: &[i32],
+    columns: usize,
+) -> Option<()> {
+    let lanes = states.len() / rows.len();
+    if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
+        return None;
+    }
+    let groups = columns / lanes;
+    let tail_at = groups * lanes;
+    for (r, model) in rows.iter().enumerate() {
+        let (states, words) = (&mut states[r * lanes..][..lanes], &mut words[r]);
+        let symbols = &symbols[r * columns + tail_at..(r + 1) * columns];
+        push_model_tail::<F, M>(model, precision, bypass, states, words, symbols, tail_at).ok()?;
+    }
+    let mut batches = [M::Batch::default(); MAX_STEPS];
+    let mut values = [[0; BATCH]; MAX_STEPS];
+    let mut spans = [Spans::default(); MAX_STEPS];
+    for stretch in (0..groups.div_ceil(MAX_STEPS)).rev() {
+        let first = stretch * MAX_STEPS;
+        let steps = MAX_STEPS.min(groups - first);
+        let at = first * lanes;
+        let mut plain = [true; MAX_STEPS];
+        for r in 0..rows.len() {
+            let row = &symbols[r * columns + at..][..steps * lanes];
+            if lanes == 1 {
+                for (values, &symbol) in values.iter_mut().zip(row) {
+                    values[r % BATCH] = symbol;
+                }
+                continue;
+            }
+            for (values, symbols) in values.iter_mut().zip(row.chunks_exact(lanes)) {
+                values[r * lanes..(r + 1) * lanes].copy_from_slice(symbols);
+            }
+        }
+        dispatch_loops(Locate {
+            steps: Steps { rows, lanes, at },
+            batches: &mut batches[..steps],
+            symbols: &values[..steps],
+            spans: &mut spans[..steps],
+            plain: &mut plain[..steps],
+        });
+        for step in (0..steps).rev() {
+            let at = at + step * lanes;
+            let spans = &spans[step];
+            let mut i = 0;
+            for (r, (states, words)) in
+                states.chunks_exact_mut(lanes).zip(words.iter_mut()).enumerate()
+            {
+                if plain[step] {
+                    i += lanes;
+                    for (lane, x) in states.iter_mut().rev().enumerate() {
+                        let i = (i - 1 - lane) % BATCH;
+                        let span = Span { start: spans.starts[i], freq: spans.freqs[i] };
+                        *x = push_span::<F>(*x, span, precision, words);
+                    }
+                } else {
+                    let symbols = &symbols[r * columns + at..][..lanes];
+                    push_model_group::<F, M>(
+                        &rows[r], precision, bypass, states, words, symbols, at,
+                    )
+                    .ok()?;
+                }
+            }
+        }
+    }
+    if words.iter().any(WordWriter::overflowed) { None } else { Some(()) }
+}
+
+/// Pops `columns` symbols a row; `None` where the rows have to be popped one by one, from their states before.
+pub(super) fn pop<F: Family, M: BatchModel>(
+    rows: &[M],
+    precision: u32,
+    bypass: Option<Bypass>,
+    states: &mut [F::State],
+    words: &mut [WordReader<'_, F::Word>],
+    symbols: &mut [i32],
+    columns: usize,
+) -> Option<()> {
+    let lanes = states.len() / rows.len();
+    if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
+        return None;
+    }
+    let groups = columns / lanes;
+    let mut batches = [M::Batch::default(); MAX_STEPS];
+    let mut values = [[0; BATCH]; MAX_STEPS];
+    for stretch in 0..groups.div_ceil(MAX_STEPS) {
+        let first = stretch * MAX_STEPS;
+        let steps = MAX_STEPS.min(groups - first);
+        let at = first * lanes;
+        M::gather(Steps { rows, lanes, at }, &mut batches[..steps]);
+        for (step, batch) in batches[..steps].iter().enumerate() {
+            let at = at + step * lanes;
+            let mut slots = [0; BATCH];
+            for (slot, &x) in slots.iter_mut().zip(states.iter()) {
+                *slot = step::slot::<F>(x, precision);
+            }
+            let mut spans = Spans::default();
+            let found = &mut values[step];
+            let steps = Steps { rows, lanes, at };
+            let odd =
+                dispatch_loops(Find { steps, batch, slots: &slots, spans: &mut spans, found });
+            let mut left = odd & (u32::MAX >> (BATCH - states.len()));
+            let mut escapes = 0u32;
+            let mut outside = [Value::Symbol(0); BATCH];
+            while left != 0 {
+                let i = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let Found { span, value } = rows[i / lanes].find(at + i % lanes, slots[i]).ok()?;
+                (spans.starts[i], spans.freqs[i]) = (span.start, span.freq);
+                match value {
+                    Value::Symbol(symbol) => found[i] = symbol,
+                    _ => {
+                        outside[i] = value;
+                        escapes |= 1 << i;
+                    }
+                }
+            }
+            for (r, (states, words)) in
+                states.chunks_exact_mut(lanes).zip(words.iter_mut()).enumerate()
+            {
+                for (lane, x) in states.iter_mut().enumerate() {
+                    let i = (r * lanes + lane) % BATCH;
+                    let rank = slots[i].wrapping_sub(spans.starts[i]);
+                    let taken = step::advance::<F>(*x, precision, spans.freqs[i], rank);
+                    *x = step::refill::<F>(taken, words);
+                }
+            }
+            while escapes != 0 {
+                let i = escapes.trailing_zeros() as usize;
+                escapes &= escapes - 1;
+                let words = &mut words[i / lanes];
+                found[i] = pop_escape::<F>(outside[i], bypass, &mut states[i], words).ok()?;
+            }
+        }
+        for r in 0..rows.len() {
+            let row = &mut symbols[r * columns + at..][..steps * lanes];
+            if lanes == 1 {
+                for (values, symbol) in values.iter().zip(row) {
+                    *symbol = values[r % BATCH];
+                }
+                continue;
+            }
+            for (values, symbols) in values.iter().zip(row.chunks_exact_mut(lanes)) {
+                symbols.copy_from_slice(&values[r * lanes..(r + 1) * lanes]);
+            }
+        }
+    }
+    let tail_at = groups * lanes;
+    for (r, model) in rows.iter().enumerate() {
+        let (states, words) = (&mut states[r * lanes..][..lanes], &mut words[r]);
+        let symbols = &mut symbols[r * columns + tail_at..(r + 1) * columns];
+        pop_model_tail::<F, M>(model, precision, bypass, states, words, symbols, tail_at).ok()?;
+    }
+    if words.iter().any(WordReader::underflowed) { None } else { Some(()) }
+}
+
+struct Locate<'a, M: BatchModel> {
+    steps: Steps<'a, M>,
+    batches: &'a mut [M::Batch],
+    symbols: &'a [[i32; BATCH]],
+    spans: &'a mut [Spans<BATCH>],
+    plain: &'a mut [bool],
+}
+
+impl<M: BatchModel> BitWork for Locate<'_, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        M::gather(self.steps, self.batches);
+        M::locate_batches(self.steps, self.batches, self.symbols, self.spans, self.plain);
+    }
+}
+
+struct Find<'a, M: BatchModel> {
+    steps: Steps<'a, M>,
+    batch: &'a M::Batch,
+    slots: &'a [u32; BATCH],
+    spans: &'a mut Spans<BATCH>,
+    found: &'a mut [i32; BATCH],
+}
+
+impl<M: BatchModel> BitWork for Find<'_, M> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        M::find_batch(self.steps, self.batch, self.slots, self.spans, self.found)
+    }
+}
