@@ -10,6 +10,7 @@ mod scalar;
 mod tans;
 #[cfg(test)]
 mod tests;
+mod untyped;
 mod wide;
 
 use rayon::prelude::*;
