@@ -1,30 +1,38 @@
-//! Popping several rows at once in scalar registers: eight states in flight hide each other's latency, and no vectors are needed.
+//! Several rows at once in scalar registers: eight states in flight hide each other's latency, and no vectors are needed.
 //!
-//! A single state waits for itself: the load of its symbol, the load of the symbol's span, a multiplication, a comparison, about 30 cycles. Eight
-//! independent ones take little longer than one. On processors whose gathers are microcode this beats popping across vector elements
-//! by far (Zen 5: three dependent gathers of sixteen elements cost 19 ns however many vectors are in flight; the same loads done one by one
-//! a quarter of that).
+//! A single state waits for itself: the load of its bucket or entry, a multiplication, a comparison, about 20 cycles and more. Eight independent
+//! ones take little longer than one. This serves processors without AVX-512, and fewer rows than fill vectors.
 //!
-//! Rows advance a chunk at a time. A chunk in which anything out of the ordinary comes up (a symbol with bypass digits, a skipped symbol, a wrong
-//! index, few words left) is popped again by the codec from where it began, so results and errors are the codec's own.
+//! Rows advance a chunk at a time: a loop without states looks up what the indexes (and on push the symbols) stand for, and one over the states
+//! takes the steps, without a branch on what it decodes. The codec codes chunks in which anything comes up that this path leaves to it (a few
+//! columns, a few words, on push skipped symbols and bypass digits), so results and errors are the codec's own.
 
+use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, DecoderView, Family, SearchLookup, StateInt, WordInt, WordReader,
+    self, Bypass, DecoderView, DirectPlacement, EncoderEntry, EncoderView, Family, SearchLookup,
+    StateInt, WordInt, WordReader, WordWriter,
 };
+use std::hint::select_unpredictable;
 
-use super::Failed;
-use super::block::PopBlock;
-use super::scalar;
-use crate::coder::{Plan, Symbol};
+use super::untyped::{Pop, Push};
+use super::wide::WideTables;
+use super::{Failed, scalar};
+use crate::coder::Plan;
 use crate::family::HostFamily;
 use crate::simd::{BitWork, dispatch_bits};
-use crate::tables::{Guide, Packed};
 
 /// Symbols of a row in a chunk.
-pub(super) const CHUNK: usize = 32;
+const CHUNK: usize = 64;
 
 /// States in flight.
 const STATES: usize = 8;
+
+/// Fewer gain nothing.
+const LEAST_STATES: usize = 4;
+
+/// Most words that a row's chunk takes: at precisions up to 16 a symbol takes two bytes at most.
+const MOST_WORDS: usize = 2 * CHUNK;
 
 /// Runs a block for each state in flight with its number as a constant: a loop would be left rolled up.
 macro_rules! each_state {
@@ -39,291 +47,433 @@ macro_rules! each_state {
     )*};
 }
 
-/// Whether this path takes a plan's blocks; fewer than four states in flight gain nothing.
-pub(super) fn takes(plan: &Plan, rows: usize) -> bool {
-    let lanes = plan.lanes;
-    plan.lookup != crate::Lookup::Alias && lanes <= STATES && rows.min(STATES / lanes) * lanes >= 4
-}
-
-/// Pops a block of rows; the plan's tables must have a packed form.
-pub(super) fn pop<F: HostFamily, T: Symbol>(
+/// Pops a block of rows.
+pub(super) fn pop<F: HostFamily>(
     plan: &Plan,
-    packed: &Packed,
-    block: PopBlock<'_, F, T>,
+    tables: &WideTables<'_>,
+    block: Pop<'_, F>,
 ) -> Result<(), Failed> {
     match plan.lanes {
-        1 => pop_rows::<F, T, 1, 8>(plan, packed, block),
-        2 => pop_rows::<F, T, 2, 4>(plan, packed, block),
-        4 => pop_rows::<F, T, 4, 2>(plan, packed, block),
-        _ => pop_rows::<F, T, 8, 1>(plan, packed, block),
+        1 => pop_rows::<F, 1, 8>(plan, tables, block),
+        2 => pop_rows::<F, 2, 4>(plan, tables, block),
+        4 => pop_rows::<F, 4, 2>(plan, tables, block),
+        _ => pop_rows::<F, 8, 1>(plan, tables, block),
     }
 }
 
-fn pop_rows<F: HostFamily, T: Symbol, const L: usize, const R: usize>(
+fn pop_rows<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
-    packed: &Packed,
-    block: PopBlock<'_, F, T>,
+    tables: &WideTables<'_>,
+    mut block: Pop<'_, F>,
 ) -> Result<(), Failed> {
-    let PopBlock { first, states, words, starts, lens, symbols, columns, indexes } = block;
-    let rows = lens.len();
-    let (mut saved_states, mut saved_lens) = (Vec::new(), Vec::new());
-    for at in (0..rows).step_by(R) {
-        let count = R.min(rows - at);
-        let states = &mut states[at * L..(at + count) * L];
-        let lens = &mut lens[at..at + count];
-        let symbols = &mut symbols[at * columns..(at + count) * columns];
-        let starts = &starts[at..];
-        let first = first + at;
-        let mut block =
-            PopBlock::<F, T> { first, states, words, starts, lens, symbols, columns, indexes };
-        if count == R {
-            saved_states.clear();
-            saved_states.extend_from_slice(block.states);
-            saved_lens.clear();
-            saved_lens.extend_from_slice(block.lens);
-            if pop_group::<F, T, L, R>(plan, packed, &mut block).is_some() {
-                continue;
-            }
-            block.states.copy_from_slice(&saved_states);
-            block.lens.copy_from_slice(&saved_lens);
+    while block.lens.len() * L >= LEAST_STATES {
+        let mut group = block.take(block.lens.len().min(R));
+        let (mut states, mut lens) = ([F::State::default(); STATES], [0; R]);
+        states[..group.states.len()].copy_from_slice(group.states);
+        lens[..group.lens.len()].copy_from_slice(group.lens);
+        if pop_group::<F, L, R>(plan, tables, &mut group).is_none() {
+            group.states.copy_from_slice(&states[..group.states.len()]);
+            group.lens.copy_from_slice(&lens[..group.lens.len()]);
+            group.pop_scalar(plan)?;
         }
-        scalar::pop(plan, block)?;
     }
-    Ok(())
+    block.pop_scalar(plan)
 }
 
-/// What a chunk reads.
-struct Tables<'a> {
-    spans: &'a [codec::Span],
-    packed: &'a Packed,
-    guide: &'a [u8],
-    count: u32,
-    precision: u32,
-    bypass: bool,
-}
-
-/// Pops `R` rows; `None` where the scalar path has to, from the start.
-fn pop_group<F: HostFamily, T: Symbol, const L: usize, const R: usize>(
+/// Pops up to `R` rows; `None` where the scalar path has to, from the start.
+fn pop_group<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
-    packed: &Packed,
-    block: &mut PopBlock<'_, F, T>,
+    tables: &WideTables<'_>,
+    group: &mut Pop<'_, F>,
 ) -> Option<()> {
-    let Guide::U8(guide) = &packed.guide else { return None };
+    if !group.states.iter().all(|&x| is_normalised::<F>(x)) {
+        return None;
+    }
     let view = DecoderView {
         tables: scalar::tables_view(plan),
         lookup: SearchLookup { spans: plan.tables.prepared().spans() },
     };
-    let tables = Tables {
-        spans: plan.tables.prepared().spans(),
-        packed,
-        guide,
-        count: plan.tables.len() as u32,
-        precision: plan.tables.precision().bits(),
-        bypass: plan.bypass.is_some(),
-    };
-    let columns = block.columns;
-    let (lanes, _) = block.states.as_chunks_mut::<L>();
-    let states: &mut [[F::State; L]; R] = lanes.try_into().ok()?;
-    if !states.as_flattened().iter().all(|&x| codec::step::is_normalised::<F>(x)) {
-        return None;
+    let count = group.lens.len();
+    let columns = group.columns;
+    let words = group.words;
+    // Rows that are not there skip every symbol.
+    let mut x = [[F::LOWER_BOUND; L]; R];
+    x.as_flattened_mut()[..count * L].copy_from_slice(group.states);
+    let mut floors = [0; R];
+    let mut ends = [words.len(); R];
+    for (r, (floor, end)) in floors.iter_mut().zip(&mut ends).enumerate().take(count) {
+        *floor = group.starts[r];
+        *end = group.starts[r] + group.lens[r];
     }
-    let rows: [&[F::Word]; R] =
-        std::array::from_fn(|r| &block.words[block.starts[r]..block.starts[r] + block.lens[r]]);
-    let mut lens: [usize; R] = std::array::from_fn(|r| block.lens[r]);
-    let mut left: Vec<&mut [T]> = block.symbols.chunks_exact_mut(columns.max(1)).collect();
-    let symbols: &mut [&mut [T]; R] = left.as_mut_slice().try_into().ok()?;
-    let mut index_buffer = [[0i32; CHUNK]; R];
-
-    let mut at = 0;
-    while at < columns {
+    let skipped = tables.count << tables.packed.bucket_bits;
+    let mut buckets = [[skipped; CHUNK]; R];
+    let mut symbols = [[0; CHUNK]; R];
+    // The last words of each row behind zeros, for rows that stand at the front of all words.
+    let mut window = Vec::new();
+    for at in (0..columns).step_by(CHUNK) {
         let end = (at + CHUNK).min(columns);
+        let near = ends[..count].iter().any(|&end| end < MOST_WORDS);
+        let (mut new_x, mut new_ends) = (x, ends);
         let done = end - at == CHUNK && {
-            for (r, buffer) in index_buffer.iter_mut().enumerate() {
-                match block.indexes.row(block.first + r) {
-                    codec::Indexes::Each(_) => {}
-                    of_row => {
-                        for (column, index) in buffer.iter_mut().enumerate() {
-                            *index = of_row.at(at + column);
-                        }
-                    }
-                }
+            for (r, buckets) in buckets.iter_mut().enumerate().take(count) {
+                tables.find_buckets(group.indexes.row(group.first + r), at, buckets)?;
             }
-            let index: [&[i32; CHUNK]; R] = std::array::from_fn(|r| {
-                match block.indexes.row(block.first + r) {
-                    codec::Indexes::Each(values) => values[at..].first_chunk(),
-                    _ => None,
+            let words = if near {
+                window.clear();
+                window.resize(2 + R * MOST_WORDS, F::Word::default());
+                for (r, (end, &floor)) in new_ends.iter_mut().zip(&floors).enumerate().take(count) {
+                    let from = floor.max(end.saturating_sub(MOST_WORDS));
+                    let to = 2 + (r + 1) * MOST_WORDS;
+                    window[to - (*end - from)..to].copy_from_slice(&words[from..*end]);
+                    *end = to;
                 }
-                .unwrap_or(&index_buffer[r])
-            });
-            let mut chunks: [Option<&mut [T; CHUNK]>; R] =
-                symbols.each_mut().map(|row| row[at..].first_chunk_mut());
-            let (mut new_states, mut new_lens) = (*states, lens);
-            let work = Steps::<F, T, L, R> {
-                tables: &tables,
-                states: &mut new_states,
-                rows: &rows,
-                lens: &mut new_lens,
-                index: &index,
-                out: &mut chunks,
+                for end in &mut new_ends[count..] {
+                    *end = window.len();
+                }
+                &window
+            } else {
+                words
             };
-            let odd = dispatch_bits(work);
-            // A row that ran out of words wrapped its length around.
-            let fine = !odd && new_lens.iter().zip(&lens).all(|(new, old)| new <= old);
-            if fine {
-                (*states, lens) = (new_states, new_lens);
-            }
-            fine
+            // A window does not reach as far as bypass digits may.
+            let bypass = tables.bypass.map(|bypass| (bypass, !near));
+            let steps = PopSteps::<F, L, R> {
+                tables,
+                bypass,
+                x: &mut new_x,
+                words,
+                ends: &mut new_ends,
+                floors: &floors,
+                buckets: &buckets,
+                symbols: &mut symbols,
+            };
+            dispatch_bits(steps)
         };
-        if !done {
-            for (r, states) in states.iter_mut().enumerate() {
-                let of_row = block.indexes.row(block.first + r);
-                let mut index = [0; CHUNK];
-                let mut values = [0; CHUNK];
-                for (column, index) in (at..end).zip(&mut index) {
-                    *index = of_row.at(column);
+        if done {
+            if near {
+                for (r, end) in new_ends.iter_mut().enumerate() {
+                    *end = ends[r].wrapping_sub(2 + (r + 1) * MOST_WORDS).wrapping_add(*end);
                 }
-                let (index, values) = (&index[..end - at], &mut values[..end - at]);
-                let mut reader = WordReader::new(&rows[r][..lens[r]]);
-                let index = codec::Indexes::Each(index);
-                codec::pop_row::<F, _, L>(&view, states, &mut reader, values, index).ok()?;
-                lens[r] = reader.len();
-                for (out, &value) in symbols[r][at..end].iter_mut().zip(&*values) {
-                    *out = T::from_i32(value)?;
-                }
+            }
+            // A row that ran out of words took those of the row before, or wrapped around.
+            let fine = |(end, floor): (&usize, &usize)| end.wrapping_sub(*floor) as isize >= 0;
+            if !new_ends.iter().zip(&floors).take(count).all(fine) {
+                return None;
+            }
+            (x, ends) = (new_x, new_ends);
+        } else {
+            for r in 0..count {
+                let of_row = group.indexes.row(group.first + r);
+                let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
+                let index = codec::Indexes::Each(&index[..end - at]);
+                let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
+                let out = &mut symbols[r][..end - at];
+                codec::pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
+                ends[r] = floors[r] + reader.len();
             }
         }
-        at = end;
+        for (r, symbols) in symbols.iter().enumerate().take(count) {
+            let out = &mut group.symbols.range(r * columns + at..r * columns + end);
+            out.put(&symbols[..end - at]).ok()?;
+        }
     }
-    block.lens.copy_from_slice(&lens);
+    group.states.copy_from_slice(&x.as_flattened()[..count * L]);
+    for (r, len) in group.lens.iter_mut().enumerate() {
+        *len = ends[r] - floors[r];
+    }
     Some(())
 }
 
-/// A chunk of steps of `R` rows of `L` lanes, without a branch on data.
-struct Steps<'a, 'o, F: Family, T: Symbol, const L: usize, const R: usize> {
-    tables: &'a Tables<'a>,
-    states: &'a mut [[F::State; L]; R],
-    rows: &'a [&'a [F::Word]; R],
-    lens: &'a mut [usize; R],
-    index: &'a [&'a [i32; CHUNK]; R],
-    out: &'a mut [Option<&'o mut [T; CHUNK]>; R],
+/// A chunk of steps of `R` rows of `L` lanes.
+struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
+    tables: &'a WideTables<'a>,
+    /// And whether the digits can be popped here.
+    bypass: Option<(Bypass, bool)>,
+    x: &'a mut [[F::State; L]; R],
+    words: &'a [F::Word],
+    ends: &'a mut [usize; R],
+    floors: &'a [usize; R],
+    buckets: &'a [[u32; CHUNK]; R],
+    symbols: &'a mut [[i32; CHUNK]; R],
 }
 
-impl<F: Family, T: Symbol, const L: usize, const R: usize> BitWork for Steps<'_, '_, F, T, L, R> {
+impl<F: Family, const L: usize, const R: usize> BitWork for PopSteps<'_, F, L, R> {
     type Output = bool;
 
     #[inline(always)]
     fn run(self) -> bool {
-        self.take()
+        match self.bypass {
+            None => self.take::<false>(),
+            Some(_) => self.take::<true>(),
+        }
     }
 }
 
-impl<F: Family, T: Symbol, const L: usize, const R: usize> Steps<'_, '_, F, T, L, R> {
-    /// Takes the steps; tells whether anything out of the ordinary came up: then nothing they did counts.
+impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
+    /// Takes the steps; false where the codec has to.
     #[inline(always)]
-    fn take(self) -> bool {
-        match (self.tables.count == 1, self.tables.bypass) {
-            (true, false) => self.steps::<true, false>(),
-            (true, true) => self.steps::<true, true>(),
-            (false, false) => self.steps::<false, false>(),
-            (false, true) => self.steps::<false, true>(),
-        }
-    }
-
-    #[inline(always)]
-    fn steps<const ONE: bool, const BYPASS: bool>(self) -> bool {
-        let Self { tables, states, rows, lens, index, out } = self;
-        let Tables { spans, packed, guide, count, precision, .. } = *tables;
-        let guide_bits = packed.guide_bits;
-        let coarse = precision - guide_bits;
-        let is_coarse = packed.guide_is_coarse;
-        let (bases, sizes, offsets) = (&packed.bases[..], &packed.symbols[..], &packed.offsets[..]);
-        let (last_of_one, offset_of_one) = (sizes[0] - 1, offsets[0] as i32);
+    fn take<const BYPASS: bool>(self) -> bool {
+        let Self {
+            tables,
+            bypass,
+            x: states,
+            words,
+            ends: of_rows,
+            floors,
+            buckets: first,
+            symbols,
+        } = self;
+        let packed = tables.packed;
+        let precision = tables.precision;
+        let coarse = precision - packed.bucket_bits;
+        let buckets = packed.buckets.as_slice();
+        let last_of_all =
+            packed.uniform.map(|(size, offset)| offset.wrapping_add(size).wrapping_sub(1));
         let mut x = *states;
-        let mut left = *lens;
-        let rows = *rows;
-        let index = *index;
-        let mut odd = 0u32;
-        let Some(out) = all_of(out) else { return true };
+        let mut ends = *of_rows;
         for step in 0..CHUNK / L {
-            // Eight states: state i is lane `i mod L` of row `i div L`.
+            let mut outside = false;
+            // State i is lane `i mod L` of row `i div L`.
             each_state!(i => {
                 let (r, lane) = (i / L, i % L);
                 let column = step * L + lane;
-                let index = index[r][column] as u32;
-                let (table, last, offset, base);
-                if ONE {
-                    odd |= index;
-                    (table, last, offset, base) = (0, last_of_one, offset_of_one, 0);
-                } else {
-                    odd |= u32::from(index >= count);
-                    table = index.min(count - 1);
-                    let at = table as usize;
-                    base = bases.get(at).copied().unwrap_or(0);
-                    last = if BYPASS { sizes.get(at).copied().unwrap_or(0).wrapping_sub(1) } else { 0 };
-                    offset = offsets.get(at).copied().unwrap_or(0) as i32;
+                let slot = slot::<F>(x[r][lane], precision);
+                let first = first[r][column];
+                let Some(&bucket) = buckets.get((first + (slot >> coarse)) as usize) else {
+                    return false;
+                };
+                let (mut span, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
+                let mut rank = slot.wrapping_sub(span & 0xffff);
+                if rank > span >> 16 {
+                    (span, symbol) = packed.find((first >> packed.bucket_bits) as usize, slot);
+                    rank = slot.wrapping_sub(span & 0xffff);
                 }
-                let state = x[r][lane];
-                let slot = codec::step::slot::<F>(state, precision);
-                let place = (table << guide_bits) + (slot >> coarse);
-                let mut symbol = u32::from(guide.get(place as usize).copied().unwrap_or(0));
-                let mut span = spans.get((base + symbol) as usize).copied().unwrap_or_default();
-                let mut rank = slot.wrapping_sub(span.start);
-                if is_coarse {
-                    while rank >= span.freq && symbol < 1 << 16 {
-                        symbol += 1;
-                        span = spans.get((base + symbol) as usize).copied().unwrap_or_default();
-                        rank = slot.wrapping_sub(span.start);
-                    }
-                }
+                symbols[r][column] = symbol as i32;
                 if BYPASS {
-                    odd |= u32::from(symbol == last);
+                    let last = last_of_all.unwrap_or_else(|| {
+                        packed.last((first >> packed.bucket_bits) as usize)
+                    });
+                    outside |= symbol == last;
                 }
-                let state = codec::step::advance::<F>(state, precision, span.freq, rank);
-                x[r][lane] = refill::<F>(state, rows[r], &mut left[r]);
-                match T::from_i32((symbol as i32).wrapping_add(offset)) {
-                    Some(symbol) => out[r][column] = symbol,
-                    None => odd = 1,
-                }
+                let state = advance::<F>(x[r][lane], precision, (span >> 16) + 1, rank);
+                let Some(state) = refill::<F>(state, words, &mut ends[r]) else { return false };
+                x[r][lane] = state;
             });
+            if BYPASS
+                && outside
+                && let Some((bypass, here)) = bypass
+            {
+                let (mut all, mut all_ends) = (x, ends);
+                let (x_of, ends_of) = (&mut all, &mut all_ends);
+                if !here
+                    || digits::<F, L, R>(
+                        bypass, tables, step, x_of, words, ends_of, floors, first, symbols,
+                    )
+                    .is_none()
+                {
+                    return false;
+                }
+                (x, ends) = (all, all_ends);
+            }
         }
         *states = x;
-        *lens = left;
-        odd != 0
+        *of_rows = ends;
+        true
     }
 }
 
-/// The chunks, if there are as many as rows.
-#[inline(always)]
-fn all_of<'a, T, const R: usize>(
-    chunks: &'a mut [Option<&mut [T; CHUNK]>; R],
-) -> Option<[&'a mut [T; CHUNK]; R]> {
-    if !chunks.iter().all(Option::is_some) {
-        return None;
+/// Pops the bypass digits of the states whose symbol of this step is the last of its table.
+#[cold]
+#[inline(never)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "each is a thing of its own; a struct for one call would only move them"
+)]
+fn digits<F: Family, const L: usize, const R: usize>(
+    bypass: Bypass,
+    tables: &WideTables<'_>,
+    step: usize,
+    x: &mut [[F::State; L]; R],
+    words: &[F::Word],
+    ends: &mut [usize; R],
+    floors: &[usize; R],
+    first: &[[u32; CHUNK]; R],
+    symbols: &mut [[i32; CHUNK]; R],
+) -> Option<()> {
+    for r in 0..R {
+        for lane in 0..L {
+            let column = step * L + lane;
+            let table = first[r][column] >> tables.packed.bucket_bits;
+            let symbol = &mut symbols[r][column];
+            if table >= tables.count || *symbol as u32 != tables.packed.last(table as usize) {
+                continue;
+            }
+            let mut reader = WordReader::new(words.get(floors[r]..ends[r])?);
+            let (state, raw) = bypass.pop::<F>(x[r][lane], &mut reader).ok()?;
+            if reader.underflowed() {
+                return None;
+            }
+            x[r][lane] = state;
+            ends[r] = floors[r] + reader.len();
+            let table = tables.packed.table(table as usize);
+            *symbol = TablesView::symbol(&table, Bypass::value(raw, table.symbols - 1)).ok()?;
+        }
     }
-    Some(chunks.each_mut().map(|chunk| match chunk {
-        Some(chunk) => &mut **chunk,
-        None => unreachable!("all are there"),
-    }))
+    Some(())
 }
 
-/// Refills a state of a row that has words enough, in shifts and masks: whether a state wants a word is a toss-up that no branch predictor guesses.
+/// Refills a state in selections: whether it wants a word is a toss-up that no branch predictor guesses.
 #[inline(always)]
-fn refill<F: Family>(x: F::State, words: &[F::Word], left: &mut usize) -> F::State {
-    let word = |back: usize| {
-        let at = left.wrapping_sub(back);
-        words.get(at).copied().unwrap_or_default().to_u32()
-    };
+fn refill<F: Family>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<F::State> {
+    let word = |back: usize| words.get(end.wrapping_sub(back)).map(|word| word.to_u32());
     if F::MAX_WORDS == 1 {
-        let wants = u32::from(x < F::LOWER_BOUND);
-        let low = word(1) & wants.wrapping_neg();
-        *left = left.wrapping_sub(wants as usize);
-        (x << (wants * F::WORD_BITS)) | F::State::from_u32(low)
+        let more = (x << F::WORD_BITS) | F::State::from_u32(word(1)?);
+        let wants = x < F::LOWER_BOUND;
+        *end = end.wrapping_sub(usize::from(wants));
+        Some(select_unpredictable(wants, more, x))
     } else {
         // Precisions up to 16 leave at most two bytes wanted.
         let wants = u32::from(x < F::LOWER_BOUND) + u32::from(x < F::LOWER_BOUND >> F::WORD_BITS);
-        let two = (word(1) << F::WORD_BITS) | word(2);
-        *left = left.wrapping_sub(wants as usize);
+        let two = (word(1)? << F::WORD_BITS) | word(2)?;
+        *end = end.wrapping_sub(wants as usize);
         let low = two >> (F::WORD_BITS * (2 - wants));
-        (x << (wants * F::WORD_BITS)) | F::State::from_u32(low)
+        Some((x << (wants * F::WORD_BITS)) | F::State::from_u32(low))
+    }
+}
+
+/// Pushes a block of rows.
+pub(super) fn push<F: HostFamily>(
+    plan: &Plan,
+    tables: &WideTables<'_>,
+    block: Push<'_, F>,
+) -> Result<(), Failed> {
+    match plan.lanes {
+        1 => push_rows::<F, 1, 8>(plan, tables, block),
+        2 => push_rows::<F, 2, 4>(plan, tables, block),
+        4 => push_rows::<F, 4, 2>(plan, tables, block),
+        _ => push_rows::<F, 8, 1>(plan, tables, block),
+    }
+}
+
+fn push_rows<F: HostFamily, const L: usize, const R: usize>(
+    plan: &Plan,
+    tables: &WideTables<'_>,
+    mut block: Push<'_, F>,
+) -> Result<(), Failed> {
+    while block.rows.len() >= R {
+        let mut group = block.take(R);
+        let (mut states, mut lens) = ([F::State::default(); STATES], [0; R]);
+        states.copy_from_slice(group.rows.states);
+        lens.copy_from_slice(group.rows.lens);
+        if push_group::<F, L, R>(plan, tables, &mut group).is_none() {
+            group.rows.states.copy_from_slice(&states);
+            group.rows.lens.copy_from_slice(&lens);
+            group.push_scalar(plan)?;
+        }
+    }
+    block.push_scalar(plan)
+}
+
+/// Pushes `R` rows; `None` where the scalar path has to, from the start.
+fn push_group<F: HostFamily, const L: usize, const R: usize>(
+    plan: &Plan,
+    tables: &WideTables<'_>,
+    group: &mut Push<'_, F>,
+) -> Option<()> {
+    let entries = F::entries(plan.tables.prepared());
+    let view = EncoderView::<F, _> {
+        tables: scalar::tables_view(plan),
+        entries,
+        placement: DirectPlacement,
+    };
+    let (columns, values, indexes) = (group.columns, group.symbols, group.indexes);
+    let rows = &mut group.rows;
+    if !rows.states.iter().all(|&x| is_normalised::<F>(x)) {
+        return None;
+    }
+    let (lanes, _) = rows.states.as_chunks_mut::<L>();
+    let x: &mut [[F::State; L]; R] = lanes.try_into().ok()?;
+    let base = rows.starts[0];
+    let floors: [usize; R] = std::array::from_fn(|r| rows.starts[r] - base);
+    let mut ends: [usize; R] = std::array::from_fn(|r| floors[r] + rows.lens[r]);
+    let mut numbers = [[0u32; CHUNK]; R];
+    for at in (0..columns).step_by(CHUNK).rev() {
+        let end = (at + CHUNK).min(columns);
+        let room = |r: usize| rows.starts[r + 1] - base - ends[r] > MOST_WORDS;
+        let plain = end - at == CHUNK
+            && (0..R).all(room)
+            && numbers.iter_mut().enumerate().all(|(r, numbers)| {
+                let symbols = values.range(r * columns + at..r * columns + end);
+                tables.find_entries(symbols, indexes.row(rows.first + r), at, numbers)
+            });
+        if plain {
+            dispatch_bits(PushSteps::<F, L, R> {
+                precision: tables.precision,
+                entries,
+                x,
+                words: rows.words,
+                ends: &mut ends,
+                numbers: &numbers,
+            })?;
+            continue;
+        }
+        for (r, x) in x.iter_mut().enumerate() {
+            let of_row = indexes.row(rows.first + r);
+            let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
+            let mut symbols = [0; CHUNK];
+            for (column, symbol) in (at..end).zip(&mut symbols) {
+                *symbol = values.at(r * columns + column);
+            }
+            let room = &mut rows.words[floors[r]..rows.starts[r + 1] - base];
+            let mut writer = WordWriter::new(room, ends[r] - floors[r]);
+            let (symbols, index) = (&symbols[..end - at], codec::Indexes::Each(&index[..end - at]));
+            codec::push_row(&view, x, &mut writer, symbols, index).ok()?;
+            ends[r] = floors[r] + writer.len();
+        }
+    }
+    for (r, len) in rows.lens.iter_mut().enumerate() {
+        *len = ends[r] - floors[r];
+    }
+    Some(())
+}
+
+/// A chunk of steps of `R` rows of `L` lanes that have room for all that it can shed.
+struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
+    precision: u32,
+    entries: &'a [EncoderEntry<F>],
+    x: &'a mut [[F::State; L]; R],
+    words: &'a mut [F::Word],
+    ends: &'a mut [usize; R],
+    numbers: &'a [[u32; CHUNK]; R],
+}
+
+impl<F: Family, const L: usize, const R: usize> BitWork for PushSteps<'_, F, L, R> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run(self) -> Option<()> {
+        let Self { precision, entries, x: states, words, ends: of_rows, numbers } = self;
+        let mut x = *states;
+        let mut ends = *of_rows;
+        for step in (0..CHUNK / L).rev() {
+            each_state!(i => {
+                // The last lane of a row goes first.
+                let (r, lane) = (i / L, L - 1 - i % L);
+                let entry = entries.get(numbers[r][step * L + lane] as usize)?;
+                let bound = push_bound::<F>(entry.freq, precision);
+                let mut state = x[r][lane];
+                // Precisions up to 16 shed at most two bytes.
+                for _ in 0..F::MAX_WORDS.min(2) {
+                    let sheds = state >= bound;
+                    *words.get_mut(ends[r])? = F::Word::from_low(state.low_u32());
+                    ends[r] += usize::from(sheds);
+                    state = select_unpredictable(sheds, state >> F::WORD_BITS, state);
+                }
+                let (quotient, remainder) = divide::<F>(state, entry);
+                x[r][lane] = (quotient << precision) | F::State::from_u32(entry.start + remainder);
+            });
+        }
+        *states = x;
+        *of_rows = ends;
+        Some(())
     }
 }

@@ -10,6 +10,7 @@ mod scalar;
 mod tans;
 #[cfg(test)]
 mod tests;
+mod untyped;
 #[cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "so far only x86-64 has vectors for rows")

@@ -4,8 +4,6 @@
 //! A trait of its own, because only instruction sets with masks, variable shifts and compression to bytes make it pay: the others run
 //! several rows in scalar registers at once instead, which needs no vectors.
 
-use super::ByteTable;
-
 /// Operations on sixteen elements of 32 or 64 bits. A value is a token, as with [`Simd`](super::Simd). Arithmetic wraps.
 ///
 /// Masks are sixteen bits, element 0 lowest.
@@ -65,15 +63,21 @@ pub(crate) trait RowSimd: Copy + 'static {
 
     /// `table[min(i, last)]` for each element `i`. The table must not be empty.
     fn gather(self, table: &[u32], index: Self::U32) -> Self::U32;
-    /// As [`gather`](Self::gather), of a table of at least four bytes whose last three are padding.
-    fn gather_u8(self, table: &[u8], index: Self::U32) -> Self::U32;
-    /// As [`gather`](Self::gather), of a table of at least two values whose last one is padding.
-    fn gather_u16(self, table: &[u16], index: Self::U32) -> Self::U32;
-    /// Entries of four vectors of indexes below 256: for processors whose gathers are slow.
-    fn lookup_bytes(self, table: &ByteTable<4>, index: [Self::U32; 4]) -> [Self::U32; 4];
+    /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
+    fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
     /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top. An end
     /// outside `bytes` gives anything. `bytes` has at least four.
     fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;
+    /// The last and the last but one of the words that end before word `end` of `words`; 0 where fewer precede it. An end outside `words` gives anything.
+    /// `words` has at least two.
+    fn gather_two_before(self, words: &[u32], end: Self::U32) -> [Self::U32; 2];
+    /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the same end; in their order, zero extended. 0 where
+    /// fewer precede it. An end outside `words` gives anything. A word has two or four bytes.
+    fn load_before<const L: usize, W: bytemuck::Pod>(
+        self,
+        words: &[W],
+        end: Self::U32,
+    ) -> Self::U32;
 
     /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a matrix of `16 / L` by `16 / L` blocks: block c of
     /// vector r goes to block r of vector c. Only the first `16 / L` vectors take part.

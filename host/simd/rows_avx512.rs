@@ -4,13 +4,11 @@
 
 use std::arch::x86_64::*;
 
-use super::avx512::Avx512;
 use super::rows::{RowSimd, RowWork};
-use super::{ByteTable, Simd};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RowsAvx512(Avx512<true>);
+pub(crate) struct RowsAvx512(());
 
 impl RowsAvx512 {
     /// The token, if the processor has the features.
@@ -25,7 +23,7 @@ impl RowsAvx512 {
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");
-        if has { Avx512::new().map(Self) } else { None }
+        has.then_some(Self(()))
     }
 }
 
@@ -102,6 +100,26 @@ impl RowsAvx512 {
             }
         }
     }
+
+    /// The high halves.
+    #[inline(always)]
+    fn narrow_high(self, v: [__m512i; 2]) -> __m512i {
+        const HIGH: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
+        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&HIGH), v[1]))
+    }
+}
+
+/// The last words before each end, fewer than `L` of which may be there, behind zeros.
+#[cold]
+#[inline(never)]
+fn few_before<W: bytemuck::Pod, const L: usize>(words: &[W], ends: &[u32; 16]) -> [[W; L]; 8] {
+    let mut out = [[W::zeroed(); L]; 8];
+    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(L)) {
+        let found = &words[..(end as usize).min(words.len())];
+        let found = &found[found.len().saturating_sub(L)..];
+        out[L - found.len()..].copy_from_slice(found);
+    }
+    out
 }
 
 impl RowSimd for RowsAvx512 {
@@ -234,33 +252,88 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn gather_u8(self, table: &[u8], index: __m512i) -> __m512i {
-        let last = table.len().checked_sub(4).expect("a padded table");
+    fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
         let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        // SAFETY: the token proves the features; four bytes from every index lie inside the table.
-        let four = unsafe { _mm512_i32gather_epi32::<1>(index, table.as_ptr().cast()) };
-        self.and(four, self.splat(0xff))
+        // SAFETY: the token proves the features; every index is at most the last.
+        let both = unsafe {
+            let high = _mm512_extracti64x4_epi64::<1>(index);
+            [
+                _mm512_i32gather_epi64::<8>(_mm512_castsi512_si256(index), table.as_ptr().cast()),
+                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+            ]
+        };
+        [self.narrow(both), self.narrow_high(both)]
     }
 
     #[inline(always)]
-    fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
-        let last = table.len().checked_sub(2).expect("a padded table");
-        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        // SAFETY: the token proves the features; two values from every index lie inside the table.
-        let two = unsafe { _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast()) };
-        self.and(two, self.splat(0xffff))
-    }
-
-    #[inline(always)]
-    fn lookup_bytes(self, table: &ByteTable<4>, index: [__m512i; 4]) -> [__m512i; 4] {
-        // Each index is below 256: the four of an element make one element of bytes.
-        let [a, b, c, d] = index;
-        let merged = with_features!({
-            let ab = _mm512_or_si512(a, _mm512_slli_epi32::<8>(b));
-            let cd = _mm512_or_si512(_mm512_slli_epi32::<16>(c), _mm512_slli_epi32::<24>(d));
-            _mm512_or_si512(ab, cd)
+    fn gather_two_before(self, words: &[u32], end: __m512i) -> [__m512i; 2] {
+        let last = words.len().checked_sub(2).expect("at least two words");
+        let last = self.splat(last.min(i32::MAX as usize) as u32);
+        let both = with_features!({
+            let two = _mm512_set1_epi32(2);
+            let from = _mm512_sub_epi32(_mm512_max_epu32(end, two), two);
+            let from = _mm512_min_epu32(from, last);
+            // 0 but for the first words of all.
+            let missing = _mm512_sub_epi32(_mm512_add_epi32(from, two), end);
+            let missing = self.widen(_mm512_slli_epi32::<5>(missing));
+            let half = |from: __m256i, missing: __m512i| {
+                let got = _mm512_i32gather_epi64::<4>(from, words.as_ptr().cast());
+                _mm512_sllv_epi64(got, missing)
+            };
+            [
+                half(_mm512_castsi512_si256(from), missing[0]),
+                half(_mm512_extracti64x4_epi64::<1>(from), missing[1]),
+            ]
         });
-        self.0.lookup_bytes(table, merged)
+        [self.narrow_high(both), self.narrow(both)]
+    }
+
+    #[inline(always)]
+    fn load_before<const L: usize, W: bytemuck::Pod>(self, words: &[W], end: __m512i) -> __m512i {
+        const {
+            assert!(matches!(L, 2 | 4 | 8) && matches!(size_of::<W>(), 2 | 4));
+        }
+        let mut ends = [0u32; 16];
+        self.store(end, &mut ends);
+        let least = self.splat(L as u32);
+        let most = self.splat(words.len().min(u32::MAX as usize) as u32);
+        let padded;
+        let from: [*const W; 8] = if self.ge(end, least) & self.ge(most, end) == u16::MAX {
+            // Inside: each end is from `L` to the number of words.
+            std::array::from_fn(|r| words.as_ptr().wrapping_add(ends[r * L % 16] as usize - L))
+        } else {
+            padded = few_before::<W, L>(words, &ends);
+            std::array::from_fn(|r| padded[r].as_ptr())
+        };
+        // SAFETY: the token proves the features; from each pointer on there are `L` words.
+        unsafe {
+            let eight = |r: usize| _mm_loadl_epi64(from[r].cast());
+            let sixteen = |r: usize| _mm_loadu_si128(from[r].cast());
+            let two_eights = |r: usize| _mm_unpacklo_epi64(eight(r), eight(r + 1));
+            let join = |low, high| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
+            let four = |r: usize| _mm_cvtsi32_si128(from[r].cast::<i32>().read_unaligned());
+            let two_fours = |r: usize| _mm_unpacklo_epi32(four(r), four(r + 1));
+            let four_fours = |r: usize| _mm_unpacklo_epi64(two_fours(r), two_fours(r + 2));
+            let wide = |low, high| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+            if size_of::<W>() == 4 {
+                match L {
+                    8 => {
+                        wide(_mm256_loadu_si256(from[0].cast()), _mm256_loadu_si256(from[1].cast()))
+                    }
+                    4 => wide(join(sixteen(0), sixteen(1)), join(sixteen(2), sixteen(3))),
+                    _ => {
+                        wide(join(two_eights(0), two_eights(2)), join(two_eights(4), two_eights(6)))
+                    }
+                }
+            } else {
+                _mm512_cvtepu16_epi32(match L {
+                    8 => join(sixteen(0), sixteen(1)),
+                    4 => join(two_eights(0), two_eights(2)),
+                    _ => join(four_fours(0), four_fours(4)),
+                })
+            }
+        }
     }
 
     #[inline(always)]

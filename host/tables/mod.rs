@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
-pub(crate) use packed::{Guide, Packed};
+pub(crate) use packed::Packed;
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

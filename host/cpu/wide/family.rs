@@ -4,7 +4,7 @@
 //! multiplies by an integer reciprocal, which a vector has no 64-bit product for. Here a quotient is estimated in floating point, every
 //! rounding downwards, so that it is exact or one too small, and the remainder tells which.
 
-use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64};
+use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64, WordInt};
 
 use crate::simd::rows::RowSimd;
 
@@ -56,20 +56,16 @@ pub(crate) trait WideFamily: Family {
         precision: u32,
     ) -> Self::States<S>;
 
-    /// Fetches the words that come next.
-    fn fetch<S: RowSimd, const L: usize>(
-        s: S,
-        words: &[Self::Word],
-        cursors: Cursors<S::U32>,
-    ) -> Cursors<S::U32>;
+    /// Has at hand the words that come next: for rows of one lane those of two steps, else those of one.
+    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[Self::Word], cursors: &mut Cursors<S::U32>);
 
-    /// Takes words in. `cursors` are the words left below each row's end, counted from the first of all `words`.
+    /// Takes words in.
     fn refill<S: RowSimd, const L: usize>(
         s: S,
         states: Self::States<S>,
         words: &[Self::Word],
-        cursors: Cursors<S::U32>,
-    ) -> (Self::States<S>, Cursors<S::U32>);
+        cursors: &mut Cursors<S::U32>,
+    ) -> Self::States<S>;
 
     /// Appends what a vector of shed words, in the order of one row, puts out. `None` where the row has no room.
     fn emit<S: RowSimd>(
@@ -80,40 +76,38 @@ pub(crate) trait WideFamily: Family {
     ) -> Option<usize>;
 }
 
-/// Where sixteen elements stand in the words of their rows.
+/// Where sixteen elements stand in the words of their rows, which are taken from the end. A row that runs out of words goes on with whatever
+/// it finds; that its end lies below its beginning then tells.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursors<V> {
-    /// End of the words left.
+    /// End of the words left of each element's row.
     pub(crate) end: V,
-    /// Beginning of the row.
-    pub(crate) floor: V,
-    /// Elements that found no word.
-    pub(crate) missing: u16,
-    /// The words that the first, second, ... state of each row to want one gets: fetched a step ahead, so that no state waits for memory.
-    pub(crate) next: V,
+    /// Words at hand.
+    next: V,
+    /// Words at hand, behind those.
+    after: V,
+}
+
+impl<V: Copy> Cursors<V> {
+    /// Cursors at these ends, a row's in all its elements.
+    #[inline(always)]
+    pub(crate) fn new(end: V) -> Self {
+        Self { end, next: end, after: end }
+    }
 }
 
 /// Bit masks of the elements that share a row with each element: those before it, and all of them.
 struct Group<const L: usize>;
 
 impl<const L: usize> Group<L> {
-    const LANE: [u32; 16] = {
-        let mut lanes = [0; 16];
+    const LAST: [u32; 16] = {
+        let mut last = [0; 16];
         let mut e = 0;
         while e < 16 {
-            lanes[e] = (e % L) as u32;
+            last[e] = (e / L * L + L - 1) as u32;
             e += 1;
         }
-        lanes
-    };
-    const FIRST: [u32; 16] = {
-        let mut first = [0; 16];
-        let mut e = 0;
-        while e < 16 {
-            first[e] = (e / L * L) as u32;
-            e += 1;
-        }
-        first
+        last
     };
     const BEFORE: [u32; 16] = {
         let mut masks = [0; 16];
@@ -135,12 +129,27 @@ impl<const L: usize> Group<L> {
     };
 }
 
-/// How many words the elements before each one in its row take, and all of them, where those of `mask` take one.
+/// How many of the elements before each one in its row are in the mask.
 #[inline(always)]
-fn taken<S: RowSimd, const L: usize>(s: S, mask: u16) -> (S::U32, S::U32) {
-    let mask = s.splat(mask.into());
-    let count = |group: &[u32; 16]| s.count_ones(s.and(mask, s.load(group)));
-    (count(const { &Group::<L>::BEFORE }), count(const { &Group::<L>::ALL }))
+fn before<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
+    s.count_ones(s.and(s.splat(mask.into()), s.load(const { &Group::<L>::BEFORE })))
+}
+
+/// How many of the elements of each one's row are in the mask.
+#[inline(always)]
+fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
+    if L == 1 {
+        return s.select(mask, s.splat(1), s.splat(0));
+    }
+    s.count_ones(s.and(s.splat(mask.into()), s.load(const { &Group::<L>::ALL })))
+}
+
+/// The word that each element of the mask gets, where a row's words at hand stand in the order of memory, the last one first to go.
+#[inline(always)]
+fn deal<S: RowSimd, const L: usize>(s: S, cursors: &mut Cursors<S::U32>, mask: u16) -> S::U32 {
+    cursors.end = s.sub(cursors.end, all::<S, L>(s, mask));
+    let before = before::<S, L>(s, mask);
+    s.permute(cursors.next, s.sub(s.load(const { &Group::<L>::LAST }), before))
 }
 
 impl WideFamily for Rans64 {
@@ -192,35 +201,31 @@ impl WideFamily for Rans64 {
     }
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
-        s: S,
-        words: &[u32],
-        cursors: Cursors<S::U32>,
-    ) -> Cursors<S::U32> {
-        let last = s.sub(cursors.end, s.splat(1));
-        let next = s.gather(words, s.sub(last, s.load(const { &Group::<L>::LANE })));
-        Cursors { next, ..cursors }
+    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u32], cursors: &mut Cursors<S::U32>) {
+        if L == 1 {
+            [cursors.next, cursors.after] = s.gather_two_before(words, cursors.end);
+        } else {
+            cursors.next = load_before::<S, u32, L>(s, words, cursors);
+        }
     }
 
     #[inline(always)]
     fn refill<S: RowSimd, const L: usize>(
         s: S,
         x: S::U64,
-        words: &[u32],
-        cursors: Cursors<S::U32>,
-    ) -> (S::U64, Cursors<S::U32>) {
+        _words: &[u32],
+        cursors: &mut Cursors<S::U32>,
+    ) -> S::U64 {
         let want = !s.ge64(x, s.widen(s.splat(1 << 31)));
-        let (before, all) = taken::<S, L>(s, want);
-        let after = s.sub(cursors.end, before);
-        let missing = cursors.missing | (want & s.ge(cursors.floor, after));
-        let word = if L == 1 {
-            cursors.next
+        let word;
+        if L == 1 {
+            word = cursors.next;
+            cursors.next = s.select(want, cursors.after, word);
+            cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
         } else {
-            s.permute(cursors.next, s.add(before, s.load(const { &Group::<L>::FIRST })))
-        };
-        let x = s.select64(want, s.or64(s.shl64(x, 32), s.widen(word)), x);
-        let cursors = Cursors { end: s.sub(cursors.end, all), missing, ..cursors };
-        (x, Self::fetch::<S, L>(s, words, cursors))
+            word = deal::<S, L>(s, cursors, want);
+        }
+        s.select64(want, s.or64(s.shl64(x, 32), s.widen(word)), x)
     }
 
     #[inline(always)]
@@ -234,6 +239,20 @@ impl WideFamily for Rans64 {
             words.get_mut(len..len + count)?.copy_from_slice(&out[..count]);
         }
         Some(len + count)
+    }
+}
+
+/// The words at hand of rows of several lanes.
+#[inline(always)]
+fn load_before<S: RowSimd, W: WordInt, const L: usize>(
+    s: S,
+    words: &[W],
+    cursors: &Cursors<S::U32>,
+) -> S::U32 {
+    match L {
+        2 => s.load_before::<2, W>(words, cursors.end),
+        4 => s.load_before::<4, W>(words, cursors.end),
+        _ => s.load_before::<8, W>(words, cursors.end),
     }
 }
 
@@ -301,36 +320,32 @@ impl WideFamily for Rans32x16 {
     }
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
-        s: S,
-        words: &[u16],
-        cursors: Cursors<S::U32>,
-    ) -> Cursors<S::U32> {
-        let end = s.sub(cursors.end, s.load(const { &Group::<L>::LANE }));
-        let next = s.gather_before(bytemuck::cast_slice(words), s.shl(end, 1));
-        Cursors { next, ..cursors }
+    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u16], cursors: &mut Cursors<S::U32>) {
+        cursors.next = if L == 1 {
+            s.gather_before(bytemuck::cast_slice(words), s.shl(cursors.end, 1))
+        } else {
+            load_before::<S, u16, L>(s, words, cursors)
+        };
     }
 
     #[inline(always)]
     fn refill<S: RowSimd, const L: usize>(
         s: S,
         x: S::U32,
-        words: &[u16],
-        cursors: Cursors<S::U32>,
-    ) -> (S::U32, Cursors<S::U32>) {
+        _words: &[u16],
+        cursors: &mut Cursors<S::U32>,
+    ) -> S::U32 {
         let want = !s.ge(x, s.splat(1 << 15));
-        let (before, all) = taken::<S, L>(s, want);
-        let after = s.sub(cursors.end, before);
-        let missing = cursors.missing | (want & s.ge(cursors.floor, after));
-        let word = if L == 1 {
-            cursors.next
+        if L == 1 {
+            let bits = s.select(want, s.splat(16), s.splat(0));
+            let word = cursors.next;
+            cursors.next = s.funnel_shl(word, s.splat(0), bits);
+            cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
+            s.funnel_shl(x, word, bits)
         } else {
-            s.permute(cursors.next, s.add(before, s.load(const { &Group::<L>::FIRST })))
-        };
-        let bits = s.select(want, s.splat(16), s.splat(0));
-        let x = s.funnel_shl(x, word, bits);
-        let cursors = Cursors { end: s.sub(cursors.end, all), missing, ..cursors };
-        (x, Self::fetch::<S, L>(s, words, cursors))
+            let word = deal::<S, L>(s, cursors, want);
+            s.select(want, s.add(s.shl(x, 16), word), x)
+        }
     }
 
     #[inline(always)]
@@ -367,15 +382,11 @@ impl WideFamily for Rans32 {
     }
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
-        s: S,
-        words: &[u8],
-        cursors: Cursors<S::U32>,
-    ) -> Cursors<S::U32> {
-        if L > 1 {
-            return cursors;
+    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u8], cursors: &mut Cursors<S::U32>) {
+        // Of several lanes, where a state's bytes begin depends on the others.
+        if L == 1 {
+            cursors.next = s.gather_before(words, cursors.end);
         }
-        Cursors { next: s.gather_before(words, cursors.end), ..cursors }
     }
 
     #[inline(always)]
@@ -383,23 +394,24 @@ impl WideFamily for Rans32 {
         s: S,
         x: S::U32,
         words: &[u8],
-        cursors: Cursors<S::U32>,
-    ) -> (S::U32, Cursors<S::U32>) {
+        cursors: &mut Cursors<S::U32>,
+    ) -> S::U32 {
         // A state of more than 2^31 / 2^16 before an advance is at least 2^7 after it: two bytes always suffice.
         let one = !s.ge(x, s.splat(1 << 23));
         let two = !s.ge(x, s.splat(1 << 15));
-        let (before_one, all_one) = taken::<S, L>(s, one);
-        let (before_two, all_two) = taken::<S, L>(s, two);
-        let after = s.sub(s.sub(cursors.end, before_one), before_two);
         let bits = s.select(one, s.splat(8), s.splat(0));
         let bits = s.select(two, s.splat(16), bits);
-        let wanted = s.add(cursors.floor, s.shr(bits, 3));
-        let missing = cursors.missing | (one & !s.ge(after, wanted));
-        // Of one lane, what is next is known a step ahead; of several, where a state's bytes begin depends on the others.
-        let word = if L == 1 { cursors.next } else { s.gather_before(words, after) };
-        let x = s.funnel_shl(x, word, bits);
-        let end = s.sub(s.sub(cursors.end, all_one), all_two);
-        (x, Self::fetch::<S, L>(s, words, Cursors { end, missing, ..cursors }))
+        let end = cursors.end;
+        let taken = s.add(all::<S, L>(s, one), all::<S, L>(s, two));
+        cursors.end = s.sub(end, taken);
+        let word = if L == 1 {
+            cursors.next
+        } else {
+            let before = s.add(before::<S, L>(s, one), before::<S, L>(s, two));
+            s.gather_before(words, s.sub(end, before))
+        };
+        cursors.next = s.funnel_shl(word, s.splat(0), bits);
+        s.funnel_shl(x, word, bits)
     }
 
     #[inline(always)]

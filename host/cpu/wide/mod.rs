@@ -11,40 +11,35 @@ mod pop;
 mod push;
 mod tables;
 
-use parans_kernels::codec::{DecoderView, DirectPlacement, EncoderView, SearchLookup};
+use parans_kernels::codec::{DirectPlacement, EncoderView};
 
-use super::block::{PopBlock, PushBlock, Rows};
+use super::block::{PopBlock, PushBlock};
+use super::untyped::{Pop, Push};
 use super::{Failed, interleaved, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 pub(crate) use family::WideFamily;
-use tables::WideTables;
+pub(super) use tables::WideTables;
+
+/// Vectors of states in a unit.
+const VECTORS: usize = 4;
 
 /// Vectors of steps in a stretch, over all vectors of a unit: a stretch's data stay within half of a first-level cache.
 const STEPS: usize = 256;
 
 /// Runs a block for each vector of a unit with the vector's number as a constant: a loop would keep the states in memory.
 macro_rules! each_vector {
-    ($vectors:ident, $u:ident => $body:block) => {
-        if $vectors > 0 {
-            let $u = 0;
-            $body
-        }
-        if $vectors > 1 {
-            let $u = 1;
-            $body
-        }
-        if $vectors > 2 {
-            let $u = 2;
-            $body
-        }
-        if $vectors > 3 {
-            let $u = 3;
-            $body
-        }
+    ($u:ident => $body:block) => {
+        each_vector!(@ $u $body 0 1 2 3)
     };
+    (@ $u:ident $body:block $($n:literal)*) => {$(
+        {
+            let $u = $n;
+            $body
+        }
+    )*};
 }
 use each_vector;
 
@@ -61,44 +56,8 @@ fn regroup<S: RowSimd, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
     }
 }
 
-/// With fewer states than this in a unit, the scalar path pushes as fast.
-const LEAST_STATES: usize = 6;
-
-/// With fewer states than this in a unit, the scalar path pops as fast: a step of one vector waits for three gathers one after another.
-const LEAST_STATES_POPPED: usize = 16;
-
-/// With fewer states than this, pops that interleave rows in scalar registers beat those across vector elements: a unit of four vectors takes as long
-/// whether they are full or not (Zen 4, Msymbol/s: 240 interleaved; 172 with 16 states across elements, 126 with 32, 330 with 64).
-const LEAST_STATES_POPPED_WIDE: usize = 48;
-
-/// The rows of a unit. States and lengths may be left changed by a unit that gives up.
-struct Unit<'a, F: WideFamily> {
-    /// Number of the first row.
-    first: usize,
-    /// States, `lanes` a row.
-    states: &'a mut [F::State],
-    /// Words in use, a row.
-    lens: &'a mut [usize],
-}
-
-/// Whether this path takes a plan's blocks, of at least so many states.
-fn takes(plan: &Plan, rows: usize, least_states: usize) -> Option<WideTables<'_>> {
-    if plan.lookup == Lookup::Alias || plan.lanes > 8 || rows * plan.lanes < least_states {
-        return None;
-    }
-    WideTables::new(plan)
-}
-
-/// Whether so few rows pop faster interleaved in scalar registers than across vector elements.
-fn are_few(plan: &Plan, rows: usize, columns: usize) -> bool {
-    rows * plan.lanes < LEAST_STATES_POPPED_WIDE && interleaves(plan, rows, columns)
-}
-
-/// Whether rows can be popped interleaved, and faster than one after another.
-fn interleaves(plan: &Plan, rows: usize, columns: usize) -> bool {
-    // Symbols past the last chunk of a row take several times as long.
-    interleaved::takes(plan, rows) && 8 * (columns % interleaved::CHUNK) <= columns
-}
+/// With fewer states than this in a unit, eight at a time in scalar registers are faster.
+const LEAST_STATES: usize = 32;
 
 /// Pushes a block of rows.
 pub(super) fn push<F: HostFamily + WideFamily, T: Symbol>(
@@ -114,10 +73,18 @@ pub(super) fn push_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    match takes(plan, block.rows.len(), LEAST_STATES) {
+    push_rows(level, plan, Push::new(block))
+}
+
+fn push_rows<F: HostFamily + WideFamily>(
+    level: Level,
+    plan: &Plan,
+    block: Push<'_, F>,
+) -> Result<(), Failed> {
+    match wide_tables(level, plan) {
         Some(tables) => dispatch_rows(level, PushWork { plan, tables, block })
-            .unwrap_or_else(|work| scalar::push(plan, work.block)),
-        None => scalar::push(plan, block),
+            .unwrap_or_else(|work| interleaved::push(plan, &work.tables, work.block)),
+        None => block.push_scalar(plan),
     }
 }
 
@@ -135,29 +102,36 @@ pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    let (rows, columns) = (block.lens.len(), block.columns);
-    let suits = match level {
-        Level::Scalar => false,
-        Level::Avx2 | Level::Neon => interleaves(plan, rows, columns),
-        Level::Avx512Gather | Level::Avx512Permute => are_few(plan, rows, columns),
-    };
-    if suits && let Some(packed) = plan.tables.prepared().packed() {
-        return interleaved::pop(plan, packed, block);
-    }
-    match takes(plan, block.lens.len(), LEAST_STATES_POPPED) {
+    pop_rows(level, plan, Pop::new(block))
+}
+
+fn pop_rows<F: HostFamily + WideFamily>(
+    level: Level,
+    plan: &Plan,
+    block: Pop<'_, F>,
+) -> Result<(), Failed> {
+    match wide_tables(level, plan) {
         Some(tables) => dispatch_rows(level, PopWork { plan, tables, block })
-            .unwrap_or_else(|work| scalar::pop(plan, work.block)),
-        None => scalar::pop(plan, block),
+            .unwrap_or_else(|work| interleaved::pop(plan, &work.tables, work.block)),
+        None => block.pop_scalar(plan),
     }
 }
 
-struct PushWork<'a, 'p, F: HostFamily, T: Symbol> {
+/// The tables of plans whose rows are coded side by side.
+fn wide_tables(level: Level, plan: &Plan) -> Option<WideTables<'_>> {
+    if level == Level::Scalar || plan.lookup == Lookup::Alias || plan.lanes > 8 {
+        return None;
+    }
+    WideTables::new(plan)
+}
+
+struct PushWork<'a, 'p, F: HostFamily> {
     plan: &'p Plan,
     tables: WideTables<'p>,
-    block: PushBlock<'a, F, T>,
+    block: Push<'a, F>,
 }
 
-impl<F: HostFamily + WideFamily, T: Symbol> RowWork for PushWork<'_, '_, F, T> {
+impl<F: HostFamily + WideFamily> RowWork for PushWork<'_, '_, F> {
     type Output = Result<(), Failed>;
 
     #[inline(always)]
@@ -171,101 +145,35 @@ impl<F: HostFamily + WideFamily, T: Symbol> RowWork for PushWork<'_, '_, F, T> {
     }
 }
 
-impl<F: HostFamily + WideFamily, T: Symbol> PushWork<'_, '_, F, T> {
+impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
     #[inline(always)]
     fn push<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
-        let Self { plan, tables, block } = self;
-        let PushBlock { rows, symbols, columns, indexes } = block;
+        let Self { plan, tables, mut block } = self;
         let view = EncoderView::<F, _> {
             tables: scalar::tables_view(plan),
-            // Only the symbols past the last full group are pushed through this.
-            entries: if columns.is_multiple_of(L) {
-                &[]
-            } else {
-                F::entries(plan.tables.prepared())
-            },
+            entries: F::entries(plan.tables.prepared()),
             placement: DirectPlacement,
         };
-        // One for all units of a block: clearing it takes as long as a hundred symbols.
-        let mut scratch = push::Scratch::new();
-        let across = 16 / L;
-        let mut first = 0;
-        let mut left = rows.words;
-        let (mut saved_states, mut saved_lens) = (Vec::new(), Vec::new());
-        while first < rows.lens.len() {
-            let count = (rows.lens.len() - first).min(4 * across);
-            let starts = &rows.starts[first..=first + count];
-            let (own, after) = std::mem::take(&mut left).split_at_mut(starts[count] - starts[0]);
-            left = after;
-            let states = &mut rows.states[first * L..(first + count) * L];
-            let lens = &mut rows.lens[first..first + count];
-            let symbols = &symbols[first * columns..(first + count) * columns];
-            let number = rows.first + first;
-            first += count;
-
-            let vectors = count.div_ceil(across);
-            let done = if count * L < LEAST_STATES {
-                None
-            } else {
-                saved_states.clear();
-                saved_states.extend_from_slice(states);
-                saved_lens.clear();
-                saved_lens.extend_from_slice(lens);
-                let mut unit = Unit { first: number, states, lens };
-                let mut words = split_words(own, starts);
-                macro_rules! push_unit {
-                    ($vectors:literal) => {
-                        push::unit::<S, F, T, L, $vectors>(
-                            s,
-                            &tables,
-                            &view,
-                            &mut scratch,
-                            &mut unit,
-                            &mut words,
-                            symbols,
-                            columns,
-                            indexes,
-                        )
-                    };
-                }
-                let done = match vectors {
-                    1 => push_unit!(1),
-                    _ => push_unit!(4),
-                };
-                if done.is_none() {
-                    states.copy_from_slice(&saved_states);
-                    lens.copy_from_slice(&saved_lens);
-                }
-                done
-            };
-            if done.is_none() {
-                let rows = Rows::<F> { first: number, states, words: own, starts, lens };
-                scalar::push(plan, PushBlock { rows, symbols, columns, indexes })?;
+        while block.rows.len() * L >= LEAST_STATES {
+            let mut unit = block.take(block.rows.len().min(16 / L * VECTORS));
+            let (states, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
+            if push::unit::<S, F, L>(s, &tables, &view, &mut unit).is_none() {
+                unit.rows.states.copy_from_slice(&states);
+                unit.rows.lens.copy_from_slice(&lens);
+                unit.push_scalar(plan)?;
             }
         }
-        Ok(())
+        interleaved::push(plan, &tables, block)
     }
 }
 
-/// The words of each row.
-fn split_words<'a, W>(words: &'a mut [W], starts: &[usize]) -> Vec<&'a mut [W]> {
-    let mut left = words;
-    let mut split = Vec::with_capacity(starts.len());
-    for pair in starts.windows(2) {
-        let (own, after) = left.split_at_mut(pair[1] - pair[0]);
-        split.push(own);
-        left = after;
-    }
-    split
-}
-
-struct PopWork<'a, 'p, F: HostFamily, T: Symbol> {
+struct PopWork<'a, 'p, F: HostFamily> {
     plan: &'p Plan,
     tables: WideTables<'p>,
-    block: PopBlock<'a, F, T>,
+    block: Pop<'a, F>,
 }
 
-impl<F: HostFamily + WideFamily, T: Symbol> RowWork for PopWork<'_, '_, F, T> {
+impl<F: HostFamily + WideFamily> RowWork for PopWork<'_, '_, F> {
     type Output = Result<(), Failed>;
 
     #[inline(always)]
@@ -279,84 +187,21 @@ impl<F: HostFamily + WideFamily, T: Symbol> RowWork for PopWork<'_, '_, F, T> {
     }
 }
 
-impl<F: HostFamily + WideFamily, T: Symbol> PopWork<'_, '_, F, T> {
+impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
     #[inline(always)]
     fn pop<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
-        let Self { plan, tables, block } = self;
-        let columns = block.columns;
-        // Only the symbols past the last full group are looked up through this.
-        let view = DecoderView {
-            tables: scalar::tables_view(plan),
-            lookup: SearchLookup { spans: plan.tables.prepared().spans() },
-        };
-        let mut scratch = pop::Scratch::new();
-        let across = 16 / L;
-        let mut first = 0;
-        let (mut saved_states, mut saved_lens) = (Vec::new(), Vec::new());
-        while first < block.lens.len() {
-            let count = (block.lens.len() - first).min(4 * across);
-            let starts = &block.starts[first..=first + count];
-            let states = &mut block.states[first * L..(first + count) * L];
-            let lens = &mut block.lens[first..first + count];
-            let symbols = &mut block.symbols[first * columns..(first + count) * columns];
-            let number = block.first + first;
-            first += count;
-
-            let vectors = count.div_ceil(across);
-            let few = are_few(plan, count, columns);
-            let done = if few || count * L < LEAST_STATES_POPPED {
-                None
-            } else {
-                saved_states.clear();
-                saved_states.extend_from_slice(states);
-                saved_lens.clear();
-                saved_lens.extend_from_slice(lens);
-                let mut unit = Unit { first: number, states, lens };
-                macro_rules! pop_unit {
-                    ($vectors:literal) => {
-                        pop::unit::<S, F, T, _, L, $vectors>(
-                            s,
-                            &tables,
-                            &view,
-                            &mut scratch,
-                            &mut unit,
-                            block.words,
-                            starts,
-                            symbols,
-                            columns,
-                            block.indexes,
-                        )
-                    };
-                }
-                let done = match vectors {
-                    1 => pop_unit!(1),
-                    _ => pop_unit!(4),
-                };
-                if done.is_none() {
-                    states.copy_from_slice(&saved_states);
-                    lens.copy_from_slice(&saved_lens);
-                }
-                done
-            };
-            if done.is_none() {
-                let (first, words, indexes) = (number, block.words, block.indexes);
-                let block = PopBlock::<F, T> {
-                    first,
-                    states,
-                    words,
-                    starts,
-                    lens,
-                    symbols,
-                    columns,
-                    indexes,
-                };
-                if few {
-                    interleaved::pop(plan, tables.packed, block)?;
-                } else {
-                    scalar::pop(plan, block)?;
-                }
+        let Self { plan, tables, mut block } = self;
+        while block.lens.len() * L >= LEAST_STATES {
+            let mut unit = block.take(block.lens.len().min(16 / L * VECTORS));
+            let (states, lens) = (unit.states.to_vec(), unit.lens.to_vec());
+            if pop::unit::<S, F, L>(s, &tables, &mut unit).is_none()
+                || pop::tails::<F, L>(plan, &mut unit).is_none()
+            {
+                unit.states.copy_from_slice(&states);
+                unit.lens.copy_from_slice(&lens);
+                unit.pop_scalar(plan)?;
             }
         }
-        Ok(())
+        interleaved::pop(plan, &tables, block)
     }
 }

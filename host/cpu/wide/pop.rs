@@ -1,32 +1,35 @@
 //! Popping a unit: up to 64 states, four vectors of sixteen, a stretch of columns at a time.
 //!
 //! Indexes are regrouped so that one vector holds one step of all its states, the states take their steps, and the symbols are regrouped back. A
-//! step gathers three times: the symbol that may own the slot, from a guide that fits the cache; its packed entry; and the words, for
-//! the states that want one.
+//! step gathers once, its slot's bucket, which holds all that an ordinary symbol needs. Words come without a gather where a row has several lanes,
+//! and of one lane for two steps at once: a gather costs by elements, not by their size.
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{Bypass, WordReader};
+use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
 use super::family::{Cursors, WideFamily};
 use super::tables::{WideTables, load_indexes, prefetch_indexes};
-use super::{STEPS, Unit, each_vector, regroup};
-use crate::coder::{Indexes, Symbol};
+use super::{STEPS, VECTORS, each_vector, regroup};
+use crate::coder::{Indexes, Plan};
+use crate::cpu::scalar;
+use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
+use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
-use crate::tables::{Guide, Packed};
-use parans_kernels::codec;
+use crate::tables::Packed;
 
-/// What a stretch keeps in the first-level cache.
-pub(super) struct Scratch {
-    tables: [[u32; 16]; STEPS],
-    symbols: [[u32; 16]; STEPS],
+/// Room for the steps of each vector in a stretch.
+const STEPS_EACH: usize = STEPS / VECTORS;
+
+/// Columns of a stretch: the fewer rows a unit has, the fewer steps, or a row's part would outgrow the first-level cache.
+const fn stretch(lanes: usize) -> usize {
+    if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
 }
 
-impl Scratch {
-    /// Holds nothing that a stretch reads before writing it.
-    pub(super) fn new() -> Self {
-        Self { tables: [[0; 16]; STEPS], symbols: [[0; 16]; STEPS] }
-    }
+/// What a stretch keeps in the first-level cache.
+struct Scratch {
+    tables: [[u32; 16]; STEPS],
+    symbols: [[u32; 16]; STEPS],
 }
 
 /// Which tables a stretch uses.
@@ -40,120 +43,95 @@ enum Used {
     Skipping,
 }
 
-/// Pops a unit's rows; `None` where the scalar path has to, from the start.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "each is a thing of its own; a struct for one call would only move them"
-)]
-pub(super) fn unit<
-    S: RowSimd,
-    F: WideFamily,
-    T: Symbol,
-    L2: codec::Lookup,
-    const L: usize,
-    const U: usize,
->(
+/// Pops a unit's rows up to the last full group of lanes; `None` where the scalar path has to, from the start.
+pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
-    view: &codec::DecoderView<'_, L2>,
-    scratch: &mut Scratch,
-    unit: &mut Unit<'_, F>,
-    words: &[F::Word],
-    starts: &[usize],
-    symbols: &mut [T],
-    columns: usize,
-    indexes: &Indexes<'_>,
+    unit: &mut Pop<'_, F>,
 ) -> Option<()> {
     let across = 16 / L;
-    let steps_a_stretch = STEPS / U;
     let rows = unit.lens.len();
-    let base = starts[0];
-    let words = &words[base..starts[rows]];
+    let base = unit.starts[0];
+    let words = &unit.words[base..unit.starts[rows]];
     let bytes = size_of_val(words);
-    if bytes < 4
+    if bytes < 8
         || bytes >= i32::MAX as usize
         || !unit.states.iter().all(|&x| is_normalised::<F>(x))
     {
         return None;
     }
+    let (columns, indexes, first_row) = (unit.columns, unit.indexes, unit.first);
     let groups = columns / L;
 
-    let mut states = [[F::LOWER_BOUND; 16]; U];
-    let mut ends = [[0u32; 16]; U];
-    let mut floors = [[0u32; 16]; U];
+    // Elements without a row pop whatever they find.
+    let mut states = [[F::LOWER_BOUND; 16]; VECTORS];
+    let mut ends = [[0u32; 16]; VECTORS];
+    let mut floors = [[0u32; 16]; VECTORS];
     for (row, lanes) in unit.states.chunks_exact(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
         states[u][e..e + L].copy_from_slice(lanes);
-        let floor = starts[row] - base;
+        let floor = unit.starts[row] - base;
         floors[u][e..e + L].fill(floor as u32);
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
-    let stretch_columns = steps_a_stretch * L;
-    for begin in (0..groups * L).step_by(stretch_columns) {
-        let end = (begin + stretch_columns).min(groups * L);
+    let mut scratch = Scratch { tables: [[tables.count; 16]; STEPS], symbols: [[0; 16]; STEPS] };
+    for begin in (0..groups * L).step_by(stretch(L)) {
+        let end = (begin + stretch(L)).min(groups * L);
+        let range = begin..end;
+        let scratch = &mut scratch;
+        let find = FindTables::<L> { tables, scratch, first_row, rows, indexes, range };
+        let used = s.vectorize(find)?;
+        let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors, rows };
         let steps = (end - begin) / L;
-        let (first_row, range) = (unit.first, begin..end);
-        let used = s.vectorize(FindTables::<L, U> {
-            tables,
-            scratch,
-            first_row,
-            rows,
-            indexes,
-            range: range.clone(),
-        })?;
-        let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors };
-        match used {
-            Used::One(_) => s.vectorize(Take::<F, L, U, false> {
-                tables,
-                scratch,
-                lanes,
-                rows,
-                words,
-                used,
-                steps,
-            })?,
-            _ => s.vectorize(Take::<F, L, U, true> {
-                tables,
-                scratch,
-                lanes,
-                rows,
-                words,
-                used,
-                steps,
-            })?,
+        if let Used::One(_) = used {
+            s.vectorize(Take::<F, L, false> { tables, scratch, lanes, words, used, steps })?;
+        } else {
+            s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps })?;
         }
-        s.vectorize(Put::<T, L, U> { scratch, rows, symbols, columns, range })?;
+        let (symbols, range) = (&mut unit.symbols, begin..end);
+        s.vectorize(Put::<L> { scratch, rows, symbols, columns, range })?;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
         lanes.copy_from_slice(&states[u][e..e + L]);
         unit.lens[row] = (ends[u][e] - floors[u][e]) as usize;
     }
+    Some(())
+}
+
+/// Pops the symbols past the last full group, one row after another.
+pub(super) fn tails<F: HostFamily, const L: usize>(
+    plan: &Plan,
+    unit: &mut Pop<'_, F>,
+) -> Option<()> {
+    let columns = unit.columns;
     let tail = columns % L;
-    if tail > 0 {
-        let (states, _) = unit.states.as_chunks_mut::<L>();
-        for (row, states) in states.iter_mut().enumerate() {
-            let of_row = indexes.row(unit.first + row);
-            let index: [i32; L] = std::array::from_fn(|lane| of_row.at(columns - tail + lane));
-            let from = starts[row] - base;
-            let mut reader = WordReader::new(&words[from..from + unit.lens[row]]);
-            let mut values = [0; L];
-            let index = codec::Indexes::Each(&index[..tail]);
-            codec::pop_row::<F, _, L>(view, states, &mut reader, &mut values[..tail], index)
-                .ok()?;
-            unit.lens[row] = reader.len();
-            let out = &mut symbols[(row + 1) * columns - tail..(row + 1) * columns];
-            for (out, &value) in out.iter_mut().zip(&values) {
-                *out = T::from_i32(value)?;
-            }
-        }
+    if tail == 0 {
+        return Some(());
+    }
+    let view = DecoderView {
+        tables: scalar::tables_view(plan),
+        lookup: SearchLookup { spans: plan.tables.prepared().spans() },
+    };
+    let (states, _) = unit.states.as_chunks_mut::<L>();
+    for (row, states) in states.iter_mut().enumerate() {
+        let of_row = unit.indexes.row(unit.first + row);
+        let index: [i32; L] = std::array::from_fn(|lane| of_row.at(columns - tail + lane));
+        let from = unit.starts[row];
+        let mut reader = WordReader::new(&unit.words[from..from + unit.lens[row]]);
+        let mut values = [0; L];
+        let (values, index) = (&mut values[..tail], codec::Indexes::Each(&index[..tail]));
+        codec::pop_row::<F, _, L>(&view, states, &mut reader, values, index).ok()?;
+        unit.lens[row] = reader.len();
+        let end = (row + 1) * columns;
+        unit.symbols.range(end - tail..end).put(values).ok()?;
     }
     Some(())
 }
 
 /// Writes down which table each step of each state uses.
-struct FindTables<'a, 't, const L: usize, const U: usize> {
-    tables: &'a WideTables<'t>,
+struct FindTables<'a, const L: usize> {
+    tables: &'a WideTables<'a>,
     scratch: &'a mut Scratch,
     first_row: usize,
     rows: usize,
@@ -161,14 +139,13 @@ struct FindTables<'a, 't, const L: usize, const U: usize> {
     range: std::ops::Range<usize>,
 }
 
-impl<const L: usize, const U: usize> RowWork for FindTables<'_, '_, L, U> {
+impl<const L: usize> RowWork for FindTables<'_, L> {
     type Output = Option<Used>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<Used> {
         let Self { tables, scratch, first_row, rows, indexes, range } = self;
         let across = 16 / L;
-        let steps_a_stretch = STEPS / U;
         if let Some(one) = indexes.one_for_all()
             && (one as u32) < tables.count
         {
@@ -183,7 +160,7 @@ impl<const L: usize, const U: usize> RowWork for FindTables<'_, '_, L, U> {
                 let of_row = indexes.row(first_row + row);
                 for at in range.clone().step_by(16) {
                     let valid = u16::MAX >> (16 - (end - at).min(16));
-                    prefetch_indexes(s, of_row, at + steps_a_stretch * L);
+                    prefetch_indexes(s, of_row, at + stretch(L));
                     others |= valid & s.ge(load_indexes(s, of_row, at), s.splat(1));
                 }
             }
@@ -193,7 +170,7 @@ impl<const L: usize, const U: usize> RowWork for FindTables<'_, '_, L, U> {
         }
         for at in range.step_by(16) {
             let valid = u16::MAX >> (16 - (end - at).min(16));
-            for u in 0..U {
+            for u in 0..rows.div_ceil(across) {
                 let mut v = [s.splat(tables.count); 16];
                 for (r, v) in v.iter_mut().enumerate().take(across) {
                     let row = u * across + r;
@@ -201,13 +178,13 @@ impl<const L: usize, const U: usize> RowWork for FindTables<'_, '_, L, U> {
                         break;
                     }
                     let of_row = indexes.row(first_row + row);
-                    prefetch_indexes(s, of_row, at + steps_a_stretch * L);
+                    prefetch_indexes(s, of_row, at + stretch(L));
                     let index = load_indexes(s, of_row, at);
                     *v = tables.named(s, index, valid)?;
                     skipping |= valid & s.eq(*v, s.splat(tables.count)) != 0;
                 }
                 s.transpose::<L>(&mut v);
-                let first = u * steps_a_stretch + (at - begin) / L;
+                let first = u * STEPS_EACH + (at - begin) / L;
                 for (tables, &v) in scratch.tables[first..].iter_mut().zip(&v).take(across) {
                     s.store(v, tables);
                 }
@@ -218,26 +195,25 @@ impl<const L: usize, const U: usize> RowWork for FindTables<'_, '_, L, U> {
 }
 
 /// Puts a range of columns of symbols where the caller wants them.
-struct Put<'a, T: Symbol, const L: usize, const U: usize> {
+struct Put<'a, 's, const L: usize> {
     scratch: &'a mut Scratch,
     rows: usize,
-    symbols: &'a mut [T],
+    symbols: &'a mut ValuesMut<'s>,
     columns: usize,
     range: std::ops::Range<usize>,
 }
 
-impl<T: Symbol, const L: usize, const U: usize> RowWork for Put<'_, T, L, U> {
+impl<const L: usize> RowWork for Put<'_, '_, L> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
         let Self { scratch, rows, symbols, columns, range } = self;
         let across = 16 / L;
-        let steps_a_stretch = STEPS / U;
         let (begin, end) = (range.start, range.end);
-        for u in 0..U {
+        for u in 0..rows.div_ceil(across) {
             for at in (begin..end).step_by(16) {
-                let first = u * steps_a_stretch + (at - begin) / L;
+                let first = u * STEPS_EACH + (at - begin) / L;
                 regroup::<S, L>(s, &mut scratch.symbols[first..first + across]);
             }
             // Row by row: sixteen rows' lines may all fall into one set of the first-level cache.
@@ -246,11 +222,24 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Put<'_, T, L, U> {
                 if row >= rows {
                     break;
                 }
+                let from = |at: usize| &scratch.symbols[u * STEPS_EACH + (at - begin) / L + r];
+                let next = row * columns + begin + stretch(L);
+                with_slice!(symbols, ValuesMut, all => {
+                    let line = 64 / size_of_val(&all[0]);
+                    for at in (next..next + end - begin).step_by(line) {
+                        s.prefetch_to_write(all, at);
+                    }
+                });
                 for at in (begin..end).step_by(16) {
-                    let v = s.load(&scratch.symbols[u * steps_a_stretch + (at - begin) / L + r]);
-                    s.prefetch_to_write(symbols, row * columns + at + steps_a_stretch * L);
-                    let out = &mut symbols[row * columns + at..row * columns + end];
-                    store_symbols(s, v, out)?;
+                    let count = (end - at).min(16);
+                    let mut out = symbols.range(row * columns + at..row * columns + at + count);
+                    if let ValuesMut::I32(out) = &mut out
+                        && let Some(out) = out.first_chunk_mut::<16>()
+                    {
+                        s.store(s.load(from(at)), bytemuck::cast_mut(out));
+                    } else {
+                        out.put(bytemuck::cast_slice(&from(at)[..count])).ok()?;
+                    }
                 }
             }
         }
@@ -259,110 +248,56 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Put<'_, T, L, U> {
 }
 
 /// The states of a unit and where their rows' words stand.
-struct Lanes<'a, F: WideFamily, const U: usize> {
-    states: &'a mut [[F::State; 16]; U],
-    ends: &'a mut [[u32; 16]; U],
-    floors: &'a [[u32; 16]; U],
+struct Lanes<'a, F: WideFamily> {
+    states: &'a mut [[F::State; 16]; VECTORS],
+    ends: &'a mut [[u32; 16]; VECTORS],
+    floors: &'a [[u32; 16]; VECTORS],
+    rows: usize,
+}
+
+impl<F: WideFamily> Lanes<'_, F> {
+    /// The elements of vector `u` that belong to a row.
+    fn used<const L: usize>(&self, u: usize) -> u16 {
+        let used = (self.rows * L).saturating_sub(16 * u).min(16);
+        ((1u32 << used) - 1) as u16
+    }
+
+    /// Whether every row of vector `u` had the words that it took.
+    fn enough<S: RowSimd, const L: usize>(&self, s: S, u: usize) -> bool {
+        let left = s.sub(s.load(&self.ends[u]), s.load(&self.floors[u]));
+        s.ge(left, s.splat(1 << 31)) & self.used::<L>(u) == 0
+    }
 }
 
 /// Takes steps, the first first; symbols go to the scratch with their offsets added.
-struct Take<'a, 't, F: WideFamily, const L: usize, const U: usize, const EACH: bool> {
-    tables: &'a WideTables<'t>,
+struct Take<'a, F: WideFamily, const L: usize, const EACH: bool> {
+    tables: &'a WideTables<'a>,
     scratch: &'a mut Scratch,
-    lanes: Lanes<'a, F, U>,
-    rows: usize,
+    lanes: Lanes<'a, F>,
     words: &'a [F::Word],
     used: Used,
     steps: usize,
 }
 
-/// What a step reads, at hand.
-#[derive(Clone, Copy)]
-struct Fixed<'a, V> {
-    entries: &'a [u32],
-    guide: &'a Guide,
-    guide_bits: u32,
-    guide_is_coarse: bool,
-    precision: u32,
-    low: V,
-    one: V,
-    slots: V,
-}
-
-/// Finds the symbols that own the states' slots: their numbers, frequencies and the slots' ranks.
-#[inline(always)]
-fn find<S: RowSimd>(
-    s: S,
-    fixed: &Fixed<'_, S::U32>,
-    states: S::U32,
-    table: S::U32,
-    base: S::U32,
-) -> [S::U32; 3] {
-    let slot = s.and(states, fixed.slots);
-    let coarse = fixed.precision - fixed.guide_bits;
-    let guide_at = s.add(s.shl(table, fixed.guide_bits), s.shr(slot, coarse));
-    let mut symbol = match fixed.guide {
-        Guide::U8(guide) => s.gather_u8(guide, guide_at),
-        Guide::U16(guide) => s.gather_u16(guide, guide_at),
-    };
-    let mut entry = s.gather(fixed.entries, s.add(base, symbol));
-    let mut rank = s.sub(slot, s.and(entry, fixed.low));
-    let mut freq = s.add(s.shr(entry, 16), fixed.one);
-    if fixed.guide_is_coarse {
-        // The guide gives the first symbol of several slots; the one sought is often it.
-        loop {
-            let past = s.ge(rank, freq);
-            if past == 0 {
-                break;
-            }
-            symbol = s.select(past, s.add(symbol, fixed.one), symbol);
-            entry = s.gather(fixed.entries, s.add(base, symbol));
-            rank = s.sub(slot, s.and(entry, fixed.low));
-            freq = s.add(s.shr(entry, 16), fixed.one);
-        }
-    }
-    [symbol, freq, rank]
-}
-
-impl<F: WideFamily, const L: usize, const U: usize, const EACH: bool> RowWork
-    for Take<'_, '_, F, L, U, EACH>
-{
+impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L, EACH> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, mut lanes, rows, words, used, steps } = self;
-        let steps_a_stretch = STEPS / U;
+        let Self { tables, scratch, mut lanes, words, used, steps } = self;
         let packed = tables.packed;
-        let fixed = Fixed {
-            entries: &packed.entries,
-            guide: &packed.guide,
-            guide_bits: packed.guide_bits,
-            guide_is_coarse: packed.guide_is_coarse,
-            precision: tables.precision,
-            low: s.splat(0xffff),
-            one: s.splat(1),
-            slots: s.splat((1u32 << tables.precision) - 1),
-        };
-        let uniform = packed.uniform;
-        let same_offset = uniform.is_some() && used != Used::Skipping;
-        let (size, offset) = uniform.unwrap_or((0, 0));
-        let (size, offset) = (s.splat(size), s.splat(offset));
-        let (bases, offsets, sizes) =
-            (packed.bases.as_slice(), packed.offsets.as_slice(), packed.symbols.as_slice());
-        let only = if let Used::One(table) = used { table } else { 0 };
-        let base_of_one = s.splat(bases[only as usize]);
-        let only = s.splat(only);
-        let mut x: [F::States<S>; U] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
-        let mut cursors: [Cursors<S::U32>; U] = std::array::from_fn(|u| Cursors {
-            end: s.load(&lanes.ends[u]),
-            floor: s.load(&lanes.floors[u]),
-            missing: 0,
-            next: s.splat(0),
-        });
-        for cursors in &mut cursors {
-            *cursors = F::fetch::<S, L>(s, words, *cursors);
-        }
+        let precision = tables.precision;
+        let buckets = packed.buckets.as_slice();
+        let coarse = precision - packed.bucket_bits;
+        let (low, one) = (s.splat(0xffff), s.splat(1));
+        let slots = s.splat((1u32 << precision) - 1);
+        let only = s.splat(if let Used::One(table) = used { table } else { 0 });
+        let first_of_one = s.shl(only, packed.bucket_bits);
+        let last_of_all =
+            packed.uniform.map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1)));
+        let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
+        let mut cursors: [Cursors<S::U32>; VECTORS] =
+            std::array::from_fn(|u| Cursors::new(s.load(&lanes.ends[u])));
         // Words are read downwards on many cursors at once, which no prefetcher follows: ask for what the next stretch is likely to take.
         for (floors, ends) in lanes.floors.iter().zip(lanes.ends.iter()) {
             for e in (0..16).step_by(L) {
@@ -374,79 +309,118 @@ impl<F: WideFamily, const L: usize, const U: usize, const EACH: bool> RowWork
                 }
             }
         }
-        // One table, found whole in the guide and in registers: two gathers a step instead of three.
-        if !EACH
-            && U == 4
-            && tables.bypass.is_none()
-            && same_offset
-            && !fixed.guide_is_coarse
-            && let (Some(bytes), Guide::U8(guide)) = (&packed.bytes, fixed.guide)
-        {
-            for step in 0..steps {
-                let mut symbol = [only; 4];
-                each_vector!(U, u => {
-                    symbol[u] = s.gather_u8(guide, s.and(F::low(s, x[u]), fixed.slots));
-                });
-                let entry = s.lookup_bytes(bytes, symbol);
-                each_vector!(U, u => {
-                    let slot = s.and(F::low(s, x[u]), fixed.slots);
-                    let rank = s.sub(slot, s.and(entry[u], fixed.low));
-                    let freq = s.add(s.shr(entry[u], 16), fixed.one);
-                    x[u] = F::advance(s, x[u], freq, rank, fixed.precision);
-                    (x[u], cursors[u]) = F::refill::<S, L>(s, x[u], words, cursors[u]);
-                    s.store(s.add(symbol[u], offset), &mut scratch.symbols[u * steps_a_stretch + step]);
-                });
+        for step in 0..steps {
+            // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
+            if L > 1 || step % 2 == 0 {
+                each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u]); });
             }
-        } else {
-            for step in 0..steps {
-                each_vector!(U, u => {
-                    let at = u * steps_a_stretch + step;
-                    let table = if EACH { s.load(&scratch.tables[at]) } else { only };
-                    let base = if !EACH {
-                        base_of_one
-                    } else if uniform.is_some() {
-                        // One past the last table: its entry is right behind all others.
-                        s.mul(table, size)
-                    } else {
-                        s.gather(bases, table)
-                    };
-                    let [symbol, freq, rank] = find(s, &fixed, F::low(s, x[u]), table, base);
-                    x[u] = F::advance(s, x[u], freq, rank, fixed.precision);
-                    (x[u], cursors[u]) = F::refill::<S, L>(s, x[u], words, cursors[u]);
-                    let offset = if same_offset { offset } else { s.gather(offsets, table) };
-                    s.store(s.add(symbol, offset), &mut scratch.symbols[at]);
-                    if let Some(bypass) = tables.bypass {
-                        let size = if uniform.is_some() { size } else { s.gather(sizes, table) };
-                        let last = s.eq(symbol, s.sub(size, fixed.one));
-                        let coded = !s.ge(table, s.splat(tables.count));
-                        let outside = last & coded;
-                        if outside != 0 {
-                            if cursors[u].missing != 0 {
-                                return None;
-                            }
-                            F::store(s, x[u], &mut lanes.states[u]);
-                            s.store(cursors[u].end, &mut lanes.ends[u]);
-                            let mut of_step = [0; 16];
-                            s.store(table, &mut of_step);
-                            let symbols = &mut scratch.symbols[at];
-                            let used = outside & u16::MAX >> 16usize.saturating_sub((rows * L).saturating_sub(16 * u).min(16));
-                            digits::<F, L, U>(bypass, packed, &mut lanes, words, u, used, &of_step, symbols)?;
-                            x[u] = F::load(s, &lanes.states[u]);
-                            cursors[u].end = s.load(&lanes.ends[u]);
-                            cursors[u] = F::fetch::<S, L>(s, words, cursors[u]);
-                        }
+            let mut slot = [only; VECTORS];
+            let mut table = [only; VECTORS];
+            let mut span = [only; VECTORS];
+            let mut symbol = [only; VECTORS];
+            let mut past = [0; VECTORS];
+            each_vector!(u => {
+                slot[u] = s.and(F::low(s, x[u]), slots);
+                if EACH {
+                    table[u] = s.load(&scratch.tables[u * STEPS_EACH + step]);
+                }
+                let first = if EACH { s.shl(table[u], packed.bucket_bits) } else { first_of_one };
+                let bucket = s.add(first, s.shr(slot[u], coarse));
+                [span[u], symbol[u]] = s.gather_halves(buckets, bucket);
+            });
+            each_vector!(u => {
+                let rank = s.sub(slot[u], s.and(span[u], low));
+                past[u] = !s.ge(s.shr(span[u], 16), rank);
+            });
+            if past.iter().fold(0, |any, past| any | past) != 0 {
+                each_vector!(u => {
+                    if past[u] != 0 {
+                        [span[u], symbol[u]] =
+                            find(s, packed, past[u], [slot[u], table[u], span[u], symbol[u]]);
                     }
                 });
             }
+            each_vector!(u => {
+                let at = u * STEPS_EACH + step;
+                let rank = s.sub(slot[u], s.and(span[u], low));
+                let freq = s.add(s.shr(span[u], 16), one);
+                x[u] = F::advance(s, x[u], freq, rank, precision);
+                x[u] = F::refill::<S, L>(s, x[u], words, &mut cursors[u]);
+                s.store(symbol[u], &mut scratch.symbols[at]);
+                if let Some(bypass) = tables.bypass {
+                    let last = last_of_all.unwrap_or_else(|| {
+                        let sizes = s.gather(&packed.symbols, table[u]);
+                        s.sub(s.add(s.gather(&packed.offsets, table[u]), sizes), one)
+                    });
+                    let coded = !s.ge(table[u], s.splat(tables.count));
+                    let outside = s.eq(symbol[u], last) & coded & lanes.used::<L>(u);
+                    if outside != 0 {
+                        F::store(s, x[u], &mut lanes.states[u]);
+                        s.store(cursors[u].end, &mut lanes.ends[u]);
+                        if !lanes.enough::<S, L>(s, u) {
+                            return None;
+                        }
+                        let mut of_step = [0; 16];
+                        s.store(table[u], &mut of_step);
+                        let symbols = &mut scratch.symbols[at];
+                        digits::<F, L>(
+                            bypass, packed, &mut lanes, words, u, outside, &of_step, symbols,
+                        )?;
+                        x[u] = F::load(s, &lanes.states[u]);
+                        cursors[u].end = s.load(&lanes.ends[u]);
+                        F::fetch::<S, L>(s, words, &mut cursors[u]);
+                    }
+                }
+            });
         }
-        for u in 0..U {
-            if cursors[u].missing != 0 {
-                return None;
-            }
+        each_vector!(u => {
             F::store(s, x[u], &mut lanes.states[u]);
             s.store(cursors[u].end, &mut lanes.ends[u]);
-        }
+            if !lanes.enough::<S, L>(s, u) {
+                return None;
+            }
+        });
         Some(())
+    }
+}
+
+/// Spans and symbols of sixteen slots, given those of their buckets, where the elements `past` belong to other symbols: mostly to the next one or
+/// the one before.
+#[inline(always)]
+fn find<S: RowSimd>(
+    s: S,
+    packed: &Packed,
+    past: u16,
+    [slot, table, span, symbol]: [S::U32; 4],
+) -> [S::U32; 2] {
+    let first = match packed.uniform {
+        Some((size, offset)) => s.sub(s.mul(table, s.splat(size)), s.splat(offset)),
+        None => s.sub(s.gather(&packed.bases, table), s.gather(&packed.offsets, table)),
+    };
+    let (low, one) = (s.splat(0xffff), s.splat(1));
+    let below = !s.ge(slot, s.and(span, low));
+    let near = s.select(below, s.sub(symbol, one), s.add(symbol, one));
+    let symbol = s.select(past, near, symbol);
+    let span = s.select(past, s.gather(&packed.entries, s.add(first, symbol)), span);
+    let past = past & !s.ge(s.shr(span, 16), s.sub(slot, s.and(span, low)));
+    if past == 0 {
+        return [span, symbol];
+    }
+    let mut of = [[0; 16]; 4];
+    for (v, of) in [slot, table, span, symbol].into_iter().zip(&mut of) {
+        s.store(v, of);
+    }
+    find_each(packed, past, &mut of);
+    [s.load(&of[2]), s.load(&of[3])]
+}
+
+#[cold]
+#[inline(never)]
+fn find_each(packed: &Packed, mut past: u16, [slot, table, span, symbol]: &mut [[u32; 16]; 4]) {
+    while past != 0 {
+        let e = past.trailing_zeros() as usize;
+        past &= past - 1;
+        (span[e], symbol[e]) = packed.find(table[e] as usize, slot[e]);
     }
 }
 
@@ -457,10 +431,10 @@ impl<F: WideFamily, const L: usize, const U: usize, const EACH: bool> RowWork
     clippy::too_many_arguments,
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
-fn digits<F: WideFamily, const L: usize, const U: usize>(
+fn digits<F: WideFamily, const L: usize>(
     bypass: Bypass,
     packed: &Packed,
-    lanes: &mut Lanes<'_, F, U>,
+    lanes: &mut Lanes<'_, F>,
     words: &[F::Word],
     u: usize,
     mut outside: u16,
@@ -479,37 +453,9 @@ fn digits<F: WideFamily, const L: usize, const U: usize>(
         }
         lanes.states[u][e] = next;
         lanes.ends[u][group..group + L].fill((floor + reader.len()) as u32);
-        let table = &view_of(packed, tables[e]);
+        let table = &packed.table(tables[e] as usize);
         let value = Bypass::value(raw, table.symbols - 1);
         symbols[e] = TablesView::symbol(table, value).ok()? as u32;
-    }
-    Some(())
-}
-
-/// A table's place, as the codec has it.
-fn view_of(packed: &Packed, table: u32) -> codec::TableSpan {
-    let at = table as usize;
-    codec::TableSpan {
-        base: packed.bases[at],
-        symbols: packed.symbols[at],
-        offset: packed.offsets[at] as i32,
-        log2_symbols: 0,
-    }
-}
-
-/// Stores the first of sixteen symbols that `out` has room for; `None` where one does not fit its type.
-#[inline(always)]
-fn store_symbols<S: RowSimd, T: Symbol>(s: S, v: S::U32, out: &mut [T]) -> Option<()> {
-    let mut values = [0u32; 16];
-    if size_of::<T>() == 4
-        && let Some(out) = bytemuck::cast_slice_mut::<T, u32>(out).first_chunk_mut()
-    {
-        s.store(v, out);
-        return Some(());
-    }
-    s.store(v, &mut values);
-    for (out, value) in out.iter_mut().zip(values) {
-        *out = T::from_i32(value as i32)?;
     }
     Some(())
 }

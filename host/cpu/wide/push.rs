@@ -10,11 +10,16 @@ use parans_kernels::codec::{WordWriter, row::EncoderView};
 
 use super::family::{Shed, WideFamily};
 use super::tables::{WideTables, load_indexes, load_symbols, prefetch_indexes};
-use super::{STEPS, Unit, each_vector, regroup};
-use crate::coder::{Indexes, Symbol};
+use super::{STEPS, VECTORS, each_vector, regroup};
+use crate::coder::Indexes;
+use crate::cpu::untyped::{Push, Values, with_slice};
+use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement};
+
+/// Steps of each vector in a stretch.
+const STEPS_EACH: usize = STEPS / VECTORS;
 
 /// Bypass digits that a row pushes before a step.
 struct Digits {
@@ -25,23 +30,11 @@ struct Digits {
 }
 
 /// What a stretch keeps in the first-level cache.
-pub(super) struct Scratch {
+struct Scratch {
     entries: [[u32; 16]; STEPS],
     words: [[u32; 16]; STEPS],
     first: [[u16; 16]; STEPS],
     second: [[u16; 16]; STEPS],
-}
-
-impl Scratch {
-    /// Holds nothing that a stretch reads before writing it.
-    pub(super) fn new() -> Self {
-        Self {
-            entries: [[0; 16]; STEPS],
-            words: [[0; 16]; STEPS],
-            first: [[0; 16]; STEPS],
-            second: [[0; 16]; STEPS],
-        }
-    }
 }
 
 /// Which bit of a step's mask each of sixteen words of a row stands at, less the row's first.
@@ -55,57 +48,65 @@ const fn lane_bits<const L: usize>() -> [u32; 16] {
     bits
 }
 
+/// The states and lengths of a unit's rows.
+struct Unit<'a, F: WideFamily> {
+    /// States, `lanes` a row.
+    states: &'a mut [F::State],
+    /// Words in use, a row.
+    lens: &'a mut [usize],
+}
+
 /// Pushes a unit's rows; `None` where the scalar path has to, from the start.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "each is a thing of its own; a struct for one call would only move them"
-)]
-pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U: usize>(
+pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
-    scratch: &mut Scratch,
-    unit: &mut Unit<'_, F>,
-    words: &mut [&mut [F::Word]],
-    symbols: &[T],
-    columns: usize,
-    indexes: &Indexes<'_>,
+    unit: &mut Push<'_, F>,
 ) -> Option<()> {
+    let Push { rows, symbols, columns, indexes } = unit;
+    let (symbols, columns, first_row) = (*symbols, *columns, rows.first);
+    let words = &mut split_words(&mut *rows.words, rows.starts)[..];
+    let unit = &mut Unit::<F> { states: &mut *rows.states, lens: &mut *rows.lens };
     let across = 16 / L;
-    let steps_a_stretch = STEPS / U;
     let rows = unit.lens.len();
     if !unit.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
     let groups = columns / L;
-    push_tails::<F, T, L>(view, unit, words, symbols, columns, indexes)?;
+    push_tails::<F, L>(view, unit, words, symbols, columns, first_row, indexes)?;
 
-    let mut states = [[F::LOWER_BOUND; 16]; U];
+    let mut states = [[F::LOWER_BOUND; 16]; VECTORS];
     for (row, lanes) in unit.states.chunks_exact(L).enumerate() {
         // Lanes in the opposite order: the last one's words come first.
         for (lane, &x) in lanes.iter().enumerate() {
             states[row / across][row % across * L + L - 1 - lane] = x;
         }
     }
+    let mut scratch = Scratch {
+        entries: [[0; 16]; STEPS],
+        words: [[0; 16]; STEPS],
+        first: [[0; 16]; STEPS],
+        second: [[0; 16]; STEPS],
+    };
     let mut digits: Vec<Digits> = Vec::new();
     let take = |scratch: &mut Scratch,
-                states: &mut [[F::State; 16]; U],
+                states: &mut [[F::State; 16]; VECTORS],
                 unit: &mut Unit<'_, F>,
                 words: &mut [&mut [F::Word]],
                 steps: std::ops::Range<usize>| {
-        s.vectorize(Take::<F, L, U> { tables, scratch, states, unit, words, steps })
+        s.vectorize(Take::<F, L> { tables, scratch, states, unit, words, steps })
     };
-    let stretch_columns = steps_a_stretch * L;
-    for stretch in (0..groups.div_ceil(steps_a_stretch)).rev() {
+    let stretch_columns = STEPS_EACH * L;
+    for stretch in (0..groups.div_ceil(STEPS_EACH)).rev() {
         let begin = stretch * stretch_columns;
         let end = (begin + stretch_columns).min(groups * L);
         let steps = (end - begin) / L;
         digits.clear();
-        s.vectorize(Number::<T, L, U> {
+        s.vectorize(Number::<L> {
             tables,
-            scratch,
+            scratch: &mut scratch,
             digits: &mut digits,
-            first_row: unit.first,
+            first_row,
             rows,
             symbols,
             columns,
@@ -118,7 +119,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
             digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
             for digits in digits.chunk_by(|a, b| a.step == b.step) {
                 let step = digits[0].step;
-                take(scratch, &mut states, unit, words, step + 1..done)?;
+                take(&mut scratch, &mut states, unit, words, step + 1..done)?;
                 done = step + 1;
                 for d in digits {
                     let x = &mut states[d.row / across][d.row % across * L + L - 1 - d.lane];
@@ -131,7 +132,7 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
                 }
             }
         }
-        take(scratch, &mut states, unit, words, 0..done)?;
+        take(&mut scratch, &mut states, unit, words, 0..done)?;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         for (lane, x) in lanes.iter_mut().enumerate() {
@@ -141,13 +142,26 @@ pub(super) fn unit<S: RowSimd, F: WideFamily, T: Symbol, const L: usize, const U
     Some(())
 }
 
+/// The words of each row.
+fn split_words<'a, W>(words: &'a mut [W], starts: &[usize]) -> Vec<&'a mut [W]> {
+    let mut left = words;
+    let mut split = Vec::with_capacity(starts.len());
+    for pair in starts.windows(2) {
+        let (own, after) = left.split_at_mut(pair[1] - pair[0]);
+        split.push(own);
+        left = after;
+    }
+    split
+}
+
 /// The symbols past the last full group, one row after another.
-fn push_tails<F: WideFamily, T: Symbol, const L: usize>(
+fn push_tails<F: WideFamily, const L: usize>(
     view: &EncoderView<'_, F, DirectPlacement>,
     unit: &mut Unit<'_, F>,
     words: &mut [&mut [F::Word]],
-    symbols: &[T],
+    symbols: Values<'_>,
     columns: usize,
+    first_row: usize,
     indexes: &Indexes<'_>,
 ) -> Option<()> {
     let tail = columns % L;
@@ -158,10 +172,10 @@ fn push_tails<F: WideFamily, T: Symbol, const L: usize>(
     for (row, states) in states.iter_mut().enumerate() {
         let mut values = [0; L];
         let mut index = [0; L];
-        let of_row = indexes.row(unit.first + row);
+        let of_row = indexes.row(first_row + row);
         for lane in 0..tail {
             let column = columns - tail + lane;
-            values[lane] = symbols[row * columns + column].to_i32();
+            values[lane] = symbols.at(row * columns + column);
             index[lane] = of_row.at(column);
         }
         let mut writer = WordWriter::new(words[row], unit.lens[row]);
@@ -173,19 +187,19 @@ fn push_tails<F: WideFamily, T: Symbol, const L: usize>(
 }
 
 /// The first loop: entries and digits of a range of columns.
-struct Number<'a, 't, T: Symbol, const L: usize, const U: usize> {
+struct Number<'a, 't, const L: usize> {
     tables: &'a WideTables<'t>,
     scratch: &'a mut Scratch,
     digits: &'a mut Vec<Digits>,
     first_row: usize,
     rows: usize,
-    symbols: &'a [T],
+    symbols: Values<'a>,
     columns: usize,
     indexes: &'a Indexes<'a>,
     range: std::ops::Range<usize>,
 }
 
-impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L, U> {
+impl<const L: usize> RowWork for Number<'_, '_, L> {
     type Output = Option<()>;
 
     #[inline(always)]
@@ -193,14 +207,13 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
         let Self { tables, scratch, digits, first_row, rows, symbols, columns, indexes, range } =
             self;
         let across = 16 / L;
-        let steps_a_stretch = STEPS / U;
         let (begin, end) = (range.start, range.end);
-        for u in 0..U {
+        for u in 0..VECTORS {
             // Row by row: sixteen rows' lines may all fall into one set of the first-level cache.
             for r in 0..across {
                 let row = u * across + r;
                 for at in (begin..end).step_by(16) {
-                    let place = u * steps_a_stretch + (at - begin) / L + r;
+                    let place = u * STEPS_EACH + (at - begin) / L + r;
                     if row >= rows {
                         s.store(
                             s.splat(((1 << tables.precision) - 1) << 16),
@@ -209,11 +222,11 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
                         continue;
                     }
                     let valid = u16::MAX >> (16 - (end - at).min(16));
-                    let values = &symbols[row * columns..(row + 1) * columns];
+                    let values = symbols.range(row * columns..(row + 1) * columns);
                     let index = indexes.row(first_row + row);
                     // The next stretch, which lies below.
-                    s.prefetch(values, at.wrapping_sub(steps_a_stretch * L));
-                    prefetch_indexes(s, index, at.wrapping_sub(steps_a_stretch * L));
+                    with_slice!(values, Values, values => s.prefetch(values, at.wrapping_sub(STEPS_EACH * L)));
+                    prefetch_indexes(s, index, at.wrapping_sub(STEPS_EACH * L));
                     let numbered = tables.number(
                         s,
                         load_symbols(s, values, at),
@@ -221,13 +234,13 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
                         valid,
                     )?;
                     if numbered.outside != 0 {
-                        for (element, value) in values[at..].iter().take(16).enumerate() {
-                            if numbered.outside >> element & 1 == 1 {
-                                let column = at + element;
-                                let raw = tables.raw(value.to_i32(), index.at(column)).ok()?;
-                                let step = (column - begin) / L;
-                                digits.push(Digits { step, row, lane: column % L, raw });
-                            }
+                        let mut outside = numbered.outside;
+                        while outside != 0 {
+                            let column = at + outside.trailing_zeros() as usize;
+                            outside &= outside - 1;
+                            let raw = tables.raw(values.at(column), index.at(column)).ok()?;
+                            let step = (column - begin) / L;
+                            digits.push(Digits { step, row, lane: column % L, raw });
                         }
                     }
                     let entries = s.gather(&tables.packed.entries, numbered.entries);
@@ -235,7 +248,7 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
                 }
             }
             for at in (begin..end).step_by(16) {
-                let first = u * steps_a_stretch + (at - begin) / L;
+                let first = u * STEPS_EACH + (at - begin) / L;
                 regroup::<S, L>(s, &mut scratch.entries[first..first + across]);
             }
         }
@@ -244,23 +257,22 @@ impl<T: Symbol, const L: usize, const U: usize> RowWork for Number<'_, '_, T, L,
 }
 
 /// The second and the third loop: takes the steps of a range, the last first, and appends what they shed.
-struct Take<'a, 'u, 'w, 't, F: WideFamily, const L: usize, const U: usize> {
+struct Take<'a, 'u, 'w, 't, F: WideFamily, const L: usize> {
     tables: &'a WideTables<'t>,
     scratch: &'a mut Scratch,
-    states: &'a mut [[F::State; 16]; U],
+    states: &'a mut [[F::State; 16]; VECTORS],
     unit: &'a mut Unit<'u, F>,
     words: &'a mut [&'w mut [F::Word]],
     steps: std::ops::Range<usize>,
 }
 
-impl<F: WideFamily, const L: usize, const U: usize> RowWork for Take<'_, '_, '_, '_, F, L, U> {
+impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
         let Self { tables, scratch, states, unit, words, steps } = self;
         let across = 16 / L;
-        let steps_a_stretch = STEPS / U;
         let count = steps.len();
         let precision = tables.precision;
         let (low, one) = (s.splat(0xffff), s.splat(1));
@@ -270,14 +282,14 @@ impl<F: WideFamily, const L: usize, const U: usize> RowWork for Take<'_, '_, '_,
             s.prefetch_to_write(room, len + line);
             s.prefetch_to_write(room, len + 2 * line);
         }
-        let mut x: [F::States<S>; U] = std::array::from_fn(|u| F::load(s, &states[u]));
+        let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &states[u]));
         for (k, step) in steps.rev().enumerate() {
-            each_vector!(U, u => {
-                let entry = s.load(&scratch.entries[u * steps_a_stretch + step]);
+            each_vector!(u => {
+                let entry = s.load(&scratch.entries[u * STEPS_EACH + step]);
                 let freq = s.add(s.shr(entry, 16), one);
                 let (next, shed) = F::push(s, x[u], freq, s.and(entry, low), precision);
                 x[u] = next;
-                let at = u * steps_a_stretch + k;
+                let at = u * STEPS_EACH + k;
                 s.store(shed.words, &mut scratch.words[at]);
                 // A mask for each of the step's words in a row: the compression below finds its bits without a shuffle.
                 let flat = at * L;
@@ -287,16 +299,16 @@ impl<F: WideFamily, const L: usize, const U: usize> RowWork for Take<'_, '_, '_,
                 }
             });
         }
-        for u in 0..U {
+        for u in 0..VECTORS {
             F::store(s, x[u], &mut states[u]);
         }
         let bits = s.load(const { &lane_bits::<L>() });
         let rows = unit.lens.len();
-        for u in 0..U {
+        for u in 0..VECTORS {
             for k in (0..count).step_by(across) {
-                let at = u * steps_a_stretch + k;
+                let at = u * STEPS_EACH + k;
                 // Steps past the last keep what an earlier stretch left there; their masks are cleared.
-                let flat = u * steps_a_stretch * L + k * L;
+                let flat = u * STEPS_EACH * L + k * L;
                 let used = (count - k).min(across) * L;
                 let mut v = [s.splat(0); 16];
                 for (v, words) in v.iter_mut().zip(&scratch.words[at..]).take(across) {

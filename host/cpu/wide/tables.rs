@@ -2,18 +2,19 @@
 
 use parans_kernels::codec::{Bypass, Indexes, RowError};
 
-use crate::coder::{Plan, Symbol};
+use crate::coder::Plan;
+use crate::cpu::untyped::{Values, with_slice};
 use crate::simd::rows::RowSimd;
 use crate::tables::Packed;
 
 /// What both directions know of the tables.
 #[derive(Clone, Copy)]
-pub(super) struct WideTables<'a> {
-    pub(super) packed: &'a Packed,
+pub(in crate::cpu) struct WideTables<'a> {
+    pub(in crate::cpu) packed: &'a Packed,
     /// How many tables.
-    pub(super) count: u32,
-    pub(super) precision: u32,
-    pub(super) bypass: Option<Bypass>,
+    pub(in crate::cpu) count: u32,
+    pub(in crate::cpu) precision: u32,
+    pub(in crate::cpu) bypass: Option<Bypass>,
     skip_past_end: bool,
 }
 
@@ -97,6 +98,88 @@ impl<'a> WideTables<'a> {
         Some(s.select(named, index, s.splat(self.count)))
     }
 
+    /// Where the buckets of the tables of a row's columns from `at` on begin; `None` where an index is wrong.
+    pub(in crate::cpu) fn find_buckets(
+        &self,
+        row: Indexes<'_>,
+        at: usize,
+        buckets: &mut [u32],
+    ) -> Option<()> {
+        let bits = self.packed.bucket_bits;
+        let skip_from = if self.skip_past_end { self.count } else { i32::MIN as u32 };
+        let mut wrong = false;
+        let mut find = |index: u32| {
+            wrong |= index >= self.count && index < skip_from;
+            index.min(self.count) << bits
+        };
+        match row {
+            Indexes::One(index) => buckets.fill(find(index as u32)),
+            Indexes::Each(indexes) => {
+                for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
+                    *bucket = find(index as u32);
+                }
+            }
+            Indexes::EachU16(indexes) => {
+                for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
+                    *bucket = find(index.into());
+                }
+            }
+            Indexes::EachU8(indexes) => {
+                for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
+                    *bucket = find(index.into());
+                }
+            }
+        }
+        (!wrong).then_some(())
+    }
+
+    /// Positions of the entries of a row's symbols, which stand from column `at` on; false where one is skipped, lies outside its table or
+    /// cannot be coded.
+    pub(in crate::cpu) fn find_entries(
+        &self,
+        symbols: Values<'_>,
+        row: Indexes<'_>,
+        at: usize,
+        entries: &mut [u32],
+    ) -> bool {
+        let mut index = [0u32; 64];
+        let index = &mut index[..entries.len()];
+        match row {
+            Indexes::One(one) => index.fill(one as u32),
+            Indexes::Each(from) => {
+                index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from as u32);
+            }
+            Indexes::EachU16(from) => {
+                index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
+            }
+            Indexes::EachU8(from) => {
+                index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
+            }
+        }
+        with_slice!(symbols, Values, symbols => {
+            for (entry, &symbol) in entries.iter_mut().zip(symbols) {
+                *entry = i32::from(symbol) as u32;
+            }
+        });
+        let less = u32::from(self.bypass.is_some());
+        let mut wrong = false;
+        if let Some((size, offset)) = self.packed.uniform {
+            for (entry, &index) in entries.iter_mut().zip(&*index) {
+                let value = entry.wrapping_sub(offset);
+                wrong |= (index >= self.count) | (value >= size - less);
+                *entry = index.wrapping_mul(size).wrapping_add(value);
+            }
+        } else {
+            for (entry, &index) in entries.iter_mut().zip(&*index) {
+                let table = index.min(self.count) as usize;
+                let value = entry.wrapping_sub(self.packed.offsets[table]);
+                wrong |= (index >= self.count) | (value >= self.packed.symbols[table] - less);
+                *entry = self.packed.bases[table].wrapping_add(value);
+            }
+        }
+        !wrong
+    }
+
     /// What the bypass digits of a symbol outside its table hold.
     pub(super) fn raw(&self, symbol: i32, index: i32) -> Result<u32, RowError> {
         let table = index as usize;
@@ -122,18 +205,12 @@ fn sixteen<T: Copy>(values: &[T], at: usize, rest: T) -> [T; 16] {
 
 /// Sixteen symbols of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_symbols<S: RowSimd, T: Symbol>(s: S, row: &[T], at: usize) -> S::U32 {
-    use std::any::TypeId;
-    let chunk = sixteen(row, at, T::zeroed());
-    let of = TypeId::of::<T>();
-    if of == TypeId::of::<u8>() {
-        s.load_u8(bytemuck::cast_ref(&chunk))
-    } else if of == TypeId::of::<u16>() {
-        s.load_u16(bytemuck::cast_ref(&chunk))
-    } else if of == TypeId::of::<i16>() {
-        s.load_i16(bytemuck::cast_ref(&chunk))
-    } else {
-        s.load(bytemuck::cast_ref(&chunk))
+pub(super) fn load_symbols<S: RowSimd>(s: S, row: Values<'_>, at: usize) -> S::U32 {
+    match row {
+        Values::I32(row) => s.load(bytemuck::cast_ref(&sixteen(row, at, 0))),
+        Values::I16(row) => s.load_i16(&sixteen(row, at, 0)),
+        Values::U16(row) => s.load_u16(&sixteen(row, at, 0)),
+        Values::U8(row) => s.load_u8(&sixteen(row, at, 0)),
     }
 }
 
