@@ -14,7 +14,7 @@ mod tables;
 use parans_kernels::codec::{DecoderView, DirectPlacement, EncoderView, SearchLookup};
 
 use super::block::{PopBlock, PushBlock, Rows};
-use super::{Failed, interleaved, scalar};
+use super::{Failed, interleaved, lanes32, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
@@ -96,6 +96,9 @@ pub(super) fn push_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if lanes32::takes::<F>(level, plan) {
+        return lanes32::push(level, plan, block);
+    }
     match takes(plan, block.rows.len()) {
         Some(tables) => dispatch_rows(level, PushWork { plan, tables, block })
             .unwrap_or_else(|work| scalar::push(plan, work.block)),
@@ -117,6 +120,9 @@ pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if lanes32::takes::<F>(level, plan) {
+        return lanes32::pop(level, plan, block);
+    }
     if matches!(level, Level::Avx2 | Level::Neon)
         && interleaved::takes(plan, block.lens.len())
         && let Some(packed) = plan.tables.prepared().packed()
