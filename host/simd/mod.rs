@@ -105,6 +105,9 @@ pub(crate) trait Simd: Copy + 'static {
     /// Runs `work` in a function compiled with the features of this level.
     fn vectorize<W: Work>(self, work: W) -> W::Output;
 
+    /// Asks for the cache line of `bytes[at]`, which need not exist, to be brought near, where there is an instruction for it.
+    fn prefetch(self, _bytes: &[u8], _at: usize) {}
+
     /// All elements equal.
     fn splat(self, value: u32) -> Self::U32;
     /// Sixteen little-endian elements.

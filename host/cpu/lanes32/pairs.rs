@@ -167,7 +167,7 @@ struct Found<V> {
 trait Find<S: Simd, const R: usize> {
     /// What is looked up for all rows together.
     type Ready;
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready;
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready;
     fn find(
         &self,
         s: S,
@@ -193,7 +193,7 @@ impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
     type Ready = ();
 
     #[inline(always)]
-    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
+    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R], _step: usize) {}
 
     #[inline(always)]
     fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize, _ready: &()) -> Found<S::U32> {
@@ -234,7 +234,7 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, S::U32> {
     type Ready = [[[S::U32; 4]; 2]; 2];
 
     #[inline(always)]
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready {
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], _step: usize) -> Self::Ready {
         let mut ready = [[[self.one; 4]; 2]; 2];
         for half in 0..2 {
             let mut symbols = [self.byte; 4];
@@ -293,12 +293,13 @@ fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
     s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
 }
 
-/// Any tables: a gather for the symbol that may own the slot, and one for its entry.
-struct ByGuide<'a, 't, V, const R: usize> {
+/// Any tables: the symbol that may own the slot, and then its entry, by gathers or by scalar loads.
+struct ByGuide<'a, 't, V, const R: usize, const GATHERS: bool> {
     tables: &'a Tables<'t>,
     used: Used<'a, R>,
     mask: V,
     low: V,
+    byte: V,
     one: V,
     coarse: V,
     guide_bits: V,
@@ -307,66 +308,135 @@ struct ByGuide<'a, 't, V, const R: usize> {
     offset: V,
 }
 
-impl<S: Simd, const R: usize> Find<S, R> for ByGuide<'_, '_, S::U32, R> {
-    type Ready = ();
-
+impl<'a, 't, V: Copy, const R: usize, const GATHERS: bool> ByGuide<'a, 't, V, R, GATHERS> {
     #[inline(always)]
-    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
+    fn new<S: Simd<U32 = V>>(s: S, tables: &'a Tables<'t>, used: Used<'a, R>) -> Self {
+        let packed = tables.packed;
+        let (size, offset) = packed.uniform.unwrap_or((1, 0));
+        Self {
+            tables,
+            used,
+            mask: s.splat((1 << tables.precision) - 1),
+            low: s.splat(0xffff),
+            byte: s.splat(0xff),
+            one: s.splat(1),
+            coarse: s.splat(tables.precision - packed.guide_bits),
+            guide_bits: s.splat(packed.guide_bits),
+            same_offset: packed.uniform.is_some()
+                && !matches!(used, Used::Each { skipping: true, .. }),
+            size: s.splat(size),
+            offset: s.splat(offset),
+        }
+    }
 
+    /// The tables of a step of a row, even lanes and odd ones.
     #[inline(always)]
-    fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize, _ready: &()) -> Found<S::U32> {
-        let packed = self.tables.packed;
-        let table = match self.used {
+    fn numbers<S: Simd<U32 = V>>(&self, s: S, row: usize, step: usize) -> [V; 2] {
+        match self.used {
             Used::One(tables) => [s.splat(tables[row]); 2],
             Used::Each { numbers, .. } => s.deinterleave(load_step(s, &numbers[row][step])),
+        }
+    }
+
+    /// Where the entries of a table begin, and where the guide has a slot.
+    #[inline(always)]
+    fn places<S: Simd<U32 = V>>(&self, s: S, table: V, slot: V) -> (V, V) {
+        let base = if self.tables.packed.uniform.is_some() {
+            // One past the last table: its entry is right behind all others.
+            s.mul_low(table, self.size)
+        } else {
+            of_tables(s, &self.tables.packed.bases, table)
         };
-        let uniform = packed.uniform.is_some();
-        let one = self.one;
-        let mut base = table;
-        let mut slot = table;
-        let mut symbol = table;
-        let mut entry = table;
+        (base, s.add(s.shl_by(table, self.guide_bits), s.shr_by(slot, self.coarse)))
+    }
+
+    /// Symbols and entries of a step of a row, by gathers.
+    #[inline(always)]
+    fn gather<S: Simd<U32 = V>>(&self, s: S, table: [V; 2], slot: [V; 2]) -> [[V; 2]; 2] {
+        let packed = self.tables.packed;
+        let (mut base, mut symbol, mut entry) = (table, table, table);
         for half in 0..2 {
-            base[half] = if uniform {
-                // One past the last table: its entry is right behind all others.
-                s.mul_low(table[half], self.size)
-            } else {
-                of_tables(s, &packed.bases, table[half])
-            };
-            slot[half] = s.and(x[half], self.mask);
-            let at =
-                s.add(s.shl_by(table[half], self.guide_bits), s.shr_by(slot[half], self.coarse));
+            let (from, at) = self.places(s, table[half], slot[half]);
+            base[half] = from;
             symbol[half] = match &packed.guide {
-                Guide::U8(guide) => s.and(s.gather_at::<1>(guide, at), s.splat(0xff)),
+                Guide::U8(guide) => s.and(s.gather_at::<1>(guide, at), self.byte),
                 Guide::U16(guide) => {
                     s.and(s.gather_at::<2>(bytemuck::cast_slice(guide), at), self.low)
                 }
             };
-            entry[half] = of_tables(s, &packed.entries, s.add(base[half], symbol[half]));
+            entry[half] = of_tables(s, &packed.entries, s.add(from, symbol[half]));
         }
-        let (mut freq, mut rank) = freqs_and_ranks(s, slot, entry, self.low, one);
         if packed.guide_is_coarse {
             // The guide gives the first symbol of several slots; the one sought is often it.
             loop {
+                let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
                 let past = [s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1])];
                 if !s.any(s.either(past[0], past[1])) {
                     break;
                 }
                 for half in 0..2 {
-                    symbol[half] = s.add_where(past[half], symbol[half], one);
-                    entry[half] = of_tables(s, &packed.entries, s.add(base[half], symbol[half]));
+                    symbol[half] = s.add_where(past[half], symbol[half], self.one);
+                    let at = s.add(base[half], symbol[half]);
+                    entry[half] = of_tables(s, &packed.entries, at);
                 }
-                (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, one);
             }
         }
-        let (mut offset, mut last) = ([self.offset; 2], [s.sub(self.size, one); 2]);
-        if !self.same_offset {
-            offset =
-                [of_tables(s, &packed.offsets, table[0]), of_tables(s, &packed.offsets, table[1])];
+        [symbol, entry]
+    }
+}
+
+impl<S: Simd, const R: usize, const GATHERS: bool> Find<S, R>
+    for ByGuide<'_, '_, S::U32, R, GATHERS>
+{
+    /// Symbols and entries, the even lanes of each row before the odd ones.
+    type Ready = [[Step; R]; 2];
+
+    #[inline(always)]
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready {
+        let mut found = [[[0; LANES]; R]; 2];
+        if GATHERS {
+            return found;
         }
-        if !uniform && self.tables.bypass.is_some() {
-            for half in 0..2 {
-                last[half] = s.sub(of_tables(s, &packed.symbols, table[half]), one);
+        let mut slots = [[0; LANES]; R];
+        let [places, bases] = &mut found;
+        each_row!(R, r => {
+            let table = self.numbers(s, r, step);
+            let slot = [s.and(x[r][0], self.mask), s.and(x[r][1], self.mask)];
+            let (even_base, even_place) = self.places(s, table[0], slot[0]);
+            let (odd_base, odd_place) = self.places(s, table[1], slot[1]);
+            store_step(s, slot, &mut slots[r]);
+            store_step(s, [even_place, odd_place], &mut places[r]);
+            store_step(s, [even_base, odd_base], &mut bases[r]);
+        });
+        self.tables.load(slots.as_flattened(), places.as_flattened_mut(), bases.as_flattened_mut());
+        found
+    }
+
+    #[inline(always)]
+    fn find(
+        &self,
+        s: S,
+        x: [S::U32; 2],
+        row: usize,
+        step: usize,
+        ready: &Self::Ready,
+    ) -> Found<S::U32> {
+        let packed = self.tables.packed;
+        let table = self.numbers(s, row, step);
+        let slot = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
+        let [symbol, entry] = if GATHERS {
+            self.gather(s, table, slot)
+        } else {
+            [load_step(s, &ready[0][row]), load_step(s, &ready[1][row])]
+        };
+        let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
+        let (mut offset, mut last) = ([self.offset; 2], [s.sub(self.size, self.one); 2]);
+        for half in 0..2 {
+            if !self.same_offset {
+                offset[half] = of_tables(s, &packed.offsets, table[half]);
+            }
+            if packed.uniform.is_none() && self.tables.bypass.is_some() {
+                last[half] = s.sub(of_tables(s, &packed.symbols, table[half]), self.one);
             }
         }
         Found { symbol, freq, rank, offset, last }
@@ -398,20 +468,12 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
                 return self.steps(s, ByBytes { guide, bytes, mask, low, byte, one, offset, last });
             }
         }
-        let find = ByGuide {
-            tables: self.tables,
-            used,
-            mask,
-            low: s.splat(0xffff),
-            one,
-            coarse: s.splat(precision - packed.guide_bits),
-            guide_bits: s.splat(packed.guide_bits),
-            same_offset: packed.uniform.is_some()
-                && !matches!(used, Used::Each { skipping: true, .. }),
-            size: s.splat(size),
-            offset,
-        };
-        self.steps(s, find)
+        let tables = self.tables;
+        if self.gathers {
+            self.steps(s, ByGuide::<_, R, true>::new(s, tables, used))
+        } else {
+            self.steps(s, ByGuide::<_, R, false>::new(s, tables, used))
+        }
     }
 }
 
@@ -436,7 +498,7 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
             if short {
                 break;
             }
-            let ready = find.ready(s, &x);
+            let ready = find.ready(s, &x, done);
             each_row!(R, r => {
                 let found = find.find(s, x[r], r, done, &ready);
                 let mut advanced = x[r];

@@ -4,9 +4,9 @@ use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
-use super::tables::{FindTables, FoundTables, StretchIndexes, Tables, Used};
+use super::tables::{FindTables, FoundTables, StretchIndexes, Tables, Used, bytes_of};
 use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, scalar};
-use crate::coder::{Indexes, Plan, Symbol};
+use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::{Level, dispatch};
 
@@ -78,15 +78,27 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
     for begin in (0..steps).step_by(STEPS) {
         let count = STEPS.min(steps - begin);
         let range = begin * LANES..(begin + count) * LANES;
-        let used = find_tables::<R>(
-            level,
-            tables,
-            &mut scratch.numbers,
-            &mut scratch.indexes,
-            block.indexes,
-            block.first,
-            range.clone(),
-        )?;
+        let above = range.end..((begin + 2 * STEPS).min(steps) * LANES).max(range.end);
+        let mut one = [Some(0); R];
+        let mut skipping = false;
+        for (r, numbers) in scratch.numbers.iter_mut().enumerate() {
+            let of_row = block.indexes.row(block.first + r);
+            match StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes) {
+                StretchIndexes::One(index) => one[r] = Some(tables.one(index)?),
+                StretchIndexes::Each(indexes) => {
+                    let ahead = bytes_of(of_row, above.clone());
+                    let find = FindTables { tables, indexes, ahead, numbers };
+                    match dispatch(level, find).ok()?? {
+                        FoundTables::First => {}
+                        FoundTables::Each { skipping: found } => {
+                            skipping |= found;
+                            one[r] = None;
+                        }
+                    }
+                }
+            }
+        }
+        let used = used(tables, &mut scratch.numbers, one, skipping)?;
         let mut at = 0;
         while at < count {
             // Symbols of four bytes go where the caller wants them, others by way of a buffer.
@@ -111,6 +123,7 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                 level,
                 PopSteps {
                     tables,
+                    gathers: level == Level::Avx512Gather,
                     used,
                     steps: at..count,
                     states: &mut states,
@@ -193,32 +206,13 @@ fn rows_of<'a, T: Symbol, const R: usize>(
     Some(steps.each_mut().map(|row| row.take().unwrap_or_default()))
 }
 
-/// Which tables a stretch of all rows uses; `None` where an index is wrong.
-fn find_tables<'a, const R: usize>(
-    level: Level,
+/// Which tables a stretch of all rows uses, by the one of each row, where it has but one.
+fn used<'a, const R: usize>(
     tables: &Tables<'_>,
     numbers: &'a mut [Stretch],
-    buffer: &mut Stretch,
-    indexes: &Indexes<'_>,
-    first_row: usize,
-    range: std::ops::Range<usize>,
+    one: [Option<u32>; R],
+    mut skipping: bool,
 ) -> Option<Used<'a, R>> {
-    let mut one = [Some(0); R];
-    let mut skipping = false;
-    for (r, numbers) in numbers.iter_mut().enumerate().take(R) {
-        match StretchIndexes::new(indexes.row(first_row + r), range.clone(), buffer) {
-            StretchIndexes::One(index) => one[r] = Some(tables.one(index)?),
-            StretchIndexes::Each(indexes) => {
-                match dispatch(level, FindTables { tables, indexes, numbers }).ok()?? {
-                    FoundTables::First => {}
-                    FoundTables::Each { skipping: found } => {
-                        skipping |= found;
-                        one[r] = None;
-                    }
-                }
-            }
-        }
-    }
     if one.iter().all(|&table| table.is_some_and(|table| table < tables.count)) {
         return Some(Used::One(one.map(Option::unwrap_or_default)));
     }

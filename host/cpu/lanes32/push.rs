@@ -7,7 +7,7 @@ use parans_kernels::codec::row::EncoderView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement, WordWriter};
 
-use super::tables::{Number, StretchIndexes, Tables, widen};
+use super::tables::{Number, StretchIndexes, Tables, bytes_of, widen};
 use super::{LANES, Lanes32, PushBlock, PushSteps, STEPS, Stretch, scalar};
 use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
@@ -76,14 +76,16 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
     for begin in (0..steps).step_by(STEPS).rev() {
         let count = STEPS.min(steps - begin);
         let range = begin * LANES..(begin + count) * LANES;
+        let below = begin.saturating_sub(STEPS) * LANES..begin * LANES;
         let mut odd = 0;
         for (r, entries) in scratch.entries.iter_mut().enumerate().take(R) {
-            let symbols = &symbols[r * columns..(r + 1) * columns][range.clone()];
+            let row = &symbols[r * columns..(r + 1) * columns];
             let of_row = indexes.row(rows.first + r);
             let number = Number {
                 tables,
-                symbols: widen(symbols, &mut scratch.symbols),
+                symbols: widen(&row[range.clone()], &mut scratch.symbols),
                 indexes: StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes),
+                ahead: [bytemuck::cast_slice(&row[below.clone()]), bytes_of(of_row, below.clone())],
                 entries,
             };
             odd |= dispatch(level, number).ok()?;
