@@ -5,6 +5,7 @@
 
 mod block;
 mod interleaved;
+mod lanes32;
 pub(crate) mod models;
 mod scalar;
 mod tans;

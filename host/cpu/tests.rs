@@ -92,7 +92,7 @@ impl<F: HostFamily + WideFamily> Batch<F> {
 
 /// A random case of a family, checked at every level.
 fn check<F: HostFamily + WideFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) {
-    let lanes = [1, 2, 4, 8][rng.random_range(0..4)];
+    let lanes = [1, 2, 4, 8, 32, 32][rng.random_range(0..6)];
     let precision = rng.random_range(1..=16.min(F::MAX_PRECISION));
     let count = [1, 1, 2, 5, 30][rng.random_range(0..5)];
     let ragged = rng.random_bool(0.5);
@@ -131,7 +131,9 @@ fn check<F: HostFamily + WideFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, na
     };
 
     let rows = [1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 40, 64, 70][rng.random_range(0..13)];
-    let columns = [0, 1, lanes - 1, lanes, lanes + 1, 15, 16, 17, 31, 32, 33, 65, 130, 300]
+    // Of 32 lanes, from a step to several stretches.
+    let longest = if lanes == 32 { 2500 } else { 300 };
+    let columns = [0, 1, lanes - 1, lanes, lanes + 1, 15, 16, 17, 31, 32, 33, 65, 130, longest]
         [rng.random_range(0..14)];
     // Mostly codable, or the cases would all be errors.
     let odd = [0.0, 0.0, 0.001, 0.05][rng.random_range(0..4)];

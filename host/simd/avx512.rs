@@ -114,6 +114,24 @@ const REVERSE_WORDS: [u16; 32] = {
 /// The 16 elements in the opposite order.
 const REVERSE: [u32; 16] = [15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
 
+/// The even elements of two vectors.
+const EVEN: [u32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+
+/// The odd elements of two vectors.
+const ODD: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
+
+/// The first elements of two vectors in turn.
+const FIRST: [u32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
+
+/// The last elements of two vectors in turn.
+const LAST: [u32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
+
+#[inline(always)]
+fn load_order(order: &'static [u32; 16]) -> __m512i {
+    // SAFETY: called only by methods of a token that proves AVX512F; 64 bytes are there.
+    unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
+}
+
 /// The mask over interleaved words that two masks over elements make.
 #[inline(always)]
 fn interleave(even: u16, odd: u16) -> u32 {
@@ -163,12 +181,20 @@ fn join_words(low: __m512i, high: __m512i) -> __m512i {
 }
 
 impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
+    const PERMUTES: bool = PERMUTE;
+
     type U32 = __m512i;
     type Mask = __mmask16;
 
     #[inline(always)]
     fn vectorize<W: Work>(self, work: W) -> W::Output {
         with_features!(enter(self, work))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], at: usize) {
+        // SAFETY: a prefetch of any address does nothing but load a cache.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
     }
 
     #[inline(always)]
@@ -235,8 +261,57 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn shl_by(self, v: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_sllv_epi32(v, bits))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, v: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_srlv_epi32(v, bits))
+    }
+
+    #[inline(always)]
+    fn quotient(self, x: __m512i, d: __m512i) -> __m512i {
+        // The estimate is 2^-14 off at most; Newton's step squares that, and aims 2^-21 too low. Four roundings of 2^-24 then leave a product that
+        // is too small, by less than 2^-20 of itself.
+        with_features!({
+            let d = _mm512_cvtepi32_ps(d);
+            let estimate = _mm512_rcp14_ps(d);
+            let error = _mm512_fnmadd_ps(d, estimate, _mm512_set1_ps(super::ONE_LESS));
+            let reciprocal = _mm512_fmadd_ps(estimate, error, estimate);
+            _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(x), reciprocal))
+        })
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, [a, b]: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([
+            _mm512_permutex2var_epi32(a, load_order(&EVEN), b),
+            _mm512_permutex2var_epi32(a, load_order(&ODD), b),
+        ])
+    }
+
+    #[inline(always)]
+    fn interleave(self, [a, b]: [__m512i; 2]) -> [__m512i; 2] {
+        with_features!([
+            _mm512_permutex2var_epi32(a, load_order(&FIRST), b),
+            _mm512_permutex2var_epi32(a, load_order(&LAST), b),
+        ])
+    }
+
+    #[inline(always)]
     fn ge(self, a: __m512i, b: __m512i) -> __mmask16 {
         with_features!(_mm512_cmpge_epu32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn either(self, a: __mmask16, b: __mmask16) -> __mmask16 {
+        a | b
+    }
+
+    #[inline(always)]
+    fn any(self, mask: __mmask16) -> bool {
+        mask != 0
     }
 
     #[inline(always)]
@@ -251,6 +326,17 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
         unsafe {
             let index = _mm512_and_si512(index, _mm512_set1_epi32((N - 1) as i32));
             _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast())
+        }
+    }
+
+    #[inline(always)]
+    fn gather_at<const SCALE: i32>(self, table: &[u8], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(4).expect("four bytes") / SCALE as usize;
+        let last = self.splat(last.min(i32::MAX as usize) as u32);
+        // SAFETY: the token proves AVX512F; four bytes from every index lie inside the table.
+        unsafe {
+            let index = _mm512_min_epu32(index, last);
+            _mm512_i32gather_epi32::<SCALE>(index, table.as_ptr().cast())
         }
     }
 

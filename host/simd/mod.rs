@@ -34,6 +34,10 @@ mod tests;
 pub use level::Level;
 pub(crate) use slots::{Owners, SlotTable};
 
+/// `1 - 2^-21`, what [`Simd::quotient`] aims at so as never to be too large.
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+const ONE_LESS: f32 = 1.0 - 1.0 / (1 << 21) as f32;
+
 /// A table of 256 `u32` entries, of which only the low `BYTES` bytes are used, in the two forms that levels look up: whole entries
 /// for gathers, and one plane of 256 bytes for each byte for register permutes.
 #[derive(Clone, Debug)]
@@ -96,6 +100,9 @@ impl ByteSet {
 ///
 /// Arithmetic wraps.
 pub(crate) trait Simd: Copy + 'static {
+    /// Whether [`lookup_bytes`](Self::lookup_bytes) is cheaper than gathers.
+    const PERMUTES: bool = false;
+
     /// Sixteen elements.
     type U32: Copy;
     /// Sixteen truth values.
@@ -103,6 +110,9 @@ pub(crate) trait Simd: Copy + 'static {
 
     /// Runs `work` in a function compiled with the features of this level.
     fn vectorize<W: Work>(self, work: W) -> W::Output;
+
+    /// Asks for the cache line of `bytes[at]`, which need not exist, to be brought near, where there is an instruction for it.
+    fn prefetch(self, _bytes: &[u8], _at: usize) {}
 
     /// All elements equal.
     fn splat(self, value: u32) -> Self::U32;
@@ -127,14 +137,32 @@ pub(crate) trait Simd: Copy + 'static {
     fn shl<const N: u32>(self, v: Self::U32) -> Self::U32;
     /// Shift right by `N < 32` bits.
     fn shr<const N: u32>(self, v: Self::U32) -> Self::U32;
+    /// Shift left, each element by as many bits as `bits` says: fewer than 32.
+    fn shl_by(self, v: Self::U32, bits: Self::U32) -> Self::U32;
+    /// Shift right likewise.
+    fn shr_by(self, v: Self::U32, bits: Self::U32) -> Self::U32;
+    /// `x / d` or one less, for quotients below 2^20, and never more for larger ones; `x` below 2^31, `d` from 1 to 2^16.
+    fn quotient(self, x: Self::U32, d: Self::U32) -> Self::U32;
+
+    /// The even and the odd elements of two vectors one after the other.
+    fn deinterleave(self, v: [Self::U32; 2]) -> [Self::U32; 2];
+    /// Inverse of [`deinterleave`](Self::deinterleave).
+    fn interleave(self, v: [Self::U32; 2]) -> [Self::U32; 2];
 
     /// Unsigned `a >= b`.
     fn ge(self, a: Self::U32, b: Self::U32) -> Self::Mask;
+    /// Where either is true.
+    fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Whether any is true.
+    fn any(self, mask: Self::Mask) -> bool;
     /// `a + b` where `mask`, else `a`.
     fn add_where(self, mask: Self::Mask, a: Self::U32, b: Self::U32) -> Self::U32;
 
     /// `table[i mod N]` for each element `i`. `N` is a power of two.
     fn gather<const N: usize>(self, table: &[u32; N], index: Self::U32) -> Self::U32;
+    /// The four bytes, little-endian, from byte `SCALE * min(i, last)` on for each element `i`, where `last` is the largest that leaves four. There
+    /// must be four, and `SCALE` is 1, 2 or 4.
+    fn gather_at<const SCALE: i32>(self, table: &[u8], index: Self::U32) -> Self::U32;
     /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
     fn lookup_bytes<const BYTES: usize>(
         self,

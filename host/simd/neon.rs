@@ -135,6 +135,60 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn shl_by(self, v: V, bits: V) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vreinterpretq_s32_u32(bits[i]))))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, v: V, bits: V) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vnegq_s32(vreinterpretq_s32_u32(bits[i])))))
+    }
+
+    #[inline(always)]
+    fn quotient(self, x: V, d: V) -> V {
+        // As for AVX-512: the estimate is 2^-8 off, one of Newton's steps makes that 2^-16, the second, which aims too low, less than a rounding.
+        quarters(|i| {
+            with_features!({
+                let d = vcvtq_f32_u32(d[i]);
+                let estimate = vrecpeq_f32(d);
+                let estimate = vmulq_f32(estimate, vrecpsq_f32(d, estimate));
+                let error = vfmsq_f32(vdupq_n_f32(super::ONE_LESS), d, estimate);
+                let reciprocal = vfmaq_f32(estimate, estimate, error);
+                vcvtq_u32_f32(vmulq_f32(vcvtq_f32_u32(x[i]), reciprocal))
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, [a, b]: [V; 2]) -> [V; 2] {
+        let v = [a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]];
+        [
+            quarters(|i| with_features!(vuzp1q_u32(v[2 * i], v[2 * i + 1]))),
+            quarters(|i| with_features!(vuzp2q_u32(v[2 * i], v[2 * i + 1]))),
+        ]
+    }
+
+    #[inline(always)]
+    fn interleave(self, [even, odd]: [V; 2]) -> [V; 2] {
+        let first = |i: usize| with_features!(vzip1q_u32(even[i], odd[i]));
+        let second = |i: usize| with_features!(vzip2q_u32(even[i], odd[i]));
+        [[first(0), second(0), first(1), second(1)], [first(2), second(2), first(3), second(3)]]
+    }
+
+    #[inline(always)]
+    fn either(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vorrq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn any(self, mask: V) -> bool {
+        with_features!({
+            let all = vorrq_u32(vorrq_u32(mask[0], mask[1]), vorrq_u32(mask[2], mask[3]));
+            vmaxvq_u32(all) != 0
+        })
+    }
+
+    #[inline(always)]
     fn ge(self, a: V, b: V) -> V {
         quarters(|i| with_features!(vcgeq_u32(a[i], b[i])))
     }
@@ -153,6 +207,23 @@ impl Simd for Neon {
             unsafe {
                 vst1q_u32(index4.as_mut_ptr(), index[i]);
                 let entries = index4.map(|index| table[index as usize % N]);
+                vld1q_u32(entries.as_ptr())
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn gather_at<const SCALE: i32>(self, table: &[u8], index: V) -> V {
+        let last = table.len().checked_sub(4).expect("four bytes") / SCALE as usize;
+        quarters(|i| {
+            let mut index4 = [0; 4];
+            // SAFETY: the token proves NEON; both arrays are 16 bytes.
+            unsafe {
+                vst1q_u32(index4.as_mut_ptr(), index[i]);
+                let entries = index4.map(|index| {
+                    let at = SCALE as usize * (index as usize).min(last);
+                    u32::from_le_bytes([table[at], table[at + 1], table[at + 2], table[at + 3]])
+                });
                 vld1q_u32(entries.as_ptr())
             }
         })

@@ -117,6 +117,11 @@ pub(crate) trait RowSimd: Copy + 'static {
     /// `x / d` or one less, for quotients below 2^49, and never more for larger ones; `x` below 2^63, `d` from 1.
     fn quotient64(self, x: Self::U64, d: Self::U32) -> Self::U64;
 
+    /// Deals the words out, the last first: each element of the mask gets the next, in order, the others 0.
+    fn expand_u32(self, words: &[u32; 16], mask: u16) -> Self::U32;
+    /// Deals bytes out likewise, to the top byte of each element of `first`, and then to the byte below it where the element is in `second`, all of
+    /// which are in `first`.
+    fn expand_u8(self, bytes: &[u8; 32], first: u16, second: u16) -> Self::U32;
     /// Puts the elements of the mask to the front of `out`, in order; what follows them is unspecified.
     fn compress_u32(self, v: Self::U32, mask: u16, out: &mut [u32; 16]);
     /// The low halves likewise.

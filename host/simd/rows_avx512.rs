@@ -500,6 +500,33 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn expand_u32(self, words: &[u32; 16], mask: u16) -> __m512i {
+        let backwards = self.reverse_blocks::<16>(self.load(words));
+        with_features!(_mm512_maskz_expand_epi32(mask, backwards))
+    }
+
+    #[inline(always)]
+    fn expand_u8(self, bytes: &[u8; 32], first: u16, second: u16) -> __m512i {
+        // SAFETY: the token proves the features; 32 bytes are there.
+        unsafe {
+            let order = _mm256_set_epi64x(
+                0x0001_0203_0405_0607,
+                0x0809_0a0b_0c0d_0e0f,
+                0x0001_0203_0405_0607,
+                0x0809_0a0b_0c0d_0e0f,
+            );
+            let bytes = _mm256_shuffle_epi8(_mm256_loadu_si256(bytes.as_ptr().cast()), order);
+            let backwards = _mm256_permute4x64_epi64::<0x4e>(bytes);
+            // An element's first byte goes above its second.
+            let mask = _pdep_u32(first.into(), 0x5555_5555) | _pdep_u32(second.into(), 0xaaaa_aaaa);
+            let pairs = _mm512_cvtepu16_epi32(_mm256_maskz_expand_epi8(mask, backwards));
+            let upper = _mm512_slli_epi32::<24>(pairs);
+            let lower = _mm512_and_si512(pairs, _mm512_set1_epi32(0xff00));
+            _mm512_or_si512(upper, _mm512_slli_epi32::<8>(lower))
+        }
+    }
+
+    #[inline(always)]
     fn compress_u32(self, v: __m512i, mask: u16, out: &mut [u32; 16]) {
         // To a register and then to memory: compression straight to memory is microcode on Zen.
         with_features!(self.store(_mm512_maskz_compress_epi32(mask, v), out))

@@ -49,6 +49,7 @@ impl Work for Check {
         let mut source = Source(self.seed);
         for _ in 0..200 {
             check_arithmetic(simd, &mut source);
+            check_quotients(simd, &mut source);
             check_lookups(simd, &mut source);
             check_slots(simd, &mut source);
             check_sets(simd, &mut source);
@@ -82,15 +83,60 @@ fn check_arithmetic<S: Simd>(simd: S, source: &mut Source) {
     assert_eq!(get(simd, simd.and(va, vb)), zip(|a, b| a & b));
     assert_eq!(get(simd, simd.shl::<12>(va)), a.map(|a| a << 12));
     assert_eq!(get(simd, simd.shr::<20>(va)), a.map(|a| a >> 20));
-    let sum = simd.add_where(simd.ge(va, vb), va, vb);
+    let bits = b.map(|b| b % 32);
+    let by = |f: fn(u32, u32) -> u32| -> Elements { std::array::from_fn(|i| f(a[i], bits[i])) };
+    assert_eq!(get(simd, simd.shl_by(va, put(simd, bits))), by(|a, by| a << by));
+    assert_eq!(get(simd, simd.shr_by(va, put(simd, bits))), by(|a, by| a >> by));
+    let even = |i: usize| if i < 8 { a[2 * i] } else { b[2 * i - 16] };
+    let odd = |i: usize| if i < 8 { a[2 * i + 1] } else { b[2 * i - 15] };
+    let apart = simd.deinterleave([va, vb]);
+    assert_eq!(get(simd, apart[0]), std::array::from_fn(even));
+    assert_eq!(get(simd, apart[1]), std::array::from_fn(odd));
+    assert_eq!(simd.interleave(apart).map(|v| get(simd, v)), [a, b]);
+    let over = simd.ge(va, vb);
+    assert_eq!(simd.any(over), (0..16).any(|i| a[i] >= b[i]));
+    let smaller = simd.ge(vb, va);
+    assert!(simd.any(simd.either(over, smaller)));
+    assert!(!simd.any(simd.ge(simd.splat(0), simd.splat(1))));
+    let sum = simd.add_where(over, va, vb);
     assert_eq!(get(simd, sum), zip(|a, b| if a >= b { a.wrapping_add(b) } else { a }));
     let equal = simd.add_where(simd.ge(va, va), va, vb);
     assert_eq!(get(simd, equal), zip(u32::wrapping_add));
 }
 
+fn check_quotients<S: Simd>(simd: S, source: &mut Source) {
+    let d = source.elements().map(|d| (d & 0xffff) + 1);
+    // Dividends where the quotient changes, up to the largest quotient, and any.
+    let most = |d: u32| (u64::from(d) << 20).min(1 << 31) as u32;
+    let near = source.elements();
+    let x: Elements = std::array::from_fn(|i| {
+        let x = near[i] % most(d[i]);
+        match near[i] >> 30 {
+            0 => x,
+            1 => most(d[i]) - 1,
+            2 => x - x % d[i],
+            _ => (x - x % d[i]).saturating_sub(1),
+        }
+    });
+    let q = get(simd, simd.quotient(put(simd, x), put(simd, d)));
+    for i in 0..16 {
+        assert!(q[i] == x[i] / d[i] || q[i] + 1 == x[i] / d[i], "{} / {}: {}", x[i], d[i], q[i]);
+    }
+    let x = source.elements().map(|x| x >> 1);
+    let q = get(simd, simd.quotient(put(simd, x), put(simd, d)));
+    for i in 0..16 {
+        assert!(q[i] <= x[i] / d[i], "{} / {}: {}", x[i], d[i], q[i]);
+    }
+}
+
 fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
     let a = source.elements();
     let va = put(simd, a);
+    let bytes: [u8; 39] = std::array::from_fn(|_| source.next() as u8);
+    let at = |i: usize| u32::from_le_bytes(bytes[i..i + 4].try_into().expect("four bytes"));
+    assert_eq!(get(simd, simd.gather_at::<1>(&bytes, va)), a.map(|i| at(i.min(35) as usize)));
+    assert_eq!(get(simd, simd.gather_at::<2>(&bytes, va)), a.map(|i| at(2 * i.min(17) as usize)));
+    assert_eq!(get(simd, simd.gather_at::<4>(&bytes, va)), a.map(|i| at(4 * i.min(8) as usize)));
     let table: [u32; 64] = std::array::from_fn(|_| source.next() as u32);
     assert_eq!(get(simd, simd.gather(&table, va)), a.map(|a| table[a as usize % 64]));
 

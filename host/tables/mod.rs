@@ -12,6 +12,7 @@ mod builder;
 mod packed;
 mod prepared;
 pub(crate) mod quantise;
+mod slots;
 mod tans;
 pub(crate) use tans::TansForm;
 
@@ -29,6 +30,7 @@ pub(crate) use packed::Packed;
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;
+pub(crate) use slots::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its own upper limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

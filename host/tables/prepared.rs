@@ -7,6 +7,7 @@ use parans_kernels::codec::{EncoderEntry, Family, Rans32, Rans32x16, Rans64, Spa
 use super::Precision;
 use super::alias::AliasForm;
 use super::packed::Packed;
+use super::slots::{self, SLOTS};
 use super::tans::TansForm;
 use crate::error::{Error, Result};
 
@@ -35,6 +36,7 @@ pub(crate) struct Prepared {
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
     packed: OnceLock<Option<Packed>>,
+    slots: OnceLock<Option<Box<[u32; SLOTS]>>>,
     tans: OnceLock<TansForm>,
 }
 
@@ -62,6 +64,7 @@ impl Prepared {
             inverse: OnceLock::new(),
             alias: OnceLock::new(),
             packed: OnceLock::new(),
+            slots: OnceLock::new(),
             tans: OnceLock::new(),
         }
     }
@@ -154,6 +157,11 @@ impl Prepared {
     pub(crate) fn packed(&self) -> Option<&Packed> {
         let build = || Packed::build(&self.tables, &self.spans, self.precision.bits());
         self.packed.get_or_init(build).as_ref()
+    }
+
+    /// The slots of a single small table.
+    pub(crate) fn slots(&self) -> Option<&[u32; SLOTS]> {
+        self.slots.get_or_init(|| slots::build(&self.tables, &self.spans)).as_deref()
     }
 
     /// The alias form.

@@ -4,8 +4,9 @@
 //! multiplies by an integer reciprocal, which a vector has no 64-bit product for. Here a quotient is estimated in floating point, every
 //! rounding downwards, so that it is exact or one too small, and the remainder tells which.
 
-use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64, WordInt};
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64, WordInt};
 
+use super::super::lanes32::Lanes32;
 use crate::simd::rows::RowSimd;
 
 /// Below this precision the quotients of 32-bit states exceed what `RowSimd::quotient` takes.
@@ -26,7 +27,7 @@ pub(crate) struct Shed<V> {
 }
 
 /// A family over vectors, for precisions up to 16.
-pub(crate) trait WideFamily: Family {
+pub(crate) trait WideFamily: Lanes32 {
     /// Sixteen states.
     type States<S: RowSimd>: Copy;
 

@@ -15,7 +15,7 @@ use parans_kernels::codec::{DirectPlacement, EncoderView};
 
 use super::block::{PopBlock, PushBlock};
 use super::untyped::{Pop, Push};
-use super::{Failed, interleaved, scalar};
+use super::{Failed, interleaved, lanes32, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
@@ -73,6 +73,9 @@ pub(super) fn push_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if lanes32::takes::<F>(level, plan) {
+        return lanes32::push(level, plan, block);
+    }
     push_rows(level, plan, Push::new(block))
 }
 
@@ -102,6 +105,9 @@ pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if lanes32::takes::<F>(level, plan) {
+        return lanes32::pop(level, plan, block);
+    }
     pop_rows(level, plan, Pop::new(block))
 }
 

@@ -1,0 +1,294 @@
+//! The steps of rans64 and rans32 over [`RowSimd`]: lanes 0 to 15 of a row in one vector, the others in another.
+//!
+//! The arithmetic is that of [`WideFamily`]; what is added here is words that lie side by side.
+
+use parans_kernels::codec::{Rans32, Rans64};
+
+use super::super::wide::WideFamily;
+use super::tables::{Tables, Used};
+use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
+use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{Level, dispatch_rows};
+use crate::tables::Guide;
+
+/// A family whose lanes take in words that lie side by side.
+pub(super) trait Refill: WideFamily {
+    /// Refills sixteen states from the words before `left`, the first state with the last word; the states, and how many words are left. There must be
+    /// as many words as they can take.
+    fn refill_side_by_side<S: RowSimd>(
+        s: S,
+        states: Self::States<S>,
+        words: &[Self::Word],
+        left: usize,
+    ) -> (Self::States<S>, usize);
+}
+
+impl Refill for Rans64 {
+    #[inline(always)]
+    fn refill_side_by_side<S: RowSimd>(
+        s: S,
+        x: S::U64,
+        words: &[u32],
+        left: usize,
+    ) -> (S::U64, usize) {
+        let Some(window) = words[..left].last_chunk() else { return (x, left) };
+        let want = !s.ge64(x, s.widen(s.splat(1 << 31)));
+        let word = s.widen(s.expand_u32(window, want));
+        let x = s.select64(want, s.or64(s.shl64(x, 32), word), x);
+        (x, left - want.count_ones() as usize)
+    }
+}
+
+impl Refill for Rans32 {
+    #[inline(always)]
+    fn refill_side_by_side<S: RowSimd>(
+        s: S,
+        x: S::U32,
+        words: &[u8],
+        left: usize,
+    ) -> (S::U32, usize) {
+        let Some(window) = words[..left].last_chunk() else { return (x, left) };
+        // Precisions up to 16 leave at least 2^7: two bytes always suffice.
+        let one = !s.ge(x, s.splat(1 << 23));
+        let two = !s.ge(x, s.splat(1 << 15));
+        let bits = s.select(one, s.splat(8), s.splat(0));
+        let bits = s.select(two, s.splat(16), bits);
+        let x = s.funnel_shl(x, s.expand_u8(window, one, two), bits);
+        (x, left - (one.count_ones() + two.count_ones()) as usize)
+    }
+}
+
+macro_rules! lanes32 {
+    ($($family:ty),*) => {$(
+        impl Lanes32 for $family {
+            fn runs_at(level: Level) -> bool {
+                matches!(level, Level::Avx512Gather | Level::Avx512Permute)
+            }
+
+            #[allow(private_interfaces, reason = "only this folder calls it")]
+            fn push_steps<const R: usize>(
+                level: Level,
+                steps: PushSteps<'_, Self, R>,
+            ) -> Option<Pushed<R>> {
+                dispatch_rows(level, steps).ok()?
+            }
+
+            #[allow(private_interfaces, reason = "only this folder calls it")]
+            fn pop_steps<const R: usize>(
+                level: Level,
+                steps: PopSteps<'_, '_, Self, R>,
+            ) -> Option<Popped<R>> {
+                dispatch_rows(level, steps).ok()
+            }
+        }
+    )*};
+}
+lanes32!(Rans64, Rans32);
+
+#[inline(always)]
+fn halves<T>(step: &[T; 32]) -> [&[T; 16]; 2] {
+    let (first, second) = step.split_at(16);
+    [first.try_into().expect("sixteen"), second.try_into().expect("sixteen")]
+}
+
+#[inline(always)]
+fn halves_mut<T>(step: &mut [T; 32]) -> [&mut [T; 16]; 2] {
+    let (first, second) = step.split_at_mut(16);
+    [first.try_into().expect("sixteen"), second.try_into().expect("sixteen")]
+}
+
+/// Sixteen lanes, the last first.
+#[inline(always)]
+fn backwards<T: Copy>(lanes: &[T; 16]) -> [T; 16] {
+    let mut reversed = *lanes;
+    reversed.reverse();
+    reversed
+}
+
+impl<F: Refill, const R: usize> RowWork for PushSteps<'_, F, R> {
+    /// `None` where a row ran out of room.
+    type Output = Option<Pushed<R>>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<Pushed<R>> {
+        let Self { entries, steps, precision, states, rooms } = self;
+        let (low, one) = (s.splat(0xffff), s.splat(1));
+        let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
+        let mut x = [[fresh; 2]; R];
+        each_row!(R, r => {
+            let [first, second] = halves(&states[r]);
+            x[r] = [F::load(s, &backwards(second)), F::load(s, &backwards(first))];
+        });
+        let mut words = [0; R];
+        for step in steps.clone().rev() {
+            each_row!(R, r => {
+                let [first, second] = halves(&entries[r][step]);
+                for (half, entries) in [second, first].into_iter().enumerate() {
+                    let entry = s.reverse_blocks::<16>(s.load(entries));
+                    let freq = s.add(s.shr(entry, 16), one);
+                    let (next, shed) = F::push(s, x[r][half], freq, s.and(entry, low), precision);
+                    x[r][half] = next;
+                    words[r] = F::emit(s, shed, rooms[r], words[r])?;
+                }
+            });
+        }
+        each_row!(R, r => {
+            let [first, second] = halves_mut(&mut states[r]);
+            F::store(s, x[r][0], second);
+            second.reverse();
+            F::store(s, x[r][1], first);
+            first.reverse();
+        });
+        Some(Pushed { done: steps.start, words })
+    }
+}
+
+impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
+    type Output = Popped<R>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Popped<R> {
+        let Self { tables, gathers, used, steps, states, words, symbols } = self;
+        let packed = tables.packed;
+        let (size, offset) = packed.uniform.unwrap_or((1, 0));
+        let (last, offset) = (s.splat(size - 1), s.splat(offset));
+        let same_offset =
+            packed.uniform.is_some() && !matches!(used, Used::Each { skipping: true, .. });
+        let bypass = tables.bypass.is_some();
+        let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
+        let mut x = [[fresh; 2]; R];
+        each_row!(R, r => {
+            let [first, second] = halves(&states[r]);
+            x[r] = [F::load(s, first), F::load(s, second)];
+        });
+        let mut left = words.map(<[_]>::len);
+        let mut done = steps.start;
+        let mut sentinel = false;
+        while done < steps.end && !sentinel {
+            let mut short = false;
+            each_row!(R, r => {
+                short |= left[r] < F::WINDOW;
+            });
+            if short {
+                break;
+            }
+            each_row!(R, r => {
+                let table = numbers(s, &used, r, done);
+                let places = [
+                    places(s, tables, F::low(s, x[r][0]), table[0]),
+                    places(s, tables, F::low(s, x[r][1]), table[1]),
+                ];
+                let found = if gathers {
+                    [gather(s, tables, &places[0]), gather(s, tables, &places[1])]
+                } else {
+                    load(s, tables, &places)
+                };
+                for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
+                    let (symbol, entry) = found[half];
+                    let freq = s.add(s.shr(entry, 16), s.splat(1));
+                    let rank = s.sub(places[half].slot, s.and(entry, s.splat(0xffff)));
+                    let advanced = F::advance(s, x[r][half], freq, rank, tables.precision);
+                    (x[r][half], left[r]) =
+                        F::refill_side_by_side(s, advanced, words[r], left[r]);
+                    if bypass {
+                        let last = if packed.uniform.is_some() {
+                            last
+                        } else {
+                            s.sub(s.gather(&packed.symbols, table[half]), s.splat(1))
+                        };
+                        sentinel |= s.ge(symbol, last) != 0;
+                    }
+                    let offset =
+                        if same_offset { offset } else { s.gather(&packed.offsets, table[half]) };
+                    s.store(s.add(symbol, offset), to);
+                }
+            });
+            done += 1;
+        }
+        each_row!(R, r => {
+            for (half, to) in halves_mut(&mut states[r]).into_iter().enumerate() {
+                F::store(s, x[r][half], to);
+            }
+        });
+        Popped { done, words: left, sentinel }
+    }
+}
+
+/// The tables of a step of a row.
+#[inline(always)]
+fn numbers<S: RowSimd, const R: usize>(
+    s: S,
+    used: &Used<'_, R>,
+    row: usize,
+    step: usize,
+) -> [S::U32; 2] {
+    match used {
+        Used::One(tables) => [s.splat(tables[row]); 2],
+        Used::Each { numbers, .. } => {
+            let [first, second] = halves(&numbers[row][step]);
+            [s.load(first), s.load(second)]
+        }
+    }
+}
+
+/// Slots, where the guide has them, and where the entries of their tables begin.
+struct Places<V> {
+    slot: V,
+    at: V,
+    base: V,
+}
+
+#[inline(always)]
+fn places<S: RowSimd>(s: S, tables: &Tables<'_>, x: S::U32, table: S::U32) -> Places<S::U32> {
+    let Tables { packed, precision, .. } = *tables;
+    let slot = s.and(x, s.splat((1 << precision) - 1));
+    let at = s.add(s.shl(table, packed.guide_bits), s.shr(slot, precision - packed.guide_bits));
+    let base = match packed.uniform {
+        // One past the last table: its entry is right behind all others.
+        Some((size, _)) => s.mul(table, s.splat(size)),
+        None => s.gather(&packed.bases, table),
+    };
+    Places { slot, at, base }
+}
+
+/// The symbols that own a row's slots, and their entries, by scalar loads.
+#[inline(always)]
+fn load<S: RowSimd>(
+    s: S,
+    tables: &Tables<'_>,
+    places: &[Places<S::U32>; 2],
+) -> [(S::U32, S::U32); 2] {
+    let (mut slots, mut at, mut bases) = ([0; LANES], [0; LANES], [0; LANES]);
+    for (half, places) in places.iter().enumerate() {
+        s.store(places.slot, halves_mut(&mut slots)[half]);
+        s.store(places.at, halves_mut(&mut at)[half]);
+        s.store(places.base, halves_mut(&mut bases)[half]);
+    }
+    tables.load(&slots, &mut at, &mut bases);
+    let ([first, second], [first_entries, second_entries]) = (halves(&at), halves(&bases));
+    [(s.load(first), s.load(first_entries)), (s.load(second), s.load(second_entries))]
+}
+
+/// The symbols that own slots, and their entries, by gathers.
+#[inline(always)]
+fn gather<S: RowSimd>(s: S, tables: &Tables<'_>, places: &Places<S::U32>) -> (S::U32, S::U32) {
+    let packed = tables.packed;
+    let mut symbol = match &packed.guide {
+        Guide::U8(guide) => s.gather_u8(guide, places.at),
+        Guide::U16(guide) => s.gather_u16(guide, places.at),
+    };
+    let mut entry = s.gather(&packed.entries, s.add(places.base, symbol));
+    if packed.guide_is_coarse {
+        // The guide gives the first symbol of several slots; the one sought is often it.
+        loop {
+            let rank = s.sub(places.slot, s.and(entry, s.splat(0xffff)));
+            let past = s.ge(rank, s.add(s.shr(entry, 16), s.splat(1)));
+            if past == 0 {
+                break;
+            }
+            symbol = s.select(past, s.add(symbol, s.splat(1)), symbol);
+            entry = s.gather(&packed.entries, s.add(places.base, symbol));
+        }
+    }
+    (symbol, entry)
+}

@@ -1,0 +1,535 @@
+//! The steps of rans32_16 over [`Simd`]: the even lanes of a row in one vector, the odd ones in another, whose words then interleave in the order of lanes.
+//!
+//! Equal to the codec's arithmetic (tests compare them at every level), but for the division: a quotient estimated in floating point, exact or one too
+//! small, costs less than looking a reciprocal up.
+
+use parans_kernels::codec::{Family, Rans32x16};
+
+use super::tables::{Tables, Used, load_step, store_step};
+use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, each_row};
+use crate::simd::{ByteTable, Level, Simd, Work, dispatch};
+use crate::tables::{Guide, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
+
+/// Below this precision quotients exceed what one [`Simd::quotient`] is exact for.
+const ONE_QUOTIENT: u32 = 11;
+
+impl Lanes32 for Rans32x16 {
+    fn runs_at(level: Level) -> bool {
+        level != Level::Scalar
+    }
+
+    #[allow(private_interfaces, reason = "only this folder calls it")]
+    fn push_steps<const R: usize>(
+        level: Level,
+        steps: PushSteps<'_, Self, R>,
+    ) -> Option<Pushed<R>> {
+        dispatch(level, steps).ok()
+    }
+
+    #[allow(private_interfaces, reason = "only this folder calls it")]
+    fn pop_steps<const R: usize>(
+        level: Level,
+        steps: PopSteps<'_, '_, Self, R>,
+    ) -> Option<Popped<R>> {
+        dispatch(level, steps).ok()
+    }
+}
+
+/// A step's elements from lane 31 down: the odd lanes, then the even ones.
+#[inline(always)]
+fn load_backwards<S: Simd>(s: S, step: &Step) -> [S::U32; 2] {
+    let [even, odd] = s.deinterleave(load_step(s, step));
+    [s.reverse(odd), s.reverse(even)]
+}
+
+/// What every step reads, in registers.
+#[derive(Clone, Copy)]
+struct PushConstants<V> {
+    one: V,
+    low: V,
+    precision: V,
+    bound: V,
+    slots: V,
+    twice: bool,
+}
+
+impl<const R: usize> Work for PushSteps<'_, Rans32x16, R> {
+    type Output = Pushed<R>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Pushed<R> {
+        let Self { entries, steps, precision, states, rooms } = self;
+        let constants = PushConstants {
+            one: s.splat(1),
+            low: s.splat(0xffff),
+            precision: s.splat(precision),
+            bound: s.splat(31 - precision),
+            slots: s.splat(1 << precision),
+            twice: precision < ONE_QUOTIENT,
+        };
+        let mut x = [[s.splat(0); 2]; R];
+        each_row!(R, r => {
+            x[r] = load_backwards(s, &states[r]);
+        });
+        let mut left: [&mut [u8]; R] = rooms.map(bytemuck::cast_slice_mut);
+        let room = left.each_ref().map(|left| left.len());
+        let mut done = steps.end;
+        while done > steps.start {
+            let mut short = false;
+            each_row!(R, r => {
+                short |= left[r].len() < 64;
+            });
+            if short {
+                break;
+            }
+            done -= 1;
+            each_row!(R, r => {
+                let entries = load_backwards(s, &entries[r][done]);
+                push_row(s, &constants, &mut x[r], entries, &mut left[r]);
+            });
+        }
+        each_row!(R, r => {
+            let [odd, even] = x[r];
+            let lanes = s.interleave([s.reverse(even), s.reverse(odd)]);
+            store_step(s, lanes, &mut states[r]);
+        });
+        let mut words = room;
+        for (words, left) in words.iter_mut().zip(&left) {
+            *words = (*words - left.len()) / 2;
+        }
+        Pushed { done, words }
+    }
+}
+
+/// Pushes one symbol onto each lane of a row.
+#[inline(always)]
+fn push_row<S: Simd>(
+    s: S,
+    constants: &PushConstants<S::U32>,
+    x: &mut [S::U32; 2],
+    entries: [S::U32; 2],
+    words: &mut &mut [u8],
+) {
+    let freqs = [
+        s.add(s.shr::<16>(entries[0]), constants.one),
+        s.add(s.shr::<16>(entries[1]), constants.one),
+    ];
+    let bounds = [s.shl_by(freqs[0], constants.bound), s.shl_by(freqs[1], constants.bound)];
+    // Always there: the caller looked.
+    let Some(room) = words.first_chunk_mut::<64>() else { return };
+    let (shed, count) = s.shed_words(*x, bounds, room);
+    let all = std::mem::take(words);
+    let taken = (2 * count).min(all.len());
+    *words = &mut all[taken..];
+    *x = [
+        divide(s, constants, shed[0], entries[0], freqs[0]),
+        divide(s, constants, shed[1], entries[1], freqs[1]),
+    ];
+}
+
+/// The state after a push, without its words: `(x / freq) << precision | start + x % freq`.
+#[inline(always)]
+fn divide<S: Simd>(
+    s: S,
+    constants: &PushConstants<S::U32>,
+    x: S::U32,
+    entry: S::U32,
+    freq: S::U32,
+) -> S::U32 {
+    let mut quotient = s.quotient(x, freq);
+    if constants.twice {
+        // Never too large: what is left over is divided once more.
+        let rest = s.sub(x, s.mul_low(quotient, freq));
+        quotient = s.add(quotient, s.quotient(rest, freq));
+    }
+    let remainder = s.sub(x, s.mul_low(quotient, freq));
+    let short = s.ge(remainder, freq);
+    let slot = s.add(remainder, s.and(entry, constants.low));
+    let estimate = s.add(s.shl_by(quotient, constants.precision), slot);
+    // One quotient more is 2^precision more, and one frequency less of remainder.
+    s.add_where(short, estimate, s.sub(constants.slots, freq))
+}
+
+/// What a lookup finds for the two vectors of a row.
+#[derive(Clone, Copy)]
+struct Found<V> {
+    /// Numbers in their tables.
+    symbol: [V; 2],
+    freq: [V; 2],
+    rank: [V; 2],
+    /// Offsets of the tables.
+    offset: [V; 2],
+    /// Numbers of the bypass sentinels, where bypass is on.
+    last: [V; 2],
+}
+
+/// How a symbol is found.
+trait Find<S: Simd, const R: usize> {
+    /// What is looked up for all rows together.
+    type Ready;
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready;
+    fn find(
+        &self,
+        s: S,
+        x: [S::U32; 2],
+        row: usize,
+        step: usize,
+        ready: &Self::Ready,
+    ) -> Found<S::U32>;
+}
+
+/// A small table, whole: one gather.
+struct BySlot<'a, V> {
+    slots: &'a [u32; SLOTS],
+    mask: V,
+    low: V,
+    byte: V,
+    one: V,
+    offset: V,
+    last: V,
+}
+
+impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
+    type Ready = ();
+
+    #[inline(always)]
+    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R], _step: usize) {}
+
+    #[inline(always)]
+    fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize, _ready: &()) -> Found<S::U32> {
+        let slots = [
+            s.gather(self.slots, s.and(x[0], self.mask)),
+            s.gather(self.slots, s.and(x[1], self.mask)),
+        ];
+        Found {
+            symbol: [
+                s.and(s.shr::<SLOT_SYMBOL>(slots[0]), self.byte),
+                s.and(s.shr::<SLOT_SYMBOL>(slots[1]), self.byte),
+            ],
+            freq: [
+                s.add(s.shr::<SLOT_FREQ>(slots[0]), self.one),
+                s.add(s.shr::<SLOT_FREQ>(slots[1]), self.one),
+            ],
+            rank: [s.and(slots[0], self.low), s.and(slots[1], self.low)],
+            offset: [self.offset; 2],
+            last: [self.last; 2],
+        }
+    }
+}
+
+/// One table of bytes: a gather for the symbols of a vector, and the entries of four vectors in registers.
+struct ByBytes<'a, V> {
+    guide: &'a [u8],
+    bytes: &'a ByteTable<4>,
+    mask: V,
+    low: V,
+    byte: V,
+    one: V,
+    offset: V,
+    last: V,
+}
+
+impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, S::U32> {
+    /// Symbols and entries, of the even lanes of all rows and of the odd ones.
+    type Ready = [[[S::U32; 4]; 2]; 2];
+
+    #[inline(always)]
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], _step: usize) -> Self::Ready {
+        let mut ready = [[[self.one; 4]; 2]; 2];
+        for half in 0..2 {
+            let mut symbols = [self.byte; 4];
+            each_row!(R, r => {
+                let slot = s.and(x[r][half], self.mask);
+                symbols[r] = s.and(s.gather_at::<1>(self.guide, slot), self.byte);
+            });
+            let ab = s.add(symbols[0], s.shl::<8>(symbols[1]));
+            let cd = s.add(s.shl::<16>(symbols[2]), s.shl::<24>(symbols[3]));
+            ready[half] = [symbols, s.lookup_bytes(self.bytes, s.add(ab, cd))];
+        }
+        ready
+    }
+
+    #[inline(always)]
+    fn find(
+        &self,
+        s: S,
+        x: [S::U32; 2],
+        row: usize,
+        _step: usize,
+        ready: &Self::Ready,
+    ) -> Found<S::U32> {
+        let [[even, even_entries], [odd, odd_entries]] = ready;
+        let entries = [even_entries[row], odd_entries[row]];
+        let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
+        let (freq, rank) = freqs_and_ranks(s, slots, entries, self.low, self.one);
+        Found {
+            symbol: [even[row], odd[row]],
+            freq,
+            rank,
+            offset: [self.offset; 2],
+            last: [self.last; 2],
+        }
+    }
+}
+
+/// The frequencies of packed entries, and the ranks of slots that their symbols own (no smaller where they do not).
+#[inline(always)]
+fn freqs_and_ranks<S: Simd>(
+    s: S,
+    slots: [S::U32; 2],
+    entries: [S::U32; 2],
+    low: S::U32,
+    one: S::U32,
+) -> ([S::U32; 2], [S::U32; 2]) {
+    (
+        [s.add(s.shr::<16>(entries[0]), one), s.add(s.shr::<16>(entries[1]), one)],
+        [s.sub(slots[0], s.and(entries[0], low)), s.sub(slots[1], s.and(entries[1], low))],
+    )
+}
+
+/// What tables have at these numbers.
+#[inline(always)]
+fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
+    s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
+}
+
+/// Any tables: the symbol that may own the slot, and then its entry, by gathers or by scalar loads.
+struct ByGuide<'a, 't, V, const R: usize, const GATHERS: bool> {
+    tables: &'a Tables<'t>,
+    used: Used<'a, R>,
+    mask: V,
+    low: V,
+    byte: V,
+    one: V,
+    coarse: V,
+    guide_bits: V,
+    same_offset: bool,
+    size: V,
+    offset: V,
+}
+
+impl<'a, 't, V: Copy, const R: usize, const GATHERS: bool> ByGuide<'a, 't, V, R, GATHERS> {
+    #[inline(always)]
+    fn new<S: Simd<U32 = V>>(s: S, tables: &'a Tables<'t>, used: Used<'a, R>) -> Self {
+        let packed = tables.packed;
+        let (size, offset) = packed.uniform.unwrap_or((1, 0));
+        Self {
+            tables,
+            used,
+            mask: s.splat((1 << tables.precision) - 1),
+            low: s.splat(0xffff),
+            byte: s.splat(0xff),
+            one: s.splat(1),
+            coarse: s.splat(tables.precision - packed.guide_bits),
+            guide_bits: s.splat(packed.guide_bits),
+            same_offset: packed.uniform.is_some()
+                && !matches!(used, Used::Each { skipping: true, .. }),
+            size: s.splat(size),
+            offset: s.splat(offset),
+        }
+    }
+
+    /// The tables of a step of a row, even lanes and odd ones.
+    #[inline(always)]
+    fn numbers<S: Simd<U32 = V>>(&self, s: S, row: usize, step: usize) -> [V; 2] {
+        match self.used {
+            Used::One(tables) => [s.splat(tables[row]); 2],
+            Used::Each { numbers, .. } => s.deinterleave(load_step(s, &numbers[row][step])),
+        }
+    }
+
+    /// Where the entries of a table begin, and where the guide has a slot.
+    #[inline(always)]
+    fn places<S: Simd<U32 = V>>(&self, s: S, table: V, slot: V) -> (V, V) {
+        let base = if self.tables.packed.uniform.is_some() {
+            // One past the last table: its entry is right behind all others.
+            s.mul_low(table, self.size)
+        } else {
+            of_tables(s, &self.tables.packed.bases, table)
+        };
+        (base, s.add(s.shl_by(table, self.guide_bits), s.shr_by(slot, self.coarse)))
+    }
+
+    /// Symbols and entries of a step of a row, by gathers.
+    #[inline(always)]
+    fn gather<S: Simd<U32 = V>>(&self, s: S, table: [V; 2], slot: [V; 2]) -> [[V; 2]; 2] {
+        let packed = self.tables.packed;
+        let (mut base, mut symbol, mut entry) = (table, table, table);
+        for half in 0..2 {
+            let (from, at) = self.places(s, table[half], slot[half]);
+            base[half] = from;
+            symbol[half] = match &packed.guide {
+                Guide::U8(guide) => s.and(s.gather_at::<1>(guide, at), self.byte),
+                Guide::U16(guide) => {
+                    s.and(s.gather_at::<2>(bytemuck::cast_slice(guide), at), self.low)
+                }
+            };
+            entry[half] = of_tables(s, &packed.entries, s.add(from, symbol[half]));
+        }
+        if packed.guide_is_coarse {
+            // The guide gives the first symbol of several slots; the one sought is often it.
+            loop {
+                let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
+                let past = [s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1])];
+                if !s.any(s.either(past[0], past[1])) {
+                    break;
+                }
+                for half in 0..2 {
+                    symbol[half] = s.add_where(past[half], symbol[half], self.one);
+                    let at = s.add(base[half], symbol[half]);
+                    entry[half] = of_tables(s, &packed.entries, at);
+                }
+            }
+        }
+        [symbol, entry]
+    }
+}
+
+impl<S: Simd, const R: usize, const GATHERS: bool> Find<S, R>
+    for ByGuide<'_, '_, S::U32, R, GATHERS>
+{
+    /// Symbols and entries, the even lanes of each row before the odd ones.
+    type Ready = [[Step; R]; 2];
+
+    #[inline(always)]
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready {
+        let mut found = [[[0; LANES]; R]; 2];
+        if GATHERS {
+            return found;
+        }
+        let mut slots = [[0; LANES]; R];
+        let [places, bases] = &mut found;
+        each_row!(R, r => {
+            let table = self.numbers(s, r, step);
+            let slot = [s.and(x[r][0], self.mask), s.and(x[r][1], self.mask)];
+            let (even_base, even_place) = self.places(s, table[0], slot[0]);
+            let (odd_base, odd_place) = self.places(s, table[1], slot[1]);
+            store_step(s, slot, &mut slots[r]);
+            store_step(s, [even_place, odd_place], &mut places[r]);
+            store_step(s, [even_base, odd_base], &mut bases[r]);
+        });
+        self.tables.load(slots.as_flattened(), places.as_flattened_mut(), bases.as_flattened_mut());
+        found
+    }
+
+    #[inline(always)]
+    fn find(
+        &self,
+        s: S,
+        x: [S::U32; 2],
+        row: usize,
+        step: usize,
+        ready: &Self::Ready,
+    ) -> Found<S::U32> {
+        let packed = self.tables.packed;
+        let table = self.numbers(s, row, step);
+        let slot = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
+        let [symbol, entry] = if GATHERS {
+            self.gather(s, table, slot)
+        } else {
+            [load_step(s, &ready[0][row]), load_step(s, &ready[1][row])]
+        };
+        let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
+        let (mut offset, mut last) = ([self.offset; 2], [s.sub(self.size, self.one); 2]);
+        for half in 0..2 {
+            if !self.same_offset {
+                offset[half] = of_tables(s, &packed.offsets, table[half]);
+            }
+            if packed.uniform.is_none() && self.tables.bypass.is_some() {
+                last[half] = s.sub(of_tables(s, &packed.symbols, table[half]), self.one);
+            }
+        }
+        Found { symbol, freq, rank, offset, last }
+    }
+}
+
+impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
+    type Output = Popped<R>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Popped<R> {
+        let Tables { packed, slots, count, precision, .. } = *self.tables;
+        let used = self.used;
+        let (size, offset) = packed.uniform.unwrap_or((1, 0));
+        let (last, offset) = (s.splat(size - 1), s.splat(offset));
+        let mask = s.splat((1 << precision) - 1);
+        let (one, byte) = (s.splat(1), s.splat(0xff));
+        if count == 1 && matches!(used, Used::One(_)) {
+            if let Some(slots) = slots {
+                let low = s.splat((1 << SLOT_SYMBOL) - 1);
+                return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
+            }
+            if S::PERMUTES
+                && R == 4
+                && !packed.guide_is_coarse
+                && let (Some(bytes), Guide::U8(guide)) = (&packed.bytes, &packed.guide)
+            {
+                let low = s.splat(0xffff);
+                return self.steps(s, ByBytes { guide, bytes, mask, low, byte, one, offset, last });
+            }
+        }
+        let tables = self.tables;
+        if self.gathers {
+            self.steps(s, ByGuide::<_, R, true>::new(s, tables, used))
+        } else {
+            self.steps(s, ByGuide::<_, R, false>::new(s, tables, used))
+        }
+    }
+}
+
+impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
+    #[inline(always)]
+    fn steps<S: Simd>(self, s: S, find: impl Find<S, R>) -> Popped<R> {
+        let Self { tables, steps, states, words, symbols, .. } = self;
+        let precision = s.splat(tables.precision);
+        let bypass = tables.bypass.is_some();
+        let mut x = [[s.splat(0); 2]; R];
+        each_row!(R, r => {
+            x[r] = s.deinterleave(load_step(s, &states[r]));
+        });
+        let mut left: [&[u8]; R] = words.map(bytemuck::cast_slice);
+        let mut done = steps.start;
+        let mut sentinel = false;
+        while done < steps.end && !sentinel {
+            let mut short = false;
+            each_row!(R, r => {
+                short |= left[r].len() < 2 * LANES;
+            });
+            if short {
+                break;
+            }
+            let ready = find.ready(s, &x, done);
+            each_row!(R, r => {
+                let found = find.find(s, x[r], r, done, &ready);
+                let mut advanced = x[r];
+                for half in 0..2 {
+                    let high = s.shr_by(x[r][half], precision);
+                    advanced[half] = s.add(s.mul_low(high, found.freq[half]), found.rank[half]);
+                }
+                let symbol = found.symbol;
+                if bypass {
+                    sentinel |= s.any(s.either(
+                        s.ge(symbol[0], found.last[0]),
+                        s.ge(symbol[1], found.last[1]),
+                    ));
+                }
+                let lanes = [s.add(symbol[0], found.offset[0]), s.add(symbol[1], found.offset[1])];
+                store_step(s, s.interleave(lanes), &mut symbols[r][done]);
+                // Always there: looked for above.
+                let Some(window) = left[r].last_chunk::<64>() else { break };
+                let (refilled, count) = s.refill_words(advanced, Rans32x16::LOWER_BOUND, window);
+                left[r] = &left[r][..left[r].len().saturating_sub(2 * count)];
+                x[r] = refilled;
+            });
+            done += 1;
+        }
+        each_row!(R, r => {
+            store_step(s, s.interleave(x[r]), &mut states[r]);
+        });
+        let mut words = [0; R];
+        for (words, left) in words.iter_mut().zip(&left) {
+            *words = left.len() / 2;
+        }
+        Popped { done, words, sentinel }
+    }
+}

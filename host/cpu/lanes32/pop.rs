@@ -1,0 +1,260 @@
+//! Popping a unit: four rows, or one.
+
+use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::step::is_normalised;
+use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
+
+use super::tables::{FindTables, FoundTables, StretchIndexes, Tables, Used, bytes_of};
+use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, scalar};
+use crate::coder::{Plan, Symbol};
+use crate::family::HostFamily;
+use crate::simd::{Level, dispatch};
+
+/// A row with fewer words left than this goes on from a copy with enough words below it for every step.
+const LOW: usize = 256;
+
+/// What a unit keeps in the first-level cache.
+#[derive(Default)]
+pub(super) struct Scratch {
+    numbers: Vec<Stretch>,
+    symbols: Vec<Stretch>,
+    indexes: Box<Stretch>,
+}
+
+/// The words left of a row.
+struct Source<'a, W> {
+    words: &'a [W],
+    left: usize,
+    /// The last words once more, behind a window of none, from when they run low.
+    copy: Option<Vec<W>>,
+}
+
+impl<W: codec::WordInt> Source<'_, W> {
+    /// Whether what is left may be less than a window.
+    fn is_low(&self) -> bool {
+        self.left < LOW
+    }
+
+    /// Words up to the next to take, and how many of them are none of the row's.
+    fn view(&self, window: usize) -> (&[W], usize) {
+        match &self.copy {
+            None => (&self.words[..self.left], 0),
+            Some(copy) => (&copy[..window + self.left], window),
+        }
+    }
+
+    fn copy(&mut self, window: usize) {
+        let mut copy = vec![W::default(); window];
+        copy.extend_from_slice(&self.words[..self.left]);
+        self.copy = Some(copy);
+    }
+}
+
+/// Pops the block's `R` rows. `None` where the scalar path has to, from the start: the block is then as it was, but for its symbols.
+pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
+    level: Level,
+    plan: &Plan,
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    block: &mut PopBlock<'_, F, T>,
+) -> Option<()> {
+    let columns = block.columns;
+    let (of_rows, _) = block.states.as_chunks::<LANES>();
+    let mut states: [[F::State; LANES]; R] = *of_rows.first_chunk()?;
+    if !states.as_flattened().iter().all(|&x| is_normalised::<F>(x)) {
+        return None;
+    }
+    let mut sources: [Source<'_, F::Word>; R] = std::array::from_fn(|r| {
+        let (start, len) = (block.starts[r], block.lens[r]);
+        Source { words: &block.words[start..start + len], left: len, copy: None }
+    });
+    let view = DecoderView {
+        tables: scalar::tables_view(plan),
+        lookup: SearchLookup { spans: plan.tables.prepared().spans() },
+    };
+    scratch.numbers.resize(R, [[0; LANES]; STEPS]);
+    scratch.symbols.resize(R, [[0; LANES]; STEPS]);
+    let steps = columns / LANES;
+    for begin in (0..steps).step_by(STEPS) {
+        let count = STEPS.min(steps - begin);
+        let range = begin * LANES..(begin + count) * LANES;
+        let above = range.end..((begin + 2 * STEPS).min(steps) * LANES).max(range.end);
+        let mut one = [Some(0); R];
+        let mut skipping = false;
+        for (r, numbers) in scratch.numbers.iter_mut().enumerate() {
+            let of_row = block.indexes.row(block.first + r);
+            match StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes) {
+                StretchIndexes::One(index) => one[r] = Some(tables.one(index)?),
+                StretchIndexes::Each(indexes) => {
+                    let ahead = bytes_of(of_row, above.clone());
+                    let find = FindTables { tables, indexes, ahead, numbers };
+                    match dispatch(level, find).ok()?? {
+                        FoundTables::First => {}
+                        FoundTables::Each { skipping: found } => {
+                            skipping |= found;
+                            one[r] = None;
+                        }
+                    }
+                }
+            }
+        }
+        let used = used(tables, &mut scratch.numbers, one, skipping)?;
+        let mut at = 0;
+        while at < count {
+            // Symbols of four bytes go where the caller wants them, others by way of a buffer.
+            let symbols: [&mut [Step]; R] = if size_of::<T>() == 4 {
+                rows_of(block.symbols, columns, &range)?
+            } else {
+                let mut buffers = scratch.symbols.iter_mut();
+                let mut next = || Some(&mut buffers.next()?[..count]);
+                let mut rows = [(); R].map(|()| next());
+                if rows.iter().any(Option::is_none) {
+                    return None;
+                }
+                rows.each_mut().map(|row| row.take().unwrap_or_default())
+            };
+            if sources.iter().any(|source| source.copy.is_none() && source.left < F::WINDOW) {
+                for source in sources.iter_mut().filter(|s| s.copy.is_none() && s.is_low()) {
+                    source.copy(F::WINDOW);
+                }
+            }
+            let views = sources.each_ref().map(|source| source.view(F::WINDOW));
+            let popped = F::pop_steps(
+                level,
+                PopSteps {
+                    tables,
+                    gathers: level == Level::Avx512Gather,
+                    used,
+                    steps: at..count,
+                    states: &mut states,
+                    words: views.map(|(words, _)| words),
+                    symbols,
+                },
+            )?;
+            let floors = views.map(|(_, floor)| floor);
+            for ((source, left), floor) in sources.iter_mut().zip(popped.words).zip(floors) {
+                // Below the floor where the row had too few words.
+                source.left = left.checked_sub(floor)?;
+            }
+            at = popped.done;
+            if popped.sentinel {
+                let step = at - 1;
+                let column = (begin + step) * LANES;
+                for r in 0..R {
+                    let of_step: &mut [u32] = if size_of::<T>() == 4 {
+                        let at = r * columns + column;
+                        bytemuck::cast_slice_mut(&mut block.symbols[at..at + LANES])
+                    } else {
+                        &mut scratch.symbols[r][step]
+                    };
+                    let of_row = block.indexes.row(block.first + r);
+                    let index = |lane| of_row.at(column + lane);
+                    let source = &mut sources[r];
+                    let (words, floor) = source.view(F::WINDOW);
+                    let mut reader = WordReader::new(&words[floor..]);
+                    digits::<F>(&view.tables, index, &mut states[r], &mut reader, of_step)?;
+                    source.left = reader.len();
+                }
+            }
+        }
+        if size_of::<T>() != 4 {
+            for (r, from) in scratch.symbols.iter().enumerate().take(R) {
+                let to = &mut block.symbols[r * columns..(r + 1) * columns][range.clone()];
+                narrow(&from.as_flattened()[..range.len()], to)?;
+            }
+        }
+    }
+    let tail = steps * LANES..columns;
+    for r in 0..R {
+        let of_row = block.indexes.row(block.first + r);
+        let (mut values, mut index) = ([0; LANES], [0; LANES]);
+        for (index, column) in index.iter_mut().zip(tail.clone()) {
+            *index = of_row.at(column);
+        }
+        let source = &mut sources[r];
+        let mut reader = WordReader::new(&source.words[..source.left]);
+        let (values, index) = (&mut values[..tail.len()], &index[..tail.len()]);
+        let index = codec::Indexes::Each(index);
+        codec::pop_row::<F, _, LANES>(&view, &mut states[r], &mut reader, values, index).ok()?;
+        source.left = reader.len();
+        let to = &mut block.symbols[r * columns..(r + 1) * columns][tail.clone()];
+        for (to, &value) in to.iter_mut().zip(&*values) {
+            *to = T::from_i32(value)?;
+        }
+    }
+    block.states.copy_from_slice(states.as_flattened());
+    for (len, source) in block.lens.iter_mut().zip(&sources) {
+        *len = source.left;
+    }
+    Some(())
+}
+
+/// The steps of a range of columns in each row; for symbols of four bytes.
+fn rows_of<'a, T: Symbol, const R: usize>(
+    symbols: &'a mut [T],
+    columns: usize,
+    range: &std::ops::Range<usize>,
+) -> Option<[&'a mut [Step]; R]> {
+    let mut rows = symbols.chunks_exact_mut(columns.max(1));
+    let mut steps = [(); R].map(|()| {
+        let row: &mut [u32] = bytemuck::cast_slice_mut(&mut rows.next()?[range.clone()]);
+        Some(row.as_chunks_mut().0)
+    });
+    if steps.iter().any(Option::is_none) {
+        return None;
+    }
+    Some(steps.each_mut().map(|row| row.take().unwrap_or_default()))
+}
+
+/// Which tables a stretch of all rows uses, by the one of each row, where it has but one.
+fn used<'a, const R: usize>(
+    tables: &Tables<'_>,
+    numbers: &'a mut [Stretch],
+    one: [Option<u32>; R],
+    mut skipping: bool,
+) -> Option<Used<'a, R>> {
+    if one.iter().all(|&table| table.is_some_and(|table| table < tables.count)) {
+        return Some(Used::One(one.map(Option::unwrap_or_default)));
+    }
+    for (table, numbers) in one.iter().zip(numbers.iter_mut()) {
+        if let Some(table) = *table {
+            skipping |= table == tables.count;
+            numbers.as_flattened_mut().fill(table);
+        }
+    }
+    Some(Used::Each { numbers: numbers.first_chunk()?, skipping })
+}
+
+/// Pops the bypass digits of a row's step, lane by lane: they are rare, and each takes its own through the codec.
+#[cold]
+#[inline(never)]
+fn digits<F: Lanes32>(
+    tables: &TablesView<'_>,
+    index: impl Fn(usize) -> i32,
+    states: &mut [F::State; LANES],
+    reader: &mut WordReader<'_, F::Word>,
+    symbols: &mut [u32],
+) -> Option<()> {
+    for (lane, (x, symbol)) in states.iter_mut().zip(symbols).enumerate() {
+        let Some((_, table)) = tables.table(index(lane)).ok()? else { continue };
+        let last = table.symbols - 1;
+        if symbol.wrapping_sub(table.offset as u32) != last {
+            continue;
+        }
+        let (next, raw) = tables.bypass?.pop::<F>(*x, reader).ok()?;
+        *x = next;
+        *symbol = TablesView::symbol(&table, Bypass::value(raw, last)).ok()? as u32;
+    }
+    (!reader.underflowed()).then_some(())
+}
+
+/// Narrows symbols; `None` where one does not fit its type.
+fn narrow<T: Symbol>(from: &[u32], to: &mut [T]) -> Option<()> {
+    let mut fits = true;
+    for (to, &symbol) in to.iter_mut().zip(from) {
+        let narrowed = T::from_i32(symbol as i32);
+        fits &= narrowed.is_some();
+        *to = narrowed.unwrap_or(T::zeroed());
+    }
+    fits.then_some(())
+}

@@ -1,0 +1,382 @@
+//! From symbols and indexes to the packed entries that a push reads, and from indexes to the tables that a pop reads.
+
+use parans_kernels::codec::Indexes;
+
+use super::{Bypass, LANES, STEPS, Step, Stretch};
+use crate::coder::{Plan, Symbol};
+use crate::simd::{ByteTable, Simd, Work};
+use crate::tables::{Guide, Packed, SLOTS};
+
+/// What both directions know of the tables.
+pub(super) struct Tables<'a> {
+    pub(super) packed: &'a Packed,
+    /// What each slot of the only table holds, for small ones.
+    pub(super) slots: Option<&'a [u32; SLOTS]>,
+    /// How many tables.
+    pub(super) count: u32,
+    pub(super) precision: u32,
+    pub(super) bypass: Option<Bypass>,
+    skip_past_end: bool,
+}
+
+/// Which tables a stretch uses.
+#[derive(Clone, Copy)]
+pub(super) enum Used<'a, const R: usize> {
+    /// One for each row.
+    One([u32; R]),
+    /// One for each symbol; the number of tables stands for a skipped symbol.
+    Each {
+        /// Their numbers.
+        numbers: &'a [Stretch; R],
+        /// Whether any is skipped.
+        skipping: bool,
+    },
+}
+
+impl<'a> Tables<'a> {
+    /// The plan's tables; `None` where they have no packed form.
+    pub(super) fn new(plan: &'a Plan) -> Option<Self> {
+        let prepared = plan.tables.prepared();
+        Some(Self {
+            packed: prepared.packed()?,
+            slots: prepared.slots(),
+            count: plan.tables.len() as u32,
+            precision: plan.tables.precision().bits(),
+            bypass: plan.bypass,
+            skip_past_end: plan.skip_past_end,
+        })
+    }
+
+    /// The position of the entry of skipped symbols.
+    fn skipped(&self) -> u32 {
+        (self.packed.entries.len() - 1) as u32
+    }
+
+    /// Finds the symbols that own slots, one after another: from places in the guide to symbols, and from where tables' entries begin to entries.
+    ///
+    /// Where gathers are microcode, two scalar loads a symbol take half as long as two gathers of sixteen take for as many.
+    #[inline(always)]
+    pub(super) fn load(&self, slots: &[u32], places: &mut [u32], bases: &mut [u32]) {
+        match &self.packed.guide {
+            Guide::U8(guide) => self.load_by(guide, slots, places, bases),
+            Guide::U16(guide) => self.load_by(guide, slots, places, bases),
+        }
+    }
+
+    #[inline(always)]
+    fn load_by<T: Copy + Into<u32>>(
+        &self,
+        guide: &[T],
+        slots: &[u32],
+        places: &mut [u32],
+        bases: &mut [u32],
+    ) {
+        let entries = self.packed.entries.as_slice();
+        let at = |at: u32| entries.get(at as usize).copied().unwrap_or(0);
+        for ((&slot, place), base) in slots.iter().zip(places).zip(bases) {
+            let mut symbol = guide.get(*place as usize).map_or(0, |&symbol| symbol.into());
+            let mut entry = at(*base + symbol);
+            if self.packed.guide_is_coarse {
+                // A last symbol's slots end where all do: no table leads past it.
+                while slot.wrapping_sub(entry & 0xffff) > entry >> 16 && symbol < 1 << 16 {
+                    symbol += 1;
+                    entry = at(*base + symbol);
+                }
+            }
+            *place = symbol;
+            *base = entry;
+        }
+    }
+
+    /// The table that an index names, the number of tables for a skipped symbol; `None` where it is wrong.
+    pub(super) fn one(&self, index: i32) -> Option<u32> {
+        if (index as u32) < self.count {
+            Some(index as u32)
+        } else {
+            (index < 0 || self.skip_past_end).then_some(self.count)
+        }
+    }
+}
+
+/// The indexes of a stretch of a row.
+#[derive(Clone, Copy)]
+pub(super) enum StretchIndexes<'a> {
+    One(i32),
+    Each(&'a [Step]),
+}
+
+impl<'a> StretchIndexes<'a> {
+    /// Those of whole steps from a column on, as they are or widened into a buffer.
+    pub(super) fn new(
+        of_row: Indexes<'a>,
+        columns: std::ops::Range<usize>,
+        buffer: &'a mut Stretch,
+    ) -> Self {
+        let buffer = &mut buffer.as_flattened_mut()[..columns.len()];
+        match of_row {
+            Indexes::One(index) => return Self::One(index),
+            Indexes::Each(values) => {
+                return Self::Each(steps_of(bytemuck::cast_slice(&values[columns])));
+            }
+            Indexes::EachU16(values) => {
+                for (to, &index) in buffer.iter_mut().zip(&values[columns]) {
+                    *to = index.into();
+                }
+            }
+            Indexes::EachU8(values) => {
+                for (to, &index) in buffer.iter_mut().zip(&values[columns]) {
+                    *to = index.into();
+                }
+            }
+        }
+        Self::Each(steps_of(buffer))
+    }
+
+    /// Whether an index of a step neither names a table nor skips its symbol.
+    fn step_has_wrong(self, tables: &Tables<'_>, step: usize) -> bool {
+        match self {
+            Self::One(index) => tables.one(index).is_none(),
+            Self::Each(steps) => steps[step].iter().any(|&i| tables.one(i as i32).is_none()),
+        }
+    }
+
+    #[inline(always)]
+    fn load<S: Simd>(self, s: S, step: usize) -> [S::U32; 2] {
+        match self {
+            Self::One(index) => [s.splat(index as u32); 2],
+            Self::Each(steps) => load_step(s, &steps[step]),
+        }
+    }
+}
+
+/// Symbols of whole steps, as they are or widened into a buffer.
+pub(super) fn widen<'a, T: Symbol>(symbols: &'a [T], buffer: &'a mut Stretch) -> &'a [Step] {
+    if size_of::<T>() == size_of::<i32>() {
+        // Of the symbol types only i32 has four bytes.
+        return steps_of(bytemuck::cast_slice(symbols));
+    }
+    let buffer = &mut buffer.as_flattened_mut()[..symbols.len()];
+    for (to, symbol) in buffer.iter_mut().zip(symbols) {
+        *to = symbol.to_i32() as u32;
+    }
+    steps_of(buffer)
+}
+
+fn steps_of(values: &[u32]) -> &[Step] {
+    values.as_chunks().0
+}
+
+/// A step's two vectors, in the order of lanes.
+#[inline(always)]
+pub(super) fn load_step<S: Simd>(s: S, step: &Step) -> [S::U32; 2] {
+    let halves: &[[u8; 64]; 2] = bytemuck::cast_ref(step);
+    [s.load(&halves[0]), s.load(&halves[1])]
+}
+
+/// Inverse of [`load_step`].
+#[inline(always)]
+pub(super) fn store_step<S: Simd>(s: S, v: [S::U32; 2], step: &mut Step) {
+    let halves: &mut [[u8; 64]; 2] = bytemuck::cast_mut(step);
+    s.store(v[0], &mut halves[0]);
+    s.store(v[1], &mut halves[1]);
+}
+
+/// Asks for a step's share of what the next stretch needs to be brought into the cache. Each row's next lines lie a page away, where no prefetcher looks.
+#[inline(always)]
+fn prefetch_step<S: Simd>(s: S, ahead: &[u8], step: usize) {
+    for line in [2 * step, 2 * step + 1] {
+        if 64 * line < ahead.len() {
+            s.prefetch(ahead, 64 * line);
+        }
+    }
+}
+
+/// The indexes of a range of columns as bytes, where there is one for each.
+pub(super) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
+    match of_row {
+        Indexes::One(_) => &[],
+        Indexes::Each(values) => bytemuck::cast_slice(&values[columns]),
+        Indexes::EachU16(values) => bytemuck::cast_slice(&values[columns]),
+        Indexes::EachU8(values) => &values[columns],
+    }
+}
+
+/// Finds the packed entries of a stretch of a row.
+pub(super) struct Number<'a, 't> {
+    pub(super) tables: &'a Tables<'t>,
+    pub(super) symbols: &'a [Step],
+    pub(super) indexes: StretchIndexes<'a>,
+    /// What the next stretch reads.
+    pub(super) ahead: [&'a [u8]; 2],
+    pub(super) entries: &'a mut Stretch,
+}
+
+impl Work for Number<'_, '_> {
+    /// A bit for each step that the codec has to take, because a symbol lies outside its table or cannot be coded.
+    type Output = u32;
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) -> u32 {
+        if S::PERMUTES
+            && let Some(bytes) = &self.tables.packed.bytes
+            && let Some(odd) = self.look_up_bytes(s, bytes)
+        {
+            return odd;
+        }
+        self.gather(s)
+    }
+}
+
+impl Number<'_, '_> {
+    /// One table in registers; `None` where an index is not 0.
+    #[inline(always)]
+    fn look_up_bytes<S: Simd>(&mut self, s: S, bytes: &ByteTable<4>) -> Option<u32> {
+        let (size, offset) = self.tables.packed.uniform?;
+        let offset = s.splat(offset);
+        let limit = s.splat(size - u32::from(self.tables.bypass.is_some()));
+        let (zero, one, byte) = (s.splat(0), s.splat(1), s.splat(0xff));
+        let mut odd = 0;
+        let mut other = s.ge(zero, one);
+        // The entries of two steps are looked up together. The last of an odd number goes twice.
+        for step in (0..self.symbols.len()).step_by(2) {
+            let second = (step + 1).min(self.symbols.len() - 1);
+            for ahead in self.ahead {
+                prefetch_step(s, ahead, step);
+                prefetch_step(s, ahead, step + 1);
+            }
+            let [a, b] = load_step(s, &self.symbols[step]);
+            let [c, d] = load_step(s, &self.symbols[second]);
+            let (mut a, mut b) = (s.sub(a, offset), s.sub(b, offset));
+            let (mut c, d) = (s.sub(c, offset), s.sub(d, offset));
+            let first_odd = s.either(s.ge(a, limit), s.ge(b, limit));
+            let second_odd = s.either(s.ge(c, limit), s.ge(d, limit));
+            if s.any(s.either(first_odd, second_odd)) {
+                odd |= u32::from(s.any(first_odd)) << step;
+                odd |= u32::from(s.any(second_odd)) << second;
+                // What lies outside must not run over into its neighbours.
+                (a, b, c) = (s.and(a, byte), s.and(b, byte), s.and(c, byte));
+            }
+            for step in [step, second] {
+                let [i, j] = self.indexes.load(s, step);
+                other = s.either(other, s.either(s.ge(i, one), s.ge(j, one)));
+            }
+            let ab = s.add(a, s.shl::<8>(b));
+            let cd = s.add(s.shl::<16>(c), s.shl::<24>(d));
+            let [a, b, c, d] = s.lookup_bytes(bytes, s.add(ab, cd));
+            store_step(s, [a, b], &mut self.entries[step]);
+            store_step(s, [c, d], &mut self.entries[second]);
+        }
+        if s.any(other) { None } else { Some(odd) }
+    }
+
+    #[inline(always)]
+    fn gather<S: Simd>(&mut self, s: S) -> u32 {
+        let Tables { packed, count, bypass, .. } = *self.tables;
+        let less = s.splat(u32::from(bypass.is_some()));
+        let (zero, limit) = (s.splat(0), s.splat(count));
+        let skipped = s.splat(self.tables.skipped());
+        let mut odd = 0;
+        for (step, symbols) in self.symbols.iter().enumerate() {
+            for ahead in self.ahead {
+                prefetch_step(s, ahead, step);
+            }
+            let symbols = load_step(s, symbols);
+            let index = self.indexes.load(s, step);
+            let unnamed = [s.ge(index[0], limit), s.ge(index[1], limit)];
+            let skipping = s.any(s.either(unnamed[0], unnamed[1]));
+            if skipping && self.indexes.step_has_wrong(self.tables, step) {
+                odd |= 1 << step;
+                continue;
+            }
+            let mut outside = s.ge(zero, s.splat(1));
+            let mut entries = [zero; 2];
+            for half in 0..2 {
+                let index = index[half];
+                let (base, size, offset) = match packed.uniform {
+                    Some((size, offset)) => {
+                        let size = s.splat(size);
+                        (s.mul_low(index, size), size, s.splat(offset))
+                    }
+                    None => (
+                        s.gather_at::<4>(bytemuck::cast_slice(&packed.bases), index),
+                        s.gather_at::<4>(bytemuck::cast_slice(&packed.symbols), index),
+                        s.gather_at::<4>(bytemuck::cast_slice(&packed.offsets), index),
+                    ),
+                };
+                let mut value = s.sub(symbols[half], offset);
+                let mut at = s.add(base, value);
+                if skipping {
+                    value = s.add_where(unnamed[half], value, s.sub(zero, value));
+                    at = s.add_where(unnamed[half], at, s.sub(skipped, at));
+                }
+                let limit = s.sub(size, less);
+                // A skipped symbol's value, 0, is below every limit but that of the table of none.
+                outside = s.either(outside, s.ge(value, limit));
+                entries[half] = s.gather_at::<4>(bytemuck::cast_slice(&packed.entries), at);
+            }
+            store_step(s, entries, &mut self.entries[step]);
+            odd |= u32::from(s.any(outside)) << step;
+        }
+        odd
+    }
+}
+
+/// Finds which tables a stretch of a row uses.
+pub(super) struct FindTables<'a, 't> {
+    pub(super) tables: &'a Tables<'t>,
+    pub(super) indexes: &'a [Step],
+    /// What the next stretch reads.
+    pub(super) ahead: &'a [u8],
+    pub(super) numbers: &'a mut Stretch,
+}
+
+/// What [`FindTables`] found.
+pub(super) enum FoundTables {
+    /// The first for all.
+    First,
+    /// The numbers say.
+    Each { skipping: bool },
+}
+
+impl Work for FindTables<'_, '_> {
+    /// `None` where an index is wrong.
+    type Output = Option<FoundTables>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        let Tables { count, .. } = *self.tables;
+        let (limit, zero) = (s.splat(count), s.splat(0));
+        if count == 1 {
+            let mut others = s.ge(zero, s.splat(1));
+            for (at, step) in self.indexes.iter().enumerate() {
+                prefetch_step(s, self.ahead, at);
+                let [a, b] = load_step(s, step);
+                others = s.either(others, s.either(s.ge(a, limit), s.ge(b, limit)));
+            }
+            if !s.any(others) {
+                return Some(FoundTables::First);
+            }
+        }
+        let mut skipping = false;
+        for (at, (step, number)) in self.indexes.iter().zip(self.numbers.iter_mut()).enumerate() {
+            prefetch_step(s, self.ahead, at);
+            let index = load_step(s, step);
+            let unnamed = [s.ge(index[0], limit), s.ge(index[1], limit)];
+            let mut numbers = index;
+            if s.any(s.either(unnamed[0], unnamed[1])) {
+                skipping = true;
+                if step.iter().any(|&index| self.tables.one(index as i32).is_none()) {
+                    return None;
+                }
+                for half in 0..2 {
+                    let over = s.sub(limit, index[half]);
+                    numbers[half] = s.add_where(s.ge(index[half], limit), index[half], over);
+                }
+            }
+            store_step(s, numbers, number);
+        }
+        Some(FoundTables::Each { skipping })
+    }
+}
+
+const _: () = assert!(STEPS <= 32 && LANES == 32, "a bit a step, two vectors a step");
