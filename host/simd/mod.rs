@@ -282,10 +282,12 @@ pub(crate) fn dispatch_loops<W: BitWork>(work: W) -> W::Output {
 pub(crate) fn dispatch_rows<W: rows::RowWork>(level: Level, work: W) -> Result<W::Output, W> {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Gather | Level::Avx512Permute => match rows_avx512::RowsAvx512::new() {
-            Some(token) => Ok(rows::RowSimd::vectorize(token, work)),
-            None => Err(work),
-        },
+        Level::Avx512Gather | Level::Avx512Permute => {
+            match rows_avx512::RowsAvx512::new(level == Level::Avx512Permute) {
+                Some(token) => Ok(rows::RowSimd::vectorize(token, work)),
+                None => Err(work),
+            }
+        }
         _ => Err(work),
     }
 }

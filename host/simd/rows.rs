@@ -68,9 +68,12 @@ pub(crate) trait RowSimd: Copy + 'static {
     /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top. An end
     /// outside `bytes` gives anything. `bytes` has at least four.
     fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;
-    /// The last and the last but one of the words that end before word `end` of `words`; 0 where fewer precede it. An end outside `words` gives anything.
-    /// `words` has at least two.
-    fn gather_two_before(self, words: &[u32], end: Self::U32) -> [Self::U32; 2];
+    /// The last four and the four before of the eight bytes that end before byte `end` of `bytes`, little-endian; 0 where fewer precede it. An end
+    /// outside `bytes` gives anything.
+    fn load_eight_before(self, bytes: &[u8], end: Self::U32) -> [Self::U32; 2];
+    /// The last four of the words that end before word `end` of `words`, the last one first; 0 where fewer precede it. An end outside `words` gives
+    /// anything.
+    fn load_four_before(self, words: &[u32], end: Self::U32) -> [Self::U32; 4];
     /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the same end; in their order, zero extended. 0 where
     /// fewer precede it. An end outside `words` gives anything. A word has two or four bytes.
     fn load_before<const L: usize, W: bytemuck::Pod>(

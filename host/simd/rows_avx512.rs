@@ -8,11 +8,13 @@ use super::rows::{RowSimd, RowWork};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RowsAvx512(());
+pub(crate) struct RowsAvx512 {
+    slow_gathers: bool,
+}
 
 impl RowsAvx512 {
-    /// The token, if the processor has the features.
-    pub(crate) fn new() -> Option<Self> {
+    /// The token, if the processor has the features; `slow_gathers` chooses loads instead of some gathers.
+    pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -23,7 +25,7 @@ impl RowsAvx512 {
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
+        has.then_some(Self { slow_gathers })
     }
 }
 
@@ -109,17 +111,79 @@ impl RowsAvx512 {
     }
 }
 
-/// The last words before each end, fewer than `L` of which may be there, behind zeros.
+impl RowsAvx512 {
+    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements (any where `N` is more than there are), if
+    /// all have so many; else the ends.
+    #[inline(always)]
+    fn before<W, const COUNT: usize, const N: usize>(
+        self,
+        words: &[W],
+        end: __m512i,
+    ) -> Result<[*const W; N], [u32; 16]> {
+        let apart = if N == 16 { 1 } else { COUNT };
+        let mut ends = [0u32; 16];
+        self.store(end, &mut ends);
+        let least = self.splat(COUNT as u32);
+        let most = self.splat(words.len().min(u32::MAX as usize) as u32);
+        if self.ge(end, least) & self.ge(most, end) != u16::MAX {
+            return Err(ends);
+        }
+        let from = |n: usize| (ends[n * apart % 16] as usize).wrapping_sub(COUNT);
+        // Inside `words`: each end is from `COUNT` to their number.
+        Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(from(n))))
+    }
+}
+
+/// The last words before every `apart`-th end, fewer than `COUNT` of which may be there, behind zeros.
 #[cold]
 #[inline(never)]
-fn few_before<W: bytemuck::Pod, const L: usize>(words: &[W], ends: &[u32; 16]) -> [[W; L]; 8] {
-    let mut out = [[W::zeroed(); L]; 8];
-    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(L)) {
+fn few_before<W: bytemuck::Pod, const COUNT: usize, const N: usize>(
+    words: &[W],
+    ends: &[u32; 16],
+    apart: usize,
+) -> [[W; COUNT]; N] {
+    let mut out = [[W::zeroed(); COUNT]; N];
+    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(apart)) {
         let found = &words[..(end as usize).min(words.len())];
-        let found = &found[found.len().saturating_sub(L)..];
-        out[L - found.len()..].copy_from_slice(found);
+        let found = &found[found.len().saturating_sub(COUNT)..];
+        out[COUNT - found.len()..].copy_from_slice(found);
     }
     out
+}
+
+/// Four blocks of 128 bits, the first lowest.
+#[inline(always)]
+fn join_four(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> __m512i {
+    // SAFETY: only methods of a token call this; no pointer is involved.
+    unsafe {
+        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
+        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+    }
+}
+
+/// What a gather of eight gives.
+///
+/// # Safety
+/// The processor has AVX-512, and each index lies inside the table.
+#[inline(always)]
+unsafe fn load_each(table: *const u64, index: __m256i) -> __m512i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let two = |pair: u64| {
+            let low = _mm_loadl_epi64(table.add(pair as u32 as usize).cast());
+            let high = table.add((pair >> 32) as usize);
+            _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), high.cast()))
+        };
+        let low = _mm256_castsi256_si128(index);
+        let high = _mm256_extracti128_si256::<1>(index);
+        join_four(
+            two(_mm_cvtsi128_si64(low) as u64),
+            two(_mm_extract_epi64::<1>(low) as u64),
+            two(_mm_cvtsi128_si64(high) as u64),
+            two(_mm_extract_epi64::<1>(high) as u64),
+        )
+    }
 }
 
 impl RowSimd for RowsAvx512 {
@@ -255,38 +319,71 @@ impl RowSimd for RowsAvx512 {
     fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
         let last = table.len().checked_sub(1).expect("a table is never empty");
         let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        let high = with_features!(_mm512_extracti64x4_epi64::<1>(index));
+        let low = with_features!(_mm512_castsi512_si256(index));
         // SAFETY: the token proves the features; every index is at most the last.
         let both = unsafe {
-            let high = _mm512_extracti64x4_epi64::<1>(index);
-            [
-                _mm512_i32gather_epi64::<8>(_mm512_castsi512_si256(index), table.as_ptr().cast()),
-                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
-            ]
+            if self.slow_gathers {
+                [load_each(table.as_ptr(), low), load_each(table.as_ptr(), high)]
+            } else {
+                [
+                    _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
+                    _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+                ]
+            }
         };
         [self.narrow(both), self.narrow_high(both)]
     }
 
     #[inline(always)]
-    fn gather_two_before(self, words: &[u32], end: __m512i) -> [__m512i; 2] {
-        let last = words.len().checked_sub(2).expect("at least two words");
-        let last = self.splat(last.min(i32::MAX as usize) as u32);
-        let both = with_features!({
-            let two = _mm512_set1_epi32(2);
-            let from = _mm512_sub_epi32(_mm512_max_epu32(end, two), two);
-            let from = _mm512_min_epu32(from, last);
-            // 0 but for the first words of all.
-            let missing = _mm512_sub_epi32(_mm512_add_epi32(from, two), end);
-            let missing = self.widen(_mm512_slli_epi32::<5>(missing));
-            let half = |from: __m256i, missing: __m512i| {
-                let got = _mm512_i32gather_epi64::<4>(from, words.as_ptr().cast());
-                _mm512_sllv_epi64(got, missing)
+    fn load_eight_before(self, bytes: &[u8], end: __m512i) -> [__m512i; 2] {
+        let padded;
+        let from = match self.before::<u8, 8, 16>(bytes, end) {
+            Ok(from) => from,
+            Err(ends) => {
+                padded = few_before::<u8, 8, 16>(bytes, &ends, 1);
+                padded.each_ref().map(|few| few.as_ptr())
+            }
+        };
+        // SAFETY: the token proves the features; from each pointer on there are eight bytes.
+        let both = unsafe {
+            let two = |e: usize| {
+                let low = _mm_loadl_epi64(from[e].cast());
+                _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), from[e + 1].cast()))
             };
             [
-                half(_mm512_castsi512_si256(from), missing[0]),
-                half(_mm512_extracti64x4_epi64::<1>(from), missing[1]),
+                join_four(two(0), two(2), two(4), two(6)),
+                join_four(two(8), two(10), two(12), two(14)),
             ]
-        });
+        };
         [self.narrow_high(both), self.narrow(both)]
+    }
+
+    #[inline(always)]
+    fn load_four_before(self, words: &[u32], end: __m512i) -> [__m512i; 4] {
+        let padded;
+        let from = match self.before::<u32, 4, 16>(words, end) {
+            Ok(from) => from,
+            Err(ends) => {
+                padded = few_before::<u32, 4, 16>(words, &ends, 1);
+                padded.each_ref().map(|few| few.as_ptr())
+            }
+        };
+        // SAFETY: the token proves the features; from each pointer on there are four words.
+        unsafe {
+            let four = |e: usize| _mm_loadu_si128(from[e].cast());
+            // Blocks 0 to 3 of vector j are those of elements j, 4 + j, 8 + j and 12 + j: a transpose within blocks brings the elements in order.
+            let every = |j: usize| join_four(four(j), four(4 + j), four(8 + j), four(12 + j));
+            let (a, b, c, d) = (every(0), every(1), every(2), every(3));
+            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            [
+                _mm512_unpackhi_epi64(ab_high, cd_high),
+                _mm512_unpacklo_epi64(ab_high, cd_high),
+                _mm512_unpackhi_epi64(ab, cd),
+                _mm512_unpacklo_epi64(ab, cd),
+            ]
+        }
     }
 
     #[inline(always)]
@@ -294,17 +391,13 @@ impl RowSimd for RowsAvx512 {
         const {
             assert!(matches!(L, 2 | 4 | 8) && matches!(size_of::<W>(), 2 | 4));
         }
-        let mut ends = [0u32; 16];
-        self.store(end, &mut ends);
-        let least = self.splat(L as u32);
-        let most = self.splat(words.len().min(u32::MAX as usize) as u32);
         let padded;
-        let from: [*const W; 8] = if self.ge(end, least) & self.ge(most, end) == u16::MAX {
-            // Inside: each end is from `L` to the number of words.
-            std::array::from_fn(|r| words.as_ptr().wrapping_add(ends[r * L % 16] as usize - L))
-        } else {
-            padded = few_before::<W, L>(words, &ends);
-            std::array::from_fn(|r| padded[r].as_ptr())
+        let from: [*const W; 8] = match self.before::<W, L, 8>(words, end) {
+            Ok(from) => from,
+            Err(ends) => {
+                padded = few_before::<W, L, 8>(words, &ends, L);
+                padded.each_ref().map(|few| few.as_ptr())
+            }
         };
         // SAFETY: the token proves the features; from each pointer on there are `L` words.
         unsafe {

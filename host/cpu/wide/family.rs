@@ -15,6 +15,9 @@ const SINGLE_PRECISION: u32 = 10;
 /// Below this precision the quotients of 64-bit states exceed what one `RowSimd::quotient64` is exact for.
 const DOUBLE_PRECISION: u32 = 14;
 
+/// Steps whose words [`WideFamily::fetch`] has at hand, where rows have one lane.
+pub(crate) const STEPS_AT_HAND: usize = 4;
+
 /// What sixteen states shed in one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Shed<V> {
@@ -57,7 +60,7 @@ pub(crate) trait WideFamily: Lanes32 {
         precision: u32,
     ) -> Self::States<S>;
 
-    /// Has at hand the words that come next: for rows of one lane those of two steps, else those of one.
+    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`] steps, else those of one.
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[Self::Word], cursors: &mut Cursors<S::U32>);
 
     /// Takes words in.
@@ -83,17 +86,15 @@ pub(crate) trait WideFamily: Lanes32 {
 pub(crate) struct Cursors<V> {
     /// End of the words left of each element's row.
     pub(crate) end: V,
-    /// Words at hand.
-    next: V,
-    /// Words at hand, behind those.
-    after: V,
+    /// Words at hand, the next first: of rows of one lane those of four steps, else those of one.
+    next: [V; 4],
 }
 
 impl<V: Copy> Cursors<V> {
     /// Cursors at these ends, a row's in all its elements.
     #[inline(always)]
     pub(crate) fn new(end: V) -> Self {
-        Self { end, next: end, after: end }
+        Self { end, next: [end; 4] }
     }
 }
 
@@ -150,7 +151,7 @@ fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
 fn deal<S: RowSimd, const L: usize>(s: S, cursors: &mut Cursors<S::U32>, mask: u16) -> S::U32 {
     cursors.end = s.sub(cursors.end, all::<S, L>(s, mask));
     let before = before::<S, L>(s, mask);
-    s.permute(cursors.next, s.sub(s.load(const { &Group::<L>::LAST }), before))
+    s.permute(cursors.next[0], s.sub(s.load(const { &Group::<L>::LAST }), before))
 }
 
 impl WideFamily for Rans64 {
@@ -204,9 +205,9 @@ impl WideFamily for Rans64 {
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u32], cursors: &mut Cursors<S::U32>) {
         if L == 1 {
-            [cursors.next, cursors.after] = s.gather_two_before(words, cursors.end);
+            cursors.next = s.load_four_before(words, cursors.end);
         } else {
-            cursors.next = load_before::<S, u32, L>(s, words, cursors);
+            cursors.next[0] = load_before::<S, u32, L>(s, words, cursors);
         }
     }
 
@@ -220,8 +221,10 @@ impl WideFamily for Rans64 {
         let want = !s.ge64(x, s.widen(s.splat(1 << 31)));
         let word;
         if L == 1 {
-            word = cursors.next;
-            cursors.next = s.select(want, cursors.after, word);
+            let [first, second, third, fourth] = cursors.next;
+            word = first;
+            let next = |after, now| s.select(want, after, now);
+            cursors.next = [next(second, first), next(third, second), next(fourth, third), fourth];
             cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
         } else {
             word = deal::<S, L>(s, cursors, want);
@@ -241,6 +244,15 @@ impl WideFamily for Rans64 {
         }
         Some(len + count)
     }
+}
+
+/// The bytes at hand, at the top, of which each element takes so many bits.
+#[inline(always)]
+fn shift_out<S: RowSimd>(s: S, cursors: &mut Cursors<S::U32>, bits: S::U32) -> S::U32 {
+    let [word, after, ..] = cursors.next;
+    cursors.next[0] = s.funnel_shl(word, after, bits);
+    cursors.next[1] = s.funnel_shl(after, s.splat(0), bits);
+    word
 }
 
 /// The words at hand of rows of several lanes.
@@ -322,11 +334,12 @@ impl WideFamily for Rans32x16 {
 
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u16], cursors: &mut Cursors<S::U32>) {
-        cursors.next = if L == 1 {
-            s.gather_before(bytemuck::cast_slice(words), s.shl(cursors.end, 1))
+        if L == 1 {
+            let bytes = bytemuck::cast_slice(words);
+            [cursors.next[0], cursors.next[1]] = s.load_eight_before(bytes, s.shl(cursors.end, 1));
         } else {
-            load_before::<S, u16, L>(s, words, cursors)
-        };
+            cursors.next[0] = load_before::<S, u16, L>(s, words, cursors);
+        }
     }
 
     #[inline(always)]
@@ -339,8 +352,7 @@ impl WideFamily for Rans32x16 {
         let want = !s.ge(x, s.splat(1 << 15));
         if L == 1 {
             let bits = s.select(want, s.splat(16), s.splat(0));
-            let word = cursors.next;
-            cursors.next = s.funnel_shl(word, s.splat(0), bits);
+            let word = shift_out(s, cursors, bits);
             cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
             s.funnel_shl(x, word, bits)
         } else {
@@ -386,7 +398,7 @@ impl WideFamily for Rans32 {
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u8], cursors: &mut Cursors<S::U32>) {
         // Of several lanes, where a state's bytes begin depends on the others.
         if L == 1 {
-            cursors.next = s.gather_before(words, cursors.end);
+            [cursors.next[0], cursors.next[1]] = s.load_eight_before(words, cursors.end);
         }
     }
 
@@ -406,12 +418,11 @@ impl WideFamily for Rans32 {
         let taken = s.add(all::<S, L>(s, one), all::<S, L>(s, two));
         cursors.end = s.sub(end, taken);
         let word = if L == 1 {
-            cursors.next
+            shift_out(s, cursors, bits)
         } else {
             let before = s.add(before::<S, L>(s, one), before::<S, L>(s, two));
             s.gather_before(words, s.sub(end, before))
         };
-        cursors.next = s.funnel_shl(word, s.splat(0), bits);
         s.funnel_shl(x, word, bits)
     }
 

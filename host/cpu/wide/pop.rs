@@ -2,13 +2,13 @@
 //!
 //! Indexes are regrouped so that one vector holds one step of all its states, the states take their steps, and the symbols are regrouped back. A
 //! step gathers once, its slot's bucket, which holds all that an ordinary symbol needs. Words come without a gather where a row has several lanes,
-//! and of one lane for two steps at once: a gather costs by elements, not by their size.
+//! and of one lane for four steps at once.
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
-use super::family::{Cursors, WideFamily};
+use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
 use super::tables::{WideTables, load_indexes, prefetch_indexes};
 use super::{STEPS, VECTORS, each_vector, regroup};
 use crate::coder::{Indexes, Plan};
@@ -25,6 +25,9 @@ const STEPS_EACH: usize = STEPS / VECTORS;
 const fn stretch(lanes: usize) -> usize {
     if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
 }
+
+/// How far from its bucket's symbol a slot's owner is sought in steps; beyond, by a search.
+const NEIGHBOURS: usize = 4;
 
 /// What a stretch keeps in the first-level cache.
 struct Scratch {
@@ -304,14 +307,14 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
                 let line = 64 / size_of::<F::Word>();
                 let end = ends[e] as usize;
                 let used = end.saturating_sub(floors[e] as usize);
-                for ahead in (line..used.min(4 * line)).step_by(line) {
+                for ahead in (line..used.min(3 * line)).step_by(line) {
                     s.prefetch(words, end - ahead);
                 }
             }
         }
         for step in 0..steps {
             // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
-            if L > 1 || step % 2 == 0 {
+            if L > 1 || step % STEPS_AT_HAND == 0 {
                 each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u]); });
             }
             let mut slot = [only; VECTORS];
@@ -398,13 +401,16 @@ fn find<S: RowSimd>(
         None => s.sub(s.gather(&packed.bases, table), s.gather(&packed.offsets, table)),
     };
     let (low, one) = (s.splat(0xffff), s.splat(1));
-    let below = !s.ge(slot, s.and(span, low));
-    let near = s.select(below, s.sub(symbol, one), s.add(symbol, one));
-    let symbol = s.select(past, near, symbol);
-    let span = s.select(past, s.gather(&packed.entries, s.add(first, symbol)), span);
-    let past = past & !s.ge(s.shr(span, 16), s.sub(slot, s.and(span, low)));
-    if past == 0 {
-        return [span, symbol];
+    let (mut span, mut symbol, mut past) = (span, symbol, past);
+    for _ in 0..NEIGHBOURS {
+        let below = !s.ge(slot, s.and(span, low));
+        let near = s.select(below, s.sub(symbol, one), s.add(symbol, one));
+        symbol = s.select(past, near, symbol);
+        span = s.select(past, s.gather(&packed.entries, s.add(first, symbol)), span);
+        past &= !s.ge(s.shr(span, 16), s.sub(slot, s.and(span, low)));
+        if past == 0 {
+            return [span, symbol];
+        }
     }
     let mut of = [[0; 16]; 4];
     for (v, of) in [slot, table, span, symbol].into_iter().zip(&mut of) {
