@@ -2,7 +2,8 @@
 //!
 //! `tail(z)` is the mass above `z >= 0`, in units of `2^-32`; all three distributions are symmetric, so the rest of the
 //! CDF follows. A table entry every `2^-6` makes the interpolated density wrong by at most `z / 128` (Gaussian) or
-//! `1 / 128` of itself, which costs about 1e-5 nats a symbol, however large the scale is. The tables (14 KiB) are
+//! `1 / 128` of itself, which costs about 1e-5 nats a symbol, however large the scale is. The tables (24 KiB, of
+//! which little is touched) are
 //! computed by the compiler, in integers: there is no generator to run and no float to disagree about.
 
 use super::scale::{MEAN_FRACTION_BITS, Scale};
