@@ -148,7 +148,7 @@ pub(super) const fn inverse_step_at(mass: u32) -> (u32, u32) {
 #[inline(always)]
 pub(super) const fn inverse_interpolate(upper: u32, lower: u32, between: u32) -> u32 {
     // Neighbours are less than 1 apart, so that 32 bits hold the product.
-    upper - ((upper - lower) * between >> 16)
+    upper - (((upper - lower) * between) >> 16)
 }
 
 const fn inverse(tails: &TailTable) -> InverseTable {
