@@ -1,9 +1,15 @@
-//! Many distributions at once: the evaluation of [`Parametric`] as loops over arrays, for processors with vectors.
+//! Many distributions at once: the evaluation of [`Parametric`](super::Parametric) as loops over arrays, for processors with vectors.
 //!
 //! Nothing here is written for an instruction set. Lookups and arithmetic are loops of their own without a branch, which
 //! the compiler turns into vectors where the function that they are inlined into may use them. The arithmetic is that of
 //! one distribution, function by function; only positions are 32-bit offsets from the mean here, which its window's
 //! radius allows. The answers are the same, and tests compare them.
+
+#![allow(
+    clippy::needless_range_loop,
+    clippy::manual_clamp,
+    reason = "one index over several arrays; a clamp can panic, and a loop that can panic stays scalar"
+)]
 
 use super::component::{RADII, Window};
 use super::scale::{MEAN_FRACTION_BITS, POWERS, Scale, sixteenths_of};
@@ -153,7 +159,7 @@ impl<const N: usize> Batch<N> {
         steps
     }
 
-    /// The slots of ranks (up to `count + 1`): [`Parametric::cdf`] of each and the next.
+    /// The slots of ranks (up to `count + 1`): [`Parametric::cdf`](super::Parametric::cdf) of each and the next.
     #[inline(always)]
     fn spans(&self, ranks: &[u32; N], spans: &mut Spans<N>) {
         let mut nexts = [0; N];
@@ -181,7 +187,7 @@ impl<const N: usize> Batch<N> {
     }
 
     /// The slots of a symbol each; whether all lie within their windows (otherwise the slots are the escapes', and what
-    /// else they need is [`Parametric`]'s to say).
+    /// else they need is for [`Parametric`](super::Parametric) to say).
     #[inline(always)]
     pub fn locate(&self, symbols: &[i32; N], spans: &mut Spans<N>) -> bool {
         let mut ranks = [0; N];
@@ -201,7 +207,7 @@ impl<const N: usize> Batch<N> {
     }
 
     /// Finds the rank of a slot each, for at most 32 elements, below `2^precision`. Sets a bit of the answer for each element that is not found
-    /// so (a guess that was off, or an escape): it is left to [`Parametric`], and its slots and symbol are anything.
+    /// so (a guess that was off, or an escape): it is left to [`Parametric`](super::Parametric), and its slots and symbol are anything.
     #[inline(always)]
     pub fn find(&self, slots: &[u32; N], spans: &mut Spans<N>, symbols: &mut [i32; N]) -> u32 {
         let mut ranks = [0; N];

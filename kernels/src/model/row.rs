@@ -146,7 +146,7 @@ pub fn push_span<F: Family>(
 ///
 /// # Errors
 /// What stopped the row, and where.
-#[inline]
+#[inline(always)]
 pub fn push_model_tail<F: Family, M: RowModel>(
     model: &M,
     precision: u32,
@@ -169,7 +169,7 @@ pub fn push_model_tail<F: Family, M: RowModel>(
 ///
 /// # Errors
 /// What stopped the row, and where.
-#[inline]
+#[inline(always)]
 pub fn push_model_group<F: Family, M: RowModel>(
     model: &M,
     precision: u32,
@@ -220,6 +220,15 @@ pub fn push_model_row<F: Family, M: RowModel>(
     let groups = symbols.chunks_exact(lanes);
     let (tail, at) = (groups.remainder(), symbols.len() - groups.remainder().len());
     push_model_tail::<F, M>(model, precision, bypass, states, words, tail, at)?;
+    if let [x] = states {
+        // A group of one symbol is a tail of one.
+        for (at, symbol) in symbols.iter().enumerate().rev() {
+            let x = core::slice::from_mut(x);
+            let symbol = core::slice::from_ref(symbol);
+            push_model_tail::<F, M>(model, precision, bypass, x, words, symbol, at)?;
+        }
+        return if words.overflowed() { Err(RowError::CapacityExceeded.at(0)) } else { Ok(()) };
+    }
     for (group, symbols) in groups.enumerate().rev() {
         let at = group * lanes;
         push_model_group::<F, M>(model, precision, bypass, states, words, symbols, at)?;
@@ -266,7 +275,7 @@ pub fn pop_escape<F: Family>(
 ///
 /// # Errors
 /// What stopped the row, and where.
-#[inline]
+#[inline(always)]
 pub fn pop_model_tail<F: Family, M: RowModel>(
     model: &M,
     precision: u32,

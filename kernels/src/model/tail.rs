@@ -2,7 +2,8 @@
 //!
 //! `tail(z)` is the mass above `z >= 0`, in units of `2^-32`; all three distributions are symmetric, so the rest of the
 //! CDF follows. A table entry every `2^-6` makes the interpolated density wrong by at most `z / 128` (Gaussian) or
-//! `1 / 128` of itself, which costs about 1e-5 nats a symbol, however large the scale is. The tables (14 KiB) are
+//! `1 / 128` of itself, which costs about 1e-5 nats a symbol, however large the scale is. The tables (24 KiB, of
+//! which little is touched) are
 //! computed by the compiler, in integers: there is no generator to run and no float to disagree about.
 
 use super::scale::{MEAN_FRACTION_BITS, Scale};
@@ -147,7 +148,7 @@ pub(super) const fn inverse_step_at(mass: u32) -> (u32, u32) {
 #[inline(always)]
 pub(super) const fn inverse_interpolate(upper: u32, lower: u32, between: u32) -> u32 {
     // Neighbours are less than 1 apart, so that 32 bits hold the product.
-    upper - ((upper - lower) * between >> 16)
+    upper - (((upper - lower) * between) >> 16)
 }
 
 const fn inverse(tails: &TailTable) -> InverseTable {
