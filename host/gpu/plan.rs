@@ -236,9 +236,10 @@ mod tests {
     #[test]
     fn blocks_that_stage_much_are_larger() {
         let block = |bytes| Geometry::staged(1 << 20, 132, bytes).unwrap().block;
-        assert_eq!([1, 16 << 10, 20 << 10, 48 << 10, 200 << 10].map(block), [
-            128, 128, 256, 384, 512
-        ]);
+        assert_eq!(
+            [1, 16 << 10, 20 << 10, 48 << 10, 200 << 10].map(block),
+            [128, 128, 256, 384, 512]
+        );
         // Few rows spread all the same.
         let few = Geometry::staged(256, 132, 48 << 10).unwrap();
         assert_eq!(few, Geometry { grid: 8, block: 32 });

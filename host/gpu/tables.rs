@@ -60,12 +60,7 @@ impl DeviceTables {
             };
             Ok((
                 Forms::upload(gpu, entries, remap, Packed::of(plan, true))?,
-                Forms::upload(
-                    gpu,
-                    cast_slice(prepared.spans()),
-                    lookup,
-                    Packed::of(plan, false),
-                )?,
+                Forms::upload(gpu, cast_slice(prepared.spans()), lookup, Packed::of(plan, false))?,
             ))
         };
         let (push, pop) = match plan.family {
@@ -75,7 +70,12 @@ impl DeviceTables {
             Family::Tans32 | Family::Tans16 | Family::Tans8 => {
                 let form = prepared.tans()?;
                 (
-                    Forms::upload(gpu, cast_slice(&form.encoder), Some(cast_slice(&form.next)), None)?,
+                    Forms::upload(
+                        gpu,
+                        cast_slice(&form.encoder),
+                        Some(cast_slice(&form.next)),
+                        None,
+                    )?,
                     Forms::upload(gpu, cast_slice(&form.decoder), None, None)?,
                 )
             }

@@ -172,12 +172,19 @@ impl Machine for HostThreads {
                 })
                 .collect();
             let block_barrier = &*Box::leak(Box::new(Barrier::new(BLOCK_THREADS as usize)));
-            let shared: &'static [AtomicU32] = (0..shared / 4).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
+            let shared: &'static [AtomicU32] =
+                (0..shared / 4).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
             std::thread::scope(|scope| {
                 for thread in 0..BLOCK_THREADS {
                     let warp = warps[thread as usize / 32];
                     scope.spawn(move || {
-                        CURRENT.set(Some(HostThread { thread, block, warp, block_barrier, shared }));
+                        CURRENT.set(Some(HostThread {
+                            thread,
+                            block,
+                            warp,
+                            block_barrier,
+                            shared,
+                        }));
                         call(kernel, params);
                     });
                 }

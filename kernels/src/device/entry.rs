@@ -47,16 +47,35 @@ macro_rules! kernel_entry {
 #[doc(hidden)]
 macro_rules! kernel_body {
     (push $family:ident $mapping:ident $form:ident) => {
-        $crate::device::push::push::<_, $crate::device::group::$mapping, $crate::codec::$family, $crate::device::push::$form>
+        $crate::device::push::push::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::push::$form,
+        >
     };
     (push_packed $family:ident $mapping:ident $form:ident) => {
-        $crate::device::push_packed::push::<_, $crate::device::group::$mapping, $crate::codec::$family>
+        $crate::device::push_packed::push::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+        >
     };
     (pop $family:ident $mapping:ident $form:ident) => {
-        $crate::device::pop::pop::<_, $crate::device::group::$mapping, $crate::codec::$family, $crate::device::pop::$form>
+        $crate::device::pop::pop::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::pop::$form,
+        >
     };
     (pop_packed $family:ident $mapping:ident $form:ident) => {
-        $crate::device::pop_packed::pop::<_, $crate::device::group::$mapping, $crate::codec::$family, $crate::device::packed::$form>
+        $crate::device::pop_packed::pop::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::packed::$form,
+        >
     };
     (push_tans $family:ident $mapping:ident $form:ident) => {
         $crate::device::tans::push::<_, $crate::device::group::$mapping, $crate::codec::$family>

@@ -2,9 +2,9 @@
 
 use super::simt::Simt;
 use crate::abi::CodeShape;
+use crate::codec::Family;
 use crate::codec::packed::{PackedSlot, PackedSpan, PackedTable, TABLE_LOG2, next_part};
 use crate::codec::step::slot;
-use crate::codec::Family;
 
 /// Where packed tables lie. Addresses are of 32 bits; the tables begin at [`start`](Self::start).
 pub trait TableMemory: Copy {

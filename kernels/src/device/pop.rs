@@ -1,16 +1,14 @@
 //! The pop kernel.
 
 use super::group::{Group, Mapping};
-use super::memory::{
-    LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tables_view,
-};
+use super::memory::{LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tables_view};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
 use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
 use crate::codec::{
-    AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError,
-    SearchLookup, Span, TableSpan, WordReader,
+    AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError, SearchLookup, Span,
+    TableSpan, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
@@ -342,8 +340,12 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
 /// # Safety
 /// As [`pop`].
 #[inline(always)]
-pub(super) unsafe fn pop_with<S, M, F, T, O>(simt: S, launch: Launch, shape: &CodeShape, ordinary: O)
-where
+pub(super) unsafe fn pop_with<S, M, F, T, O>(
+    simt: S,
+    launch: Launch,
+    shape: &CodeShape,
+    ordinary: O,
+) where
     S: Simt,
     M: Mapping,
     F: Family,

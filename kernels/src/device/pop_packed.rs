@@ -69,9 +69,13 @@ impl<S: Simt, M: Mapping, F: Family, G: Lookup, L: PackedLookup> Ordinary<S, M, 
                 group,
                 groups,
             ),
-            (false, true) => {
-                self.tiles::<_, _, _, _, true>(self.tables.in_global(), lane, symbols, group, groups)
-            }
+            (false, true) => self.tiles::<_, _, _, _, true>(
+                self.tables.in_global(),
+                lane,
+                symbols,
+                group,
+                groups,
+            ),
         }
     }
 }
@@ -153,7 +157,14 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
 
     /// Pops groups, as many as are ordinary, and gives how many.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: Family, G: Lookup, const BYPASS: bool, const N: usize>(
+    fn tile<
+        T: TableMemory,
+        M: Mapping,
+        F: Family,
+        G: Lookup,
+        const BYPASS: bool,
+        const N: usize,
+    >(
         &self,
         memory: T,
         lane: &mut Lane<'_, S, M, F, G>,
@@ -176,7 +187,9 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 return 0;
             }
             // SAFETY: the numbers were checked.
-            unroll!(N, i, { places[i] = unsafe { L::place(memory, numbers[i] as u32, &self.shape) } });
+            unroll!(N, i, {
+                places[i] = unsafe { L::place(memory, numbers[i] as u32, &self.shape) }
+            });
             if self.shape.same_offset != 0 {
                 offsets = [self.offset(memory, 0); N];
             } else {

@@ -10,8 +10,7 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Ready;
 use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError,
-    TableSpan, WordSink,
+    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableSpan, WordSink,
 };
 
 /// Makes the codec's view of where slots lie.
@@ -261,8 +260,12 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
 /// # Safety
 /// As [`push`].
 #[inline(always)]
-pub(super) unsafe fn push_with<S, M, F, T, O>(simt: S, launch: Launch, shape: &CodeShape, ordinary: O)
-where
+pub(super) unsafe fn push_with<S, M, F, T, O>(
+    simt: S,
+    launch: Launch,
+    shape: &CodeShape,
+    ordinary: O,
+) where
     S: Simt,
     M: Mapping,
     F: Family,

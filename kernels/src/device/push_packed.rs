@@ -10,8 +10,8 @@ use super::packed::{TableMemory, Tables, behind_places, table};
 use super::push::{Direct, Lane, Ordinary, push_with};
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::packed::{PackedFamily, PackedTable};
 use crate::codec::DirectPlacement;
+use crate::codec::packed::{PackedFamily, PackedTable};
 use crate::codec::step::{push_bound, push_shed, shed};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them hide more latency and take more registers.

@@ -15,8 +15,8 @@ use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView,
-    TansEncoderView, TansFamily, WordReader, WordSource,
+    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView, TansEncoderView,
+    TansFamily, WordReader, WordSource,
 };
 
 /// The streams of a launch.
@@ -162,13 +162,11 @@ const DIGITS: u32 = 1 << 31;
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(
-    simt: S,
-    launch: Launch,
-    shape: &CodeShape,
-) {
+pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::CapacityExceeded, shape.symbols);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else { return };
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+        return;
+    };
     // SAFETY: the launch's tables are as long as its shape says, and the row is one of the launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
@@ -290,13 +288,11 @@ struct Popped {
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(
-    simt: S,
-    launch: Launch,
-    shape: &CodeShape,
-) {
+pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::Truncated, 0);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else { return };
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+        return;
+    };
     // SAFETY: the launch's tables are as long as its shape says; the row is one of the launch's, and its words in use were written before.
     let (view, symbols, words) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
