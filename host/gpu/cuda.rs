@@ -29,6 +29,7 @@ const STAGING: usize = 4 << 20;
 pub struct CudaRuntime {
     name: String,
     multiprocessors: u32,
+    shared_memory: u32,
     module: Mutex<Option<Module>>,
     staging: Mutex<Staging>,
     stream: Stream,
@@ -145,6 +146,7 @@ impl CudaRuntime {
             multiprocessors: device
                 .get_attribute(DeviceAttribute::MultiprocessorCount)
                 .map_err(opening)? as u32,
+            shared_memory: opt_in_shared_memory(device).unwrap_or(48 << 10),
             module: Mutex::new(None),
             staging: Mutex::new(staging),
             stream: Stream::new(StreamFlags::NON_BLOCKING, None).map_err(opening)?,
@@ -197,6 +199,10 @@ impl Runtime for CudaRuntime {
 
     fn multiprocessors(&self) -> u32 {
         self.multiprocessors
+    }
+
+    fn shared_memory(&self) -> u32 {
+        self.shared_memory
     }
 
     fn free_memory(&self) -> Result<u64> {
@@ -314,6 +320,15 @@ impl Runtime for CudaRuntime {
             .map(|&(offset, _)| base.wrapping_add(offset).cast::<c_void>())
             .collect();
         let geometry = launch.geometry;
+        if launch.shared > 48 << 10 {
+            use sys::CUfunction_attribute as Attribute;
+            let most = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            // SAFETY: the function is the module's. More than 48 KiB have to be asked for; asking again costs nothing.
+            result(unsafe {
+                sys::cuFuncSetAttribute(function.to_raw(), most, launch.shared as i32)
+            })
+            .map_err(launching)?;
+        }
         // SAFETY: one pointer a parameter, each into the buffer at the offset that `abi` gives it; the driver copies them before it
         // returns.
         result(unsafe {
@@ -325,7 +340,7 @@ impl Runtime for CudaRuntime {
                 geometry.block,
                 1,
                 1,
-                0,
+                launch.shared,
                 self.raw(stream),
                 pointers.as_mut_ptr(),
                 std::ptr::null_mut(),
@@ -360,6 +375,15 @@ impl Drop for CudaRuntime {
         // The module and the staging buffer are freed in this context.
         let _ = self.enter();
     }
+}
+
+/// The shared memory of a block with opt-in, in bytes; cust does not name the attribute.
+fn opt_in_shared_memory(device: Device) -> Option<u32> {
+    let opt_in = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+    let mut bytes = 0;
+    // SAFETY: the driver writes one integer; the device is one that it listed.
+    result(unsafe { sys::cuDeviceGetAttribute(&raw mut bytes, opt_in, device.as_raw()) }).ok()?;
+    u32::try_from(bytes).ok()
 }
 
 fn count() -> Result<usize> {

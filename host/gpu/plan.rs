@@ -1,6 +1,10 @@
 //! What to launch: plain arithmetic, tested without any device.
 
 use parans_kernels::abi::{CodeShape, Kernel, Operation};
+use parans_kernels::codec::packed::{
+    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
+};
+use parans_kernels::codec::{EncoderEntry, TableSpan};
 
 use crate::coder::{Lookup, Plan};
 use crate::error::{Error, Result};
@@ -11,6 +15,15 @@ const WARP: u64 = 32;
 
 /// The largest block that a launch uses: enough warps to hide latency, few enough that blocks spread over all multiprocessors.
 const LARGEST_BLOCK: u64 = 128;
+
+/// The largest block where its shared memory leaves room for few others beside it.
+const LARGEST_STAGED_BLOCK: u64 = 512;
+
+/// Bytes of staged tables for which a block of [`LARGEST_BLOCK`] is enough: as many such blocks fill a multiprocessor with warps.
+const STAGED_BYTES_A_BLOCK: u64 = 16 << 10;
+
+/// Packed tables larger than this are not made: they would leave the second-level cache, and take the host longer than a push.
+const MOST_PACKED_BYTES: usize = 32 << 20;
 
 /// Blocks and threads of a launch, in one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +37,18 @@ pub struct Geometry {
 impl Geometry {
     /// At least `threads` threads, spread over `multiprocessors`.
     pub(super) fn spread(threads: u64, multiprocessors: u32) -> Result<Self> {
+        Self::spread_over(threads, multiprocessors, LARGEST_BLOCK)
+    }
+
+    /// The same for blocks that stage `bytes` of tables: larger ones, since less of them fit a multiprocessor.
+    pub(super) fn staged(threads: u64, multiprocessors: u32, bytes: u32) -> Result<Self> {
+        let wanted = LARGEST_BLOCK * u64::from(bytes).div_ceil(STAGED_BYTES_A_BLOCK).max(1);
+        Self::spread_over(threads, multiprocessors, wanted.min(LARGEST_STAGED_BLOCK))
+    }
+
+    fn spread_over(threads: u64, multiprocessors: u32, largest: u64) -> Result<Self> {
         let share = threads.div_ceil(u64::from(multiprocessors.max(1)));
-        let block = share.next_multiple_of(WARP).clamp(WARP, LARGEST_BLOCK);
+        let block = share.next_multiple_of(WARP).clamp(WARP, largest);
         let grid = threads.div_ceil(block).max(1);
         // The x dimension of a grid.
         if grid >= 1 << 31 {
@@ -33,6 +56,84 @@ impl Geometry {
         }
         Ok(Self { grid: grid as u32, block: block as u32 })
     }
+}
+
+/// Tables packed for the kernels that read them so.
+pub(super) struct Packed {
+    /// Which kernels.
+    pub(super) operation: Operation,
+    /// [`codec::packed`](parans_kernels::codec::packed) describes them.
+    pub(super) words: Vec<u32>,
+}
+
+impl Packed {
+    /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do not fit their form.
+    pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
+        let prepared = plan.tables.prepared();
+        match plan.family {
+            _ if plan.lookup == Lookup::Alias => None,
+            _ if !push => Self::pop(plan),
+            Family::Rans64 => Self::push(plan, prepared.rans64()),
+            Family::Rans32 => Self::push(plan, prepared.rans32()),
+            Family::Rans32x16 => Self::push(plan, prepared.rans32x16()),
+            _ => None,
+        }
+    }
+
+    fn push<F: PackedFamily>(plan: &Plan, entries: &[EncoderEntry<F>]) -> Option<Self> {
+        let operation = Operation::PushPacked;
+        Kernel::find(F::NAME, operation, plan.lanes as u32)?;
+        if entries.len() << F::ENTRY_LOG2 > MOST_PACKED_BYTES {
+            return None;
+        }
+        let mut words = Vec::new();
+        pack_entries(plan.tables.prepared().tables(), entries, plan.bypass, |word| {
+            words.push(word);
+        })?;
+        Some(Self { operation, words })
+    }
+
+    /// One load a symbol where a slot fits a word, else two.
+    fn pop(plan: &Plan) -> Option<Self> {
+        let prepared = plan.tables.prepared();
+        let (tables, spans) = (prepared.tables(), prepared.spans());
+        let precision = plan.tables.precision().bits();
+        for operation in [Operation::PopSlots, Operation::PopGuide] {
+            Kernel::find(plan.family.name(), operation, plan.lanes as u32)?;
+            let slots = operation == Operation::PopSlots;
+            let slot_bytes = if slots { size_of::<PackedSlot>() } else { 1 };
+            if slot_bytes.saturating_mul(tables.len()) > MOST_PACKED_BYTES >> precision {
+                continue;
+            }
+            let mut words = Vec::new();
+            let put = |word| words.push(word);
+            let packed = if slots {
+                pack_slots(tables, spans, precision, plan.bypass, put)
+            } else {
+                pack_guide(tables, spans, precision, plan.bypass, put)
+            };
+            if packed.is_some() {
+                return Some(Self { operation, words });
+            }
+        }
+        None
+    }
+}
+
+/// Whether a symbol type of `bytes` holds every symbol of the tables: the kernels for packed tables do not check.
+pub(super) fn holds(tables: &[TableSpan], bytes: usize, signed: bool) -> bool {
+    let bits = 8 * bytes as u32 - u32::from(signed);
+    tables.iter().all(|table| {
+        let first = i64::from(table.offset);
+        let last = first + i64::from(table.symbols) - 1;
+        (signed || first >= 0) && last < 1 << bits && first >= -(1 << bits)
+    })
+}
+
+/// Whether blocks should stage tables of so many bytes: where they fit, and a block codes enough symbols to make up for the copy.
+pub(super) fn stages(bytes: usize, limit: u32, geometry: Geometry, symbols: u64) -> bool {
+    let of_block = symbols / u64::from(geometry.grid.max(1));
+    bytes <= limit as usize && of_block >= bytes as u64 / 8
 }
 
 /// The kernel that pushes or pops for a plan.
@@ -47,6 +148,11 @@ pub(super) fn kernel(plan: &Plan, push: bool) -> Result<&'static Kernel> {
         (false, Lookup::InverseCdf) => Operation::PopInverseCdf,
         (false, _) => Operation::PopSearch,
     };
+    find(plan, operation)
+}
+
+/// The kernel of an operation for a plan.
+pub(super) fn find(plan: &Plan, operation: Operation) -> Result<&'static Kernel> {
     Kernel::find(plan.family.name(), operation, plan.lanes as u32).ok_or_else(|| {
         Error::Unsupported(format!("{} with {} lanes on a GPU", plan.family, plan.lanes))
     })
@@ -125,6 +231,44 @@ mod tests {
         // Few rows spread over the multiprocessors instead of filling one block.
         assert_eq!(Geometry::spread(256, 132).unwrap(), Geometry { grid: 8, block: 32 });
         assert!(Geometry::spread(1 << 60, 132).is_err());
+    }
+
+    #[test]
+    fn blocks_that_stage_much_are_larger() {
+        let block = |bytes| Geometry::staged(1 << 20, 132, bytes).unwrap().block;
+        assert_eq!(
+            [1, 16 << 10, 20 << 10, 48 << 10, 200 << 10].map(block),
+            [128, 128, 256, 384, 512]
+        );
+        // Few rows spread all the same.
+        let few = Geometry::staged(256, 132, 48 << 10).unwrap();
+        assert_eq!(few, Geometry { grid: 8, block: 32 });
+    }
+
+    #[test]
+    fn tables_are_staged_where_they_fit_and_pay() {
+        let geometry = Geometry { grid: 100, block: 128 };
+        let much = 100 << 20;
+        assert!(stages(48 << 10, 48 << 10, geometry, much));
+        assert!(!stages((48 << 10) + 16, 48 << 10, geometry, much));
+        assert!(stages(200 << 10, 227 << 10, geometry, much));
+        // A thousand symbols a block: not worth 48 KiB, but worth 4.
+        assert!(!stages(48 << 10, 48 << 10, geometry, 100_000));
+        assert!(stages(4 << 10, 48 << 10, geometry, 100_000));
+    }
+
+    #[test]
+    fn narrow_symbol_types_hold_tables_or_not() {
+        let table = |offset, symbols| [TableSpan { offset, symbols, ..TableSpan::default() }];
+        assert!(holds(&table(0, 256), 1, false));
+        assert!(!holds(&table(1, 256), 1, false));
+        assert!(!holds(&table(-1, 4), 1, false));
+        assert!(holds(&table(-32768, 65536), 2, true));
+        assert!(!holds(&table(-32769, 4), 2, true));
+        assert!(!holds(&table(0, 65536), 2, true));
+        assert!(holds(&table(0, 65536), 2, false));
+        assert!(holds(&table(i32::MIN, 4), 4, true));
+        assert!(!holds(&table(i32::MAX, 4), 4, true));
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Tables {
         let launch = Launch {
             kernel: QUANTISE_F32,
             geometry: Geometry::spread(rows as u64, gpu.runtime().multiprocessors())?,
+            shared: 0,
             params: bytes_of(&params),
             fields: &QuantiseParams::FIELDS,
         };

@@ -330,7 +330,7 @@ impl<'c> GpuCoder<'c> {
         symbols: &DeviceSymbols,
         indexes: &DeviceIndexes,
     ) -> Result<()> {
-        self.launch(plan::kernel(self.plan, true)?, true, streams, symbols, indexes)
+        self.launch(true, streams, symbols, indexes)
     }
 
     /// Starts a pop without waiting for it; see [`enqueue_push`](Self::enqueue_push).
@@ -343,7 +343,7 @@ impl<'c> GpuCoder<'c> {
         symbols: &DeviceSymbols,
         indexes: &DeviceIndexes,
     ) -> Result<()> {
-        self.launch(plan::kernel(self.plan, false)?, false, streams, symbols, indexes)
+        self.launch(false, streams, symbols, indexes)
     }
 
     /// Waits for the stream and reports the first row that the last push or pop failed on.
@@ -394,7 +394,6 @@ impl<'c> GpuCoder<'c> {
 
     fn launch(
         &self,
-        kernel: &Kernel,
         push: bool,
         streams: &mut DeviceStreams,
         symbols: &DeviceSymbols,
@@ -425,7 +424,25 @@ impl<'c> GpuCoder<'c> {
         shape.index_row_stride = indexes.row_stride;
         shape.index_symbol_stride = indexes.symbol_stride;
         shape.index_constant = indexes.constant;
-        let [tables, entries, lookup] = self.tables.addresses(push);
+        let [tables, entries, mut lookup] = self.tables.addresses(push);
+        let runtime = self.gpu.runtime();
+        let threads = Kernel::threads(shape.rows, shape.lanes);
+        let mut geometry = Geometry::spread(threads, runtime.multiprocessors())?;
+        let mut kernel = plan::kernel(self.plan, push)?;
+        let places = self.plan.tables.prepared().tables();
+        let signed = matches!(symbols.kind, symbol_type::I16 | symbol_type::I32);
+        let fit = push || plan::holds(places, 1 << (symbols.kind & 3), signed);
+        if let Some((operation, address, bytes)) = self.tables.packed(push).filter(|_| fit) {
+            kernel = plan::find(self.plan, operation)?;
+            lookup = address;
+            shape.same_offset = u32::from(places.windows(2).all(|w| w[0].offset == w[1].offset));
+            let large = Geometry::staged(threads, runtime.multiprocessors(), bytes as u32)?;
+            let count = rows as u64 * columns as u64;
+            if plan::stages(bytes, runtime.shared_memory(), large, count) {
+                geometry = large;
+                shape.staged = bytes as u32;
+            }
+        }
         let params = CodeParams {
             states: streams.states.address(),
             words: streams.words.address(),
@@ -438,14 +455,13 @@ impl<'c> GpuCoder<'c> {
             lookup,
             shape,
         };
-        let threads = Kernel::threads(shape.rows, shape.lanes);
-        let geometry = Geometry::spread(threads, self.gpu.runtime().multiprocessors())?;
         let launch = Launch {
             kernel: kernel.name,
             geometry,
+            shared: shape.staged,
             params: bytes_of(&params),
             fields: &CodeParams::FIELDS,
         };
-        self.gpu.runtime().launch(&launch, self.stream)
+        runtime.launch(&launch, self.stream)
     }
 }

@@ -19,6 +19,8 @@ pub struct Launch<'a> {
     pub kernel: &'a str,
     /// Blocks and threads.
     pub geometry: Geometry,
+    /// Bytes of dynamic shared memory a block, at most [`Runtime::shared_memory`].
+    pub shared: u32,
     /// The packed parameter buffer.
     pub params: &'a [u8],
     /// Offset and size of each parameter in it.
@@ -34,6 +36,11 @@ pub trait Runtime: Send + Sync {
 
     /// How many multiprocessors it has, which launches are spread over.
     fn multiprocessors(&self) -> u32;
+
+    /// The most dynamic shared memory that a block may have, in bytes: what every device gives unless the runtime knows better.
+    fn shared_memory(&self) -> u32 {
+        48 << 10
+    }
 
     /// Bytes of device memory that are free.
     ///

@@ -3,6 +3,9 @@
 use parans_kernels::abi::DeviceAddress;
 use parans_kernels::codec::TableSpan;
 
+use parans_kernels::abi::Operation;
+
+use super::plan::Packed;
 use super::{DeviceBuffer, Gpu};
 use crate::coder::{Lookup, Plan};
 use crate::error::Result;
@@ -13,13 +16,23 @@ use crate::family::Family;
 struct Forms {
     entries: DeviceBuffer<u8>,
     lookup: Option<DeviceBuffer<u8>>,
+    packed: Option<(Operation, DeviceBuffer<u32>)>,
 }
 
 impl Forms {
-    fn upload(gpu: &Gpu, entries: &[u8], lookup: Option<&[u8]>) -> Result<Self> {
+    fn upload(
+        gpu: &Gpu,
+        entries: &[u8],
+        lookup: Option<&[u8]>,
+        packed: Option<Packed>,
+    ) -> Result<Self> {
+        let upload = |packed: Packed| -> Result<_> {
+            Ok((packed.operation, DeviceBuffer::from_slice(gpu, &packed.words)?))
+        };
         Ok(Self {
             entries: DeviceBuffer::from_slice(gpu, entries)?,
             lookup: lookup.map(|bytes| DeviceBuffer::from_slice(gpu, bytes)).transpose()?,
+            packed: packed.map(upload).transpose()?,
         })
     }
 }
@@ -46,8 +59,8 @@ impl DeviceTables {
                 _ => (None, None),
             };
             Ok((
-                Forms::upload(gpu, entries, remap)?,
-                Forms::upload(gpu, cast_slice(prepared.spans()), lookup)?,
+                Forms::upload(gpu, entries, remap, Packed::of(plan, true))?,
+                Forms::upload(gpu, cast_slice(prepared.spans()), lookup, Packed::of(plan, false))?,
             ))
         };
         let (push, pop) = match plan.family {
@@ -57,8 +70,13 @@ impl DeviceTables {
             Family::Tans32 | Family::Tans16 | Family::Tans8 => {
                 let form = prepared.tans()?;
                 (
-                    Forms::upload(gpu, cast_slice(&form.encoder), Some(cast_slice(&form.next)))?,
-                    Forms::upload(gpu, cast_slice(&form.decoder), None)?,
+                    Forms::upload(
+                        gpu,
+                        cast_slice(&form.encoder),
+                        Some(cast_slice(&form.next)),
+                        None,
+                    )?,
+                    Forms::upload(gpu, cast_slice(&form.decoder), None, None)?,
                 )
             }
         };
@@ -71,5 +89,12 @@ impl DeviceTables {
         let forms = if push { &self.push } else { &self.pop };
         let lookup = forms.lookup.as_ref().map_or(0, DeviceBuffer::address);
         [self.tables.address(), forms.entries.address(), lookup]
+    }
+
+    /// The packed tables of one direction, where there are such: the kernels that read them, their address and their bytes.
+    pub(super) fn packed(&self, push: bool) -> Option<(Operation, DeviceAddress, usize)> {
+        let forms = if push { &self.push } else { &self.pop };
+        let (operation, buffer) = forms.packed.as_ref()?;
+        Some((*operation, buffer.address(), buffer.len() * 4))
     }
 }

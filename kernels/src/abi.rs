@@ -102,6 +102,11 @@ pub struct CodeShape {
     pub inverse_bits: u32,
     /// Not 0: an index past the last table skips its symbol instead of failing the row.
     pub skip_past_end: u32,
+    /// Bytes of packed tables that each block copies to its dynamic shared memory, a multiple of 16; 0: they are read where they are
+    /// (kernels with packed tables only).
+    pub staged: u32,
+    /// Not 0: all tables have the same offset (kernels with packed tables only).
+    pub same_offset: u32,
 }
 
 /// The parameters of every push and pop kernel, in order.
@@ -126,15 +131,15 @@ pub struct CodeParams {
     /// [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
     /// What the operation adds: push alias: remap, u32; pop alias: [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push
-    /// tANS: next states, u16; else 0.
+    /// tANS: next states, u16; with packed tables: those, see [`packed`](crate::codec::packed), 16 bytes aligned; else 0.
     pub lookup: DeviceAddress,
     /// Everything that is not an address.
     pub shape: CodeShape,
 }
 
 const _: () = assert!(size_of::<RowStatus>() == 8);
-const _: () = assert!(size_of::<CodeShape>() == 64 && align_of::<CodeShape>() == 4);
-const _: () = assert!(size_of::<CodeParams>() == 9 * 8 + 64 && align_of::<CodeParams>() == 8);
+const _: () = assert!(size_of::<CodeShape>() == 72 && align_of::<CodeShape>() == 4);
+const _: () = assert!(size_of::<CodeParams>() == 9 * 8 + 72 && align_of::<CodeParams>() == 8);
 
 impl CodeParams {
     /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
@@ -208,6 +213,12 @@ pub enum Operation {
     PushTans,
     /// Pop with tANS tables.
     PopTans,
+    /// Push with packed entries, beside those of [`Push`](Self::Push).
+    PushPacked,
+    /// Pop with packed slots, beside [`PopSearch`](Self::PopSearch).
+    PopSlots,
+    /// Pop with packed spans and a byte a slot, beside [`PopSearch`](Self::PopSearch).
+    PopGuide,
 }
 
 /// How a kernel maps a row's lanes to threads.
@@ -315,6 +326,15 @@ macro_rules! for_each_kernel {
             pop_alias_rans32_16_x1: pop Rans32x16 Thread Alias;
             pop_alias_rans32_16_xn: pop Rans32x16 PartOfWarp Alias;
             pop_alias_rans32_16_x32: pop Rans32x16 Warp Alias;
+            push_packed_rans64_x32: push_packed Rans64 Warp Direct;
+            push_packed_rans32_x32: push_packed Rans32 Warp Direct;
+            push_packed_rans32_16_x32: push_packed Rans32x16 Warp Direct;
+            pop_slots_rans64_x32: pop_packed Rans64 Warp Slots;
+            pop_slots_rans32_x32: pop_packed Rans32 Warp Slots;
+            pop_slots_rans32_16_x32: pop_packed Rans32x16 Warp Slots;
+            pop_guide_rans64_x32: pop_packed Rans64 Warp Guide;
+            pop_guide_rans32_x32: pop_packed Rans32 Warp Guide;
+            pop_guide_rans32_16_x32: pop_packed Rans32x16 Warp Guide;
             push_tans32_x1: push_tans Tans32 Thread States;
             push_tans32_xn: push_tans Tans32 PartOfWarp States;
             push_tans32_x32: push_tans Tans32 Warp States;
@@ -340,11 +360,14 @@ macro_rules! kernel_table {
     (@operation pop Search) => { Operation::PopSearch };
     (@operation pop InverseCdf) => { Operation::PopInverseCdf };
     (@operation pop Alias) => { Operation::PopAlias };
+    (@operation push_packed Direct) => { Operation::PushPacked };
+    (@operation pop_packed Slots) => { Operation::PopSlots };
+    (@operation pop_packed Guide) => { Operation::PopGuide };
     (@operation push_tans States) => { Operation::PushTans };
     (@operation pop_tans States) => { Operation::PopTans };
-    (@family push $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
-    (@family pop $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
-    (@family $tans:ident $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
+    (@family push_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
+    (@family pop_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
+    (@family $rans:ident $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
     ($($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         /// Every push and pop kernel.
         pub const KERNELS: &[Kernel] = &[$(Kernel {

@@ -6,7 +6,7 @@
 #![cfg_attr(
     all(target_arch = "nvptx64", not(feature = "rust-cuda")),
     allow(internal_features, reason = "votes and shuffles are LLVM's intrinsics"),
-    feature(abi_ptx, link_llvm_intrinsics, stdarch_nvptx)
+    feature(abi_ptx, asm_experimental_arch, link_llvm_intrinsics, stdarch_nvptx)
 )]
 
 pub mod abi;

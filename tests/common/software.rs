@@ -38,6 +38,10 @@ impl Runtime for Software {
         self.device.model().multiprocessors
     }
 
+    fn shared_memory(&self) -> u32 {
+        self.device.model().shared_per_block_optin
+    }
+
     fn free_memory(&self) -> Result<u64> {
         Ok(self.device.memory_info().0)
     }
@@ -69,7 +73,8 @@ impl Runtime for Software {
         // Not held while launching: the device runs blocks on rayon, and a thread that waits there may steal another launch.
         let module = self.module.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let module = module.ok_or_else(|| failed("no kernels are loaded"))?;
-        let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block);
+        let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block)
+            .shared(launch.shared);
         self.device.launch(&module, launch.kernel, shape, launch.params).map_err(failed)?;
         Ok(())
     }

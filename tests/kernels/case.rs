@@ -5,6 +5,9 @@ use std::fmt::Debug;
 use bytemuck::{Pod, cast_slice};
 use parans_emulator::Report;
 use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowStatus};
+use parans_kernels::codec::packed::{
+    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
+};
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
     AliasLookup, AliasPlacement, Bypass, DecoderView, DirectPlacement, EncoderView, Family,
@@ -30,6 +33,17 @@ pub enum Lookup {
     /// An inverse CDF with fewer.
     Sparse,
     Alias,
+    /// Packed tables, with a word a slot.
+    Slots,
+    /// Packed tables, with a byte a slot.
+    Guide,
+}
+
+impl Lookup {
+    /// Whether the kernels read packed tables.
+    pub fn is_packed(self) -> bool {
+        matches!(self, Self::Slots | Self::Guide)
+    }
 }
 
 /// How symbols lie in memory.
@@ -64,6 +78,12 @@ pub struct Case {
     pub index: IndexForm,
     pub index_bytes: u32,
     pub seed: u64,
+    /// Whether packed tables are staged in shared memory.
+    pub staged: bool,
+    pub tables: usize,
+    /// Symbols of each table, and the precision; random where 0.
+    pub alphabet: u32,
+    pub precision: u32,
 }
 
 impl Default for Case {
@@ -78,6 +98,10 @@ impl Default for Case {
             index: IndexForm::Each,
             index_bytes: 4,
             seed: 0,
+            staged: true,
+            tables: 7,
+            alphabet: 0,
+            precision: 0,
         }
     }
 }
@@ -107,7 +131,7 @@ type Outcome = Vec<Result<(), RowFault>>;
 
 impl Case {
     /// Pushes twice and pops twice: on an empty stream and on one in use.
-    pub fn check<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check<F: PackedFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
         let mut rows = self.fresh::<F>(self.roomy::<F>());
@@ -136,7 +160,7 @@ impl Case {
     }
 
     /// What one push and one pop cost.
-    pub fn cost<F: Family>(&self, machine: &Software) -> [Report; 2] {
+    pub fn cost<F: PackedFamily>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
         let mut rows = self.fresh::<F>(self.roomy::<F>());
@@ -147,7 +171,7 @@ impl Case {
     }
 
     /// Damages rows in every way a launch can meet, and compares what becomes of them.
-    pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check_faults<F: PackedFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let case = &Self { rows: 12, ..*self };
         let mut data = case.data(rng, F::MAX_PRECISION);
@@ -244,17 +268,30 @@ impl Case {
     }
 
     pub fn data(&self, rng: &mut impl Rng, max_precision: u32) -> Data {
-        let precision = max_precision.min(rng.random_range(9..=16));
+        let mut precision = max_precision.min(rng.random_range(9..=16));
+        if self.lookup == Lookup::Slots {
+            precision = precision.min(PackedSlot::MAX_PRECISION);
+        } else if self.lookup == Lookup::Guide {
+            precision = precision.min(15);
+        }
+        if self.precision != 0 {
+            precision = self.precision;
+        }
         let alias = self.lookup == Lookup::Alias;
         let inverse_bits = match self.lookup {
             Lookup::Dense => precision,
             Lookup::Sparse => rng.random_range(1..precision),
             _ => 0,
         };
-        let mut tables = Tables::random(rng, 7, precision, inverse_bits, alias);
-        if self.symbols != SymbolType::I32 {
-            for table in &mut tables.tables {
+        let mut tables =
+            Tables::random(rng, self.tables, self.alphabet, precision, inverse_bits, alias);
+        for table in &mut tables.tables {
+            if self.symbols != SymbolType::I32 {
                 table.offset = table.offset.max(0);
+            }
+            // Packed tables may all have the same offset, which the launch then says.
+            if self.alphabet != 0 || self.lookup.is_packed() && self.seed.is_multiple_of(3) {
+                table.offset = 0;
             }
         }
         let (rows, count) = (self.rows as usize, self.count as usize);
@@ -374,7 +411,7 @@ impl Case {
                 ($($lanes:literal)*) => {
                     match (self.lanes, self.lookup) {
                         $(
-                            ($lanes, Lookup::Search) => pop_row::<F, _, $lanes>(
+                            ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide) => pop_row::<F, _, $lanes>(
                                 &search, states.try_into().unwrap(), &mut reader, out, indexes)?,
                             ($lanes, Lookup::Alias) => pop_row::<F, _, $lanes>(
                                 &alias, states.try_into().unwrap(), &mut reader, out, indexes)?,
@@ -425,24 +462,33 @@ impl Case {
             bypass_bits: self.bypass,
             inverse_bits: data.tables.inverse_bits,
             skip_past_end: 0,
+            staged: 0,
+            same_offset: u32::from(
+                data.tables.tables.windows(2).all(|w| w[0].offset == w[1].offset),
+            ),
         }
     }
 
-    fn run<F: Family>(
+    fn run<F: PackedFamily>(
         &self,
         machine: &dyn Machine,
         operation: Operation,
         data: &Data,
         rows: &mut Rows<F>,
     ) -> (Outcome, Vec<i32>) {
-        let push = matches!(operation, Operation::Push | Operation::PushAlias);
+        let push =
+            matches!(operation, Operation::Push | Operation::PushAlias | Operation::PushPacked);
+        let packed = self.packed::<F>(operation, data);
         let upload = |bytes: &[u8]| machine.upload(bytes);
         let lookup = match operation {
             Operation::PushAlias => upload(cast_slice(&data.tables.remap)),
             Operation::PopAlias => upload(cast_slice(&data.tables.buckets)),
             Operation::PopInverseCdf => upload(cast_slice(&data.tables.inverse)),
+            _ if !packed.is_empty() => upload(cast_slice(&packed)),
             _ => 0,
         };
+        let mut shape = self.shape(data, rows.stride);
+        shape.staged = if self.staged { packed.len() as u32 * 4 } else { 0 };
         let symbol_bytes = self.narrow_symbols(&data.symbols);
         let params = CodeParams {
             states: upload(cast_slice(&rows.states)),
@@ -461,12 +507,13 @@ impl Case {
                 upload(cast_slice(&data.tables.spans))
             },
             lookup,
-            shape: self.shape(data, rows.stride),
+            shape,
         };
         let kernel = Kernel::find(F::NAME, operation, self.lanes).expect("a kernel for each case");
         machine.launch(
             kernel.name,
             Kernel::threads(self.rows, self.lanes),
+            shape.staged,
             bytemuck::bytes_of(&params),
         );
         download_into(machine, params.states, &mut rows.states);
@@ -479,18 +526,38 @@ impl Case {
         (status.into_iter().map(RowStatus::to_result).collect(), symbols)
     }
 
-    fn device_push<F: Family>(
+    /// The packed tables that a kernel reads, if it does.
+    fn packed<F: PackedFamily>(&self, operation: Operation, data: &Data) -> Vec<u32> {
+        let Data { tables, .. } = data;
+        let (spans, precision) = (&tables.spans, tables.precision);
+        let (places, bypass) = (&tables.tables, Bypass::new(self.bypass));
+        let mut words = Vec::new();
+        let put = |word| words.push(word);
+        let packed = match operation {
+            Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, put),
+            Operation::PopSlots => pack_slots(places, spans, precision, bypass, put),
+            Operation::PopGuide => pack_guide(places, spans, precision, bypass, put),
+            _ => Some(()),
+        };
+        packed.expect("tables that fit their packed form");
+        words
+    }
+
+    fn device_push<F: PackedFamily>(
         &self,
         machine: &dyn Machine,
         data: &Data,
         rows: &mut Rows<F>,
     ) -> Outcome {
-        let operation =
-            if self.lookup == Lookup::Alias { Operation::PushAlias } else { Operation::Push };
+        let operation = match self.lookup {
+            Lookup::Alias => Operation::PushAlias,
+            Lookup::Slots | Lookup::Guide => Operation::PushPacked,
+            _ => Operation::Push,
+        };
         self.run(machine, operation, data, rows).0
     }
 
-    fn device_pop<F: Family>(
+    fn device_pop<F: PackedFamily>(
         &self,
         machine: &dyn Machine,
         data: &Data,
@@ -500,6 +567,8 @@ impl Case {
             Lookup::Search => Operation::PopSearch,
             Lookup::Dense | Lookup::Sparse => Operation::PopInverseCdf,
             Lookup::Alias => Operation::PopAlias,
+            Lookup::Slots => Operation::PopSlots,
+            Lookup::Guide => Operation::PopGuide,
         };
         self.run(machine, operation, data, rows)
     }

@@ -1,33 +1,75 @@
 //! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture` prints it.
 
-use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64};
+use parans_kernels::codec::packed::PackedFamily;
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64};
 
-use crate::case::{Case, IndexForm, Lookup};
+use crate::case::{Case, IndexForm, Lookup, SymbolType};
 use crate::software::Software;
 
-/// Most warp instructions of PTX a symbol that a 32-lane kernel may take: a change that costs more is meant, or a mistake.
-const BUDGET: f64 = 8.0;
+/// The most that a symbol may take of a push and of a pop: warp instructions of PTX, sectors of global memory, wavefronts of shared
+/// memory. A change that costs more is meant, or a mistake.
+type Budget = [[f64; 3]; 2];
 
-fn print<F: Family>(machine: &Software, lanes: u32, lookup: Lookup, index: IndexForm) {
-    let case = Case { lanes, lookup, index, rows: 2, count: 2048, seed: 5, ..Case::default() };
-    for (what, report) in ["push", "pop"].into_iter().zip(case.cost::<F>(machine)) {
+/// What the general kernels may take.
+const GENERAL: Budget = [[8.0, 7.0, 0.0]; 2];
+
+fn check_one<F: PackedFamily>(machine: &Software, case: Case, budget: Option<Budget>) {
+    let where_ = match (case.lookup.is_packed(), case.staged) {
+        (true, true) => "staged",
+        (true, false) => "global",
+        _ => "general",
+    };
+    for (push, report) in [0, 1].into_iter().zip(case.cost::<F>(machine)) {
         let cost = report.per_symbol(u64::from(case.rows * case.count));
-        println!("{:9} x{lanes:<2} {what:4} {lookup:?} {index:?}: {cost}", F::NAME);
-        if lanes == 32 {
-            assert!(cost.warp_instructions < BUDGET, "{what} {case:?}: {cost}");
+        let Case { lanes, lookup, tables, index, .. } = case;
+        println!(
+            "{:9} x{lanes:<2} {} {lookup:?} {where_}, {tables} tables, {index:?}: {cost}",
+            F::NAME,
+            ["push", "pop"][push]
+        );
+        let Some(budget) = budget else { continue };
+        let got = [cost.warp_instructions, cost.global_sectors, cost.shared_wavefronts];
+        for ((got, most), what) in
+            got.into_iter().zip(budget[push]).zip(["instructions", "sectors", "wavefronts"])
+        {
+            assert!(got <= most, "{what}: {got} a symbol, at most {most}: {case:?}");
         }
     }
 }
 
 /// Prints a table, and holds the 32-lane kernels to a budget.
 pub fn check(machine: &Software) {
+    let general = Case { lanes: 32, rows: 2, count: 2048, seed: 5, ..Case::default() };
     for index in [IndexForm::Each, IndexForm::One] {
-        for lookup in [Lookup::Search, Lookup::Dense, Lookup::Alias] {
-            print::<Rans32x16>(machine, 32, lookup, index);
+        let case = Case { index, lookup: Lookup::Alias, ..general };
+        check_one::<Rans32x16>(machine, case, Some(GENERAL));
+    }
+    for lanes in [1, 4] {
+        check_one::<Rans32x16>(machine, Case { lanes, lookup: Lookup::Dense, ..general }, None);
+    }
+    // Bytes of a full alphabet, with one table and with many.
+    let bytes = Case { symbols: SymbolType::U8, alphabet: 256, count: 16384, ..general };
+    let one = Case { tables: 1, index: IndexForm::One, ..bytes };
+    let many = Case { tables: 64, index: IndexForm::Each, index_bytes: 1, ..bytes };
+    for precision in [12, 15] {
+        for case in [one, many] {
+            let case = Case { precision, lookup: Lookup::Dense, ..case };
+            check_one::<Rans32x16>(machine, case, Some(GENERAL));
         }
     }
-    print::<Rans64>(machine, 32, Lookup::Dense, IndexForm::Each);
-    print::<Rans32>(machine, 32, Lookup::Dense, IndexForm::Each);
-    print::<Rans32x16>(machine, 4, Lookup::Dense, IndexForm::Each);
-    print::<Rans32x16>(machine, 1, Lookup::Dense, IndexForm::Each);
+    for (lookup, precision, pop, pop_many) in [
+        (Lookup::Slots, 12, [0.90, 0.13, 0.12], [1.25, 1.2, 0.0]),
+        (Lookup::Guide, 15, [1.02, 0.15, 0.22], [1.55, 2.7, 0.0]),
+    ] {
+        let case = Case { precision, lookup, ..one };
+        check_one::<Rans32x16>(machine, case, Some([[1.25, 0.12, 0.20], pop]));
+        check_one::<Rans32x16>(machine, Case { staged: false, ..case }, None);
+        check_one::<Rans64>(machine, case, Some([[1.41, 0.12, 0.34], [1.13, 0.15, 0.22]]));
+        check_one::<Rans32>(machine, case, Some([[2.98, 0.19, 0.20], [2.40, 0.30, 0.22]]));
+        // Pop's take more than a block's shared memory.
+        let case = Case { precision, lookup, staged: false, ..many };
+        check_one::<Rans32x16>(machine, case, Some([[1.73, 1.65, 0.0], pop_many]));
+    }
+    let few = Case { precision: 12, lookup: Lookup::Slots, tables: 8, ..many };
+    check_one::<Rans32x16>(machine, few, Some([[1.64, 0.16, 0.27], [1.26, 0.28, 0.17]]));
 }

@@ -25,6 +25,7 @@ pub struct HostThread {
     block: u32,
     warp: &'static Warp,
     block_barrier: &'static Barrier,
+    shared: &'static [AtomicU32],
 }
 
 thread_local! {
@@ -39,6 +40,14 @@ impl HostThread {
         let result = read(&self.warp.values);
         self.warp.barrier.wait();
         result
+    }
+}
+
+impl HostThread {
+    /// Words of shared memory.
+    fn words<const N: usize>(self, at: u32) -> [u32; N] {
+        assert_eq!(at as usize % (4 * N), 0, "an unaligned load of shared memory");
+        std::array::from_fn(|i| self.shared[at as usize / 4 + i].load(Ordering::Relaxed))
     }
 }
 
@@ -62,6 +71,26 @@ impl Simt for HostThread {
     }
     fn shuffle(self, value: u32, source: u32) -> u32 {
         self.exchange(value, |values| values[source as usize % 32].load(Ordering::SeqCst))
+    }
+    fn shared(self) -> u32 {
+        0
+    }
+    unsafe fn load_shared_u8(self, at: u32) -> u32 {
+        self.words::<1>(at & !3)[0] >> (8 * (at & 3)) & 0xff
+    }
+    unsafe fn load_shared(self, at: u32) -> u32 {
+        self.words::<1>(at)[0]
+    }
+    unsafe fn load_shared_x2(self, at: u32) -> [u32; 2] {
+        self.words(at)
+    }
+    unsafe fn load_shared_x4(self, at: u32) -> [u32; 4] {
+        self.words(at)
+    }
+    unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
+        for (to, word) in self.shared[at as usize / 4..][..4].iter().zip(words) {
+            to.store(word, Ordering::Relaxed);
+        }
     }
 }
 
@@ -131,7 +160,7 @@ impl Machine for HostThreads {
         unsafe { std::slice::from_raw_parts(address as *const u8, bytes) }.to_vec()
     }
 
-    fn launch(&self, kernel: &str, threads: u64, params: &[u8]) {
+    fn launch(&self, kernel: &str, threads: u64, shared: u32, params: &[u8]) {
         for block in 0..threads.div_ceil(u64::from(BLOCK_THREADS)) as u32 {
             // Leaked: a few hundred bytes a launch keep the kernel's value `Copy`.
             let warps: Vec<&'static Warp> = (0..BLOCK_THREADS / 32)
@@ -143,11 +172,19 @@ impl Machine for HostThreads {
                 })
                 .collect();
             let block_barrier = &*Box::leak(Box::new(Barrier::new(BLOCK_THREADS as usize)));
+            let shared: &'static [AtomicU32] =
+                (0..shared / 4).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
             std::thread::scope(|scope| {
                 for thread in 0..BLOCK_THREADS {
                     let warp = warps[thread as usize / 32];
                     scope.spawn(move || {
-                        CURRENT.set(Some(HostThread { thread, block, warp, block_barrier }));
+                        CURRENT.set(Some(HostThread {
+                            thread,
+                            block,
+                            warp,
+                            block_barrier,
+                            shared,
+                        }));
                         call(kernel, params);
                     });
                 }

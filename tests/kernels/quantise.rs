@@ -20,7 +20,7 @@ fn run(machine: &dyn Machine, pmf: &[f32], shape: QuantiseShape) -> (Vec<RowStat
         status: machine.alloc(size_of_val(&status[..])),
         shape,
     };
-    machine.launch(QUANTISE_F32, u64::from(shape.rows), bytes_of(&params));
+    machine.launch(QUANTISE_F32, u64::from(shape.rows), 0, bytes_of(&params));
     download_into(machine, params.status, &mut status);
     download_into(machine, params.spans, &mut spans);
     machine.reset();

@@ -50,9 +50,9 @@ impl Machine for Software {
         out
     }
 
-    fn launch(&self, kernel: &str, threads: u64, params: &[u8]) {
+    fn launch(&self, kernel: &str, threads: u64, shared: u32, params: &[u8]) {
         let blocks = threads.div_ceil(u64::from(BLOCK_THREADS)) as u32;
-        let launch = Launch::linear(blocks, BLOCK_THREADS);
+        let launch = Launch::linear(blocks, BLOCK_THREADS).shared(shared);
         let report = self
             .device
             .launch(&self.module, kernel, launch, params)

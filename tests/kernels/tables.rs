@@ -17,10 +17,11 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// `count` tables with `sizes` symbols, powers of two for alias tables.
+    /// `count` tables with `alphabet` symbols each, or a random number where that is 0: powers of two for alias tables.
     pub fn random(
         rng: &mut impl Rng,
         count: usize,
+        alphabet: u32,
         precision: u32,
         inverse_bits: u32,
         alias: bool,
@@ -35,7 +36,11 @@ impl Tables {
             remap: Vec::new(),
         };
         for _ in 0..count {
-            let symbols = if alias { 1 << rng.random_range(1..6) } else { rng.random_range(2..40) };
+            let symbols = match (alphabet, alias) {
+                (0, true) => 1 << rng.random_range(1..6),
+                (0, false) => rng.random_range(2..40),
+                _ => alphabet,
+            };
             made.tables.push(TableSpan {
                 base: made.spans.len() as u32,
                 symbols,

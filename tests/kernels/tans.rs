@@ -240,6 +240,7 @@ impl Run<'_> {
         self.machine.launch(
             kernel.name,
             Kernel::threads(case.rows, case.lanes),
+            0,
             bytemuck::bytes_of(&params),
         );
         download_into(self.machine, params.states, &mut rows.fields);

@@ -6,6 +6,7 @@
 //! - [`family`]: state and word widths. [`step`]: one symbol, one state.
 //! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder spans.
 //! - [`lookup`], [`alias`]: how pop finds a symbol, and where push places a slot.
+//! - [`packed`]: the tables once more, small enough for a GPU's shared memory.
 //! - [`bypass`]: raw digits for symbols outside a table.
 //! - [`words`]: bounds-checked cursors over a row's words.
 //! - [`row`]: the order of symbols and lanes in a row.
@@ -17,6 +18,7 @@ pub mod entry;
 pub mod error;
 pub mod family;
 pub mod lookup;
+pub mod packed;
 pub mod row;
 pub mod step;
 pub mod tans;

@@ -15,129 +15,73 @@ macro_rules! kernel_entries {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! kernel_entry {
-    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, push, $family:ident, $mapping:ident, $form:ident) => {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, $direction:ident, $family:ident, $mapping:ident, $form:ident) => {
         $($attribute)*
         #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
         #[doc = "See `abi::CodeParams`."]
         /// # Safety
         /// The parameters describe memory as `abi` says.
         pub unsafe $($abi)* fn $name(
-            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
-            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            states: *mut u8,
+            words: *mut u8,
             lengths: *mut u32,
             status: *mut $crate::abi::RowStatus,
             symbols: *mut u8,
             indexes: *const u8,
             tables: *const $crate::codec::TableSpan,
-            entries: *const $crate::codec::EncoderEntry<$crate::codec::$family>,
-            remap: *const u32,
+            entries: *const u8,
+            lookup: *const u8,
             shape: $crate::abi::CodeShape,
         ) {
-            use $crate::device::{group, memory, push};
+            let launch = $crate::device::memory::Launch {
+                states, words, lengths, status, symbols, indexes, tables, entries, lookup,
+            };
             // SAFETY: the launch's promise.
-            unsafe {
-                push::push::<_, group::$mapping, $crate::codec::$family, push::$form>(
-                    $simt,
-                    memory::StreamMemory { states, words, lengths, status },
-                    memory::SymbolMemory { symbols, indexes },
-                    push::PushTables { tables, entries, remap },
-                    &shape,
-                )
-            }
+            unsafe { $crate::kernel_body!($direction $family $mapping $form)($simt, launch, &shape) }
         }
     };
-    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, pop, $family:ident, $mapping:ident, $form:ident) => {
-        $($attribute)*
-        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
-        #[doc = "See `abi::CodeParams`."]
-        /// # Safety
-        /// The parameters describe memory as `abi` says.
-        pub unsafe $($abi)* fn $name(
-            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
-            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
-            lengths: *mut u32,
-            status: *mut $crate::abi::RowStatus,
-            symbols: *mut u8,
-            indexes: *const u8,
-            tables: *const $crate::codec::TableSpan,
-            spans: *const $crate::codec::Span,
-            lookup: *const <$crate::device::pop::$form as $crate::device::pop::PopForm>::Extra,
-            shape: $crate::abi::CodeShape,
-        ) {
-            use $crate::device::{group, memory, pop};
-            // SAFETY: the launch's promise.
-            unsafe {
-                pop::pop::<_, group::$mapping, $crate::codec::$family, pop::$form>(
-                    $simt,
-                    memory::StreamMemory { states, words, lengths, status },
-                    memory::SymbolMemory { symbols, indexes },
-                    pop::PopTables { tables, spans, lookup },
-                    &shape,
-                )
-            }
-        }
+}
+
+/// The function that a kernel of the list calls.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! kernel_body {
+    (push $family:ident $mapping:ident $form:ident) => {
+        $crate::device::push::push::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::push::$form,
+        >
     };
-    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, push_tans, $family:ident, $mapping:ident, $form:ident) => {
-        $($attribute)*
-        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
-        #[doc = "See `abi::CodeParams`."]
-        /// # Safety
-        /// The parameters describe memory as `abi` says.
-        pub unsafe $($abi)* fn $name(
-            fields: *mut u32,
-            words: *mut <$crate::codec::$family as $crate::codec::TansFamily>::Word,
-            lengths: *mut u32,
-            status: *mut $crate::abi::RowStatus,
-            symbols: *mut u8,
-            indexes: *const u8,
-            tables: *const $crate::codec::TableSpan,
-            entries: *const $crate::codec::TansEncoderEntry,
-            next: *const u16,
-            shape: $crate::abi::CodeShape,
-        ) {
-            use $crate::device::{group, memory, tans};
-            // SAFETY: the launch's promise.
-            unsafe {
-                tans::push::<_, group::$mapping, $crate::codec::$family>(
-                    $simt,
-                    tans::TansMemory { fields, words, lengths, status },
-                    memory::SymbolMemory { symbols, indexes },
-                    tans::TansPushTables { tables, entries, next },
-                    &shape,
-                )
-            }
-        }
+    (push_packed $family:ident $mapping:ident $form:ident) => {
+        $crate::device::push_packed::push::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+        >
     };
-    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, pop_tans, $family:ident, $mapping:ident, $form:ident) => {
-        $($attribute)*
-        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
-        #[doc = "See `abi::CodeParams`."]
-        /// # Safety
-        /// The parameters describe memory as `abi` says.
-        pub unsafe $($abi)* fn $name(
-            fields: *mut u32,
-            words: *mut <$crate::codec::$family as $crate::codec::TansFamily>::Word,
-            lengths: *mut u32,
-            status: *mut $crate::abi::RowStatus,
-            symbols: *mut u8,
-            indexes: *const u8,
-            tables: *const $crate::codec::TableSpan,
-            entries: *const $crate::codec::TansDecoderEntry,
-            _lookup: *const u8,
-            shape: $crate::abi::CodeShape,
-        ) {
-            use $crate::device::{group, memory, tans};
-            // SAFETY: the launch's promise.
-            unsafe {
-                tans::pop::<_, group::$mapping, $crate::codec::$family>(
-                    $simt,
-                    tans::TansMemory { fields, words, lengths, status },
-                    memory::SymbolMemory { symbols, indexes },
-                    tans::TansPopTables { tables, entries },
-                    &shape,
-                )
-            }
-        }
+    (pop $family:ident $mapping:ident $form:ident) => {
+        $crate::device::pop::pop::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::pop::$form,
+        >
+    };
+    (pop_packed $family:ident $mapping:ident $form:ident) => {
+        $crate::device::pop_packed::pop::<
+            _,
+            $crate::device::group::$mapping,
+            $crate::codec::$family,
+            $crate::device::packed::$form,
+        >
+    };
+    (push_tans $family:ident $mapping:ident $form:ident) => {
+        $crate::device::tans::push::<_, $crate::device::group::$mapping, $crate::codec::$family>
+    };
+    (pop_tans $family:ident $mapping:ident $form:ident) => {
+        $crate::device::tans::pop::<_, $crate::device::group::$mapping, $crate::codec::$family>
     };
 }
 

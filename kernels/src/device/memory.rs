@@ -8,20 +8,22 @@ use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
 use crate::codec::{Bypass, Family, RowError, TableSpan, WordInt, WordSink};
 
-/// The streams of a launch.
+/// The addresses that a launch gives a kernel: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
-pub struct StreamMemory<F: Family> {
-    /// `rows * lanes` states.
-    pub states: *mut F::State,
-    /// `rows * word_stride` words.
-    pub words: *mut F::Word,
-    /// Words in use, a row each.
+#[allow(missing_docs, reason = "documented there")]
+pub struct Launch {
+    pub states: *mut u8,
+    pub words: *mut u8,
     pub lengths: *mut u32,
-    /// Outcomes, a row each.
     pub status: *mut RowStatus,
+    pub symbols: *mut u8,
+    pub indexes: *const u8,
+    pub tables: *const TableSpan,
+    pub entries: *const u8,
+    pub lookup: *const u8,
 }
 
-/// A row of it, and the calling thread's lane of that.
+/// A row of streams, and the calling thread's lane of that.
 #[derive(Clone, Copy, Debug)]
 pub struct RowMemory<F: Family> {
     /// The lane's state.
@@ -34,33 +36,30 @@ pub struct RowMemory<F: Family> {
     pub status: *mut RowStatus,
 }
 
-impl<F: Family> StreamMemory<F> {
-    /// A lane of a row.
+impl Launch {
+    /// A lane of a row of rANS streams.
     ///
     /// # Safety
     /// `row < rows` and `lane < lanes` of the launch.
     #[inline(always)]
-    pub unsafe fn lane(self, shape: &CodeShape, row: u32, lanes: u32, lane: u32) -> RowMemory<F> {
+    pub unsafe fn lane<F: Family>(
+        &self,
+        shape: &CodeShape,
+        row: u32,
+        lanes: u32,
+        lane: u32,
+    ) -> RowMemory<F> {
         let (row, lanes) = (row as usize, lanes as usize);
         // SAFETY: each array holds `rows` rows.
         unsafe {
             RowMemory {
-                state: self.states.add(row * lanes + lane as usize),
-                words: self.words.add(row * shape.word_stride as usize),
+                state: self.states.cast::<F::State>().add(row * lanes + lane as usize),
+                words: self.words.cast::<F::Word>().add(row * shape.word_stride as usize),
                 length: self.lengths.add(row),
                 status: self.status.add(row),
             }
         }
     }
-}
-
-/// Where the symbols and the indexes of a launch are.
-#[derive(Clone, Copy, Debug)]
-pub struct SymbolMemory {
-    /// Symbols of the shape's type.
-    pub symbols: *mut u8,
-    /// Indexes of the shape's type.
-    pub indexes: *const u8,
 }
 
 /// The symbols and indexes of one row.
@@ -74,13 +73,13 @@ pub struct RowSymbols {
     index_constant: i32,
 }
 
-impl SymbolMemory {
-    /// A row.
+impl Launch {
+    /// The symbols and indexes of a row.
     ///
     /// # Safety
     /// `row < rows` of the launch.
     #[inline(always)]
-    pub unsafe fn row(self, shape: &CodeShape, row: u32) -> RowSymbols {
+    pub unsafe fn row(&self, shape: &CodeShape, row: u32) -> RowSymbols {
         let symbol_row = (row as usize * shape.symbol_stride as usize) << (shape.symbol_type & 3);
         let index_row = (row as usize * shape.index_row_stride as usize) << shape.index_type;
         RowSymbols {
@@ -170,6 +169,98 @@ impl RowSymbols {
         };
         if fits { Ok(()) } else { Err(RowError::SymbolWidth) }
     }
+
+    /// The indexes of `N` symbols, `step` positions apart.
+    ///
+    /// # Safety
+    /// Every position is one of the row's.
+    #[inline(always)]
+    pub unsafe fn indexes<const N: usize>(&self, position: u32, step: u32) -> [i32; N] {
+        // SAFETY: the caller's promise. The type is looked at once for all.
+        unsafe {
+            match self.index_type {
+                index_type::I32 => load(self.indexes.cast::<i32>(), position, step, |i| i),
+                index_type::U16 => load(self.indexes.cast::<u16>(), position, step, i32::from),
+                index_type::U8 => load(self.indexes, position, step, i32::from),
+                _ => [self.index_constant; N],
+            }
+        }
+    }
+
+    /// `N` symbols, `step` positions apart.
+    ///
+    /// # Safety
+    /// Every position is one of the row's.
+    #[inline(always)]
+    pub unsafe fn loads<const N: usize>(&self, position: u32, step: u32) -> [i32; N] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.symbol_type {
+                symbol_type::I32 => load(self.symbols.cast::<i32>(), position, step, |s| s),
+                symbol_type::I16 => load(self.symbols.cast::<i16>(), position, step, i32::from),
+                symbol_type::U16 => load(self.symbols.cast::<u16>(), position, step, i32::from),
+                _ => load(self.symbols, position, step, i32::from),
+            }
+        }
+    }
+
+    /// Stores the first `count` of some symbols, `step` positions apart. Their type holds them.
+    ///
+    /// # Safety
+    /// Every position is one of the row's.
+    #[inline(always)]
+    pub unsafe fn stores<const N: usize>(
+        &self,
+        position: u32,
+        step: u32,
+        symbols: [i32; N],
+        count: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.symbol_type & 3 {
+                2 => store(self.symbols.cast::<i32>(), position, step, symbols, count, |s| s),
+                1 => {
+                    store(self.symbols.cast::<u16>(), position, step, symbols, count, |s| s as u16);
+                }
+                _ => store(self.symbols, position, step, symbols, count, |s| s as u8),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn load<T: Copy, const N: usize>(
+    from: *const T,
+    position: u32,
+    step: u32,
+    widen: impl Fn(T) -> i32,
+) -> [i32; N] {
+    // SAFETY: the caller's promise. One product of addresses for all: the distances are constants of 32 lanes.
+    let first = unsafe { from.add(position as usize) };
+    let mut values = [0; N];
+    // SAFETY: as above.
+    unroll!(N, i, { values[i] = widen(unsafe { *first.add(i * step as usize) }) });
+    values
+}
+
+#[inline(always)]
+unsafe fn store<T, const N: usize>(
+    to: *mut T,
+    position: u32,
+    step: u32,
+    symbols: [i32; N],
+    count: usize,
+    narrow: impl Fn(i32) -> T,
+) {
+    // SAFETY: as in `load`.
+    let first = unsafe { to.add(position as usize) };
+    unroll!(N, i, {
+        if i < count {
+            // SAFETY: the caller's promise.
+            unsafe { *first.add(i * step as usize) = narrow(symbols[i]) };
+        }
+    });
 }
 
 /// The one table that codes a whole row without bypass, its number and place, where there is such a one whose symbols all fit `i32`.
@@ -231,6 +322,23 @@ impl<W: WordInt> WordSink<W> for HeldWords {
 }
 
 impl HeldWords {
+    /// Stores the words, where there is room for them.
+    ///
+    /// # Safety
+    /// The memory of as many words is this lane's alone.
+    #[inline(always)]
+    pub unsafe fn store<S: Simt, F: Family>(self, simt: S, to: *mut F::Word) {
+        let mut left = self.bits;
+        let mut turn = 0;
+        while turn < F::MAX_WORDS {
+            let at = to.wrapping_add(turn as usize);
+            // SAFETY: the caller's promise.
+            unsafe { simt.store_if(turn < self.count, at, WordInt::from_low(left)) };
+            left = left.unbounded_shr(F::WORD_BITS);
+            turn += 1;
+        }
+    }
+
     /// Hands the words on.
     #[inline(always)]
     pub fn release<F: Family>(self, sink: &mut LaneWords<F::Word>) {

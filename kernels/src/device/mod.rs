@@ -5,6 +5,8 @@
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
+//! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need nothing out of the ordinary, coded from packed
+//!   tables in shared memory; the rest is left to the general code of `push` and `pop`.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
@@ -20,14 +22,31 @@
     reason = "kernels get raw addresses from their launch; the GPU's instructions are intrinsics"
 )]
 
+/// Repeats a block for `$i` in `0..$n`, at most 8 times, without a loop: what an array holds then stays in registers. The compiler does not unroll loops of
+/// this size by itself.
+macro_rules! unroll {
+    ($n:ident, $i:ident, $body:block) => {
+        unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $n:ident, $i:ident, $body:block, $($at:literal)*) => {
+        $(if $n > $at {
+            let $i: usize = $at;
+            $body
+        })*
+    };
+}
+
 #[macro_use]
 pub mod entry;
 pub mod group;
 pub mod memory;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
+pub mod packed;
 pub mod pop;
+pub mod pop_packed;
 pub mod push;
+pub mod push_packed;
 pub mod quantise;
 pub mod simt;
 pub mod tans;

@@ -1,42 +1,23 @@
 //! The pop kernel.
 
 use super::group::{Group, Mapping};
-use super::memory::{
-    LaneFault, RowMemory, RowSymbols, StreamMemory, SymbolMemory, table_of_row, tables_view,
-};
+use super::memory::{LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tables_view};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
 use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
 use crate::codec::{
-    AliasBucket, AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError,
-    SearchLookup, Span, TableSpan, WordReader,
+    AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError, SearchLookup, Span,
+    TableSpan, WordReader,
 };
-
-/// Tables as pop reads them. `X` is what the lookup adds to the spans.
-#[derive(Clone, Copy, Debug)]
-pub struct PopTables<X> {
-    /// Every table's place.
-    pub tables: *const TableSpan,
-    /// The spans of all tables.
-    pub spans: *const Span,
-    /// What the lookup adds.
-    pub lookup: *const X,
-}
 
 /// Makes the codec's lookup out of a launch's memory.
 pub trait PopForm {
-    /// What the lookup adds to the spans.
-    type Extra;
     /// The lookup.
     type Lookup: Lookup;
     /// # Safety
-    /// `extra` points to what the lookup needs by the shape.
-    unsafe fn lookup(
-        spans: &'static [Span],
-        extra: *const Self::Extra,
-        shape: &CodeShape,
-    ) -> Self::Lookup;
+    /// `extra` points to what the lookup needs beside the spans by the shape.
+    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup;
 }
 
 /// Binary search.
@@ -50,37 +31,30 @@ pub struct InverseCdf;
 pub struct Alias;
 
 impl PopForm for Search {
-    type Extra = ();
     type Lookup = SearchLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], _: *const (), _: &CodeShape) -> Self::Lookup {
+    unsafe fn lookup(spans: &'static [Span], _: *const u8, _: &CodeShape) -> Self::Lookup {
         SearchLookup { spans }
     }
 }
 
 impl PopForm for InverseCdf {
-    type Extra = u16;
     type Lookup = InverseCdfLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], extra: *const u16, shape: &CodeShape) -> Self::Lookup {
+    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
         let entries = (shape.tables as usize) << shape.inverse_bits;
         // SAFETY: the caller's promise: `tables << inverse_bits` symbols.
-        let symbols = unsafe { core::slice::from_raw_parts(extra, entries) };
+        let symbols = unsafe { core::slice::from_raw_parts(extra.cast(), entries) };
         InverseCdfLookup { spans, symbols, bits: shape.inverse_bits }
     }
 }
 
 impl PopForm for Alias {
-    type Extra = AliasBucket;
     type Lookup = AliasLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(
-        spans: &'static [Span],
-        extra: *const AliasBucket,
-        shape: &CodeShape,
-    ) -> Self::Lookup {
+    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
         // SAFETY: the caller's promise: a bucket for each span.
-        let buckets = unsafe { core::slice::from_raw_parts(extra, shape.entries as usize) };
+        let buckets = unsafe { core::slice::from_raw_parts(extra.cast(), shape.entries as usize) };
         AliasLookup { spans, buckets }
     }
 }
@@ -93,14 +67,37 @@ const fn symbol_words_bits<F: Family>() -> u32 {
 /// A symbol without digits: what a skipped or failed one pops as.
 const SKIPPED: Popped = (0, None);
 
+/// What pops ordinary groups of symbols faster than the general code: full ones, without bypass digits, skipped symbols or faults.
+pub(super) trait Ordinary<S, M, F: Family, L> {
+    /// Whether rows that one table codes are left to this.
+    const ALL: bool;
+    /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives where that is.
+    fn run(
+        &self,
+        lane: &mut Lane<'_, S, M, F, L>,
+        symbols: &RowSymbols,
+        group: u32,
+        groups: u32,
+    ) -> u32;
+}
+
+/// All groups are left to the general code.
+impl<S, M, F: Family, L> Ordinary<S, M, F, L> for () {
+    const ALL: bool = false;
+    #[inline(always)]
+    fn run(&self, _: &mut Lane<'_, S, M, F, L>, _: &RowSymbols, group: u32, _: u32) -> u32 {
+        group
+    }
+}
+
 /// One lane's part of a row being popped.
-struct Lane<'a, S, M, F: Family, L> {
-    group: Group<S, M>,
-    view: DecoderView<'a, L>,
-    words: &'a [F::Word],
-    state: F::State,
+pub(super) struct Lane<'a, S, M, F: Family, L> {
+    pub(super) group: Group<S, M>,
+    pub(super) view: DecoderView<'a, L>,
+    pub(super) words: &'a [F::Word],
+    pub(super) state: F::State,
     /// Words left: the same in all lanes of the row.
-    cursor: u32,
+    pub(super) cursor: u32,
     /// When the row first ran out of words, and where it then was.
     truncated: LaneFault,
     fault: LaneFault,
@@ -236,35 +233,57 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
         }
     }
 
+    /// A full group of symbols.
+    #[inline(always)]
+    fn pop_group(&mut self, symbols: Option<&RowSymbols>, group: u32) {
+        let lanes = self.group.lanes();
+        let position = group * lanes + self.group.lane;
+        let index = self.index(symbols, position);
+        let mut popped = self.pop_symbols(index, position, 2 * group);
+        let asked = popped.1.is_some();
+        if self.view.tables.bypass.is_some() && self.group.any_in_step(asked) {
+            self.in_turn(asked, (group * lanes, 2 * group + 1), |this, reader| {
+                this.pop_digits(&mut popped, position, 2 * group + 1, reader);
+            });
+        }
+        self.store(symbols, popped.0, position, 2 * group + 1);
+    }
+
     /// All symbols of the row, first to last, as [`pop_row`](crate::codec::pop_row) orders them.
     ///
     /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for their digits.
     #[inline(always)]
-    fn run(&mut self, symbols: Option<&RowSymbols>, count: u32) {
+    fn run<O: Ordinary<S, M, F, L>>(
+        &mut self,
+        symbols: Option<&RowSymbols>,
+        count: u32,
+        ordinary: &O,
+    ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
-        // SAFETY: not an empty row.
-        let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
-        // All rows of the warp or none: they vote together.
-        let in_table = !self.group.any_in_step(symbols.is_some() && table.is_none());
-        if in_table {
-            let (number, table) = table.unwrap_or_default();
-            self.run_in_table(symbols, number, &table, groups);
-        }
-        let bypass = self.view.tables.bypass.is_some();
-        let mut group = if in_table { groups } else { 0 };
-        while group < groups {
-            let position = group * lanes + lane;
-            let index = self.index(symbols, position);
-            let mut popped = self.pop_symbols(index, position, 2 * group);
-            let asked = popped.1.is_some();
-            if bypass && self.group.any_in_step(asked) {
-                self.in_turn(asked, (group * lanes, 2 * group + 1), |this, reader| {
-                    this.pop_digits(&mut popped, position, 2 * group + 1, reader);
-                });
+        let mut group = 0;
+        if !O::ALL {
+            // SAFETY: not an empty row.
+            let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
+            // All rows of the warp or none: they vote together.
+            if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
+                let (number, table) = table.unwrap_or_default();
+                self.run_in_table(symbols, number, &table, groups);
+                group = groups;
             }
-            self.store(symbols, popped.0, position, 2 * group + 1);
-            group += 1;
+        }
+        while group < groups {
+            // A fault leaves the rest of its row to the general code, and rows of a warp go together.
+            let faulty = self.fault.happened() || self.truncated.happened();
+            if let (Some(symbols), true) =
+                (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
+            {
+                group = ordinary.run(self, symbols, group, groups);
+            }
+            if group < groups {
+                self.pop_group(symbols, group);
+                group += 1;
+            }
         }
         if tail != 0 {
             let position = groups * lanes + lane;
@@ -309,11 +328,30 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
     simt: S,
-    streams: StreamMemory<F>,
-    symbols: SymbolMemory,
-    tables: PopTables<T::Extra>,
+    launch: Launch,
     shape: &CodeShape,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe { pop_with::<S, M, F, T, ()>(simt, launch, shape, ()) }
+}
+
+/// The same with something faster for ordinary groups.
+///
+/// # Safety
+/// As [`pop`].
+#[inline(always)]
+pub(super) unsafe fn pop_with<S, M, F, T, O>(
+    simt: S,
+    launch: Launch,
+    shape: &CodeShape,
+    ordinary: O,
+) where
+    S: Simt,
+    M: Mapping,
+    F: Family,
+    T: PopForm,
+    O: Ordinary<S, M, F, T::Lookup>,
+{
     let (group, row) = Group::<S, M>::new(simt, shape.lanes);
     // Threads past the last row work on, on no symbols, as long as a row of their warp does.
     let active = row < shape.rows;
@@ -323,7 +361,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
     let row = if active { row } else { 0 };
     // SAFETY: `row < rows`.
     let (memory, symbols): (RowMemory<F>, _) =
-        unsafe { (streams.lane(shape, row, group.lanes(), group.lane), symbols.row(shape, row)) };
+        unsafe { (launch.lane(shape, row, group.lanes(), group.lane), launch.row(shape, row)) };
     let (state, length) = if active {
         // SAFETY: this lane's state and this row's length.
         unsafe { (*memory.state, *memory.length) }
@@ -335,10 +373,10 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
     // SAFETY: the launch's tables are as long as its shape says; the row's words are written by nobody, and those in use were written
     // before.
     let (view, words) = unsafe {
-        let spans = core::slice::from_raw_parts(tables.spans, shape.entries as usize);
+        let spans = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
         let view = DecoderView {
-            tables: tables_view(tables.tables, shape),
-            lookup: T::lookup(spans, tables.lookup, shape),
+            tables: tables_view(launch.tables, shape),
+            lookup: T::lookup(spans, launch.lookup, shape),
         };
         (view, core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize))
     };
@@ -351,7 +389,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
         truncated: LaneFault::NONE,
         fault: LaneFault::NONE,
     };
-    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols);
+    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols, &ordinary);
     // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
     let outcome = lane.outcome();
     let status = if !good {

@@ -2,28 +2,16 @@
 
 use super::group::{Group, Mapping};
 use super::memory::{
-    HeldWords, LaneFault, LaneWords, RowMemory, RowSymbols, StreamMemory, SymbolMemory, WordCount,
-    table_of_row, tables_view,
+    HeldWords, LaneFault, LaneWords, Launch, RowMemory, RowSymbols, WordCount, table_of_row,
+    tables_view,
 };
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Ready;
 use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderEntry, EncoderView, Family, Placement, RowError,
-    TableSpan, WordSink,
+    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableSpan, WordSink,
 };
-
-/// Tables as push reads them.
-#[derive(Clone, Copy, Debug)]
-pub struct PushTables<F: Family> {
-    /// Every table's place.
-    pub tables: *const TableSpan,
-    /// The entries of all tables.
-    pub entries: *const EncoderEntry<F>,
-    /// The slot of each cumulative position (alias tables only).
-    pub remap: *const u32,
-}
 
 /// Makes the codec's view of where slots lie.
 pub trait PushForm {
@@ -31,7 +19,7 @@ pub trait PushForm {
     type Placement: Placement;
     /// # Safety
     /// `remap` points to what this form of the tables needs.
-    unsafe fn placement(remap: *const u32, shape: &CodeShape) -> Self::Placement;
+    unsafe fn placement(remap: *const u8, shape: &CodeShape) -> Self::Placement;
 }
 
 /// Slots in CDF order.
@@ -44,7 +32,7 @@ pub struct Alias;
 impl PushForm for Direct {
     type Placement = DirectPlacement;
     #[inline(always)]
-    unsafe fn placement(_remap: *const u32, _shape: &CodeShape) -> DirectPlacement {
+    unsafe fn placement(_remap: *const u8, _shape: &CodeShape) -> DirectPlacement {
         DirectPlacement
     }
 }
@@ -52,10 +40,10 @@ impl PushForm for Direct {
 impl PushForm for Alias {
     type Placement = AliasPlacement<'static>;
     #[inline(always)]
-    unsafe fn placement(remap: *const u32, shape: &CodeShape) -> Self::Placement {
+    unsafe fn placement(remap: *const u8, shape: &CodeShape) -> Self::Placement {
         let slots = (shape.tables as usize) << shape.precision;
         // SAFETY: the caller's promise: `tables << precision` slots.
-        let remap = unsafe { core::slice::from_raw_parts(remap, slots) };
+        let remap = unsafe { core::slice::from_raw_parts(remap.cast(), slots) };
         AliasPlacement { remap, precision: shape.precision }
     }
 }
@@ -69,15 +57,32 @@ const fn symbol_words_bits<F: Family>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
+/// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass digits, skipped symbols or faults.
+pub(super) trait Ordinary<S, M, F: Family, P> {
+    /// Whether rows that one table codes are left to this.
+    const ALL: bool;
+    /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives how many are left.
+    fn run(&self, lane: &mut Lane<'_, S, M, F, P>, symbols: &RowSymbols, group: u32) -> u32;
+}
+
+/// All groups are left to the general code.
+impl<S, M, F: Family, P> Ordinary<S, M, F, P> for () {
+    const ALL: bool = false;
+    #[inline(always)]
+    fn run(&self, _: &mut Lane<'_, S, M, F, P>, _: &RowSymbols, group: u32) -> u32 {
+        group
+    }
+}
+
 /// One lane's part of a row being pushed.
-struct Lane<'a, S, M, F: Family, P> {
-    group: Group<S, M>,
-    view: EncoderView<'a, F, P>,
-    words: *mut F::Word,
-    capacity: u32,
-    state: F::State,
+pub(super) struct Lane<'a, S, M, F: Family, P> {
+    pub(super) group: Group<S, M>,
+    pub(super) view: EncoderView<'a, F, P>,
+    pub(super) words: *mut F::Word,
+    pub(super) capacity: u32,
+    pub(super) state: F::State,
     /// Words in use: the same in all lanes of the row.
-    cursor: u32,
+    pub(super) cursor: u32,
     overflowed: bool,
     fault: LaneFault,
 }
@@ -147,7 +152,12 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 
     /// All symbols of the row, last first, as [`push_row`](crate::codec::push_row) orders them.
     #[inline(always)]
-    fn run(&mut self, symbols: Option<&RowSymbols>, count: u32) {
+    fn run<O: Ordinary<S, M, F, P>>(
+        &mut self,
+        symbols: Option<&RowSymbols>,
+        count: u32,
+        ordinary: &O,
+    ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
         if tail != 0 {
@@ -156,16 +166,28 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
                 self.ready(symbols.filter(|_| lane < tail), position, tail.wrapping_sub(1 + lane));
             self.push_digits(&ready, true);
         }
-        // SAFETY: not an empty row.
-        let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
-        // All rows of the warp or none: they vote together.
-        if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
-            let (number, table) = table.unwrap_or_default();
-            return self.run_in_table(symbols, number, &table, groups);
+        if !O::ALL {
+            // SAFETY: not an empty row.
+            let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
+            // All rows of the warp or none: they vote together.
+            if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
+                let (number, table) = table.unwrap_or_default();
+                return self.run_in_table(symbols, number, &table, groups);
+            }
         }
         let bypass = self.view.tables.bypass.is_some();
         let mut group = groups;
         while group > 0 {
+            // A fault leaves the rest of its row to the general code, and rows of a warp go together.
+            let faulty = self.fault.happened() || self.overflowed;
+            if let (Some(symbols), true) =
+                (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
+            {
+                group = ordinary.run(self, symbols, group);
+                if group == 0 {
+                    break;
+                }
+            }
             group -= 1;
             let when = lanes + (groups - 1 - group);
             let ready = self.ready(symbols, group * lanes + lane, when);
@@ -226,11 +248,30 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
     simt: S,
-    streams: StreamMemory<F>,
-    symbols: SymbolMemory,
-    tables: PushTables<F>,
+    launch: Launch,
     shape: &CodeShape,
 ) {
+    // SAFETY: the caller's promise.
+    unsafe { push_with::<S, M, F, T, ()>(simt, launch, shape, ()) }
+}
+
+/// The same with something faster for ordinary groups.
+///
+/// # Safety
+/// As [`push`].
+#[inline(always)]
+pub(super) unsafe fn push_with<S, M, F, T, O>(
+    simt: S,
+    launch: Launch,
+    shape: &CodeShape,
+    ordinary: O,
+) where
+    S: Simt,
+    M: Mapping,
+    F: Family,
+    T: PushForm,
+    O: Ordinary<S, M, F, T::Placement>,
+{
     let (group, row) = Group::<S, M>::new(simt, shape.lanes);
     // Threads past the last row work on, on no symbols, as long as a row of their warp does.
     let active = row < shape.rows;
@@ -240,7 +281,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
     let row = if active { row } else { 0 };
     // SAFETY: `row < rows`.
     let (memory, symbols): (RowMemory<F>, _) =
-        unsafe { (streams.lane(shape, row, group.lanes(), group.lane), symbols.row(shape, row)) };
+        unsafe { (launch.lane(shape, row, group.lanes(), group.lane), launch.row(shape, row)) };
     let (state, length) = if active {
         // SAFETY: this lane's state and this row's length.
         unsafe { (*memory.state, *memory.length) }
@@ -250,9 +291,9 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
     // SAFETY: the launch's tables are as long as its shape says.
     let view = unsafe {
         EncoderView {
-            tables: tables_view(tables.tables, shape),
-            entries: core::slice::from_raw_parts(tables.entries, shape.entries as usize),
-            placement: T::placement(tables.remap, shape),
+            tables: tables_view(launch.tables, shape),
+            entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
+            placement: T::placement(launch.lookup, shape),
         }
     };
     let good = group.ballot(!is_normalised::<F>(state)) == 0;
@@ -266,7 +307,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
         overflowed: length > shape.word_stride,
         fault: LaneFault::NONE,
     };
-    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols);
+    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols, &ordinary);
     // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
     let outcome = lane.outcome();
     let status = if good {

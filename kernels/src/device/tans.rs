@@ -8,48 +8,33 @@
 //! knows from the counts of the lanes before it where its bits are and reads them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, LaneWords, RowSymbols, SymbolMemory, tables_view};
+use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, tables_view};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView, TansEncoderEntry,
-    TansEncoderView, TansFamily, WordReader, WordSource,
+    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView, TansEncoderView,
+    TansFamily, WordReader, WordSource,
 };
 
 /// The streams of a launch.
-#[derive(Clone, Copy, Debug)]
-pub struct TansMemory<T: TansFamily> {
+#[derive(Clone, Copy)]
+struct TansMemory<T: TansFamily> {
     /// `rows * (lanes + 2)` fields: a row's states, its bits and how many.
-    pub fields: *mut u32,
-    /// `rows * word_stride` words.
-    pub words: *mut T::Word,
-    /// Words in use, a row each.
-    pub lengths: *mut u32,
-    /// Outcomes, a row each.
-    pub status: *mut RowStatus,
+    fields: *mut u32,
+    words: *mut T::Word,
+    lengths: *mut u32,
+    status: *mut RowStatus,
 }
 
-/// Tables as push reads them.
-#[derive(Clone, Copy, Debug)]
-pub struct TansPushTables {
-    /// Every table's place.
-    pub tables: *const TableSpan,
-    /// The entries of all tables.
-    pub entries: *const TansEncoderEntry,
-    /// `tables << precision` next states.
-    pub next: *const u16,
-}
-
-/// Tables as pop reads them.
-#[derive(Clone, Copy, Debug)]
-pub struct TansPopTables {
-    /// Every table's place.
-    pub tables: *const TableSpan,
-    /// `tables << precision` entries.
-    pub entries: *const TansDecoderEntry,
+impl<T: TansFamily> TansMemory<T> {
+    #[inline(always)]
+    fn of(launch: &Launch) -> Self {
+        let Launch { lengths, status, .. } = *launch;
+        Self { fields: launch.states.cast(), words: launch.words.cast(), lengths, status }
+    }
 }
 
 /// One lane's copy of a row.
@@ -177,24 +162,20 @@ const DIGITS: u32 = 1 << 31;
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(
-    simt: S,
-    memory: TansMemory<T>,
-    symbols: SymbolMemory,
-    tables: TansPushTables,
-    shape: &CodeShape,
-) {
+pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::CapacityExceeded, shape.symbols);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, memory, shape, faults) else { return };
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+        return;
+    };
     // SAFETY: the launch's tables are as long as its shape says, and the row is one of the launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
         let view = TansEncoderView {
-            tables: tables_view(tables.tables, shape),
-            entries: core::slice::from_raw_parts(tables.entries, shape.entries as usize),
-            next: core::slice::from_raw_parts(tables.next, states),
+            tables: tables_view(launch.tables, shape),
+            entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
+            next: core::slice::from_raw_parts(launch.lookup.cast(), states),
         };
-        (view, symbols.row(shape, lane.row as u32))
+        (view, launch.row(shape, lane.row as u32))
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut overflowed = false;
@@ -307,24 +288,20 @@ struct Popped {
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(
-    simt: S,
-    memory: TansMemory<T>,
-    symbols: SymbolMemory,
-    tables: TansPopTables,
-    shape: &CodeShape,
-) {
+pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::Truncated, 0);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, memory, shape, faults) else { return };
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+        return;
+    };
     // SAFETY: the launch's tables are as long as its shape says; the row is one of the launch's, and its words in use were written before.
     let (view, symbols, words) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
         let view = TansDecoderView {
-            tables: tables_view(tables.tables, shape),
-            entries: core::slice::from_raw_parts(tables.entries, states),
+            tables: tables_view(launch.tables, shape),
+            entries: core::slice::from_raw_parts(launch.entries.cast(), states),
         };
         let words = core::slice::from_raw_parts(lane.words().cast_const(), lane.cursor as usize);
-        (view, symbols.row(shape, lane.row as u32), words)
+        (view, launch.row(shape, lane.row as u32), words)
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut truncated = LaneFault::NONE;

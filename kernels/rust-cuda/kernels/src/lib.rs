@@ -2,7 +2,7 @@
 #![cfg_attr(target_os = "cuda", no_std)]
 #![allow(clippy::missing_safety_doc, reason = "the list of kernels documents its entry points")]
 
-use cuda_std::{kernel, thread, warp};
+use cuda_std::{kernel, shared, thread, warp};
 use parans_kernels::device::simt::Simt;
 
 /// All threads of a warp.
@@ -11,6 +11,12 @@ const WARP: u32 = u32::MAX;
 /// The GPU, through `cuda_std`.
 #[derive(Clone, Copy, Debug)]
 pub struct CudaStd;
+
+/// The block's dynamic shared memory from a distance on.
+#[inline(always)]
+fn shared_memory<T>(at: u32) -> *mut T {
+    shared::dynamic_shared_mem::<u8>().wrapping_add(at as usize).cast()
+}
 
 impl Simt for CudaStd {
     #[inline(always)]
@@ -43,6 +49,42 @@ impl Simt for CudaStd {
     fn shuffle(self, value: u32, source: u32) -> u32 {
         // SAFETY: the trait's contract: all 32 threads call it together.
         unsafe { warp::warp_shuffle_idx(WARP, value, source, 32).0 }
+    }
+
+    // Addresses are distances from the first byte: the compiler sees the address space of what is added to it.
+    #[inline(always)]
+    fn shared(self) -> u32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn load_shared_u8(self, at: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { u32::from(*shared_memory::<u8>(at)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_shared(self, at: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { *shared_memory(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_shared_x2(self, at: u32) -> [u32; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { *shared_memory(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_shared_x4(self, at: u32) -> [u32; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { *shared_memory(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
+        // SAFETY: the caller's promise.
+        unsafe { *shared_memory(at) = words };
     }
 }
 

@@ -1,7 +1,7 @@
 //! `cuda_std` for the check build: what crates.io publishes of it, and the signatures of two functions that only its git
 //! version has. Nothing here runs.
 
-pub use published::{kernel, thread};
+pub use published::{kernel, shared, thread};
 
 /// Functions over the threads of a warp.
 pub mod warp {

@@ -1,0 +1,285 @@
+//! Tables packed for a GPU's block: few bytes, so that they fit its shared memory, and few loads a symbol.
+//!
+//! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of 16 bytes: first a
+//! [`PackedTable`] a table, then for push an entry a symbol ([`PackedFamily`]), and for pop either a [`PackedSlot`] a slot, or a
+//! [`PackedSpan`] a symbol and behind them a byte a slot, its symbol's number. What a table lacks here, the bypass sentinel and
+//! whatever does not fit, is coded from the general forms; the stream is the same.
+
+use super::bypass::Bypass;
+use super::entry::{EncoderEntry, Span, TableSpan};
+use super::family::{Family, Rans32, Rans32x16, Rans64};
+
+/// Bytes of a [`PackedTable`], as a power of two.
+pub const TABLE_LOG2: u32 = 3;
+
+/// The largest alphabet that pop packs, the bypass sentinel not counted: symbols are bytes.
+pub const MAX_SYMBOLS: u32 = 256;
+
+/// Where the part that follows `bytes` bytes begins.
+#[inline(always)]
+pub const fn next_part(bytes: u32) -> u32 {
+    (bytes + 15) & !15
+}
+
+/// One table's place among the packed entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackedTable {
+    /// Pop: position of its first span. Push: position of the entry of symbol 0, were there one: that of the first less the offset.
+    pub base: u32,
+    /// Offset in the low 16 bits, signed; above it how many symbols have no bypass digits.
+    pub place: u32,
+}
+
+impl PackedTable {
+    /// Packs a table's place; `None` where a number is too large.
+    pub fn new(table: &TableSpan, bypass: bool) -> Option<Self> {
+        let symbols = table.symbols.checked_sub(u32::from(bypass))?;
+        let offset = i16::try_from(table.offset).ok()?;
+        let place = u32::from(offset as u16) | u32::from(u16::try_from(symbols).ok()?) << 16;
+        Some(Self { base: table.base, place })
+    }
+
+    /// The smallest symbol.
+    #[inline(always)]
+    pub const fn offset(self) -> i32 {
+        self.place as i16 as i32
+    }
+
+    /// How many symbols have no bypass digits.
+    #[inline(always)]
+    pub const fn symbols(self) -> u32 {
+        self.place >> 16
+    }
+}
+
+/// The slot of a symbol without bypass digits: frequency, the symbol's number and the slot's rank in 12, 8 and 12 bits. All zero for any other slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackedSlot(pub u32);
+
+impl PackedSlot {
+    /// The largest precision.
+    pub const MAX_PRECISION: u32 = 12;
+
+    /// Packs a slot; `None` where the frequency is all of `2^12`.
+    pub const fn new(symbol: u32, freq: u32, rank: u32) -> Option<Self> {
+        if freq >> 12 == 0 && rank < freq && symbol < MAX_SYMBOLS {
+            Some(Self(rank << 20 | symbol << 12 | freq))
+        } else {
+            None
+        }
+    }
+
+    /// The symbol less the table's offset.
+    #[inline(always)]
+    pub const fn symbol(self) -> u32 {
+        self.0 >> 12 & 0xff
+    }
+
+    /// Frequency; 0 in a slot that is not packed.
+    #[inline(always)]
+    pub const fn freq(self) -> u32 {
+        self.0 & 0xfff
+    }
+
+    /// Rank of the slot among the symbol's.
+    #[inline(always)]
+    pub const fn rank(self) -> u32 {
+        self.0 >> 20
+    }
+}
+
+/// The span of a symbol: the first slot in the low 16 bits, the frequency above. All zero for a bypass sentinel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackedSpan(pub u32);
+
+impl PackedSpan {
+    /// Packs a span; `None` where a frequency takes 17 bits.
+    pub const fn new(span: Span) -> Option<Self> {
+        if span.freq >> 16 == 0 && span.start >> 16 == 0 {
+            Some(Self(span.start | span.freq << 16))
+        } else {
+            None
+        }
+    }
+
+    /// Cumulative frequency.
+    #[inline(always)]
+    pub const fn start(self) -> u32 {
+        self.0 & 0xffff
+    }
+
+    /// Frequency.
+    #[inline(always)]
+    pub const fn freq(self) -> u32 {
+        self.0 >> 16
+    }
+}
+
+/// A family's packed encoder entry.
+pub trait PackedFamily: Family {
+    /// Bytes of an entry, as a power of two.
+    const ENTRY_LOG2: u32;
+    /// Packs an entry, into the first words; `None` where it does not fit.
+    fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]>;
+    /// Undoes [`pack`](Self::pack).
+    fn unpack(words: [u32; 4]) -> EncoderEntry<Self>;
+}
+
+macro_rules! family_of_32_bits {
+    ($($family:ident)*) => {
+        $(impl PackedFamily for $family {
+            const ENTRY_LOG2: u32 = 3;
+            #[inline(always)]
+            fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
+                let span = PackedSpan::new(Span { start: entry.start, freq: entry.freq })?;
+                Some([entry.reciprocal, span.0, 0, 0])
+            }
+            #[inline(always)]
+            fn unpack([reciprocal, span, ..]: [u32; 4]) -> EncoderEntry<Self> {
+                let span = PackedSpan(span);
+                EncoderEntry { reciprocal, freq: span.freq(), start: span.start() }
+            }
+        })*
+    };
+}
+family_of_32_bits!(Rans32 Rans32x16);
+
+impl PackedFamily for Rans64 {
+    const ENTRY_LOG2: u32 = 4;
+    #[inline(always)]
+    fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
+        let reciprocal = entry.reciprocal;
+        Some([reciprocal as u32, (reciprocal >> 32) as u32, entry.freq, entry.start])
+    }
+    #[inline(always)]
+    fn unpack([low, high, freq, start]: [u32; 4]) -> EncoderEntry<Self> {
+        EncoderEntry { reciprocal: u64::from(high) << 32 | u64::from(low), freq, start }
+    }
+}
+
+/// Takes the words of packed tables, and begins parts where they may begin.
+struct Words<P> {
+    put: P,
+    count: u32,
+}
+
+impl<P: FnMut(u32)> Words<P> {
+    fn put(&mut self, word: u32) {
+        (self.put)(word);
+        self.count += 1;
+    }
+
+    fn end_part(&mut self) {
+        while !self.count.is_multiple_of(4) {
+            self.put(0);
+        }
+    }
+
+    /// The part that all packed tables begin with.
+    fn places(&mut self, tables: &[TableSpan], bypass: bool, push: bool) -> Option<()> {
+        for table in tables {
+            let PackedTable { base, place } = PackedTable::new(table, bypass)?;
+            self.put(if push { base.wrapping_sub(table.offset as u32) } else { base });
+            self.put(place);
+        }
+        self.end_part();
+        Some(())
+    }
+}
+
+/// Packs tables for push; `None` where they do not fit, with some words put already.
+pub fn pack_entries<F: PackedFamily>(
+    tables: &[TableSpan],
+    entries: &[EncoderEntry<F>],
+    bypass: Option<Bypass>,
+    put: impl FnMut(u32),
+) -> Option<()> {
+    let mut words = Words { put, count: 0 };
+    words.places(tables, bypass.is_some(), true)?;
+    for entry in entries {
+        let packed = F::pack(entry)?;
+        for word in packed.iter().take(1 << (F::ENTRY_LOG2 - 2)) {
+            words.put(*word);
+        }
+    }
+    words.end_part();
+    Some(())
+}
+
+/// A table's spans, those that have no bypass digits, by number; the frequency of the others reads as 0.
+fn ordinary<'a>(
+    table: &TableSpan,
+    spans: &'a [Span],
+    bypass: Option<Bypass>,
+) -> impl Iterator<Item = (u32, Span, bool)> + use<'a> {
+    let coded = table.symbols - u32::from(bypass.is_some() && table.symbols > 0);
+    let spans = spans.get(table.base as usize..).unwrap_or_default();
+    (0..table.symbols).zip(spans).map(move |(number, span)| (number, *span, number < coded))
+}
+
+/// Packs tables for pop with a [`PackedSlot`] a slot; `None` where they do not fit, with some words put already.
+pub fn pack_slots(
+    tables: &[TableSpan],
+    spans: &[Span],
+    precision: u32,
+    bypass: Option<Bypass>,
+    put: impl FnMut(u32),
+) -> Option<()> {
+    if precision > PackedSlot::MAX_PRECISION {
+        return None;
+    }
+    let mut words = Words { put, count: 0 };
+    words.places(tables, bypass.is_some(), false)?;
+    for table in tables {
+        for (number, span, coded) in ordinary(table, spans, bypass) {
+            for rank in 0..span.freq {
+                words.put(if coded { PackedSlot::new(number, span.freq, rank)?.0 } else { 0 });
+            }
+        }
+    }
+    words.end_part();
+    Some(())
+}
+
+/// Packs tables for pop with a [`PackedSpan`] a symbol and a byte a slot; `None` where they do not fit, with some words put already.
+pub fn pack_guide(
+    tables: &[TableSpan],
+    spans: &[Span],
+    precision: u32,
+    bypass: Option<Bypass>,
+    put: impl FnMut(u32),
+) -> Option<()> {
+    // Fewer than four slots would not fill a word.
+    if !(2..=16).contains(&precision) {
+        return None;
+    }
+    let mut words = Words { put, count: 0 };
+    words.places(tables, bypass.is_some(), false)?;
+    let mut base = 0;
+    for table in tables {
+        // A byte must tell the sentinel too.
+        if table.symbols > MAX_SYMBOLS || table.base != base {
+            return None;
+        }
+        base += table.symbols;
+        for (_, span, coded) in ordinary(table, spans, bypass) {
+            words.put(if coded { PackedSpan::new(span)?.0 } else { 0 });
+        }
+    }
+    words.end_part();
+    for table in tables {
+        let (mut word, mut slots) = (0, 0);
+        for (number, span, _) in ordinary(table, spans, bypass) {
+            for _ in 0..span.freq {
+                word |= number << (8 * (slots & 3));
+                slots += 1;
+                if slots & 3 == 0 {
+                    words.put(word);
+                    word = 0;
+                }
+            }
+        }
+    }
+    words.end_part();
+    Some(())
+}
