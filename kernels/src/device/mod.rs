@@ -5,6 +5,7 @@
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
+//! - [`models`]: push and pop with a distribution a symbol, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
@@ -24,6 +25,7 @@
 pub mod entry;
 pub mod group;
 pub mod memory;
+pub mod models;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
 pub mod pop;
