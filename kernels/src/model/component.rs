@@ -70,7 +70,7 @@ impl Window {
     }
 
     /// The rank of `symbol`, and the distance if it is an escape; `None` beyond [`MAX_ESCAPE`].
-    #[inline]
+    #[inline(always)]
     fn rank(&self, symbol: i32) -> Option<(u32, Option<u32>)> {
         let above = i64::from(symbol) - i64::from(self.lowest);
         let (rank, distance) = if above < 0 {
@@ -129,7 +129,7 @@ impl Slots {
         ((mass * shared) >> 32) as u32 + rank
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, edges: &impl Edges, symbol: i32) -> Option<Located> {
         let (rank, escape) = self.window.rank(symbol)?;
         let start = self.cdf(edges, rank);
@@ -207,7 +207,7 @@ impl Parametric {
 }
 
 impl Model for Parametric {
-    #[inline]
+    #[inline(always)]
     fn locate(&self, symbol: i32) -> Option<Located> {
         self.slots.locate(&self.edges, symbol)
     }

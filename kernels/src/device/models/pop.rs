@@ -136,18 +136,18 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
     ///
     /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for their digits.
     #[inline(always)]
-    fn run(&mut self, symbols: Option<&RowSymbols>, count: u32) {
+    fn run(&mut self, symbols: RowSymbols, asked: bool, count: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
         let turns = groups + u32::from(tail != 0);
         let mut group = 0;
         while group < turns {
             let in_tail = group == groups;
-            let here = symbols.filter(|_| !in_tail || lane < tail);
+            let here = asked && (!in_tail || lane < tail);
             let group_at = group * lanes;
             let position = group_at + lane;
             let when = 2 * (if in_tail { group + lane } else { group });
-            let value = self.find(here.is_some(), position, when);
+            let value = self.find(here, position, when);
             let mut symbol = if let Value::Symbol(symbol) = value { symbol } else { 0 };
             let escaped = !matches!(value, Value::Symbol(_));
             if !in_tail {
@@ -156,14 +156,14 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
             if in_tail || self.group.any_in_step(escaped) {
                 // The scalar codec looks at the words only when the tail is done: after every other error.
                 let checked = if in_tail { LaneFault::NEVER - 1 } else { when + 1 };
-                let asked = if in_tail { here.is_some() } else { escaped };
+                let waits = if in_tail { here } else { escaped };
                 let popped =
-                    self.in_turn(asked, in_tail, value, (position, when + 1), (group_at, checked));
-                if asked {
+                    self.in_turn(waits, in_tail, value, (position, when + 1), (group_at, checked));
+                if waits {
                     symbol = popped;
                 }
             }
-            if let Some(symbols) = here {
+            if here {
                 // SAFETY: `position` is one of the row's, and this lane's alone.
                 if let Err(error) = unsafe { symbols.store(position, symbol) } {
                     self.too_wide.note(error, position, position);
@@ -235,7 +235,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         fault: LaneFault::NONE,
         too_wide: LaneFault::NONE,
     };
-    lane.run(Some(&symbols).filter(|_| active && good), code.symbols);
+    lane.run(symbols, active && good, code.symbols);
     // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
     let outcome = lane.outcome();
     let status = if !good {

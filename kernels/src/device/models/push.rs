@@ -14,23 +14,14 @@ use crate::model::{Located, RowModel};
 /// Bits that hold how many words a symbol with its digits sheds: see the push kernel of tables, whose digits they are.
 const DIGIT_WORDS_BITS: u32 = 4;
 
-/// A symbol made ready to push.
-struct Ready<F: Family> {
-    /// Its slots, with the reciprocal that this symbol alone uses.
-    entry: EncoderEntry<F>,
-    /// What its digits hold, where it has any.
-    escape: Option<u32>,
-    /// False where there is nothing to code: past the row's end, or after an error.
-    coded: bool,
-}
-
-impl<F: Family> Ready<F> {
-    #[inline(always)]
-    fn new(located: Option<Located>) -> Self {
-        const NOWHERE: Located = Located { span: Span { start: 0, freq: 1 }, escape: None };
-        let Located { span, escape } = located.unwrap_or(NOWHERE);
-        Self { entry: EncoderEntry::new(span), escape, coded: located.is_some() }
-    }
+/// A symbol made ready to push. Plain fields: options of options and of references end up in local memory.
+struct Ready {
+    /// Its slots; nothing to code where the frequency is 0: past the row's end, or after an error.
+    span: Span,
+    /// Whether it has digits.
+    escaped: bool,
+    /// What they hold.
+    raw: u32,
 }
 
 /// One lane's part of a row being pushed.
@@ -68,11 +59,11 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
     fn push_symbol(
         &self,
         state: F::State,
-        ready: &Ready<F>,
+        entry: &EncoderEntry<F>,
         sink: &mut impl WordSink<F::Word>,
     ) -> F::State {
-        if ready.coded {
-            push_symbol(state, &ready.entry, 0, &DirectPlacement, self.precision, sink)
+        if entry.freq != 0 {
+            push_symbol(state, entry, 0, &DirectPlacement, self.precision, sink)
         } else {
             state
         }
@@ -82,22 +73,23 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
     #[inline(always)]
     fn code(
         &self,
-        ready: &Ready<F>,
+        ready: &Ready,
+        entry: &EncoderEntry<F>,
         with_symbol: bool,
         sink: &mut impl WordSink<F::Word>,
     ) -> F::State {
-        let state = match (self.bypass, ready.escape) {
-            (Some(bypass), Some(raw)) => bypass.push::<F>(self.state, raw, sink),
+        let state = match self.bypass {
+            Some(bypass) if ready.escaped => bypass.push::<F>(self.state, ready.raw, sink),
             _ => self.state,
         };
-        if with_symbol { self.push_symbol(state, ready, sink) } else { state }
+        if with_symbol { self.push_symbol(state, entry, sink) } else { state }
     }
 
     /// Pushes the symbols of a group, highest lane first.
     #[inline(always)]
-    fn push_symbols(&mut self, ready: &Ready<F>) {
+    fn push_symbols(&mut self, entry: &EncoderEntry<F>) {
         let mut held = HeldWords::default();
-        self.state = self.push_symbol(self.state, ready, &mut held);
+        self.state = self.push_symbol(self.state, entry, &mut held);
         let bits = const { symbol_words_bits::<F>() };
         let (before, total) = self.group.sums(held.count, bits, self.group.after);
         held.release::<F>(&mut self.writer(before));
@@ -107,37 +99,40 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
     /// Pushes digits, and the symbols too where asked, highest lane first. Each lane codes twice: first to count its words, then to write
     /// them.
     #[inline(always)]
-    fn push_digits(&mut self, ready: &Ready<F>, with_symbol: bool) {
+    fn push_digits(&mut self, ready: &Ready, entry: &EncoderEntry<F>, with_symbol: bool) {
         let mut count = WordCount::default();
-        self.code(ready, with_symbol, &mut count);
+        self.code(ready, entry, with_symbol, &mut count);
         let (before, total) = self.group.sums(count.0, DIGIT_WORDS_BITS, self.group.after);
-        self.state = self.code(ready, with_symbol, &mut self.writer(before));
+        self.state = self.code(ready, entry, with_symbol, &mut self.writer(before));
         self.advance(total);
     }
 
-    /// The slots of the symbol at a position. Errors of the model are noted at `when`, an escape without digits at `escape_when`.
+    /// The slots of the symbol at a position, if it is to be coded. Errors of the model are noted at `when`, an escape without digits at
+    /// `escape_when`.
     #[inline(always)]
     fn locate(
         &mut self,
-        symbols: Option<&RowSymbols>,
+        symbols: RowSymbols,
+        asked: bool,
         position: u32,
         when: u32,
         escape_when: u32,
-    ) -> Option<Located> {
-        let symbols = symbols.filter(|_| !self.fault.happened())?;
+    ) -> Ready {
+        let mut ready = Ready { span: Span { start: 0, freq: 0 }, escaped: false, raw: 0 };
+        if !asked || self.fault.happened() {
+            return ready;
+        }
         // SAFETY: `position` is one of the row's.
         let symbol = unsafe { symbols.load(position) };
         match self.model.locate(position as usize, symbol) {
-            Ok(located) if located.escape.is_none() || self.bypass.is_some() => Some(located),
-            Ok(_) => {
+            Err(error) => self.fault.note(error, position, when),
+            Ok(Located { span, escape: None }) => ready.span = span,
+            Ok(_) if self.bypass.is_none() => {
                 self.fault.note(RowError::SymbolOutOfRange, position, escape_when);
-                None
             }
-            Err(error) => {
-                self.fault.note(error, position, when);
-                None
-            }
+            Ok(Located { span, escape: Some(raw) }) => ready = Ready { span, escaped: true, raw },
         }
+        ready
     }
 
     /// All symbols of the row, last first, as [`push_model_row`](crate::model::push_model_row) orders them: the symbols past the last full
@@ -146,7 +141,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
     /// Errors are noted with the moment at which that function meets them: of a group, first those of models, lowest lane first, then
     /// escapes without digits, highest lane first.
     #[inline(always)]
-    fn run(&mut self, symbols: Option<&RowSymbols>, count: u32) {
+    fn run(&mut self, symbols: RowSymbols, asked: bool, count: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
         let mut in_tail = tail != 0;
@@ -154,19 +149,20 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         let mut when = if in_tail { 0 } else { lanes };
         while left > 0 {
             left -= 1;
-            let here = if in_tail { symbols.filter(|_| lane < tail) } else { symbols };
+            let asked = asked && (!in_tail || lane < tail);
             let from_last = (if in_tail { tail } else { lanes }).wrapping_sub(1 + lane);
             let model_when = if in_tail { when + from_last } else { when };
             let escape_when = if in_tail { model_when } else { when + 1 + from_last };
-            let located = self.locate(here, left * lanes + lane, model_when, escape_when);
-            let ready = Ready::new(located);
-            if in_tail || self.group.any_in_step(ready.escape.is_some()) {
-                self.push_digits(&ready, in_tail);
+            let ready = self.locate(symbols, asked, left * lanes + lane, model_when, escape_when);
+            // The reciprocal is used once: there is no table to keep it in.
+            let entry = EncoderEntry::new(ready.span);
+            if in_tail || self.group.any_in_step(ready.escaped) {
+                self.push_digits(&ready, &entry, in_tail);
             }
             if in_tail {
                 when = lanes;
             } else {
-                self.push_symbols(&ready);
+                self.push_symbols(&entry);
                 when += lanes + 1;
             }
             in_tail = false;
@@ -231,7 +227,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         overflowed: length > code.word_stride,
         fault: LaneFault::NONE,
     };
-    lane.run(Some(&symbols).filter(|_| active && good), code.symbols);
+    lane.run(symbols, active && good, code.symbols);
     // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
     let outcome = lane.outcome();
     let status = if good {
