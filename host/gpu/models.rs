@@ -8,7 +8,7 @@ use parans_kernels::abi::{
     Kernel, ModelComponent, ModelForm, ModelKernel, ModelParams, ModelShape, QUANTISE_CDF_F32,
     QUANTISE_CDF_U32, index_type,
 };
-use parans_kernels::model::{Kind, MAX_COMPONENTS, MIN_PRECISION};
+use parans_kernels::model::{Kind, MIN_PRECISION};
 
 use super::plan::{Geometry, below};
 use super::quantise::quantise;
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::cpu::explain_model;
 use crate::error::{Error, Result};
-use crate::model::{ModelPlan, Models};
+use crate::model::{ModelPlan, Models, check_each};
 use crate::tables::Precision;
 
 /// Models of (rows, columns) symbols whose parameters lie in device memory. Cloning shares them.
@@ -74,16 +74,16 @@ impl DeviceModels {
     /// fails its row when it is coded.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the lengths disagree or are no multiple of `rows`.
+    /// [`Error::Shape`] where there are not `rows * columns` of both.
     pub fn distributions(
         kind: Kind,
         means: impl Into<DeviceSlice<i32>>,
         scales: impl Into<DeviceSlice<u16>>,
-        rows: usize,
+        (rows, columns): (usize, usize),
     ) -> Result<Self> {
         let (means, scales) = (means.into(), scales.into());
-        same_length("device scales", means.len(), scales.len())?;
-        let columns = columns_of("device means", means.len(), rows, 1)?;
+        expect_length("device means", means.len(), (rows, columns), 1)?;
+        expect_length("device scales", scales.len(), (rows, columns), 1)?;
         Ok(Self {
             parameters: means.address(),
             scales: scales.address(),
@@ -97,16 +97,17 @@ impl DeviceModels {
     /// positive, fails its row when it is coded.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the lengths disagree or are no multiple of `rows`; [`Error::Device`].
+    /// [`Error::Shape`] where there are not `rows * columns` of both; [`Error::Device`].
     pub fn distributions_from_f32(
         gpu: &Gpu,
         kind: Kind,
         means: impl Into<DeviceSlice<f32>>,
         scales: impl Into<DeviceSlice<f32>>,
-        rows: usize,
+        shape: (usize, usize),
     ) -> Result<Self> {
         let (means, scales) = (means.into(), scales.into());
-        same_length("device scales", means.len(), scales.len())?;
+        expect_length("device means", means.len(), shape, 1)?;
+        expect_length("device scales", scales.len(), shape, 1)?;
         let count = means.len();
         let fixed_means = DeviceBuffer::<u8>::new(gpu, 4 * count)?;
         let codes = DeviceBuffer::<u8>::new(gpu, 2 * count)?;
@@ -126,12 +127,8 @@ impl DeviceModels {
         };
         gpu.runtime().launch(&launch, StreamHandle::default())?;
         let means = DeviceSlice::<i32>::at(fixed_means.address(), count);
-        let models = Self::distributions(
-            kind,
-            means,
-            DeviceSlice::<u16>::at(codes.address(), count),
-            rows,
-        )?;
+        let scales = DeviceSlice::<u16>::at(codes.address(), count);
+        let models = Self::distributions(kind, means, scales, shape)?;
         Ok(models.owning([fixed_means, codes]))
     }
 
@@ -139,20 +136,16 @@ impl DeviceModels {
     /// must outlive every use; weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it is coded.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the length is no multiple of `each * rows`; [`Error::InvalidArgument`] for no or more than eight components.
+    /// [`Error::Shape`] where there are not `rows * columns * each`; [`Error::InvalidArgument`] for no or more than eight components.
     pub fn mixtures(
         kind: Kind,
         components: impl Into<DeviceSlice<ModelComponent>>,
         each: usize,
-        rows: usize,
+        (rows, columns): (usize, usize),
     ) -> Result<Self> {
-        if !(1..=MAX_COMPONENTS).contains(&each) {
-            return Err(Error::InvalidArgument(format!(
-                "mixtures of {each} components; they have 1 to {MAX_COMPONENTS}"
-            )));
-        }
+        check_each(each)?;
         let components = components.into();
-        let columns = columns_of("device components", components.len(), rows, each)?;
+        expect_length("device components", components.len(), (rows, columns), each)?;
         Ok(Self {
             parameters: components.address(),
             kind: kind as u32,
@@ -286,9 +279,9 @@ impl DeviceModels {
             ModelForm::Uniform if self.width as u64 > 1 << bits => {
                 format!("{} symbols at precision {bits}; it takes at most 2^{bits}", self.width)
             }
-            ModelForm::Parametric | ModelForm::Mixture if bits < MIN_PRECISION => format!(
-                "parametric models at precision {bits}; they take {MIN_PRECISION} or more"
-            ),
+            ModelForm::Parametric | ModelForm::Mixture if bits < MIN_PRECISION => {
+                format!("parametric models at precision {bits}; they take {MIN_PRECISION} or more")
+            }
             ModelForm::Cdf if self.precision != Some(precision) => format!(
                 "CDFs of precision {}; the coder's is {bits}",
                 self.precision.map_or(0, Precision::bits)
@@ -299,25 +292,18 @@ impl DeviceModels {
     }
 }
 
-fn same_length(what: &'static str, expected: usize, got: usize) -> Result<()> {
-    if expected == got {
+fn expect_length(
+    what: &'static str,
+    len: usize,
+    (rows, columns): (usize, usize),
+    each: usize,
+) -> Result<()> {
+    if rows.checked_mul(columns).and_then(|count| count.checked_mul(each)) == Some(len) {
         return Ok(());
     }
     Err(Error::Shape {
         what,
-        expected: format!("{expected}, as many as means"),
-        got: got.to_string(),
-    })
-}
-
-fn columns_of(what: &'static str, len: usize, rows: usize, each: usize) -> Result<usize> {
-    let columns = (len / each).checked_div(rows).unwrap_or(0);
-    if columns * rows * each == len {
-        return Ok(columns);
-    }
-    Err(Error::Shape {
-        what,
-        expected: format!("{each} a symbol in {rows} rows"),
+        expected: format!("{each} for each of {rows} x {columns} symbols"),
         got: len.to_string(),
     })
 }
@@ -435,10 +421,9 @@ impl<'c> GpuModelCoder<'c> {
         let plan = self.plan;
         models.check(plan.precision)?;
         let (rows, columns) = (models.rows, models.columns);
-        for (what, got) in [
-            ("symbols", (symbols.rows, symbols.columns)),
-            ("streams", (streams.rows(), columns)),
-        ] {
+        for (what, got) in
+            [("symbols", (symbols.rows, symbols.columns)), ("streams", (streams.rows(), columns))]
+        {
             if got != (rows, columns) {
                 return Err(Error::Shape {
                     what,
@@ -451,10 +436,7 @@ impl<'c> GpuModelCoder<'c> {
         let lanes = plan.lanes as u32;
         let kernel =
             ModelKernel::find(plan.family.name(), push, models.form, lanes).ok_or_else(|| {
-                Error::Unsupported(format!(
-                    "models with {} of {lanes} lanes on a GPU",
-                    plan.family
-                ))
+                Error::Unsupported(format!("models with {} of {lanes} lanes on a GPU", plan.family))
             })?;
         let mut code = symbols.shape(streams.stride)?;
         // Above, moments at which symbols can fail would not fit their 32 bits.

@@ -36,11 +36,7 @@ enum Buffer {
     U8(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u8>),
 }
 
-fn stage_indexes(
-    gpu: &Gpu,
-    indexes: &Indexes<'_>,
-    rows: Range<usize>,
-) -> Result<StagedIndexes> {
+fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result<StagedIndexes> {
     let (count, columns) = (rows.len(), indexes.columns());
     Ok(match indexes.rows_in(rows) {
         IndexesIn::One(index) => {
@@ -99,8 +95,7 @@ fn push_batches<F: RowFormat, S: Symbol>(
         // Every row of the batch has at least this much room on the host too.
         let stride = rows.clone().map(room).min().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
-        let mut device =
-            DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
+        let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         device.lengths.upload(0, &vec![0; rows.len()])?;
         let part = &values[rows.start * columns..rows.end * columns];
@@ -149,8 +144,7 @@ fn pop_batches<F: RowFormat, S: Symbol>(
     for rows in batches(lens.len(), budget(gpu)?, cost) {
         let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
-        let mut device =
-            DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
+        let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         let lengths: Vec<u32> = lens[rows.clone()].iter().map(|&len| len as u32).collect();
         device.lengths.upload(0, &lengths)?;
