@@ -116,8 +116,7 @@ impl DeviceModels {
             scales: scales.address(),
             fixed_means: fixed_means.address(),
             codes: codes.address(),
-            count: below("pairs of a mean and a scale", count, u32::MAX)?,
-            zero: 0,
+            count: count as u64,
         };
         let launch = Launch {
             kernel: FIX_F32,

@@ -475,7 +475,10 @@ impl ModelCase {
             match self.form {
                 ModelForm::Uniform => return,
                 ModelForm::Parametric => bad.scales[at] = [BAD_SCALE, 5633][at % 2],
-                ModelForm::Mixture => bad.components[at * bad.width].weight ^= 1,
+                ModelForm::Mixture => {
+                    bad.components[at * bad.width].weight =
+                        good.components[at * bad.width].weight ^ 1;
+                }
                 ModelForm::Cdf => bad.cdfs[at * bad.width..(at + 1) * bad.width].fill(0),
             }
         }
@@ -541,10 +544,9 @@ pub fn check_fixed(machine: &dyn Machine) {
         scales: machine.upload(cast_slice(&scales)),
         fixed_means: machine.alloc(4 * values.len()),
         codes: machine.alloc(2 * values.len()),
-        count: values.len() as u32,
-        zero: 0,
+        count: values.len() as u64,
     };
-    machine.launch(FIX_F32, values.len() as u64, &bytes_of(&params)[..36]);
+    machine.launch(FIX_F32, values.len() as u64, bytes_of(&params));
     download_into(machine, params.fixed_means, &mut fixed);
     download_into(machine, params.codes, &mut codes);
     machine.reset();

@@ -109,14 +109,12 @@ pub struct FixParams {
     /// The scales' codes, u16: [`BAD_SCALE`] where the mean or the scale has no fixed-point form.
     pub codes: DeviceAddress,
     /// How many of each.
-    pub count: u32,
-    /// 0.
-    pub zero: u32,
+    pub count: u64,
 }
 
 impl FixParams {
     /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
-    pub const FIELDS: [(usize, usize); 5] = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 4)];
+    pub const FIELDS: [(usize, usize); 5] = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 8)];
 }
 
 const _: () = assert!(size_of::<FixParams>() == 40);

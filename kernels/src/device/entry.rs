@@ -242,7 +242,7 @@ macro_rules! fix_entry {
             scales: *const f32,
             fixed_means: *mut i32,
             codes: *mut u16,
-            count: u32,
+            count: u64,
         ) {
             // SAFETY: the launch's promise.
             unsafe { $crate::device::models::fix($simt, means, scales, fixed_means, codes, count) }

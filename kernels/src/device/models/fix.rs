@@ -15,9 +15,9 @@ pub unsafe fn fix(
     scales: *const f32,
     fixed_means: *mut i32,
     codes: *mut u16,
-    count: u32,
+    count: u64,
 ) {
-    let at = simt.block() * simt.block_threads() + simt.thread();
+    let at = u64::from(simt.block()) * u64::from(simt.block_threads()) + u64::from(simt.thread());
     if at >= count {
         return;
     }
