@@ -367,8 +367,8 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     let coder = ModelCoder::new(Family::Rans32, 4).unwrap().with_gpu(&gpu);
     let coder = coder.on_gpu().unwrap();
     let shape = (3, 10);
-    let symbols = DeviceBuffer::from_slice(&gpu, &[5i32; 30]).unwrap();
-    let symbols = DeviceSymbols::of(&symbols, 3).unwrap();
+    let symbol_buffer = DeviceBuffer::from_slice(&gpu, &[5i32; 30]).unwrap();
+    let symbols = DeviceSymbols::of(&symbol_buffer, 3).unwrap();
     let means = DeviceBuffer::from_slice(&gpu, &[5.0f32; 30]).unwrap();
     let mut scales = [1.0f32; 30];
     scales[14] = f32::NAN;
@@ -384,12 +384,14 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     );
     let after = streams.to_streams().unwrap();
     assert!(after.is_fresh(1) && !after.is_fresh(0) && !after.is_fresh(2));
-    // No room: planned by the caller, too small.
+    // No room: planned by the caller, too small for digits.
     let scales = DeviceBuffer::from_slice(&gpu, &[1.0f32; 30]).unwrap();
     let models =
         DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();
     let mut small = DeviceStreams::new(&gpu, Family::Rans32, 3, 4, 1).unwrap();
-    let error = coder.push(&mut small, &models, &symbols).unwrap_err();
+    let outside_buffer = DeviceBuffer::from_slice(&gpu, &[5000i32; 30]).unwrap();
+    let outside = DeviceSymbols::of(&outside_buffer, 3).unwrap();
+    let error = coder.push(&mut small, &models, &outside).unwrap_err();
     let wanted = RowCause::CapacityExceeded;
     assert!(matches!(error, Error::Row { row: 0, cause, .. } if cause == wanted), "{error}");
     assert!(small.to_streams().unwrap().is_fresh(0));
@@ -397,8 +399,8 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     let error = coder.pop(&mut small, &models, &symbols).unwrap_err();
     assert!(matches!(error, Error::Row { row: 0, cause: RowCause::Truncated, .. }), "{error}");
     // A symbol that no digits reach is read back for the message.
-    let far = DeviceBuffer::from_slice(&gpu, &[i32::MIN; 30]).unwrap();
-    let far = DeviceSymbols::of(&far, 3).unwrap();
+    let far_buffer = DeviceBuffer::from_slice(&gpu, &[i32::MIN; 30]).unwrap();
+    let far = DeviceSymbols::of(&far_buffer, 3).unwrap();
     let error = coder.push(&mut streams, &models, &far).unwrap_err();
     let wanted = RowCause::BypassDistance { symbol: i32::MIN, table: -1 };
     assert!(matches!(&error, Error::Row { row: 0, cause, .. } if *cause == wanted), "{error}");

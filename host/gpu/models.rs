@@ -455,7 +455,7 @@ impl<'c> GpuModelCoder<'c> {
             shape: ModelShape {
                 code,
                 kind: models.kind,
-                width: models.width as u32,
+                width: below("parameters a symbol", models.width, u32::MAX)?,
                 lowest: models.lowest,
                 sentinel: u32::from(models.sentinel),
             },

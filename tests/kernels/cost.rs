@@ -22,23 +22,27 @@ fn print<F: Family>(machine: &Software, lanes: u32, lookup: Lookup, index: Index
     }
 }
 
-/// The same for models, one warp a row or a row a thread. Mixtures have up to eight components, CDFs up to 59 values.
-const MODEL_BUDGETS: [(ModelForm, f64); 4] = [
-    (ModelForm::Uniform, 6.0),
-    (ModelForm::Parametric, 18.0),
-    (ModelForm::Mixture, 80.0),
-    (ModelForm::Cdf, 12.0),
+/// The same for models, for a push and a pop, with 32 lanes. Distributions have scales of 1/64 to 4, mixtures up to eight components, CDFs up to 59
+/// values.
+const MODEL_BUDGETS: [(ModelForm, [f64; 2]); 4] = [
+    (ModelForm::Uniform, [6.0, 6.0]),
+    (ModelForm::Parametric, [16.0, 60.0]),
+    (ModelForm::Mixture, [100.0, 500.0]),
+    (ModelForm::Cdf, [12.0, 20.0]),
 ];
 
 fn print_models<F: Family>(machine: &Software, lanes: u32) {
-    for (form, budget) in MODEL_BUDGETS {
+    for (form, budgets) in MODEL_BUDGETS {
         let (rows, count, kind) = (64 / lanes, 16 * lanes, Kind::Gaussian);
-        let symbols = SymbolType::I32;
+        let symbols = SymbolType::I16;
         let case = ModelCase { form, kind, lanes, bypass: 0, rows, count, symbols, seed: 5 };
-        for (what, report) in ["push", "pop"].into_iter().zip(case.cost::<F>(machine)) {
+        let costs = case.cost::<F>(machine);
+        for ((what, report), budget) in ["push", "pop"].into_iter().zip(costs).zip(budgets) {
             let cost = report.per_symbol(u64::from(rows * count));
             println!("{:9} x{lanes:<2} {what:4} {form:?}: {cost}", F::NAME);
-            assert!(cost.warp_instructions < budget, "{what} {case:?}: {cost}");
+            if lanes == 32 {
+                assert!(cost.warp_instructions < budget, "{what} {case:?}: {cost}");
+            }
         }
     }
 }
