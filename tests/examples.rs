@@ -1,5 +1,8 @@
 //! The examples at work on small inputs.
 
+#[path = "../examples/gpu_roundtrip.rs"]
+#[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]
+mod gpu_roundtrip;
 #[path = "../examples/hyperprior.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]
 mod hyperprior;
@@ -57,4 +60,16 @@ fn latents_cost_about_their_information() {
     assert!(sizes.models as f64 - heads < 1.002 * information);
     assert!((sizes.tables as f64) < 1.02 * information + heads);
     assert!(sizes.hyper < sizes.tables / 10);
+}
+
+#[test]
+fn tensors_on_a_device_come_back_and_are_smaller() {
+    let gpu = gpu_roundtrip::software::Software::gpu();
+    let (rows, columns) = (9, 700);
+    let activations = gpu_roundtrip::activations(&gpu, rows, columns).unwrap();
+    let latents = gpu_roundtrip::latents(&gpu, rows, columns).unwrap();
+    println!("activations: {activations} bytes, latents: {latents} bytes");
+    // A row's 32 states of four bytes come on top; activations have two bits of entropy.
+    assert!(activations < rows * columns / 3 + rows * 128);
+    assert!(latents < rows * columns + rows * 128);
 }

@@ -3,8 +3,12 @@
 mod common;
 
 use common::software::Software;
-use ndarray::{Array2, array};
-use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceStreams, DeviceSymbols, Gpu};
+use ndarray::{Array2, Array3, array};
+use parans::gpu::{
+    DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
+    ModelComponent,
+};
+use parans::model::{Distributions, Kind, Mixtures, ModelCoder, Models, Pmfs, Scale, Uniforms};
 use parans::{Bypass, Coder, Device, Error, Family, Lookup, Precision, RowCause, Symbols, Tables};
 use parans_emulator::DeviceModel;
 
@@ -247,4 +251,195 @@ fn a_gpu_that_is_not_there_is_an_error_of_the_library() {
     assert_eq!(coder.decode::<i32>(&bytes, &indexes).unwrap(), symbols);
     assert!(coder.on_gpu().is_none());
     let _ = Symbols::from_slice(&[1i32, 2], 1).unwrap();
+}
+
+/// Codes on the device what lies there, and compares with the host: bytes of a push, symbols of a pop.
+fn models_code_alike(
+    gpu: &Gpu,
+    coder: &ModelCoder,
+    models: &impl Models,
+    on_device: &DeviceModels,
+    symbols: &Array2<i16>,
+) {
+    let rows = symbols.nrows();
+    let mut expected = coder.streams(rows);
+    coder.push(&mut expected, models, symbols).unwrap();
+    let with_gpu = coder.with_gpu(gpu);
+    let resident = with_gpu.on_gpu().expect("a coder on a device");
+    let buffer = DeviceBuffer::from_slice(gpu, symbols.as_slice().unwrap()).unwrap();
+    let mut streams = resident.streams(rows, symbols.ncols()).unwrap();
+    let device_symbols = DeviceSymbols::of(&buffer, rows).unwrap();
+    resident.push(&mut streams, on_device, &device_symbols).unwrap();
+    assert_eq!(streams.to_streams().unwrap(), expected);
+    let popped = DeviceBuffer::<i16>::new(gpu, symbols.len()).unwrap();
+    let into = DeviceSymbols::of(&popped, rows).unwrap();
+    resident.pop(&mut streams, on_device, &into).unwrap();
+    assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
+    streams.to_streams().unwrap().expect_fresh().unwrap();
+}
+
+#[test]
+fn device_resident_models_code_as_host_models_do() {
+    let gpu = Software::gpu();
+    let shape = (7, 45);
+    // Every fifth symbol is far from its model.
+    let symbols = Array2::from_shape_fn(shape, |(r, c)| {
+        if (r + c) % 5 == 0 { (c as i16 - 20) * 900 } else { ((r * 7 + c * 3) % 11) as i16 }
+    });
+    let means = Array2::from_shape_fn(shape, |(r, c)| ((r * 7 + c * 3) % 11) as f32 + 0.3);
+    let scales = Array2::from_shape_fn(shape, |(r, c)| 0.2 + (r * c % 17) as f32);
+    for (family, lanes) in [(Family::Rans64, 1), (Family::Rans32, 8), (Family::Rans32x16, 32)] {
+        let coder = ModelCoder::new(family, lanes).unwrap();
+        let host = Distributions::from_f32(Kind::Logistic, means.view(), scales.view()).unwrap();
+        let device_means = DeviceBuffer::from_slice(&gpu, means.as_slice().unwrap()).unwrap();
+        let device_scales = DeviceBuffer::from_slice(&gpu, scales.as_slice().unwrap()).unwrap();
+        let fixed = DeviceModels::distributions_from_f32(
+            &gpu,
+            Kind::Logistic,
+            &device_means,
+            &device_scales,
+            shape,
+        );
+        models_code_alike(&gpu, &coder, &host, &fixed.unwrap(), &symbols);
+        let codes = DeviceBuffer::from_slice(&gpu, host.scales()).unwrap();
+        let fixed = DeviceBuffer::from_slice(&gpu, host.means()).unwrap();
+        let given = DeviceModels::distributions(Kind::Logistic, &fixed, &codes, shape).unwrap();
+        models_code_alike(&gpu, &coder, &host, &given, &symbols);
+
+        let of_parts = |f: &dyn Fn(usize, usize) -> f32| {
+            Array3::from_shape_fn((7, 45, 3), |(r, c, k)| f(r * 45 + c, k))
+        };
+        let host = Mixtures::from_f32(
+            Kind::Laplace,
+            of_parts(&|at, k| (at % 11 + 4 * k) as f32).view(),
+            of_parts(&|at, k| 1.0 + (at * k % 5) as f32).view(),
+            of_parts(&|at, k| 1.0 + (at + k) as f32).view(),
+        );
+        let host = host.unwrap();
+        let parts: Vec<ModelComponent> =
+            host.components().iter().map(|&part| part.into()).collect();
+        let parts = DeviceBuffer::from_slice(&gpu, &parts).unwrap();
+        let given = DeviceModels::mixtures(Kind::Laplace, &parts, 3, shape).unwrap();
+        models_code_alike(&gpu, &coder, &host, &given, &symbols);
+
+        let precision = coder.precision();
+        let pmf = Array3::from_shape_fn((7, 45, 20), |(r, c, s)| ((r + c * s) % 9) as f32 + 0.1);
+        let host = Pmfs::from_pmf(pmf.view(), precision, true).unwrap();
+        let device_pmf = DeviceBuffer::from_slice(&gpu, pmf.as_slice().unwrap()).unwrap();
+        let made = DeviceModels::from_pmf(&gpu, &device_pmf, shape, precision, true).unwrap();
+        models_code_alike(&gpu, &coder, &host, &made, &symbols);
+        let cdfs = DeviceBuffer::from_slice(&gpu, host.cdfs()).unwrap();
+        let given = DeviceModels::cdfs(&cdfs, shape, precision, true).unwrap();
+        models_code_alike(&gpu, &coder, &host, &given, &symbols);
+
+        let counts = pmf.mapv(|p| (p * 10.0) as u32);
+        let host = Pmfs::from_counts(counts.mapv(u64::from).view(), precision, true).unwrap();
+        let host = host.with_offset(-3).unwrap();
+        let device_counts = DeviceBuffer::from_slice(&gpu, counts.as_slice().unwrap()).unwrap();
+        let made = DeviceModels::from_counts(&gpu, &device_counts, shape, precision, true);
+        let made = made.unwrap().with_offset(-3).unwrap();
+        models_code_alike(&gpu, &coder, &host, &made, &symbols);
+
+        let host = Uniforms::new(-18_000, 36_001.min(1 << precision.bits()), 7, 45).unwrap();
+        let inside = symbols.mapv(|symbol| symbol.min(14_000));
+        let made = DeviceModels::upload(&gpu, &host).unwrap();
+        models_code_alike(&gpu, &coder, &host, &made, &inside);
+    }
+}
+
+#[test]
+fn models_of_more_rows_than_fit_are_coded_in_batches() {
+    let gpu = Gpu::new(Software::new(DeviceModel::sm_90().with_memory(2 << 20))).unwrap();
+    let shape = (40, 3000);
+    let means = Array2::from_shape_fn(shape, |(r, c)| ((r * 31 + c * 17) % 200) as f32);
+    let scales = Array2::from_elem(shape, 3.5f32);
+    let models = Distributions::from_f32(Kind::Gaussian, means.view(), scales.view()).unwrap();
+    let symbols = means.mapv(|mean| mean as u8);
+    let coder = ModelCoder::new(Family::Rans32x16, 32).unwrap();
+    let bytes = coder.with_gpu(&gpu).encode(&models, &symbols).unwrap();
+    assert_eq!(bytes, coder.encode(&models, &symbols).unwrap());
+    assert_eq!(coder.with_gpu(&gpu).decode::<u8>(&models, &bytes).unwrap(), symbols);
+}
+
+#[test]
+fn bad_models_on_the_device_are_errors_that_name_their_place() {
+    let gpu = Software::gpu();
+    let coder = ModelCoder::new(Family::Rans32, 4).unwrap().with_gpu(&gpu);
+    let coder = coder.on_gpu().unwrap();
+    let shape = (3, 10);
+    let symbol_buffer = DeviceBuffer::from_slice(&gpu, &[5i32; 30]).unwrap();
+    let symbols = DeviceSymbols::of(&symbol_buffer, 3).unwrap();
+    let means = DeviceBuffer::from_slice(&gpu, &[5.0f32; 30]).unwrap();
+    let mut scales = [1.0f32; 30];
+    scales[14] = f32::NAN;
+    let scales = DeviceBuffer::from_slice(&gpu, &scales).unwrap();
+    let models =
+        DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();
+    let mut streams = coder.streams(3, 10).unwrap();
+    let error = coder.push(&mut streams, &models, &symbols).unwrap_err();
+    let wanted = RowCause::ParameterOutOfRange;
+    assert!(
+        matches!(error, Error::Row { row: 1, position: 4, cause } if cause == wanted),
+        "{error}"
+    );
+    let after = streams.to_streams().unwrap();
+    assert!(after.is_fresh(1) && !after.is_fresh(0) && !after.is_fresh(2));
+    // No room: planned by the caller, too small for digits.
+    let scales = DeviceBuffer::from_slice(&gpu, &[1.0f32; 30]).unwrap();
+    let models =
+        DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();
+    let mut small = DeviceStreams::new(&gpu, Family::Rans32, 3, 4, 1).unwrap();
+    let outside_buffer = DeviceBuffer::from_slice(&gpu, &[5000i32; 30]).unwrap();
+    let outside = DeviceSymbols::of(&outside_buffer, 3).unwrap();
+    let error = coder.push(&mut small, &models, &outside).unwrap_err();
+    let wanted = RowCause::CapacityExceeded;
+    assert!(matches!(error, Error::Row { row: 0, cause, .. } if cause == wanted), "{error}");
+    assert!(small.to_streams().unwrap().is_fresh(0));
+    // Words that are not there.
+    let error = coder.pop(&mut small, &models, &symbols).unwrap_err();
+    assert!(matches!(error, Error::Row { row: 0, cause: RowCause::Truncated, .. }), "{error}");
+    // A symbol that no digits reach is read back for the message.
+    let far_buffer = DeviceBuffer::from_slice(&gpu, &[i32::MIN; 30]).unwrap();
+    let far = DeviceSymbols::of(&far_buffer, 3).unwrap();
+    let error = coder.push(&mut streams, &models, &far).unwrap_err();
+    let wanted = RowCause::BypassDistance { symbol: i32::MIN, table: -1 };
+    assert!(matches!(&error, Error::Row { row: 0, cause, .. } if *cause == wanted), "{error}");
+
+    // What is refused before a launch.
+    let precision = Precision::new(12).unwrap();
+    let pmf = DeviceBuffer::from_slice(&gpu, &[0.25f32; 120]).unwrap();
+    let other = DeviceModels::from_pmf(&gpu, &pmf, shape, precision, false).unwrap();
+    let wrong = coder.push(&mut streams, &other, &symbols);
+    assert!(matches!(wrong, Err(Error::InvalidArgument(_))), "{wrong:?}");
+    let narrow = DeviceModels::upload(&gpu, &Uniforms::new(0, 1 << 17, 3, 10).unwrap()).unwrap();
+    let wrong = coder.push(&mut streams, &narrow, &symbols);
+    assert!(matches!(wrong, Err(Error::InvalidArgument(_))), "{wrong:?}");
+    assert!(other.with_offset(i32::MAX).is_err() && narrow.with_offset(1).is_err());
+    let wrong = coder.push(&mut coder.streams(2, 10).unwrap(), &models, &symbols);
+    assert!(matches!(wrong, Err(Error::Shape { what: "streams", .. })), "{wrong:?}");
+    let mut tables = DeviceStreams::new(&gpu, Family::Rans32, 3, 8, 100).unwrap();
+    let wrong = coder.push(&mut tables, &models, &symbols);
+    assert!(matches!(wrong, Err(Error::InvalidArgument(_))), "{wrong:?}");
+    assert!(DeviceModels::from_pmf(&gpu, &pmf, (7, 7), precision, false).is_err());
+    assert!(DeviceModels::cdfs(DeviceSlice::<u32>::at(0, 31), shape, precision, false).is_err());
+    let bad = DeviceBuffer::from_slice(&gpu, &[0u32, 0, 3, 4]).unwrap();
+    let wrong = DeviceModels::from_counts(&gpu, &bad, (1, 2), precision, false);
+    assert!(matches!(wrong, Err(Error::InvalidTable { row: 0, .. })), "{wrong:?}");
+    let components = [ModelComponent { mean: 0, scale: Scale::MAX.code(), zero: 0, weight: 1 }; 30];
+    let components = DeviceBuffer::from_slice(&gpu, &components).unwrap();
+    assert!(DeviceModels::mixtures(Kind::Gaussian, &components, 9, shape).is_err());
+    assert!(DeviceModels::mixtures(Kind::Gaussian, &components, 2, shape).is_err());
+    // Weights that do not sum to one.
+    let bad = DeviceModels::mixtures(Kind::Gaussian, &components, 1, shape).unwrap();
+    let error = coder.push(&mut streams, &bad, &symbols).unwrap_err();
+    let wanted = RowCause::ParameterOutOfRange;
+    assert!(matches!(error, Error::Row { row: 0, cause, .. } if cause == wanted), "{error}");
+}
+
+#[test]
+fn a_model_coder_for_a_gpu_that_is_not_there_is_an_error() {
+    let coder = ModelCoder::new(Family::Rans64, 1).unwrap();
+    let error = coder.with_device(Device::Cuda(1000)).unwrap_err();
+    assert!(matches!(error, Error::Unsupported(_) | Error::Device(_)), "{error}");
+    assert!(coder.with_device(Device::Cpu).unwrap().on_gpu().is_none());
 }

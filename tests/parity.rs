@@ -3,6 +3,8 @@
 //! Tests are named `backend::family_xLANES`. A back end whose hardware is absent shows as ignored, with the reason.
 
 mod common;
+#[path = "parity/models.rs"]
+mod models;
 
 use common::backends::{self, Backend};
 use common::oracle::{Setup, Table};
@@ -110,7 +112,7 @@ impl Batch {
             .lanes(self.setup.lanes)
             .lookup(self.lookup)
             .bypass(bypass);
-        (backend.apply)(builder).build(self.tables()?)
+        backend.apply(builder).build(self.tables()?)
     }
 
     /// The byte strings that the naive coder writes.
@@ -434,8 +436,17 @@ fn main() {
                         move || check_across(&first, &b, family, lanes)
                     }),
                 );
-                let b = backend.clone();
-                trial("errors", Box::new(move || check_errors(&b, &first, family, lanes)));
+                let (b, f) = (backend.clone(), first.clone());
+                trial("errors", Box::new(move || check_errors(&b, &f, family, lanes)));
+                if models::FAMILIES.contains(&family) {
+                    let (b, f) = (backend.clone(), first.clone());
+                    trial("models", Box::new(move || models::check_family(&b, &f, family, lanes)));
+                    let b = backend.clone();
+                    trial(
+                        "model_errors",
+                        Box::new(move || models::check_errors(&b, &first, family, lanes)),
+                    );
+                }
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::error::{Error, Result, RowCause};
 use crate::family::RowFormat;
 use crate::streams::Streams;
 use block::{PopBlock, PushBlock, split};
+pub(crate) use models::explain as explain_model;
 use parans_kernels::codec::{self, RowError, RowFault};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.

@@ -113,3 +113,40 @@ impl<T: DeviceElement> Drop for DeviceBuffer<T> {
         self.gpu.runtime().free(self.address);
     }
 }
+
+/// `len` elements at an address of the device: those of a [`DeviceBuffer`], or of a tensor that another library owns. They must outlive every
+/// use.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSlice<T> {
+    address: DeviceAddress,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T> DeviceSlice<T> {
+    /// Elements at an address, aligned to their size.
+    pub fn at(address: DeviceAddress, len: usize) -> Self {
+        Self { address, len, element: PhantomData }
+    }
+
+    /// Where they lie.
+    pub fn address(&self) -> DeviceAddress {
+        self.address
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<T: DeviceElement> From<&DeviceBuffer<T>> for DeviceSlice<T> {
+    fn from(buffer: &DeviceBuffer<T>) -> Self {
+        Self::at(buffer.address, buffer.len)
+    }
+}

@@ -5,11 +5,12 @@
 //! test run. [`Gpu`] is an opened device with the kernels loaded.
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already are coded where they are, on the caller's
-//! stream, through [`GpuCoder`] (`resident`). What to launch, and with how much memory, is plain code (`plan`).
+//! stream, through [`GpuCoder`] (`resident`) and [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
 
 mod buffer;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod models;
 mod plan;
 mod quantise;
 mod resident;
@@ -21,14 +22,15 @@ use std::sync::Arc;
 
 use crate::error::Result;
 
-pub use buffer::{DeviceBuffer, DeviceElement};
+pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(feature = "cuda")]
 pub use cuda::CudaRuntime;
-pub use parans_kernels::abi::DeviceAddress;
+pub use models::{DeviceModels, GpuModelCoder};
+pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use plan::Geometry;
 pub use resident::{DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
-pub(crate) use staged::{pop, push};
+pub(crate) use staged::{HostModels, pop, pop_models, push, push_models};
 pub(crate) use tables::DeviceTables;
 
 /// The kernels as PTX, chosen at build time by the environment variable `PARANS_PTX`.

@@ -158,23 +158,19 @@ pub(super) fn find(plan: &Plan, operation: Operation) -> Result<&'static Kernel>
     })
 }
 
-/// The part of a launch's shape that the plan decides.
-pub(super) fn shape(
-    plan: &Plan,
-    rows: usize,
-    columns: usize,
-    word_stride: usize,
-) -> Result<CodeShape> {
-    let below = |what: &str, value: usize, limit: u32| match u32::try_from(value) {
+/// A number of things, as a launch holds it.
+pub(super) fn below(what: &str, value: usize, limit: u32) -> Result<u32> {
+    match u32::try_from(value) {
         Ok(value) if value < limit => Ok(value),
         _ => Err(Error::InvalidArgument(format!("{value} {what}; a launch takes below {limit}"))),
-    };
+    }
+}
+
+/// A launch's shape with what the plan decides of it.
+pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
     let prepared = plan.tables.prepared();
     Ok(CodeShape {
-        rows: below("rows", rows, u32::MAX)?,
-        symbols: below("symbols a row", columns, 1 << 31)?,
         lanes: plan.lanes as u32,
-        word_stride: below("words a row", word_stride, 1 << 31)?,
         tables: prepared.tables().len() as u32,
         entries: prepared.spans().len() as u32,
         precision: plan.tables.precision().bits(),
@@ -184,7 +180,7 @@ pub(super) fn shape(
             _ => 0,
         },
         skip_past_end: u32::from(plan.skip_past_end),
-        ..CodeShape::default()
+        ..of_symbols
     })
 }
 

@@ -1,13 +1,73 @@
 //! Quantising probabilities that are on the device already.
 
 use bytemuck::bytes_of;
-use parans_kernels::abi::{QUANTISE_F32, QuantiseParams, QuantiseShape, RowStatus};
+use parans_kernels::abi::{
+    QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams, QuantiseShape, RowStatus,
+};
 use parans_kernels::codec::Span;
 
-use super::plan::Geometry;
-use super::{DeviceBuffer, Gpu, Launch, StreamHandle};
+use super::plan::{Geometry, below};
+use super::{DeviceBuffer, DeviceElement, DeviceSlice, Gpu, Launch, StreamHandle};
 use crate::error::{Error, Result};
 use crate::tables::{Precision, Tables, check_alphabet};
+
+/// Runs a kernel that quantises, waits, and checks every row. The output, of elements `O`, is one a symbol, or CDFs.
+pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
+    gpu: &Gpu,
+    kernel: &str,
+    weights: DeviceSlice<W>,
+    rows: usize,
+    precision: Precision,
+    sentinel: bool,
+) -> Result<DeviceBuffer<u8>> {
+    if rows == 0 || !weights.len().is_multiple_of(rows) || weights.is_empty() {
+        return Err(Error::Shape {
+            what: "device probabilities",
+            expected: format!("a multiple of {rows} tables"),
+            got: weights.len().to_string(),
+        });
+    }
+    let given = weights.len() / rows;
+    let symbols = given + usize::from(sentinel);
+    check_alphabet(symbols, precision.bits(), 0)?;
+    let each = symbols + usize::from(kernel != QUANTISE_F32);
+    let out = DeviceBuffer::<u8>::new(gpu, rows * each * size_of::<O>())?;
+    let status = DeviceBuffer::<RowStatus>::new(gpu, rows)?;
+    let params = QuantiseParams {
+        pmf: weights.address(),
+        spans: out.address(),
+        status: status.address(),
+        shape: QuantiseShape {
+            rows: below("tables", rows, u32::MAX)?,
+            symbols: symbols as u32,
+            precision: precision.bits(),
+            sentinel: u32::from(sentinel),
+        },
+    };
+    let launch = Launch {
+        kernel,
+        geometry: Geometry::spread(rows as u64, gpu.runtime().multiprocessors())?,
+        shared: 0,
+        params: bytes_of(&params),
+        fields: &QuantiseParams::FIELDS,
+    };
+    gpu.runtime().launch(&launch, StreamHandle::default())?;
+    for (row, status) in status.to_vec()?.into_iter().enumerate() {
+        if let Err(fault) = status.to_result() {
+            let what = if kernel == QUANTISE_CDF_U32 { "counts" } else { "probabilities" };
+            let reason = if fault.position < given {
+                format!(
+                    "the probability of symbol {} is not a finite number of at least 0",
+                    fault.position
+                )
+            } else {
+                format!("all {given} {what} are 0")
+            };
+            return Err(Error::InvalidTable { row, reason });
+        }
+    }
+    Ok(out)
+}
 
 impl Tables {
     /// Quantises probabilities in device memory, `rows` tables one after another, where they are: to the very frequencies that
@@ -22,55 +82,13 @@ impl Tables {
         precision: Precision,
         sentinel: bool,
     ) -> Result<Self> {
-        if rows == 0 || !pmf.len().is_multiple_of(rows) || pmf.is_empty() {
-            return Err(Error::Shape {
-                what: "device probabilities",
-                expected: format!("a multiple of {rows} tables"),
-                got: pmf.len().to_string(),
-            });
-        }
-        let symbols = pmf.len() / rows + usize::from(sentinel);
-        check_alphabet(symbols, precision.bits(), 0)?;
-        let spans = DeviceBuffer::<Span>::new(gpu, rows * symbols)?;
-        let status = DeviceBuffer::<RowStatus>::new(gpu, rows)?;
-        let params = QuantiseParams {
-            pmf: pmf.address(),
-            spans: spans.address(),
-            status: status.address(),
-            shape: QuantiseShape {
-                rows: rows as u32,
-                symbols: symbols as u32,
-                precision: precision.bits(),
-                sentinel: u32::from(sentinel),
-            },
-        };
-        let launch = Launch {
-            kernel: QUANTISE_F32,
-            geometry: Geometry::spread(rows as u64, gpu.runtime().multiprocessors())?,
-            shared: 0,
-            params: bytes_of(&params),
-            fields: &QuantiseParams::FIELDS,
-        };
-        gpu.runtime().launch(&launch, StreamHandle::default())?;
-        for (row, status) in status.to_vec()?.into_iter().enumerate() {
-            if let Err(fault) = status.to_result() {
-                let columns = symbols - usize::from(sentinel);
-                let reason = if fault.position < columns {
-                    format!(
-                        "the probability of symbol {} is not a finite number of at least 0",
-                        fault.position
-                    )
-                } else {
-                    format!("all {columns} probabilities are 0")
-                };
-                return Err(Error::InvalidTable { row, reason });
-            }
-        }
-        let freqs: Vec<Vec<u32>> = spans
-            .to_vec()?
-            .chunks(symbols)
-            .map(|row| row.iter().map(|span| span.freq).collect())
-            .collect();
+        let spans =
+            quantise::<f32, Span>(gpu, QUANTISE_F32, pmf.into(), rows, precision, sentinel)?;
+        let mut host = vec![Span::default(); spans.len() / size_of::<Span>()];
+        spans.download(0, bytemuck::cast_slice_mut(&mut host))?;
+        let symbols = host.len() / rows;
+        let freqs: Vec<Vec<u32>> =
+            host.chunks(symbols).map(|row| row.iter().map(|span| span.freq).collect()).collect();
         Self::from_frequencies(&freqs, None, precision)
     }
 }

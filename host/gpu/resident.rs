@@ -1,9 +1,9 @@
 //! Coding tensors that are on the device already: nothing is copied to the host but the outcome of each row.
 
 use bytemuck::{Pod, Zeroable, bytes_of};
-use parans_kernels::abi::{CodeParams, Kernel, RowStatus, index_type, symbol_type};
+use parans_kernels::abi::{CodeParams, CodeShape, Kernel, RowStatus, index_type, symbol_type};
 
-use super::plan::{self, Geometry};
+use super::plan::{self, Geometry, below};
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::coder::{Plan, Symbol};
 use crate::cpu::{Failed, explain};
@@ -51,6 +51,48 @@ impl DeviceSymbols {
     ) -> Self {
         Self { address, rows, columns, row_stride, kind: symbol_kind::<S>() }
     }
+
+    /// The part of a launch's shape that says where these symbols and the words of their rows lie.
+    pub(super) fn shape(&self, word_stride: usize) -> Result<CodeShape> {
+        Ok(CodeShape {
+            rows: below("rows", self.rows, u32::MAX)?,
+            symbols: below("symbols a row", self.columns, 1 << 31)?,
+            word_stride: below("words a row", word_stride, 1 << 31)?,
+            symbol_stride: self.row_stride as u32,
+            symbol_type: self.kind,
+            ..CodeShape::default()
+        })
+    }
+
+    /// Reads one symbol for an error's message; 0 where even that fails.
+    pub(super) fn value_at(
+        &self,
+        gpu: &Gpu,
+        stream: StreamHandle,
+        row: usize,
+        position: usize,
+    ) -> i32 {
+        let signed = self.kind == symbol_type::I16;
+        let at = row * self.row_stride + position;
+        read(gpu, stream, self.address, at, (1 << (self.kind & 3), signed))
+    }
+}
+
+/// Reads one value for an error's message; 0 where even that fails.
+fn read(
+    gpu: &Gpu,
+    stream: StreamHandle,
+    address: DeviceAddress,
+    at: usize,
+    (width, signed): (usize, bool),
+) -> i32 {
+    let mut bytes = [0u8; 4];
+    let from = address + (at * width) as u64;
+    if gpu.runtime().download(from, &mut bytes[..width], stream).is_err() {
+        return 0;
+    }
+    let value = i32::from_le_bytes(bytes);
+    if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
 }
 
 fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
@@ -242,6 +284,17 @@ impl DeviceStreams {
         self.rows
     }
 
+    /// An error unless these are streams of a coder's family and lanes.
+    pub(super) fn expect_coder(&self, family: Family, lanes: usize) -> Result<()> {
+        if (self.family, self.lanes) == (family, lanes) {
+            return Ok(());
+        }
+        Err(Error::InvalidArgument(format!(
+            "streams of {} with {} lanes; the coder is {family} with {lanes}",
+            self.family, self.lanes
+        )))
+    }
+
     /// The first row that failed in the last push or pop, if any.
     pub(super) fn first_failure(&self) -> Result<Option<Failed>> {
         let statuses = self.status.to_vec()?;
@@ -360,25 +413,8 @@ impl<'c> GpuCoder<'c> {
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
         let table = self.index_at(indexes, failed.0, failed.1.position);
         Err(explain(self.plan, failed, table, |row, position| {
-            self.symbol_at(symbols, row, position)
+            symbols.value_at(self.gpu, self.stream, row, position)
         }))
-    }
-
-    /// Reads one value for an error's message; 0 where even that fails.
-    fn read(&self, address: DeviceAddress, at: usize, width: usize, signed: bool) -> i32 {
-        let mut bytes = [0u8; 4];
-        let from = address + (at * width) as u64;
-        if self.gpu.runtime().download(from, &mut bytes[..width], self.stream).is_err() {
-            return 0;
-        }
-        let value = i32::from_le_bytes(bytes);
-        if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
-    }
-
-    fn symbol_at(&self, symbols: &DeviceSymbols, row: usize, position: usize) -> i32 {
-        let signed = symbols.kind == symbol_type::I16;
-        let at = row * symbols.row_stride + position;
-        self.read(symbols.address, at, 1 << (symbols.kind & 3), signed)
     }
 
     fn index_at(&self, indexes: &DeviceIndexes, row: usize, position: usize) -> i32 {
@@ -389,7 +425,7 @@ impl<'c> GpuCoder<'c> {
             return indexes.constant;
         }
         let at = row * indexes.row_stride as usize + position * indexes.symbol_stride as usize;
-        self.read(indexes.address, at, 1 << indexes.kind, false)
+        read(self.gpu, self.stream, indexes.address, at, (1 << indexes.kind, false))
     }
 
     fn launch(
@@ -411,15 +447,8 @@ impl<'c> GpuCoder<'c> {
                 });
             }
         }
-        if (streams.family, streams.lanes) != (self.plan.family, self.plan.lanes) {
-            return Err(Error::InvalidArgument(format!(
-                "streams of {} with {} lanes; the coder is {} with {}",
-                streams.family, streams.lanes, self.plan.family, self.plan.lanes
-            )));
-        }
-        let mut shape = plan::shape(self.plan, rows, columns, streams.stride)?;
-        shape.symbol_stride = symbols.row_stride as u32;
-        shape.symbol_type = symbols.kind;
+        streams.expect_coder(self.plan.family, self.plan.lanes)?;
+        let mut shape = plan::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;
         shape.index_row_stride = indexes.row_stride;
         shape.index_symbol_stride = indexes.symbol_stride;

@@ -2,13 +2,19 @@
 //!
 //! A push uploads no words: kernels only write past a row's length, so a batch starts with empty rows and what it pushed is appended on the host.
 
+use std::ops::Range;
+
 use super::plan::batches;
 use super::resident::DeviceStreams;
-use super::{DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder};
+use super::{
+    DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, DeviceTables, Gpu, GpuCoder,
+    GpuModelCoder,
+};
 use crate::coder::{Indexes, IndexesIn, Plan, Symbol, Symbols};
-use crate::cpu::explain;
+use crate::cpu::{Failed, explain, explain_model};
 use crate::error::{Error, Result};
 use crate::family::RowFormat;
+use crate::model::ModelPlan;
 use crate::streams::Streams;
 
 /// The most device memory that one batch takes.
@@ -30,11 +36,7 @@ enum Buffer {
     U8(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u8>),
 }
 
-fn stage_indexes(
-    gpu: &Gpu,
-    indexes: &Indexes<'_>,
-    rows: std::ops::Range<usize>,
-) -> Result<StagedIndexes> {
+fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result<StagedIndexes> {
     let (count, columns) = (rows.len(), indexes.columns());
     Ok(match indexes.rows_in(rows) {
         IndexesIn::One(index) => {
@@ -68,14 +70,16 @@ fn stage_indexes(
     })
 }
 
-/// Pushes host symbols onto host streams by way of the device.
-pub(crate) fn push<F: RowFormat, S: Symbol>(
+/// Pushes host symbols onto host streams by way of the device, in batches of rows: `code` starts a batch's kernel, whose symbols take
+/// `bytes` of parameters each, and `explain` words a failed row's error.
+fn push_batches<F: RowFormat, S: Symbol>(
     gpu: &Gpu,
-    plan: &Plan,
-    tables: &DeviceTables,
+    lanes: usize,
     streams: &mut Streams,
     symbols: &Symbols<'_, S>,
-    indexes: &Indexes<'_>,
+    bytes: usize,
+    mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
+    explain: impl Fn(Failed, &dyn Fn(usize, usize) -> i32) -> Error,
 ) -> Result<()> {
     let columns = symbols.columns();
     let parts = streams.parts_mut::<F>();
@@ -84,27 +88,22 @@ pub(crate) fn push<F: RowFormat, S: Symbol>(
     let starts = parts.starts;
     let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
     let cost =
-        |row: usize| (room(row) * size_of::<F::Unit>() + columns * (size_of::<S>() + 4)) as u64;
+        |row: usize| (room(row) * size_of::<F::Unit>() + columns * (size_of::<S>() + bytes)) as u64;
     let values = symbols.as_slice();
-    let per_row = F::FAMILY.header_fields(plan.lanes);
-    let coder = GpuCoder::new(gpu, plan, tables);
+    let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(symbols.rows(), budget(gpu)?, cost) {
         // Every row of the batch has at least this much room on the host too.
         let stride = rows.clone().map(room).min().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
-        let mut device =
-            DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
+        let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         device.lengths.upload(0, &vec![0; rows.len()])?;
         let part = &values[rows.start * columns..rows.end * columns];
         let buffer = DeviceBuffer::from_slice(gpu, part)?;
-        let staged = stage_indexes(gpu, indexes, rows.clone())?;
-        let on_device = DeviceSymbols::of(&buffer, rows.len())?;
-        coder.enqueue_push(&mut device, &on_device, &staged.indexes)?;
+        let on_device = DeviceSymbols::at::<S>(buffer.address(), rows.len(), columns, columns);
+        code(rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
-            let row = row + rows.start;
-            let index = indexes.at_or_skip(row, fault.position);
-            return Err(explain(plan, (row, fault), index, |row, position| {
+            return Err(explain((row + rows.start, fault), &|row, position| {
                 values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
             }));
         }
@@ -125,29 +124,27 @@ pub(crate) fn push<F: RowFormat, S: Symbol>(
     Ok(())
 }
 
-/// Pops host symbols from host streams by way of the device.
-pub(crate) fn pop<F: RowFormat, S: Symbol>(
+/// Pops host symbols of `columns` a row from host streams by way of the device; see [`push_batches`].
+fn pop_batches<F: RowFormat, S: Symbol>(
     gpu: &Gpu,
-    plan: &Plan,
-    tables: &DeviceTables,
+    lanes: usize,
     streams: &mut Streams,
-    symbols: &mut [S],
-    indexes: &Indexes<'_>,
+    (symbols, columns): (&mut [S], usize),
+    bytes: usize,
+    mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
+    explain: impl Fn(Failed) -> Error,
 ) -> Result<()> {
-    let columns = indexes.columns();
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let cost = |row: usize| {
-        (parts.lens[row] * size_of::<F::Unit>() + columns * (size_of::<S>() + 4)) as u64
+        (parts.lens[row] * size_of::<F::Unit>() + columns * (size_of::<S>() + bytes)) as u64
     };
-    let per_row = F::FAMILY.header_fields(plan.lanes);
-    let coder = GpuCoder::new(gpu, plan, tables);
-    for rows in batches(indexes.rows(), budget(gpu)?, cost) {
+    let per_row = F::FAMILY.header_fields(lanes);
+    for rows in batches(lens.len(), budget(gpu)?, cost) {
         let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
-        let mut device =
-            DeviceStreams::uninitialised(gpu, (F::FAMILY, plan.lanes), rows.len(), stride)?;
+        let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         let lengths: Vec<u32> = lens[rows.clone()].iter().map(|&len| len as u32).collect();
         device.lengths.upload(0, &lengths)?;
@@ -159,13 +156,10 @@ pub(crate) fn pop<F: RowFormat, S: Symbol>(
         }
         let part = &mut symbols[rows.start * columns..rows.end * columns];
         let buffer = DeviceBuffer::<S>::new(gpu, part.len())?;
-        let staged = stage_indexes(gpu, indexes, rows.clone())?;
         let on_device = DeviceSymbols::at::<S>(buffer.address(), rows.len(), columns, columns);
-        coder.enqueue_pop(&mut device, &on_device, &staged.indexes)?;
+        code(rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
-            let row = row + rows.start;
-            let index = indexes.at_or_skip(row, fault.position);
-            return Err(explain(plan, (row, fault), index, |_, _| 0));
+            return Err(explain((row + rows.start, fault)));
         }
         buffer.download(0, part)?;
         states[fields].copy_from_slice(&device.states_to_host::<F>()?);
@@ -175,4 +169,105 @@ pub(crate) fn pop<F: RowFormat, S: Symbol>(
     }
     streams.commit::<F>(&states, lens);
     Ok(())
+}
+
+/// The most bytes of an index.
+const INDEX_BYTES: usize = 4;
+
+/// Pushes host symbols onto host streams with tables.
+pub(crate) fn push<F: RowFormat, S: Symbol>(
+    gpu: &Gpu,
+    plan: &Plan,
+    tables: &DeviceTables,
+    streams: &mut Streams,
+    symbols: &Symbols<'_, S>,
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let coder = GpuCoder::new(gpu, plan, tables);
+    push_batches::<F, S>(
+        gpu,
+        plan.lanes,
+        streams,
+        symbols,
+        INDEX_BYTES,
+        |rows, device, on_device| {
+            let staged = stage_indexes(gpu, indexes, rows)?;
+            coder.enqueue_push(device, on_device, &staged.indexes)
+        },
+        |failed, symbol| explain(plan, failed, index_of(indexes, failed), symbol),
+    )
+}
+
+/// Pops host symbols from host streams with tables.
+pub(crate) fn pop<F: RowFormat, S: Symbol>(
+    gpu: &Gpu,
+    plan: &Plan,
+    tables: &DeviceTables,
+    streams: &mut Streams,
+    symbols: &mut [S],
+    indexes: &Indexes<'_>,
+) -> Result<()> {
+    let coder = GpuCoder::new(gpu, plan, tables);
+    pop_batches::<F, S>(
+        gpu,
+        plan.lanes,
+        streams,
+        (symbols, indexes.columns()),
+        INDEX_BYTES,
+        |rows, device, on_device| {
+            let staged = stage_indexes(gpu, indexes, rows)?;
+            coder.enqueue_pop(device, on_device, &staged.indexes)
+        },
+        |failed| explain(plan, failed, index_of(indexes, failed), |_, _| 0),
+    )
+}
+
+fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
+    indexes.at_or_skip(row, fault.position)
+}
+
+/// Models on the host: what uploads those of some rows, and their bytes a symbol.
+pub(crate) struct HostModels<'m> {
+    pub(crate) upload: &'m dyn Fn(Range<usize>) -> Result<DeviceModels>,
+    pub(crate) bytes: usize,
+}
+
+/// Pushes host symbols onto host streams with models.
+pub(crate) fn push_models<F: RowFormat, S: Symbol>(
+    gpu: &Gpu,
+    plan: &ModelPlan,
+    streams: &mut Streams,
+    symbols: &Symbols<'_, S>,
+    models: &HostModels<'_>,
+) -> Result<()> {
+    let coder = GpuModelCoder::new(gpu, plan);
+    push_batches::<F, S>(
+        gpu,
+        plan.lanes,
+        streams,
+        symbols,
+        models.bytes,
+        |rows, device, on_device| coder.enqueue_push(device, &(models.upload)(rows)?, on_device),
+        |failed, symbol| explain_model(failed, symbol),
+    )
+}
+
+/// Pops host symbols of `columns` a row from host streams with models.
+pub(crate) fn pop_models<F: RowFormat, S: Symbol>(
+    gpu: &Gpu,
+    plan: &ModelPlan,
+    streams: &mut Streams,
+    symbols: (&mut [S], usize),
+    models: &HostModels<'_>,
+) -> Result<()> {
+    let coder = GpuModelCoder::new(gpu, plan);
+    pop_batches::<F, S>(
+        gpu,
+        plan.lanes,
+        streams,
+        symbols,
+        models.bytes,
+        |rows, device, on_device| coder.enqueue_pop(device, &(models.upload)(rows)?, on_device),
+        |failed| explain_model(failed, |_, _| 0),
+    )
 }

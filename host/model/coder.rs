@@ -4,25 +4,53 @@ use ndarray::Array2;
 use parans_kernels::codec;
 
 use super::Models;
-use crate::coder::{Bypass, Symbol, Symbols};
+use crate::coder::{Bypass, Device, Symbol, Symbols};
 use crate::cpu::models;
 use crate::error::{Error, Result, RowCause};
-use crate::family::Family;
+use crate::family::{Family, with_family};
+use crate::gpu::{self, Gpu, GpuModelCoder, HostModels};
 use crate::streams::{Merged, Streams, check_lanes};
 use crate::tables::Precision;
 
+/// Everything a back end needs to know, checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ModelPlan {
+    /// Never tANS.
+    pub(crate) family: Family,
+    pub(crate) lanes: usize,
+    pub(crate) precision: Precision,
+    pub(crate) bypass: Option<codec::Bypass>,
+}
+
+impl ModelPlan {
+    /// Bytes that a row of `columns` symbols needs at most, whatever the symbols.
+    pub(crate) fn bytes_at_most(&self, columns: usize) -> usize {
+        self.bytes_for(columns, self.bypass.map_or(0, |bypass| bypass.max_bits() + 33))
+    }
+
+    /// The same where escapes are rare: a push that finds less room than it needs is repeated with all it can need.
+    fn bytes_expected(&self, columns: usize) -> usize {
+        self.bytes_for(columns, 0)
+    }
+
+    /// A push multiplies a state by at most 2^(p+1) (see `Plan::words_at_most`), escapes by their digits besides.
+    fn bytes_for(&self, columns: usize, digits: u32) -> usize {
+        let bits = self.precision.bits() + 1 + digits;
+        columns.saturating_mul(bits as usize).div_ceil(8).saturating_add(8 * self.lanes)
+    }
+}
+
 /// Codes symbols with [`Models`]. Streams, lanes and the order of symbols are those of [`Coder`](crate::Coder), so that both can push onto
 /// the same streams in turn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ModelCoder {
-    family: Family,
-    lanes: usize,
-    precision: Precision,
-    bypass: Option<codec::Bypass>,
+    plan: ModelPlan,
+    /// The device it runs on, where that is not the CPU.
+    gpu: Option<Gpu>,
 }
 
 impl ModelCoder {
-    /// A coder of a rANS family and 1, 2, 4, 8 or 32 lanes, with bypass digits of 4 bits and a precision that suits the family: 24 bits for
+    /// A coder of a rANS family and 1, 2, 4, 8 or 32 lanes, on the CPU, with bypass digits of 4 bits and a precision that suits the family: 24 bits for
     /// rans64, 16 for rans32, 15 for rans32_16. Nothing is stored a slot, so that a high precision costs nothing, and makes wide
     /// distributions exact: with 24 bits the loss is below 0.01 % up to scales of 4096, with 16 below 0.06 % up to 64, with 15 below 0.1 % up to 32.
     ///
@@ -39,48 +67,71 @@ impl ModelCoder {
             Family::Rans64 => 24,
             _ => family.max_precision().min(16),
         };
-        Ok(Self { family, lanes, precision: Precision::new(bits)?, bypass: codec::Bypass::new(4) })
+        let precision = Precision::new(bits)?;
+        let plan = ModelPlan { family, lanes, precision, bypass: codec::Bypass::new(4) };
+        Ok(Self { plan, gpu: None })
     }
 
     /// The same coder with another precision.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] past the family's limit.
-    pub fn with_precision(mut self, precision: Precision) -> Result<Self> {
-        let limit = self.family.max_precision();
+    pub fn with_precision(&self, precision: Precision) -> Result<Self> {
+        let limit = self.plan.family.max_precision();
         if precision.bits() > limit {
             return Err(Error::InvalidArgument(format!(
                 "precision {precision}; the limit of {} is {limit}",
-                self.family
+                self.plan.family
             )));
         }
-        self.precision = precision;
-        Ok(self)
+        Ok(Self { plan: ModelPlan { precision, ..self.plan }, gpu: self.gpu.clone() })
     }
 
     /// The same coder with other digits for symbols far from their distribution. [`Bypass::Off`] makes such symbols errors.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for digits outside 1..=8 bits.
-    pub fn with_bypass(mut self, bypass: Bypass) -> Result<Self> {
-        self.bypass = match bypass {
+    pub fn with_bypass(&self, bypass: Bypass) -> Result<Self> {
+        let bypass = match bypass {
             Bypass::Off => None,
             Bypass::Digits(bits) => Some(codec::Bypass::new(bits).ok_or_else(|| {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };
-        Ok(self)
+        Ok(Self { plan: ModelPlan { bypass, ..self.plan }, gpu: self.gpu.clone() })
+    }
+
+    /// The same coder on a device.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub fn with_device(&self, device: Device) -> Result<Self> {
+        let gpu = match device {
+            Device::Cpu => None,
+            Device::Cuda(number) => Some(Gpu::open(number)?),
+        };
+        Ok(Self { plan: self.plan, gpu })
+    }
+
+    /// The same coder on an opened GPU, whatever its runtime.
+    pub fn with_gpu(&self, gpu: &Gpu) -> Self {
+        Self { plan: self.plan, gpu: Some(gpu.clone()) }
     }
 
     /// The precision.
     pub fn precision(&self) -> Precision {
-        self.precision
+        self.plan.precision
+    }
+
+    /// The coder over tensors in device memory; `None` where it runs on the CPU.
+    pub fn on_gpu(&self) -> Option<GpuModelCoder<'_>> {
+        self.gpu.as_ref().map(|gpu| GpuModelCoder::new(gpu, &self.plan))
     }
 
     /// Fresh streams for this coder.
     pub fn streams(&self, rows: usize) -> Streams {
         // The lane count was checked.
-        Streams::new(self.family, rows, self.lanes).expect("a checked lane count")
+        Streams::new(self.plan.family, rows, self.plan.lanes).expect("a checked lane count")
     }
 
     /// Pushes symbols of the models' shape onto as many streams.
@@ -103,18 +154,34 @@ impl ModelCoder {
                 got: format!("({rows}, {columns})"),
             });
         }
-        // A push multiplies a state by at most 2^(p+1) (see `Plan::words_at_most`), escapes by their digits besides.
-        let digits = self.bypass.map_or(0, |bypass| bypass.max_bits() + 33);
-        for bits in [self.precision.bits() + 1, self.precision.bits() + 1 + digits] {
-            streams.reserve(columns.saturating_mul(bits as usize).div_ceil(8) + 8 * self.lanes)?;
-            match models::push(self.family, self.precision, self.bypass, streams, models, &symbols)
-            {
+        for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
+            streams.reserve(room)?;
+            match self.push_here(streams, models, &symbols) {
                 // Escapes are rare: only where they are not is a row given all the room it can need.
                 Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
                 result => return result,
             }
         }
         Err(Error::Row { row: 0, position: 0, cause: RowCause::CapacityExceeded })
+    }
+
+    fn push_here<S: Symbol, M: Models>(
+        &self,
+        streams: &mut Streams,
+        models: &M,
+        symbols: &Symbols<'_, S>,
+    ) -> Result<()> {
+        let plan = &self.plan;
+        match &self.gpu {
+            None => {
+                models::push(plan.family, plan.precision, plan.bypass, streams, models, symbols)
+            }
+            Some(gpu) => {
+                let upload = |rows| models.to_device(gpu, rows);
+                let host = HostModels { upload: &upload, bytes: models.device_bytes() };
+                with_family!(plan.family, F => gpu::push_models::<F, S>(gpu, plan, streams, symbols, &host))
+            }
+        }
     }
 
     /// Pops symbols of the models' shape: what the last push of that shape pushed.
@@ -125,7 +192,18 @@ impl ModelCoder {
         self.check(streams, models)?;
         let shape = (models.rows(), models.columns());
         let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
-        models::pop(self.family, self.precision, self.bypass, streams, models, &mut symbols)?;
+        let plan = &self.plan;
+        match &self.gpu {
+            None => {
+                models::pop(plan.family, plan.precision, plan.bypass, streams, models, &mut symbols)
+            }
+            Some(gpu) => {
+                let upload = |rows| models.to_device(gpu, rows);
+                let host = HostModels { upload: &upload, bytes: models.device_bytes() };
+                let into = (&mut symbols[..], shape.1);
+                with_family!(plan.family, F => gpu::pop_models::<F, S>(gpu, plan, streams, into, &host))
+            }
+        }?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 
@@ -148,21 +226,22 @@ impl ModelCoder {
     /// # Errors
     /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final states are not the family's start value.
     pub fn decode<S: Symbol>(&self, models: &impl Models, bytes: &[u8]) -> Result<Array2<S>> {
-        let mut streams = Streams::from_merged(self.family, self.lanes, bytes, Merged::default())?;
+        let mut streams =
+            Streams::from_merged(self.plan.family, self.plan.lanes, bytes, Merged::default())?;
         let symbols = self.pop(&mut streams, models)?;
         streams.expect_fresh()?;
         Ok(symbols)
     }
 
     fn check(&self, streams: &Streams, models: &impl Models) -> Result<()> {
-        models.check(self.precision)?;
-        if streams.family() != self.family || streams.lanes() != self.lanes {
+        models.check(self.plan.precision)?;
+        if streams.family() != self.plan.family || streams.lanes() != self.plan.lanes {
             return Err(Error::InvalidArgument(format!(
                 "streams of {} with {} lanes; the coder is {} with {}",
                 streams.family(),
                 streams.lanes(),
-                self.family,
-                self.lanes
+                self.plan.family,
+                self.plan.lanes
             )));
         }
         if streams.rows() != models.rows() {

@@ -1,6 +1,7 @@
 //! A mean and a scale a symbol.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ndarray::ArrayView2;
 use parans_kernels::model::{Kind, Mean, Parametrics, Scale};
@@ -8,6 +9,7 @@ use rayon::prelude::*;
 
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
+use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::tables::Precision;
 
 /// One kind of distribution with a mean and a scale for each of (rows, columns) symbols, as fixed-point numbers.
@@ -143,6 +145,24 @@ impl RowModels for Distributions<'_> {
             scales: &self.scales[at],
             precision: precision.bits(),
         }
+    }
+
+    fn device_bytes(&self) -> usize {
+        size_of::<i32>() + size_of::<u16>()
+    }
+
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+        let at = rows.start * self.columns..rows.end * self.columns;
+        let count = at.len();
+        let means = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&self.means[at.clone()]))?;
+        let scales = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&self.scales[at]))?;
+        let on_device = DeviceModels::distributions(
+            self.kind,
+            DeviceSlice::<i32>::at(means.address(), count),
+            DeviceSlice::<u16>::at(scales.address(), count),
+            (rows.len(), self.columns),
+        )?;
+        Ok(on_device.owning([means, scales]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Mixtures: several weighted distributions of one kind a symbol.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ndarray::{ArrayView3, Axis};
 use parans_kernels::model::{
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 use super::distributions::check_window_precision;
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
+use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu, ModelComponent};
 use crate::tables::Precision;
 
 /// A mixture of `each` components for each of (rows, columns) symbols, as fixed-point numbers.
@@ -140,7 +142,7 @@ impl<'a> Mixtures<'a> {
     }
 }
 
-fn check_each(each: usize) -> Result<()> {
+pub(crate) fn check_each(each: usize) -> Result<()> {
     if (1..=MAX_COMPONENTS).contains(&each) {
         return Ok(());
     }
@@ -178,6 +180,24 @@ impl RowModels for Mixtures<'_> {
             each: self.each,
             precision: precision.bits(),
         }
+    }
+
+    fn device_bytes(&self) -> usize {
+        self.each * size_of::<ModelComponent>()
+    }
+
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+        let width = self.columns * self.each;
+        let parts = &self.components[rows.start * width..rows.end * width];
+        let parts: Vec<ModelComponent> = parts.iter().map(|&part| part.into()).collect();
+        let buffer = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&parts))?;
+        let on_device = DeviceModels::mixtures(
+            self.kind,
+            DeviceSlice::<ModelComponent>::at(buffer.address(), parts.len()),
+            self.each,
+            (rows.len(), self.columns),
+        )?;
+        Ok(on_device.owning([buffer]))
     }
 }
 

@@ -11,6 +11,10 @@
 //! arithmetic, the same on every machine (see [`parans_kernels::model`]). Both sides must hold the same fixed-point numbers: where the
 //! decoder's network may differ in a last bit, send or derive the fixed-point parameters, which [`Distributions`] gives out and takes.
 //!
+//! A coder runs on the CPU, or on an NVIDIA GPU ([`ModelCoder::with_device`]), where each lane evaluates its own symbol's model with the same
+//! integers: every device writes the same bytes. Host tensors are staged; parameters and symbols that are in device memory already are coded
+//! where they are, through [`ModelCoder::on_gpu`] and [`DeviceModels`], which also makes fixed-point parameters and CDFs of floats there.
+//!
 //! ```
 //! use ndarray::array;
 //! use parans::model::{Distributions, Kind, ModelCoder};
@@ -34,14 +38,19 @@ mod mixtures;
 mod pmfs;
 mod uniforms;
 
+use std::ops::Range;
+
 use parans_kernels::model::BatchModel;
 
 use crate::error::Result;
+use crate::gpu::{DeviceModels, Gpu};
 use crate::tables::Precision;
 
 pub use coder::ModelCoder;
+pub(crate) use coder::ModelPlan;
 pub use distributions::Distributions;
 pub use mixtures::Mixtures;
+pub(crate) use mixtures::check_each;
 pub use parans_kernels::model::{Component, Kind, MAX_COMPONENTS, Mean, Scale, WEIGHT_BITS};
 pub use pmfs::Pmfs;
 pub use uniforms::Uniforms;
@@ -69,4 +78,8 @@ pub trait RowModels: Sync {
     fn check(&self, precision: Precision) -> Result<()>;
     /// The models of row `row`.
     fn row(&self, row: usize, precision: Precision) -> Self::Row<'_>;
+    /// Bytes of parameters that a symbol has in device memory.
+    fn device_bytes(&self) -> usize;
+    /// Copies the parameters of some rows to a device.
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels>;
 }

@@ -3,12 +3,15 @@
 //! Quantising is most of the work here, and its rows are independent: it runs on all threads, into one array of CDFs, and coding reads
 //! that array as it is. No encoder entries, inverse CDFs or alias tables are made.
 
+use std::ops::Range;
+
 use ndarray::ArrayView3;
 use parans_kernels::model::Cdfs;
 use rayon::prelude::*;
 
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
+use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::tables::quantise;
 use crate::tables::{Precision, Probability, check_cdf};
 
@@ -167,5 +170,19 @@ impl RowModels for Pmfs {
             offset: self.offset,
             sentinel: self.sentinel,
         }
+    }
+
+    fn device_bytes(&self) -> usize {
+        self.width * size_of::<u32>()
+    }
+
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+        let length = self.columns * self.width;
+        let cdfs = &self.cdfs[rows.start * length..rows.end * length];
+        let buffer = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(cdfs))?;
+        let slice = DeviceSlice::<u32>::at(buffer.address(), cdfs.len());
+        let shape = (rows.len(), self.columns);
+        let on_device = DeviceModels::cdfs(slice, shape, self.precision, self.sentinel)?;
+        Ok(on_device.with_offset(self.offset)?.owning([buffer]))
     }
 }

@@ -1,9 +1,12 @@
 //! Uniform symbols: nothing is known but the alphabet.
 
+use std::ops::Range;
+
 use parans_kernels::model::Uniform;
 
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
+use crate::gpu::{DeviceModels, Gpu};
 use crate::tables::Precision;
 
 /// (rows, columns) symbols, each any of `size` consecutive integers with the same probability.
@@ -56,5 +59,13 @@ impl RowModels for Uniforms {
 
     fn row(&self, _row: usize, precision: Precision) -> Uniform {
         Uniform::new(self.lowest, self.size, precision.bits()).expect("checked before coding")
+    }
+
+    fn device_bytes(&self) -> usize {
+        0
+    }
+
+    fn to_device(&self, _gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+        Ok(DeviceModels::uniform(self.lowest, self.size, rows.len(), self.columns))
     }
 }

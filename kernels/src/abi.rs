@@ -10,11 +10,20 @@
 //! - `lengths`: u32 a row, its words in use; `status`: [`RowStatus`] a row, always written;
 //! - `symbols`: `rows` rows of `symbols` symbols, `symbol_stride` apart.
 //!
+//! [`models`] adds the kernels that code with a distribution a symbol.
+//!
 //! A row that fails keeps its states and its length; only words past the length, and popped symbols, may have changed.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::codec::{RowError, RowFault, Tans8, Tans16, TansFamily};
+
+pub mod models;
+
+pub use models::{
+    FIX_F32, FixParams, MODEL_KERNELS, ModelComponent, ModelForm, ModelKernel, ModelParams,
+    ModelShape,
+};
 
 /// An address in device memory.
 pub type DeviceAddress = u64;
@@ -157,7 +166,7 @@ impl CodeParams {
     ];
 }
 
-/// The scalar parameters of [`QUANTISE_F32`].
+/// The scalar parameters of the kernels that quantise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct QuantiseShape {
@@ -171,13 +180,14 @@ pub struct QuantiseShape {
     pub sentinel: u32,
 }
 
-/// The parameters of [`QUANTISE_F32`], in order.
+/// The parameters of the kernels that quantise, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct QuantiseParams {
-    /// Probabilities, f32: a row for each table, the sentinel left out.
+    /// Probabilities, f32, or counts, u32: a row for each table, the sentinel left out.
     pub pmf: DeviceAddress,
-    /// [`Span`](crate::codec::Span): `rows * symbols`.
+    /// [`QUANTISE_F32`]: [`Span`](crate::codec::Span), `rows * symbols`. The others: CDFs, u32, `rows * (symbols + 1)`; those of rows that fail
+    /// are all 0, which codes nothing.
     pub spans: DeviceAddress,
     /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a finite number of at least 0, and past the last
     /// one where all are 0.
@@ -195,6 +205,10 @@ const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantisePara
 
 /// The kernel that makes frequencies of probabilities, a thread a row, with the bits that `Tables::from_pmf` gives on the host.
 pub const QUANTISE_F32: &str = "quantise_f32";
+/// The same, giving a CDF instead of spans: `model::Pmfs::from_pmf` on the host.
+pub const QUANTISE_CDF_F32: &str = "quantise_cdf_f32";
+/// CDFs of counts: `model::Pmfs::from_counts` on the host.
+pub const QUANTISE_CDF_U32: &str = "quantise_cdf_u32";
 
 /// What a kernel does to the rows, and with which form of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

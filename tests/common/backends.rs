@@ -10,8 +10,8 @@ use super::software::Software;
 pub struct Backend {
     /// What the tests print.
     pub name: String,
-    /// Makes a builder's coder run here.
-    pub apply: Box<dyn Fn(CoderBuilder) -> CoderBuilder + Send + Sync>,
+    /// The device it is, where it is one.
+    pub gpu: Option<Gpu>,
     /// The thread pool to run in.
     pub pool: rayon::ThreadPool,
     /// How many random batches each setting gets.
@@ -19,6 +19,14 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Makes a builder's coder run here.
+    pub fn apply(&self, builder: CoderBuilder) -> CoderBuilder {
+        match &self.gpu {
+            Some(gpu) => builder.gpu(gpu),
+            None => builder,
+        }
+    }
+
     /// Runs `work` in the back end's pool.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
@@ -39,7 +47,7 @@ pub fn all() -> Vec<Backend> {
     let quick = std::env::var_os("PARANS_QUICK").is_some();
     let cpu = |name: &str, threads| Backend {
         name: name.into(),
-        apply: Box::new(|builder| builder),
+        gpu: None,
         pool: pool(threads),
         rounds: if quick { 2 } else { 24 },
     };
@@ -57,12 +65,7 @@ pub fn all() -> Vec<Backend> {
 }
 
 fn on_gpu(name: &str, gpu: Gpu, rounds: usize) -> Backend {
-    Backend {
-        name: name.into(),
-        apply: Box::new(move |builder| builder.gpu(&gpu)),
-        pool: pool(2),
-        rounds,
-    }
+    Backend { name: name.into(), gpu: Some(gpu), pool: pool(2), rounds }
 }
 
 /// Back ends whose hardware or build feature is absent, with the reason.

@@ -109,7 +109,7 @@ impl Case {
         if self.text("bypass")? == "true" {
             builder = builder.bypass(Bypass::digits(self.number("bypass_precision")?));
         }
-        Ok((backend.apply)(builder))
+        Ok(backend.apply(builder))
     }
 
     fn check_stream(&self, backend: &Backend) -> Any<()> {

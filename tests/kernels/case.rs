@@ -106,14 +106,58 @@ impl Default for Case {
     }
 }
 
+impl SymbolType {
+    /// Bytes a symbol.
+    pub fn bytes(self) -> u32 {
+        match self {
+            Self::I32 => 4,
+            Self::I16 | Self::U16 => 2,
+            Self::U8 => 1,
+        }
+    }
+
+    /// As a launch names it.
+    pub fn abi(self) -> u32 {
+        match self {
+            Self::I32 => abi::symbol_type::I32,
+            Self::I16 => abi::symbol_type::I16,
+            Self::U16 => abi::symbol_type::U16,
+            Self::U8 => abi::symbol_type::U8,
+        }
+    }
+}
+
 /// The streams of a batch, as both sides keep them.
 #[derive(Clone, Debug)]
-struct Rows<F: Family> {
-    states: Vec<F::State>,
-    words: Vec<F::Word>,
-    lengths: Vec<u32>,
+pub struct Rows<F: Family> {
+    pub states: Vec<F::State>,
+    pub words: Vec<F::Word>,
+    pub lengths: Vec<u32>,
     /// Words from row to row.
-    stride: usize,
+    pub stride: usize,
+}
+
+impl<F: Family> Rows<F> {
+    /// Fresh rows with room for `stride` words each.
+    pub fn fresh(rows: u32, lanes: u32, stride: usize) -> Self {
+        Self {
+            states: vec![F::LOWER_BOUND; (rows * lanes) as usize],
+            words: vec![F::Word::default(); rows as usize * stride],
+            lengths: vec![0; rows as usize],
+            stride,
+        }
+    }
+
+    /// The same states and lengths; the same words where they are in use.
+    pub fn assert_same(&self, expected: &Self, what: impl Fn() -> String) {
+        assert_equal(&self.states, &expected.states, || what() + ": states");
+        assert_equal(&self.lengths, &expected.lengths, || what() + ": lengths");
+        for row in 0..self.lengths.len() {
+            let used = (self.lengths[row] as usize).min(self.stride);
+            let words = |rows: &Self| rows.words[row * rows.stride..][..used].to_vec();
+            assert_equal(&words(self), &words(expected), || format!("{} row {row}: words", what()));
+        }
+    }
 }
 
 /// What goes in and comes out beside the streams.
@@ -259,12 +303,7 @@ impl Case {
     }
 
     fn fresh<F: Family>(&self, stride: usize) -> Rows<F> {
-        Rows {
-            states: vec![F::LOWER_BOUND; (self.rows * self.lanes) as usize],
-            words: vec![F::Word::default(); self.rows as usize * stride],
-            lengths: vec![0; self.rows as usize],
-            stride,
-        }
+        Rows::fresh(self.rows, self.lanes, stride)
     }
 
     pub fn data(&self, rng: &mut impl Rng, max_precision: u32) -> Data {
@@ -441,12 +480,7 @@ impl Case {
             lanes: self.lanes,
             word_stride: stride as u32,
             symbol_stride: self.count,
-            symbol_type: match self.symbols {
-                SymbolType::I32 => abi::symbol_type::I32,
-                SymbolType::I16 => abi::symbol_type::I16,
-                SymbolType::U16 => abi::symbol_type::U16,
-                SymbolType::U8 => abi::symbol_type::U8,
-            },
+            symbol_type: self.symbols.abi(),
             index_type: match (self.index, self.index_bytes) {
                 (IndexForm::One, _) => abi::index_type::CONSTANT,
                 (_, 4) => abi::index_type::I32,
@@ -582,40 +616,29 @@ impl Case {
         expected: &Rows<F>,
         rows: &Rows<F>,
     ) {
-        let at = |row: usize| format!("{what} {} row {row} of {self:?}", F::NAME);
         for row in 0..self.rows as usize {
-            assert_eq!(got[row], outcome[row], "{}", at(row));
+            assert_eq!(got[row], outcome[row], "{what} {} row {row} of {self:?}", F::NAME);
         }
-        assert_equal(&rows.states, &expected.states, || at(0) + ": states");
-        assert_equal(&rows.lengths, &expected.lengths, || at(0) + ": lengths");
-        for row in 0..self.rows as usize {
-            let used = (rows.lengths[row] as usize).min(rows.stride);
-            let words = |rows: &Rows<F>| rows.words[row * rows.stride..][..used].to_vec();
-            assert_equal(&words(rows), &words(expected), || at(row) + ": words");
-        }
+        rows.assert_same(expected, || format!("{what} {} of {self:?}", F::NAME));
     }
 
     pub fn narrow_symbols(&self, symbols: &[i32]) -> Vec<u8> {
-        narrow(symbols, self.symbol_bytes())
-    }
-
-    fn symbol_bytes(&self) -> u32 {
-        match self.symbols {
-            SymbolType::I32 => 4,
-            SymbolType::I16 | SymbolType::U16 => 2,
-            SymbolType::U8 => 1,
-        }
+        narrow(symbols, self.symbols.bytes())
     }
 
     pub fn widen_symbols(&self, bytes: &[u8]) -> Vec<i32> {
-        let widen = |chunk: &[u8]| match self.symbols {
-            SymbolType::I32 => i32::from_le_bytes(chunk.try_into().unwrap()),
-            SymbolType::I16 => i16::from_le_bytes(chunk.try_into().unwrap()).into(),
-            SymbolType::U16 => u16::from_le_bytes(chunk.try_into().unwrap()).into(),
-            SymbolType::U8 => chunk[0].into(),
-        };
-        bytes.chunks_exact(self.symbol_bytes() as usize).map(widen).collect()
+        widen(bytes, self.symbols)
     }
+}
+
+pub fn widen(bytes: &[u8], symbols: SymbolType) -> Vec<i32> {
+    let widen = |chunk: &[u8]| match symbols {
+        SymbolType::I32 => i32::from_le_bytes(chunk.try_into().unwrap()),
+        SymbolType::I16 => i16::from_le_bytes(chunk.try_into().unwrap()).into(),
+        SymbolType::U16 => u16::from_le_bytes(chunk.try_into().unwrap()).into(),
+        SymbolType::U8 => chunk[0].into(),
+    };
+    bytes.chunks_exact(symbols.bytes() as usize).map(widen).collect()
 }
 
 pub fn narrow(values: &[i32], bytes: u32) -> Vec<u8> {

@@ -1,9 +1,12 @@
 //! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture` prints it.
 
+use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::packed::PackedFamily;
-use parans_kernels::codec::{Rans32, Rans32x16, Rans64};
+use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64};
+use parans_kernels::model::Kind;
 
 use crate::case::{Case, IndexForm, Lookup, SymbolType};
+use crate::models::ModelCase;
 use crate::software::Software;
 
 /// The most that a symbol may take of a push and of a pop: warp instructions of PTX, sectors of global memory, wavefronts of shared
@@ -33,6 +36,31 @@ fn check_one<F: PackedFamily>(machine: &Software, case: Case, budget: Option<Bud
             got.into_iter().zip(budget[push]).zip(["instructions", "sectors", "wavefronts"])
         {
             assert!(got <= most, "{what}: {got} a symbol, at most {most}: {case:?}");
+        }
+    }
+}
+
+/// The same for models, for a push and a pop, with 32 lanes. Distributions have scales of 1/64 to 4, mixtures up to eight components, CDFs up to 59
+/// values.
+const MODEL_BUDGETS: [(ModelForm, [f64; 2]); 4] = [
+    (ModelForm::Uniform, [6.0, 6.0]),
+    (ModelForm::Parametric, [16.0, 60.0]),
+    (ModelForm::Mixture, [100.0, 500.0]),
+    (ModelForm::Cdf, [12.0, 20.0]),
+];
+
+fn print_models<F: Family>(machine: &Software, lanes: u32) {
+    for (form, budgets) in MODEL_BUDGETS {
+        let (rows, count, kind) = (64 / lanes, 16 * lanes, Kind::Gaussian);
+        let symbols = SymbolType::I16;
+        let case = ModelCase { form, kind, lanes, bypass: 0, rows, count, symbols, seed: 5 };
+        let costs = case.cost::<F>(machine);
+        for ((what, report), budget) in ["push", "pop"].into_iter().zip(costs).zip(budgets) {
+            let cost = report.per_symbol(u64::from(rows * count));
+            println!("{:9} x{lanes:<2} {what:4} {form:?}: {cost}", F::NAME);
+            if lanes == 32 {
+                assert!(cost.warp_instructions < budget, "{what} {case:?}: {cost}");
+            }
         }
     }
 }
@@ -72,4 +100,8 @@ pub fn check(machine: &Software) {
     }
     let few = Case { precision: 12, lookup: Lookup::Slots, tables: 8, ..many };
     check_one::<Rans32x16>(machine, few, Some([[1.64, 0.16, 0.27], [1.26, 0.28, 0.17]]));
+    for lanes in [32, 4, 1] {
+        print_models::<Rans32x16>(machine, lanes);
+        print_models::<Rans64>(machine, lanes);
+    }
 }

@@ -4,7 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parans_kernels::abi::{CodeParams, QUANTISE_F32, QuantiseParams};
+use parans_kernels::abi::{
+    CodeParams, FIX_F32, FixParams, MODEL_KERNELS, ModelParams, QUANTISE_CDF_F32, QUANTISE_CDF_U32,
+    QUANTISE_F32, QuantiseParams,
+};
 use parans_kernels::device::simt::Simt;
 
 use crate::machine::Machine;
@@ -99,7 +102,10 @@ mod entries {
     parans_kernels::for_each_kernel!(
         parans_kernels::kernel_entries => CURRENT.get().expect("a thread of a launch"), [], [extern "C"];
     );
-    parans_kernels::quantise_entry!(CURRENT.get().expect("a thread of a launch"), [], [extern "C"]);
+    parans_kernels::for_each_model_kernel!(
+        parans_kernels::model_kernel_entries => CURRENT.get().expect("a thread of a launch"), [], [extern "C"];
+    );
+    parans_kernels::preparing_entries!(CURRENT.get().expect("a thread of a launch"), [], [extern "C"]);
 }
 
 macro_rules! call_by_name {
@@ -116,21 +122,61 @@ macro_rules! call_by_name {
     };
 }
 
-fn call(kernel: &str, params: &[u8]) {
-    if kernel == QUANTISE_F32 {
-        let params: &QuantiseParams = bytemuck::from_bytes(params);
+macro_rules! call_model_by_name {
+    ($kernel:ident $params:ident; $($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
+        match $kernel {
+            // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
+            $(stringify!($name) => unsafe { entries::$name(
+                $params.states as *mut _, $params.words as *mut _, $params.lengths as *mut _, $params.status as *mut _,
+                $params.symbols as *mut _, $params.parameters as *const _, $params.scales as *const _, $params.shape,
+            ) },)*
+            _ => panic!("no kernel {}", $kernel),
+        }
+    };
+}
+
+macro_rules! call_quantiser {
+    ($name:ident, $params:ident) => {{
+        let params: &QuantiseParams = bytemuck::from_bytes($params);
         // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
-        return unsafe {
-            entries::quantise_f32(
+        unsafe {
+            entries::$name(
                 params.pmf as *const _,
                 params.spans as *mut _,
                 params.status as *mut _,
                 params.shape,
             )
-        };
+        }
+    }};
+}
+
+fn call(kernel: &str, params: &[u8]) {
+    match kernel {
+        QUANTISE_F32 => return call_quantiser!(quantise_f32, params),
+        QUANTISE_CDF_F32 => return call_quantiser!(quantise_cdf_f32, params),
+        QUANTISE_CDF_U32 => return call_quantiser!(quantise_cdf_u32, params),
+        FIX_F32 => {
+            let params: &FixParams = bytemuck::from_bytes(params);
+            // SAFETY: the addresses are those of live buffers of this process, as large as the count says.
+            return unsafe {
+                entries::fix_f32(
+                    params.means as *const _,
+                    params.scales as *const _,
+                    params.fixed_means as *mut _,
+                    params.codes as *mut _,
+                    params.count,
+                )
+            };
+        }
+        _ => {}
     }
-    let params: &CodeParams = bytemuck::from_bytes(params);
-    parans_kernels::for_each_kernel!(call_by_name => kernel params;)
+    if MODEL_KERNELS.iter().any(|k| k.name == kernel) {
+        let params: &ModelParams = bytemuck::from_bytes(params);
+        parans_kernels::for_each_model_kernel!(call_model_by_name => kernel params;)
+    } else {
+        let params: &CodeParams = bytemuck::from_bytes(params);
+        parans_kernels::for_each_kernel!(call_by_name => kernel params;)
+    }
 }
 
 /// The machine.

@@ -14,6 +14,7 @@ mod case;
 mod cost;
 mod host;
 mod machine;
+mod models;
 mod quantise;
 mod software;
 mod tables;
@@ -21,10 +22,14 @@ mod tans;
 
 use case::{Case, IndexForm, LANES, Lookup, SymbolType};
 use machine::Machine;
+use models::ModelCase;
+use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, Tans8, Tans16, Tans32};
+use parans_kernels::model::Kind;
 
-/// Which of the cases a machine runs: one in so many, at a stride that meets every value of every parameter.
-type Cases = dyn Fn(&Case) -> bool;
+/// Which of the cases a machine runs, by a case's seed and whether it is a long one: one in so many, at a stride that meets every value of every
+/// parameter.
+type Cases = dyn Fn(u64, bool) -> bool;
 
 /// Every family, lane count and lookup, with and without bypass, at lengths around a group's edges.
 fn parity(machine: &dyn Machine, chosen: &Cases) {
@@ -39,7 +44,7 @@ fn parity(machine: &dyn Machine, chosen: &Cases) {
                             [seed as usize % 4];
                     let case =
                         Case { lanes, lookup, bypass, count, index, seed, ..Case::default() };
-                    if chosen(&case) {
+                    if chosen(case.seed, false) {
                         case.check::<Rans64>(machine);
                         case.check::<Rans32>(machine);
                         case.check::<Rans32x16>(machine);
@@ -66,7 +71,7 @@ fn narrow_types(machine: &dyn Machine, chosen: &Cases) {
                     count: 77,
                     ..Case::default()
                 };
-                if chosen(&case) {
+                if chosen(case.seed, false) {
                     case.check::<Rans32x16>(machine);
                     case.check::<Rans64>(machine);
                 }
@@ -86,7 +91,7 @@ fn faults(machine: &dyn Machine, chosen: &Cases) {
                 let index = [IndexForm::Each, IndexForm::One][seed as usize % 2];
                 let case =
                     Case { lanes, lookup, bypass, seed, index, count: 45, ..Case::default() };
-                if chosen(&case) {
+                if chosen(case.seed, false) {
                     case.check_faults::<Rans64>(machine);
                     case.check_faults::<Rans32>(machine);
                     case.check_faults::<Rans32x16>(machine);
@@ -105,7 +110,7 @@ fn tans(machine: &dyn Machine, chosen: &Cases) {
                 for index in [IndexForm::Each, IndexForm::Row] {
                     seed += 1;
                     let case = Case { lanes, bypass, count, index, seed, ..Case::default() };
-                    if chosen(&case) {
+                    if chosen(case.seed, false) {
                         tans::check::<Tans32>(&case, machine);
                         tans::check::<Tans16>(&case, machine);
                         tans::check::<Tans8>(&case, machine);
@@ -114,6 +119,61 @@ fn tans(machine: &dyn Machine, chosen: &Cases) {
             }
         }
     }
+}
+
+/// Models of every form and kind: every lane count, with and without bypass, at lengths around a group's edges.
+fn models(machine: &dyn Machine, chosen: &Cases) {
+    let mut seed = 4000;
+    for form in ModelForm::ALL {
+        for lanes in LANES {
+            for bypass in [0, 1, 4] {
+                for count in [lanes * 2 + lanes / 2 + 1, lanes * 2, 1] {
+                    seed += 1;
+                    let types = [SymbolType::I32, SymbolType::I32, SymbolType::U8, SymbolType::I16];
+                    let case = ModelCase {
+                        form,
+                        kind: Kind::ALL[seed as usize % 3],
+                        lanes,
+                        bypass,
+                        rows: 5,
+                        count,
+                        symbols: types[seed as usize / 3 % 4],
+                        seed,
+                    };
+                    if chosen(seed, false) {
+                        case.check::<Rans64>(machine);
+                        case.check::<Rans32>(machine);
+                        case.check::<Rans32x16>(machine);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of models that must fail, as in `faults`.
+fn model_faults(machine: &dyn Machine, chosen: &Cases) {
+    let mut seed = 5000;
+    for form in ModelForm::ALL {
+        for lanes in LANES {
+            for bypass in [0, 1, 3] {
+                seed += 1;
+                let kind = Kind::ALL[seed as usize % 3];
+                let (rows, count, symbols) = (12, 37, SymbolType::I32);
+                let case = ModelCase { form, kind, lanes, bypass, rows, count, symbols, seed };
+                if chosen(seed, false) {
+                    case.check_faults::<Rans64>(machine);
+                    case.check_faults::<Rans32>(machine);
+                    case.check_faults::<Rans32x16>(machine);
+                }
+            }
+        }
+    }
+}
+
+/// Floats to fixed-point parameters, bit for bit.
+fn fixed(machine: &dyn Machine, _chosen: &Cases) {
+    models::check_fixed(machine);
 }
 
 /// Probabilities to frequencies, bit for bit.
@@ -155,7 +215,7 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
                             rows: 3,
                             ..Case::default()
                         };
-                        if chosen(&case) {
+                        if chosen(case.seed, case.lookup.is_packed()) {
                             case.check::<Rans32x16>(machine);
                             case.check::<Rans64>(machine);
                             case.check::<Rans32>(machine);
@@ -174,7 +234,7 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
                         count: 32 * 18 + 7,
                         ..Case::default()
                     };
-                    if chosen(&case) {
+                    if chosen(case.seed, case.lookup.is_packed()) {
                         case.check_faults::<Rans32x16>(machine);
                         case.check_faults::<Rans64>(machine);
                         case.check_faults::<Rans32>(machine);
@@ -196,15 +256,15 @@ macro_rules! tests {
 
 /// Threads of the host are slow at meeting one another: they run one case in seventeen, and fewer of the long ones.
 mod on_host_threads {
-    tests!(crate::host::HostThreads, |case: &crate::Case| {
-        case.seed % if case.lookup.is_packed() { 61 } else { 17 } == 3
+    tests!(crate::host::HostThreads, |seed: u64, long: bool| {
+        seed % if long { 61 } else { 17 } == 3
     };
-        parity narrow_types faults packed tans quantise);
+        parity narrow_types faults packed tans models model_faults fixed quantise);
 }
 
 mod on_software_device {
-    tests!(crate::software::Software::new(), |_: &crate::Case| true;
-        parity narrow_types faults packed tans quantise);
+    tests!(crate::software::Software::new(), |_: u64, _: bool| true;
+        parity narrow_types faults packed tans models model_faults fixed quantise);
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn pop_rows<F: HostFamily, M: Models>(
 }
 
 /// The public error for a failed row. There are no tables to name: -1 stands for the symbol's own model.
-fn explain((row, fault): Failed, symbol: impl Fn(usize, usize) -> i32) -> Error {
+pub(crate) fn explain((row, fault): Failed, symbol: impl Fn(usize, usize) -> i32) -> Error {
     let position = fault.position;
     let cause = match fault.error {
         RowError::SymbolOutOfRange => {
@@ -251,6 +251,7 @@ fn explain((row, fault): Failed, symbol: impl Fn(usize, usize) -> i32) -> Error 
         RowError::StateOutOfRange => RowCause::StateOutOfRange,
         RowError::BypassDigits => RowCause::BypassDigits,
         RowError::CapacityExceeded => RowCause::CapacityExceeded,
+        RowError::SymbolWidth => RowCause::SymbolWidth,
         _ => RowCause::ParameterOutOfRange,
     };
     Error::Row { row, position, cause }

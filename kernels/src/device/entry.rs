@@ -33,9 +33,10 @@ macro_rules! kernel_entry {
             lookup: *const u8,
             shape: $crate::abi::CodeShape,
         ) {
-            let launch = $crate::device::memory::Launch {
-                states, words, lengths, status, symbols, indexes, tables, entries, lookup,
+            let rows = $crate::device::memory::RowsMemory {
+                states, words, lengths, status, symbols, indexes,
             };
+            let launch = $crate::device::memory::Launch { rows, tables, entries, lookup };
             // SAFETY: the launch's promise.
             unsafe { $crate::kernel_body!($direction $family $mapping $form)($simt, launch, &shape) }
         }
@@ -85,23 +86,118 @@ macro_rules! kernel_body {
     };
 }
 
-/// The entry point that quantises: its parameters are the fields of [`QuantiseParams`](crate::abi::QuantiseParams), in order.
+/// Makes an entry point of every kernel in the list of model kernels; see `kernel_entries`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! model_kernel_entries {
+    ($simt:expr, $attribute:tt, $abi:tt;
+     $($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
+        $($crate::model_kernel_entry!($simt, $attribute, $abi, $name, $direction, $family, $mapping, $form);)*
+    };
+}
+
+/// One entry point: its parameters are the fields of [`ModelParams`](crate::abi::ModelParams), in order.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! model_kernel_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, $direction:ident, $family:ident, $mapping:ident, $form:ident) => {
+        $($attribute)*
+        #[allow(clippy::too_many_arguments, reason = "one argument a kernel parameter")]
+        #[doc = "See `abi::ModelParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn $name(
+            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
+            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            lengths: *mut u32,
+            status: *mut $crate::abi::RowStatus,
+            symbols: *mut u8,
+            parameters: *const <$crate::device::models::$form as $crate::device::models::ModelForm>::Parameter,
+            scales: *const u16,
+            shape: $crate::abi::ModelShape,
+        ) {
+            use $crate::device::{group, memory, models};
+            let rows = memory::RowsMemory {
+                states: states.cast(),
+                words: words.cast(),
+                lengths,
+                status,
+                symbols,
+                indexes: ::core::ptr::null(),
+            };
+            // SAFETY: the launch's promise.
+            unsafe {
+                models::$direction::<_, group::$mapping, $crate::codec::$family, models::$form>(
+                    $simt,
+                    rows,
+                    models::ModelMemory { parameters, scales },
+                    &shape,
+                )
+            }
+        }
+    };
+}
+
+/// The entry points that make tables and models of numbers: their parameters are the fields of
+/// [`QuantiseParams`](crate::abi::QuantiseParams) and [`FixParams`](crate::abi::FixParams), in order.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! preparing_entries {
+    ($simt:expr, $attribute:tt, $abi:tt) => {
+        $crate::quantise_entry!(
+            $simt,
+            $attribute,
+            $abi,
+            quantise_f32,
+            quantise,
+            f32,
+            $crate::codec::Span
+        );
+        $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_f32, quantise_cdf, f32, u32);
+        $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_u32, quantise_cdf, u32, u32);
+        $crate::fix_entry!($simt, $attribute, $abi);
+    };
+}
+
+/// One entry point that quantises.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! quantise_entry {
-    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*]) => {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, $function:ident, $weight:ty, $out:ty) => {
         $($attribute)*
         #[doc = "See `abi::QuantiseParams`."]
         /// # Safety
         /// The parameters describe memory as `abi` says.
-        pub unsafe $($abi)* fn quantise_f32(
-            pmf: *const f32,
-            spans: *mut $crate::codec::Span,
+        pub unsafe $($abi)* fn $name(
+            pmf: *const $weight,
+            out: *mut $out,
             status: *mut $crate::abi::RowStatus,
             shape: $crate::abi::QuantiseShape,
         ) {
             // SAFETY: the launch's promise.
-            unsafe { $crate::device::quantise::quantise($simt, pmf, spans, status, shape) }
+            unsafe { $crate::device::quantise::$function($simt, pmf, out, status, shape) }
+        }
+    };
+}
+
+/// The entry point that makes fixed-point parameters.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! fix_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*]) => {
+        $($attribute)*
+        #[doc = "See `abi::FixParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn fix_f32(
+            means: *const f32,
+            scales: *const f32,
+            fixed_means: *mut i32,
+            codes: *mut u16,
+            count: u64,
+        ) {
+            // SAFETY: the launch's promise.
+            unsafe { $crate::device::models::fix($simt, means, scales, fixed_means, codes, count) }
         }
     };
 }
@@ -111,5 +207,6 @@ macro_rules! quantise_entry {
 pub mod nvptx_entries {
     use crate::device::nvptx::Nvptx;
     crate::for_each_kernel!(crate::kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
-    crate::quantise_entry!(Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"]);
+    crate::for_each_model_kernel!(crate::model_kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
+    crate::preparing_entries!(Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"]);
 }

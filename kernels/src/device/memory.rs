@@ -8,16 +8,23 @@ use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
 use crate::codec::{Bypass, Family, RowError, TableSpan, WordInt, WordSink};
 
-/// The addresses that a launch gives a kernel: see [`CodeParams`](crate::abi::CodeParams).
+/// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "documented there")]
-pub struct Launch {
+pub struct RowsMemory {
     pub states: *mut u8,
     pub words: *mut u8,
     pub lengths: *mut u32,
     pub status: *mut RowStatus,
     pub symbols: *mut u8,
     pub indexes: *const u8,
+}
+
+/// The addresses that a launch gives a kernel that codes with tables: see [`CodeParams`](crate::abi::CodeParams).
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "documented there")]
+pub struct Launch {
+    pub rows: RowsMemory,
     pub tables: *const TableSpan,
     pub entries: *const u8,
     pub lookup: *const u8,
@@ -36,7 +43,7 @@ pub struct RowMemory<F: Family> {
     pub status: *mut RowStatus,
 }
 
-impl Launch {
+impl RowsMemory {
     /// A lane of a row of rANS streams.
     ///
     /// # Safety
@@ -73,7 +80,7 @@ pub struct RowSymbols {
     index_constant: i32,
 }
 
-impl Launch {
+impl RowsMemory {
     /// The symbols and indexes of a row.
     ///
     /// # Safety

@@ -7,6 +7,7 @@
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
 //! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need nothing out of the ordinary, coded from packed
 //!   tables in shared memory; the rest is left to the general code of `push` and `pop`.
+//! - [`models`]: push and pop with a distribution a symbol, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
@@ -40,6 +41,7 @@ macro_rules! unroll {
 pub mod entry;
 pub mod group;
 pub mod memory;
+pub mod models;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
 pub mod packed;

@@ -359,9 +359,10 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
         return;
     }
     let row = if active { row } else { 0 };
+    let rows = launch.rows;
     // SAFETY: `row < rows`.
     let (memory, symbols): (RowMemory<F>, _) =
-        unsafe { (launch.lane(shape, row, group.lanes(), group.lane), launch.row(shape, row)) };
+        unsafe { (rows.lane(shape, row, group.lanes(), group.lane), rows.row(shape, row)) };
     let (state, length) = if active {
         // SAFETY: this lane's state and this row's length.
         unsafe { (*memory.state, *memory.length) }

@@ -8,7 +8,7 @@
 //! knows from the counts of the lanes before it where its bits are and reads them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, tables_view};
+use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::TablesView;
@@ -31,9 +31,9 @@ struct TansMemory<T: TansFamily> {
 
 impl<T: TansFamily> TansMemory<T> {
     #[inline(always)]
-    fn of(launch: &Launch) -> Self {
-        let Launch { lengths, status, .. } = *launch;
-        Self { fields: launch.states.cast(), words: launch.words.cast(), lengths, status }
+    fn of(rows: &RowsMemory) -> Self {
+        let RowsMemory { lengths, status, .. } = *rows;
+        Self { fields: rows.states.cast(), words: rows.words.cast(), lengths, status }
     }
 }
 
@@ -164,7 +164,8 @@ const DIGITS: u32 = 1 << 31;
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::CapacityExceeded, shape.symbols);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch.rows), shape, faults)
+    else {
         return;
     };
     // SAFETY: the launch's tables are as long as its shape says, and the row is one of the launch's.
@@ -175,7 +176,7 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
             entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
             next: core::slice::from_raw_parts(launch.lookup.cast(), states),
         };
-        (view, launch.row(shape, lane.row as u32))
+        (view, launch.rows.row(shape, lane.row as u32))
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut overflowed = false;
@@ -290,7 +291,8 @@ struct Popped {
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::Truncated, 0);
-    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch), shape, faults) else {
+    let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch.rows), shape, faults)
+    else {
         return;
     };
     // SAFETY: the launch's tables are as long as its shape says; the row is one of the launch's, and its words in use were written before.
@@ -301,7 +303,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, s
             entries: core::slice::from_raw_parts(launch.entries.cast(), states),
         };
         let words = core::slice::from_raw_parts(lane.words().cast_const(), lane.cursor as usize);
-        (view, launch.row(shape, lane.row as u32), words)
+        (view, launch.rows.row(shape, lane.row as u32), words)
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut truncated = LaneFault::NONE;

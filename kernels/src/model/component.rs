@@ -80,7 +80,7 @@ impl Window {
     }
 
     /// The rank of `symbol`, and the distance if it is an escape; `None` beyond [`MAX_ESCAPE`].
-    #[inline]
+    #[inline(always)]
     fn rank(&self, symbol: i32) -> Option<(u32, Option<u32>)> {
         let above = i64::from(symbol) - i64::from(self.lowest);
         let (rank, distance) = if above < 0 {
@@ -152,7 +152,7 @@ impl Slots {
         share(mass * u64::from(self.shared())) + rank
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, edges: &impl Edges, symbol: i32) -> Option<Located> {
         let (rank, escape) = self.window.rank(symbol)?;
         let start = self.cdf(edges, rank);
@@ -230,7 +230,7 @@ impl Parametric {
 }
 
 impl Model for Parametric {
-    #[inline]
+    #[inline(always)]
     fn locate(&self, symbol: i32) -> Option<Located> {
         self.slots.locate(&self.edges, symbol)
     }

@@ -102,7 +102,7 @@ impl<'a> Mixture<'a> {
 }
 
 impl Model for Mixture<'_> {
-    #[inline]
+    #[inline(always)]
     fn locate(&self, symbol: i32) -> Option<Located> {
         self.slots.locate(&self.edges, symbol)
     }

@@ -42,7 +42,7 @@ impl Uniform {
 }
 
 impl Model for Uniform {
-    #[inline]
+    #[inline(always)]
     fn locate(&self, symbol: i32) -> Option<Located> {
         let rank = i64::from(symbol) - i64::from(self.lowest);
         if rank < 0 || rank >= i64::from(self.size) {

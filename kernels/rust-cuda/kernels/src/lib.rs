@@ -89,4 +89,5 @@ impl Simt for CudaStd {
 }
 
 parans_kernels::for_each_kernel!(parans_kernels::kernel_entries => CudaStd, [#[kernel]], [];);
-parans_kernels::quantise_entry!(CudaStd, [#[kernel]], []);
+parans_kernels::for_each_model_kernel!(parans_kernels::model_kernel_entries => CudaStd, [#[kernel]], [];);
+parans_kernels::preparing_entries!(CudaStd, [#[kernel]], []);

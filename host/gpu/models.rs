@@ -1,0 +1,472 @@
+//! Coding with models on a device: parameters that are there already, or that are uploaded; nothing but outcomes comes back.
+
+use std::sync::Arc;
+
+use bytemuck::bytes_of;
+use parans_kernels::abi::models::{FIX_F32, FixParams};
+use parans_kernels::abi::{
+    Kernel, ModelComponent, ModelForm, ModelKernel, ModelParams, ModelShape, QUANTISE_CDF_F32,
+    QUANTISE_CDF_U32, index_type,
+};
+use parans_kernels::model::{Kind, MIN_PRECISION};
+
+use super::plan::{Geometry, below};
+use super::quantise::quantise;
+use super::{
+    DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
+    Launch, StreamHandle,
+};
+use crate::cpu::explain_model;
+use crate::error::{Error, Result};
+use crate::model::{ModelPlan, Models, check_each};
+use crate::tables::Precision;
+
+/// Models of (rows, columns) symbols whose parameters lie in device memory. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct DeviceModels {
+    form: ModelForm,
+    rows: usize,
+    columns: usize,
+    parameters: DeviceAddress,
+    scales: DeviceAddress,
+    kind: u32,
+    width: usize,
+    lowest: i32,
+    sentinel: bool,
+    /// That of CDFs; the other forms are coded at any.
+    precision: Option<Precision>,
+    /// Parameters that were made here, kept alive.
+    owned: Arc<Vec<DeviceBuffer<u8>>>,
+}
+
+impl DeviceModels {
+    fn new(form: ModelForm, rows: usize, columns: usize) -> Self {
+        Self {
+            form,
+            rows,
+            columns,
+            parameters: 0,
+            scales: 0,
+            kind: 0,
+            width: 1,
+            lowest: 0,
+            sentinel: false,
+            precision: None,
+            owned: Arc::default(),
+        }
+    }
+
+    /// A copy of a host's models in device memory.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory is short or the copy fails.
+    pub fn upload(gpu: &Gpu, models: &impl Models) -> Result<Self> {
+        models.to_device(gpu, 0..models.rows())
+    }
+
+    /// The symbols `lowest .. lowest + size`, all alike: see [`Uniforms`](crate::model::Uniforms), which checks them.
+    pub(crate) fn uniform(lowest: i32, size: u32, rows: usize, columns: usize) -> Self {
+        Self { lowest, width: size as usize, ..Self::new(ModelForm::Uniform, rows, columns) }
+    }
+
+    /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code a symbol, rows one after another: see
+    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). The memory must outlive every use; a code that is no scale's
+    /// fails its row when it is coded.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are not `rows * columns` of both.
+    pub fn distributions(
+        kind: Kind,
+        means: impl Into<DeviceSlice<i32>>,
+        scales: impl Into<DeviceSlice<u16>>,
+        (rows, columns): (usize, usize),
+    ) -> Result<Self> {
+        let (means, scales) = (means.into(), scales.into());
+        expect_length("device means", means.len(), (rows, columns), 1)?;
+        expect_length("device scales", scales.len(), (rows, columns), 1)?;
+        Ok(Self {
+            parameters: means.address(),
+            scales: scales.address(),
+            kind: kind as u32,
+            ..Self::new(ModelForm::Parametric, rows, columns)
+        })
+    }
+
+    /// Means and scales in device memory, a pair a symbol, rows one after another, rounded to fixed point on the device: to the very numbers that
+    /// [`Distributions::from_f32`](crate::model::Distributions::from_f32) gives on the host. Nothing comes back: a NaN, or a scale that is not
+    /// positive, fails its row when it is coded.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are not `rows * columns` of both; [`Error::Device`].
+    pub fn distributions_from_f32(
+        gpu: &Gpu,
+        kind: Kind,
+        means: impl Into<DeviceSlice<f32>>,
+        scales: impl Into<DeviceSlice<f32>>,
+        shape: (usize, usize),
+    ) -> Result<Self> {
+        let (means, scales) = (means.into(), scales.into());
+        expect_length("device means", means.len(), shape, 1)?;
+        expect_length("device scales", scales.len(), shape, 1)?;
+        let count = means.len();
+        let fixed_means = DeviceBuffer::<u8>::new(gpu, 4 * count)?;
+        let codes = DeviceBuffer::<u8>::new(gpu, 2 * count)?;
+        let params = FixParams {
+            means: means.address(),
+            scales: scales.address(),
+            fixed_means: fixed_means.address(),
+            codes: codes.address(),
+            count: count as u64,
+        };
+        let launch = Launch {
+            kernel: FIX_F32,
+            geometry: Geometry::spread(count as u64, gpu.runtime().multiprocessors())?,
+            params: bytes_of(&params),
+            fields: &FixParams::FIELDS,
+        };
+        gpu.runtime().launch(&launch, StreamHandle::default())?;
+        let means = DeviceSlice::<i32>::at(fixed_means.address(), count);
+        let scales = DeviceSlice::<u16>::at(codes.address(), count);
+        let models = Self::distributions(kind, means, scales, shape)?;
+        Ok(models.owning([fixed_means, codes]))
+    }
+
+    /// `each` components a symbol, symbol after symbol and row after row: see [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). The memory
+    /// must outlive every use; weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it is coded.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are not `rows * columns * each`; [`Error::InvalidArgument`] for no or more than eight components.
+    pub fn mixtures(
+        kind: Kind,
+        components: impl Into<DeviceSlice<ModelComponent>>,
+        each: usize,
+        (rows, columns): (usize, usize),
+    ) -> Result<Self> {
+        check_each(each)?;
+        let components = components.into();
+        expect_length("device components", components.len(), (rows, columns), each)?;
+        Ok(Self {
+            parameters: components.address(),
+            kind: kind as u32,
+            width: each,
+            ..Self::new(ModelForm::Mixture, rows, columns)
+        })
+    }
+
+    /// A CDF for each of `rows * columns` symbols, one after another, each from 0 to `2^precision` and strictly increasing: see
+    /// [`Pmfs::from_cdf`](crate::model::Pmfs::from_cdf). With `sentinel`, the last symbol of each is the bypass sentinel. The memory must outlive every
+    /// use; a CDF that does not increase where a symbol is coded fails its row then.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the length is no multiple of `rows * columns`, or leaves no symbol beside the sentinel.
+    pub fn cdfs(
+        cdfs: impl Into<DeviceSlice<u32>>,
+        (rows, columns): (usize, usize),
+        precision: Precision,
+        sentinel: bool,
+    ) -> Result<Self> {
+        let cdfs = cdfs.into();
+        let least = 2 + usize::from(sentinel);
+        let width = match rows.saturating_mul(columns) {
+            0 => least,
+            count if cdfs.len().is_multiple_of(count) => cdfs.len() / count,
+            _ => 0,
+        };
+        if width < least {
+            return Err(Error::Shape {
+                what: "device CDFs",
+                expected: format!("at least {least} values for each of {rows} x {columns} symbols"),
+                got: cdfs.len().to_string(),
+            });
+        }
+        Ok(Self {
+            parameters: cdfs.address(),
+            width,
+            sentinel,
+            precision: Some(precision),
+            ..Self::new(ModelForm::Cdf, rows, columns)
+        })
+    }
+
+    /// Quantises probabilities of shape (rows, columns, alphabet) in device memory, where they are: to the very CDFs that
+    /// [`Pmfs::from_pmf`](crate::model::Pmfs::from_pmf) gives on the host. Only the outcome of each comes back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the length is no multiple of `rows * columns`; [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN,
+    /// negative or infinite value, zeros only, or an alphabet past `2^precision`; [`Error::Device`].
+    pub fn from_pmf(
+        gpu: &Gpu,
+        pmf: impl Into<DeviceSlice<f32>>,
+        shape: (usize, usize),
+        precision: Precision,
+        sentinel: bool,
+    ) -> Result<Self> {
+        Self::quantised(gpu, QUANTISE_CDF_F32, pmf.into(), shape, precision, sentinel)
+    }
+
+    /// Scales counts of shape (rows, columns, alphabet) in device memory, where they are: to the very CDFs that
+    /// [`Pmfs::from_counts`](crate::model::Pmfs::from_counts) gives on the host; counts that sum to `2^precision` are taken as they are.
+    ///
+    /// # Errors
+    /// As [`from_pmf`](Self::from_pmf).
+    pub fn from_counts(
+        gpu: &Gpu,
+        counts: impl Into<DeviceSlice<u32>>,
+        shape: (usize, usize),
+        precision: Precision,
+        sentinel: bool,
+    ) -> Result<Self> {
+        Self::quantised(gpu, QUANTISE_CDF_U32, counts.into(), shape, precision, sentinel)
+    }
+
+    fn quantised<W: DeviceElement>(
+        gpu: &Gpu,
+        kernel: &str,
+        weights: DeviceSlice<W>,
+        (rows, columns): (usize, usize),
+        precision: Precision,
+        sentinel: bool,
+    ) -> Result<Self> {
+        let count = rows.saturating_mul(columns);
+        if count == 0 {
+            let none = DeviceSlice::<u32>::at(0, 0);
+            return Self::cdfs(none, (rows, columns), precision, sentinel);
+        }
+        let cdfs = quantise::<W, u32>(gpu, kernel, weights, count, precision, sentinel)?;
+        let slice = DeviceSlice::<u32>::at(cdfs.address(), cdfs.len() / size_of::<u32>());
+        Ok(Self::cdfs(slice, (rows, columns), precision, sentinel)?.owning([cdfs]))
+    }
+
+    /// The smallest symbol of every alphabet of CDFs; 0 unless said.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for models that are no CDFs, or where the last symbol would be past the range of `i32`.
+    pub fn with_offset(mut self, offset: i32) -> Result<Self> {
+        if self.form != ModelForm::Cdf {
+            return Err(Error::InvalidArgument("an offset of models that are no CDFs".into()));
+        }
+        if i64::from(offset) + self.width as i64 > i64::from(i32::MAX) {
+            return Err(Error::InvalidArgument(format!(
+                "offset {offset}: the last of {} symbols is past 2^31",
+                self.width - 1
+            )));
+        }
+        self.lowest = offset;
+        Ok(self)
+    }
+
+    /// The same models, which keep their parameters alive.
+    pub(crate) fn owning<const N: usize>(mut self, buffers: [DeviceBuffer<u8>; N]) -> Self {
+        self.owned = Arc::new(buffers.into());
+        self
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Symbols a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether these models can be coded at a precision; host models have said so already.
+    fn check(&self, precision: Precision) -> Result<()> {
+        let bits = precision.bits();
+        let trouble = match self.form {
+            ModelForm::Uniform if self.width as u64 > 1 << bits => {
+                format!("{} symbols at precision {bits}; it takes at most 2^{bits}", self.width)
+            }
+            ModelForm::Parametric | ModelForm::Mixture if bits < MIN_PRECISION => {
+                format!("parametric models at precision {bits}; they take {MIN_PRECISION} or more")
+            }
+            ModelForm::Cdf if self.precision != Some(precision) => format!(
+                "CDFs of precision {}; the coder's is {bits}",
+                self.precision.map_or(0, Precision::bits)
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::InvalidArgument(trouble))
+    }
+}
+
+fn expect_length(
+    what: &'static str,
+    len: usize,
+    (rows, columns): (usize, usize),
+    each: usize,
+) -> Result<()> {
+    if rows.checked_mul(columns).and_then(|count| count.checked_mul(each)) == Some(len) {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what,
+        expected: format!("{each} for each of {rows} x {columns} symbols"),
+        got: len.to_string(),
+    })
+}
+
+/// A [`ModelCoder`](crate::model::ModelCoder) on its device, over tensors in device memory, on one stream of the device.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuModelCoder<'c> {
+    gpu: &'c Gpu,
+    plan: &'c ModelPlan,
+    stream: StreamHandle,
+}
+
+impl<'c> GpuModelCoder<'c> {
+    pub(crate) fn new(gpu: &'c Gpu, plan: &'c ModelPlan) -> Self {
+        Self { gpu, plan, stream: StreamHandle::default() }
+    }
+
+    /// The coder on a caller's stream. Work that the caller put there earlier is done first.
+    pub fn on_stream(mut self, stream: StreamHandle) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &'c Gpu {
+        self.gpu
+    }
+
+    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned from the precision alone, without asking the
+    /// device.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where memory is short.
+    pub fn streams(&self, rows: usize, columns: usize) -> Result<DeviceStreams> {
+        let capacity = self.plan.bytes_at_most(columns);
+        DeviceStreams::new(self.gpu, self.plan.family, rows, self.plan.lanes, capacity)
+    }
+
+    /// Pushes symbols of the models' shape, waits, and checks every row.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows that failed are as they were; the others were
+    /// pushed.
+    pub fn push(
+        &self,
+        streams: &mut DeviceStreams,
+        models: &DeviceModels,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        self.enqueue_push(streams, models, symbols)?;
+        self.check(streams, symbols)
+    }
+
+    /// Pops into `symbols`, waits, and checks every row.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn pop(
+        &self,
+        streams: &mut DeviceStreams,
+        models: &DeviceModels,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        self.enqueue_pop(streams, models, symbols)?;
+        self.check(streams, symbols)
+    }
+
+    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as nothing else was started on these
+    /// streams.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] where the models' precision or the streams' family is another;
+    /// [`Error::Device`] where the launch fails.
+    pub fn enqueue_push(
+        &self,
+        streams: &mut DeviceStreams,
+        models: &DeviceModels,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        self.launch(true, streams, models, symbols)
+    }
+
+    /// Starts a pop without waiting for it; see [`enqueue_push`](Self::enqueue_push).
+    ///
+    /// # Errors
+    /// As [`enqueue_push`](Self::enqueue_push).
+    pub fn enqueue_pop(
+        &self,
+        streams: &mut DeviceStreams,
+        models: &DeviceModels,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        self.launch(false, streams, models, symbols)
+    }
+
+    /// Waits for the stream and reports the first row that the last push or pop failed on.
+    ///
+    /// # Errors
+    /// [`Error::Row`], with the symbol at fault read from the device; [`Error::Device`] where the device itself failed.
+    pub fn check(&self, streams: &DeviceStreams, symbols: &DeviceSymbols) -> Result<()> {
+        self.gpu.runtime().synchronise(self.stream)?;
+        let Some(failed) = streams.first_failure()? else { return Ok(()) };
+        Err(explain_model(failed, |row, position| {
+            symbols.value_at(self.gpu, self.stream, row, position)
+        }))
+    }
+
+    fn launch(
+        &self,
+        push: bool,
+        streams: &mut DeviceStreams,
+        models: &DeviceModels,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        let plan = self.plan;
+        models.check(plan.precision)?;
+        let (rows, columns) = (models.rows, models.columns);
+        for (what, got) in
+            [("symbols", (symbols.rows, symbols.columns)), ("streams", (streams.rows(), columns))]
+        {
+            if got != (rows, columns) {
+                return Err(Error::Shape {
+                    what,
+                    expected: format!("({rows}, {columns}) as the models"),
+                    got: format!("({}, {})", got.0, got.1),
+                });
+            }
+        }
+        streams.expect_coder(plan.family, plan.lanes)?;
+        let lanes = plan.lanes as u32;
+        let kernel =
+            ModelKernel::find(plan.family.name(), push, models.form, lanes).ok_or_else(|| {
+                Error::Unsupported(format!("models with {} of {lanes} lanes on a GPU", plan.family))
+            })?;
+        let mut code = symbols.shape(streams.stride)?;
+        // Above, moments at which symbols can fail would not fit their 32 bits.
+        code.symbols = below("symbols a row", columns, 1 << 30)?;
+        code.lanes = lanes;
+        code.index_type = index_type::CONSTANT;
+        code.precision = plan.precision.bits();
+        code.bypass_bits = plan.bypass.map_or(0, |bypass| bypass.bits());
+        let params = ModelParams {
+            states: streams.states.address(),
+            words: streams.words.address(),
+            lengths: streams.lengths.address(),
+            status: streams.status.address(),
+            symbols: symbols.address,
+            parameters: models.parameters,
+            scales: models.scales,
+            shape: ModelShape {
+                code,
+                kind: models.kind,
+                width: below("parameters a symbol", models.width, u32::MAX)?,
+                lowest: models.lowest,
+                sentinel: u32::from(models.sentinel),
+            },
+        };
+        let threads = Kernel::threads(code.rows, lanes);
+        let launch = Launch {
+            kernel: kernel.name,
+            geometry: Geometry::spread(threads, self.gpu.runtime().multiprocessors())?,
+            params: bytes_of(&params),
+            fields: &ModelParams::FIELDS,
+        };
+        self.gpu.runtime().launch(&launch, self.stream)
+    }
+}

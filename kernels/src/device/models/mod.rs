@@ -1,0 +1,210 @@
+//! Push and pop with a distribution a symbol: [`model`](crate::model) evaluated by each lane for its own symbol.
+//!
+//! The order of words and the way lanes find theirs are those of the table kernels ([`push`](super::push), [`pop`](super::pop)). What differs is
+//! that a symbol costs far more than the loop around it, and so much code that it should be there once a kernel: the symbols past the
+//! last full group go through the same turn of the loop as the others, told apart by a flag that all rows share.
+
+mod fix;
+mod pop;
+mod push;
+
+use crate::abi::ModelShape;
+use crate::abi::models::kind_of;
+use crate::codec::{Family, RowError};
+use crate::model::{
+    Cdfs, Component, Found, Located, Mixtures, Model, Parametrics, RowModel, Scale,
+    Uniform as Alphabet,
+};
+
+pub use fix::fix;
+pub use pop::pop;
+pub use push::push;
+
+/// Models as both directions read them.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelMemory<P> {
+    /// What each symbol has of its own.
+    pub parameters: *const P,
+    /// Its scale's code (parametric models only).
+    pub scales: *const u16,
+}
+
+/// Makes the models of a row out of a launch's memory.
+pub trait ModelForm {
+    /// What each symbol has of its own.
+    type Parameter;
+    /// The models of a row. Whatever the memory holds, its frequencies are at least 1 and its slots below `2^precision`; what cannot be so is an
+    /// error of the symbol.
+    type Row: RowModel;
+    /// # Safety
+    /// The memory is what the shape says, and `row < rows`.
+    unsafe fn row(memory: ModelMemory<Self::Parameter>, shape: &ModelShape, row: u32) -> Self::Row;
+}
+
+/// One alphabet, all symbols alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Uniform;
+/// A mean and a scale a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Parametric;
+/// Components of one kind a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture;
+/// A CDF a symbol.
+#[derive(Clone, Copy, Debug)]
+pub struct Cdf;
+
+/// A row's part of an array that has `each` elements a symbol.
+///
+/// # Safety
+/// The array is that long, and `row < rows`.
+#[inline(always)]
+unsafe fn part<T>(array: *const T, shape: &ModelShape, row: u32, each: u32) -> &'static [T] {
+    let length = shape.code.symbols as usize * each as usize;
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(array.add(row as usize * length), length) }
+}
+
+impl ModelForm for Uniform {
+    type Parameter = u8;
+    type Row = UniformRow;
+    #[inline(always)]
+    unsafe fn row(_memory: ModelMemory<u8>, shape: &ModelShape, _row: u32) -> UniformRow {
+        UniformRow(Alphabet::new(shape.lowest, shape.width, shape.code.precision))
+    }
+}
+
+/// The alphabet, if it is one.
+#[derive(Clone, Copy, Debug)]
+pub struct UniformRow(Option<Alphabet>);
+
+impl RowModel for UniformRow {
+    #[inline(always)]
+    fn locate(&self, _position: usize, symbol: i32) -> Result<Located, RowError> {
+        let alphabet = self.0.as_ref().ok_or(RowError::ParameterOutOfRange)?;
+        Model::locate(alphabet, symbol).ok_or(RowError::SymbolOutOfRange)
+    }
+
+    #[inline(always)]
+    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+        self.0
+            .as_ref()
+            .map(|alphabet| Model::find(alphabet, slot))
+            .ok_or(RowError::ParameterOutOfRange)
+    }
+}
+
+impl ModelForm for Parametric {
+    type Parameter = i32;
+    type Row = Parametrics<'static>;
+    #[inline(always)]
+    unsafe fn row(memory: ModelMemory<i32>, shape: &ModelShape, row: u32) -> Self::Row {
+        Parametrics {
+            kind: kind_of(shape.kind),
+            // SAFETY: a mean and a scale a symbol; the caller's promise.
+            means: unsafe { part(memory.parameters, shape, row, 1) },
+            // SAFETY: the same.
+            scales: unsafe { part(memory.scales, shape, row, 1) },
+            precision: shape.code.precision,
+        }
+    }
+}
+
+impl ModelForm for Mixture {
+    type Parameter = Component;
+    type Row = MixtureRow;
+    #[inline(always)]
+    unsafe fn row(memory: ModelMemory<Component>, shape: &ModelShape, row: u32) -> MixtureRow {
+        MixtureRow(Mixtures {
+            kind: kind_of(shape.kind),
+            // SAFETY: `width` components a symbol; the caller's promise.
+            components: unsafe { part(memory.parameters, shape, row, shape.width) },
+            each: shape.width as usize,
+            precision: shape.code.precision,
+        })
+    }
+}
+
+/// Mixtures whose scales nobody has checked: a [`Scale`] of the host's is one by construction, one in device memory is any 16 bits.
+#[derive(Clone, Copy, Debug)]
+pub struct MixtureRow(Mixtures<'static>);
+
+impl MixtureRow {
+    #[inline(always)]
+    fn check(&self, position: usize) -> Result<(), RowError> {
+        let at = position * self.0.each;
+        let parts = self.0.components.get(at..at + self.0.each).unwrap_or_default();
+        let mut largest = 0;
+        for part in parts {
+            largest = part.scale.code().max(largest);
+        }
+        Scale::from_code(largest).map(|_| ()).ok_or(RowError::ParameterOutOfRange)
+    }
+}
+
+impl RowModel for MixtureRow {
+    #[inline(always)]
+    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
+        self.check(position)?;
+        self.0.locate(position, symbol)
+    }
+
+    #[inline(always)]
+    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+        self.check(position)?;
+        self.0.find(position, slot)
+    }
+}
+
+impl ModelForm for Cdf {
+    type Parameter = u32;
+    type Row = CdfRow;
+    #[inline(always)]
+    unsafe fn row(memory: ModelMemory<u32>, shape: &ModelShape, row: u32) -> CdfRow {
+        CdfRow {
+            cdfs: Cdfs {
+                // SAFETY: `width` values a symbol; the caller's promise.
+                cdfs: unsafe { part(memory.parameters, shape, row, shape.width) },
+                width: shape.width as usize,
+                offset: shape.lowest,
+                sentinel: shape.sentinel != 0,
+            },
+            end: 1 << shape.code.precision,
+        }
+    }
+}
+
+/// CDFs that nobody has checked: a frequency past `2^precision` would shed words for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct CdfRow {
+    cdfs: Cdfs<'static>,
+    end: u32,
+}
+
+impl RowModel for CdfRow {
+    #[inline(always)]
+    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
+        let located = self.cdfs.locate(position, symbol)?;
+        // A span's end was a value of the CDF: no sum overflows.
+        if located.span.start + located.span.freq <= self.end {
+            Ok(located)
+        } else {
+            Err(RowError::ParameterOutOfRange)
+        }
+    }
+
+    #[inline(always)]
+    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+        let found = self.cdfs.find(position, slot)?;
+        if found.span.start + found.span.freq <= self.end {
+            Ok(found)
+        } else {
+            Err(RowError::ParameterOutOfRange)
+        }
+    }
+}
+
+/// Bits that hold how many words a lane sheds or takes in for one symbol.
+const fn symbol_words_bits<F: Family>() -> u32 {
+    32 - F::MAX_WORDS.leading_zeros()
+}
