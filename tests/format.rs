@@ -240,8 +240,8 @@ fn floats(rest: &mut Bytes<'_>, w: usize, mantissa: usize, count: usize) -> Vec<
             *value |= u64::from(part) << (8 * byte);
         }
     }
-    if rest_bits % 8 > 0 {
-        let width = rest_bits % 8;
+    let width = rest_bits % 8;
+    if width > 0 {
         let parts = if packed { fractions(rest, width, others) } else { plane(rest, others) };
         for (value, part) in rests.iter_mut().zip(parts) {
             *value |= u64::from(part) << (rest_bits - width);
