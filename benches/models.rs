@@ -31,6 +31,10 @@ fn draw(kind: Kind, rng: &mut Xoshiro256PlusPlus) -> f64 {
     }
 }
 
+fn lanes_name(lanes: usize) -> String {
+    if lanes == 1 { "1 lane".into() } else { format!("{lanes} lanes") }
+}
+
 fn testing() -> bool {
     std::env::args().any(|argument| argument == "--test")
 }
@@ -105,8 +109,8 @@ fn parametric(criterion: &mut Criterion) {
             let coder = ModelCoder::new(family, lanes)
                 .and_then(|coder| coder.with_precision(Precision::new(bits)?))
                 .expect("a coder");
-            let lanes = if lanes == 1 { "1 lane".into() } else { format!("{lanes} lanes") };
-            bench(criterion, &format!("{kind:?}, {family}, {lanes}"), &coder, &models, &symbols);
+            let name = format!("{kind:?}, {family}, {}", lanes_name(lanes));
+            bench(criterion, &name, &coder, &models, &symbols);
         }
     }
 }
@@ -133,7 +137,7 @@ fn others(criterion: &mut Criterion) {
         (f64::from(means[(row, column, 0)]) + scale * draw(Kind::Logistic, &mut rng)).round() as i32
     });
     for lanes in [1, 32] {
-        let name = format!("mixtures of {COMPONENTS} logistics, rans64, {lanes} lanes");
+        let name = format!("mixtures of {COMPONENTS} logistics, rans64, {}", lanes_name(lanes));
         bench(criterion, &name, &coder(lanes), &models, &symbols);
     }
 
@@ -148,7 +152,7 @@ fn others(criterion: &mut Criterion) {
         symbol.round().clamp(0.0, ALPHABET as f64 - 1.0) as i32
     });
     for lanes in [1, 32] {
-        let name = format!("{ALPHABET} probabilities a symbol, rans64, {lanes} lanes");
+        let name = format!("{ALPHABET} probabilities a symbol, rans64, {}", lanes_name(lanes));
         bench(criterion, &name, &coder(lanes), &models, &symbols);
     }
     let mut group = criterion.benchmark_group(format!("{ALPHABET} probabilities a symbol"));
@@ -161,7 +165,7 @@ fn others(criterion: &mut Criterion) {
     let models = Uniforms::new(-500, 1000, ROWS, columns).expect("an alphabet");
     let symbols = Array2::from_shape_simple_fn((ROWS, columns), || rng.random_range(-500..500));
     for lanes in [1, 32] {
-        let name = format!("uniform of 1000, rans64, {lanes} lanes");
+        let name = format!("uniform of 1000, rans64, {}", lanes_name(lanes));
         bench(criterion, &name, &coder(lanes), &models, &symbols);
     }
 }
