@@ -4,6 +4,11 @@
 //! words. What is left of a chunk after its full groups (under 128 bytes) is coded by the scalar path before the groups on push,
 //! after them on pop.
 
+#![cfg_attr(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    allow(dead_code, reason = "processors without a vector level only have the scalar path")
+)]
+
 use super::PRECISION;
 use super::SLOTS;
 use super::layout::{GROUP, LANES};

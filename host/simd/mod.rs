@@ -11,6 +11,11 @@
 //! To add an operation: declare it in `Simd`, implement it in each file beside this one, and add a line to `tests.rs`,
 //! which compares every level that the machine has with plain arrays.
 
+#![cfg_attr(
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    allow(dead_code, reason = "processors without a vector level only have the scalar path")
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
