@@ -246,8 +246,10 @@ unsafe fn load<T: Copy, const N: usize>(
     // SAFETY: the caller's promise. One product of addresses for all: the distances are constants of 32 lanes.
     let first = unsafe { from.add(position as usize) };
     let mut values = [0; N];
-    // SAFETY: as above.
-    unroll!(N, i, { values[i] = widen(unsafe { *first.add(i * step as usize) }) });
+    unroll!(N, i, {
+        // SAFETY: as above.
+        values[i] = widen(unsafe { *first.add(i * step as usize) });
+    });
     values
 }
 

@@ -186,9 +186,9 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
             if lane.group.any_in_step(!good) {
                 return 0;
             }
-            // SAFETY: the numbers were checked.
             unroll!(N, i, {
-                places[i] = unsafe { L::place(memory, numbers[i] as u32, &self.shape) }
+                // SAFETY: the numbers were checked.
+                places[i] = unsafe { L::place(memory, numbers[i] as u32, &self.shape) };
             });
             if self.shape.same_offset != 0 {
                 offsets = [self.offset(memory, 0); N];

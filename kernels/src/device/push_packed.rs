@@ -137,8 +137,10 @@ impl<S: Simt> Tiles<S> {
             if lane.group.any_in_step(!named) {
                 return false;
             }
-            // SAFETY: the numbers were checked.
-            unroll!(N, i, { tables[i] = unsafe { table(memory, numbers[i] as u32) } });
+            unroll!(N, i, {
+                // SAFETY: the numbers were checked.
+                tables[i] = unsafe { table(memory, numbers[i] as u32) };
+            });
         }
         let entries = behind_places(memory, &self.shape);
         let mut at = [0; N];
