@@ -6,7 +6,7 @@ use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::wide::WideFamily;
 use super::tables::{Tables, Used};
-use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
+use super::{Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 use crate::tables::Guide;
@@ -148,7 +148,7 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Popped<R> {
-        let Self { tables, gathers, used, steps, states, words, symbols } = self;
+        let Self { tables, used, steps, states, words, symbols } = self;
         let packed = tables.packed;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         let (last, offset) = (s.splat(size - 1), s.splat(offset));
@@ -174,19 +174,9 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
             }
             each_row!(R, r => {
                 let table = numbers(s, &used, r, done);
-                let places = [
-                    places(s, tables, F::low(s, x[r][0]), table[0]),
-                    places(s, tables, F::low(s, x[r][1]), table[1]),
-                ];
-                let found = if gathers {
-                    [gather(s, tables, &places[0]), gather(s, tables, &places[1])]
-                } else {
-                    load(s, tables, &places)
-                };
-                for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
-                    let (symbol, entry) = found[half];
-                    let freq = s.add(s.shr(entry, 16), s.splat(1));
-                    let rank = s.sub(places[half].slot, s.and(entry, s.splat(0xffff)));
+                                for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
+                    let low = F::low(s, x[r][half]);
+                    let Found { symbol, freq, rank } = find(s, tables, low, table[half]);
                     let advanced = F::advance(s, x[r][half], freq, rank, tables.precision);
                     (x[r][half], left[r]) =
                         F::refill_side_by_side(s, advanced, words[r], left[r]);
@@ -231,64 +221,45 @@ fn numbers<S: RowSimd, const R: usize>(
     }
 }
 
-/// Slots, where the guide has them, and where the entries of their tables begin.
-struct Places<V> {
-    slot: V,
-    at: V,
-    base: V,
+/// What a lookup finds.
+struct Found<V> {
+    /// Number in its table.
+    symbol: V,
+    freq: V,
+    rank: V,
 }
 
+/// Finds the symbols that own the states' slots: a gather for the symbol that may, and one for its entry.
 #[inline(always)]
-fn places<S: RowSimd>(s: S, tables: &Tables<'_>, x: S::U32, table: S::U32) -> Places<S::U32> {
+fn find<S: RowSimd>(s: S, tables: &Tables<'_>, x: S::U32, table: S::U32) -> Found<S::U32> {
     let Tables { packed, precision, .. } = *tables;
-    let slot = s.and(x, s.splat((1 << precision) - 1));
-    let at = s.add(s.shl(table, packed.guide_bits), s.shr(slot, precision - packed.guide_bits));
+    let (low, one) = (s.splat(0xffff), s.splat(1));
     let base = match packed.uniform {
         // One past the last table: its entry is right behind all others.
         Some((size, _)) => s.mul(table, s.splat(size)),
         None => s.gather(&packed.bases, table),
     };
-    Places { slot, at, base }
-}
-
-/// The symbols that own a row's slots, and their entries, by scalar loads.
-#[inline(always)]
-fn load<S: RowSimd>(
-    s: S,
-    tables: &Tables<'_>,
-    places: &[Places<S::U32>; 2],
-) -> [(S::U32, S::U32); 2] {
-    let (mut slots, mut at, mut bases) = ([0; LANES], [0; LANES], [0; LANES]);
-    for (half, places) in places.iter().enumerate() {
-        s.store(places.slot, halves_mut(&mut slots)[half]);
-        s.store(places.at, halves_mut(&mut at)[half]);
-        s.store(places.base, halves_mut(&mut bases)[half]);
-    }
-    tables.load(&slots, &mut at, &mut bases);
-    let ([first, second], [first_entries, second_entries]) = (halves(&at), halves(&bases));
-    [(s.load(first), s.load(first_entries)), (s.load(second), s.load(second_entries))]
-}
-
-/// The symbols that own slots, and their entries, by gathers.
-#[inline(always)]
-fn gather<S: RowSimd>(s: S, tables: &Tables<'_>, places: &Places<S::U32>) -> (S::U32, S::U32) {
-    let packed = tables.packed;
+    let slot = s.and(x, s.splat((1 << precision) - 1));
+    let at = s.add(s.shl(table, packed.guide_bits), s.shr(slot, precision - packed.guide_bits));
     let mut symbol = match &packed.guide {
-        Guide::U8(guide) => s.gather_u8(guide, places.at),
-        Guide::U16(guide) => s.gather_u16(guide, places.at),
+        Guide::U8(guide) => s.gather_u8(guide, at),
+        Guide::U16(guide) => s.gather_u16(guide, at),
     };
-    let mut entry = s.gather(&packed.entries, s.add(places.base, symbol));
+    let mut entry = s.gather(&packed.entries, s.add(base, symbol));
+    let mut rank = s.sub(slot, s.and(entry, low));
+    let mut freq = s.add(s.shr(entry, 16), one);
     if packed.guide_is_coarse {
         // The guide gives the first symbol of several slots; the one sought is often it.
         loop {
-            let rank = s.sub(places.slot, s.and(entry, s.splat(0xffff)));
-            let past = s.ge(rank, s.add(s.shr(entry, 16), s.splat(1)));
+            let past = s.ge(rank, freq);
             if past == 0 {
                 break;
             }
-            symbol = s.select(past, s.add(symbol, s.splat(1)), symbol);
-            entry = s.gather(&packed.entries, s.add(places.base, symbol));
+            symbol = s.select(past, s.add(symbol, one), symbol);
+            entry = s.gather(&packed.entries, s.add(base, symbol));
+            rank = s.sub(slot, s.and(entry, low));
+            freq = s.add(s.shr(entry, 16), one);
         }
     }
-    (symbol, entry)
+    Found { symbol, freq, rank }
 }

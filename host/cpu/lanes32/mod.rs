@@ -82,8 +82,6 @@ struct Pushed<const R: usize> {
 /// Steps to pop, the first first.
 struct PopSteps<'a, 't, F: Family, const R: usize> {
     tables: &'a Tables<'t>,
-    /// Whether gathers are cheaper than the loads they stand for.
-    gathers: bool,
     used: Used<'a, R>,
     steps: std::ops::Range<usize>,
     states: &'a mut [[F::State; LANES]; R],

@@ -167,7 +167,7 @@ struct Found<V> {
 trait Find<S: Simd, const R: usize> {
     /// What is looked up for all rows together.
     type Ready;
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready;
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready;
     fn find(
         &self,
         s: S,
@@ -193,7 +193,7 @@ impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
     type Ready = ();
 
     #[inline(always)]
-    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R], _step: usize) {}
+    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
 
     #[inline(always)]
     fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize, _ready: &()) -> Found<S::U32> {
@@ -234,7 +234,7 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, S::U32> {
     type Ready = [[[S::U32; 4]; 2]; 2];
 
     #[inline(always)]
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R], _step: usize) -> Self::Ready {
+    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready {
         let mut ready = [[[self.one; 4]; 2]; 2];
         for half in 0..2 {
             let mut symbols = [self.byte; 4];
@@ -293,8 +293,8 @@ fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
     s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
 }
 
-/// Any tables: the symbol that may own the slot, and then its entry, by gathers or by scalar loads.
-struct ByGuide<'a, 't, V, const R: usize, const GATHERS: bool> {
+/// Any tables: a gather for the symbol that may own the slot, and one for its entry.
+struct ByGuide<'a, 't, V, const R: usize> {
     tables: &'a Tables<'t>,
     used: Used<'a, R>,
     mask: V,
@@ -308,7 +308,7 @@ struct ByGuide<'a, 't, V, const R: usize, const GATHERS: bool> {
     offset: V,
 }
 
-impl<'a, 't, V: Copy, const R: usize, const GATHERS: bool> ByGuide<'a, 't, V, R, GATHERS> {
+impl<'a, 't, V: Copy, const R: usize> ByGuide<'a, 't, V, R> {
     #[inline(always)]
     fn new<S: Simd<U32 = V>>(s: S, tables: &'a Tables<'t>, used: Used<'a, R>) -> Self {
         let packed = tables.packed;
@@ -385,50 +385,18 @@ impl<'a, 't, V: Copy, const R: usize, const GATHERS: bool> ByGuide<'a, 't, V, R,
     }
 }
 
-impl<S: Simd, const R: usize, const GATHERS: bool> Find<S, R>
-    for ByGuide<'_, '_, S::U32, R, GATHERS>
-{
-    /// Symbols and entries, the even lanes of each row before the odd ones.
-    type Ready = [[Step; R]; 2];
+impl<S: Simd, const R: usize> Find<S, R> for ByGuide<'_, '_, S::U32, R> {
+    type Ready = ();
 
     #[inline(always)]
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R], step: usize) -> Self::Ready {
-        let mut found = [[[0; LANES]; R]; 2];
-        if GATHERS {
-            return found;
-        }
-        let mut slots = [[0; LANES]; R];
-        let [places, bases] = &mut found;
-        each_row!(R, r => {
-            let table = self.numbers(s, r, step);
-            let slot = [s.and(x[r][0], self.mask), s.and(x[r][1], self.mask)];
-            let (even_base, even_place) = self.places(s, table[0], slot[0]);
-            let (odd_base, odd_place) = self.places(s, table[1], slot[1]);
-            store_step(s, slot, &mut slots[r]);
-            store_step(s, [even_place, odd_place], &mut places[r]);
-            store_step(s, [even_base, odd_base], &mut bases[r]);
-        });
-        self.tables.load(slots.as_flattened(), places.as_flattened_mut(), bases.as_flattened_mut());
-        found
-    }
+    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
 
     #[inline(always)]
-    fn find(
-        &self,
-        s: S,
-        x: [S::U32; 2],
-        row: usize,
-        step: usize,
-        ready: &Self::Ready,
-    ) -> Found<S::U32> {
+    fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize, _ready: &()) -> Found<S::U32> {
         let packed = self.tables.packed;
         let table = self.numbers(s, row, step);
         let slot = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let [symbol, entry] = if GATHERS {
-            self.gather(s, table, slot)
-        } else {
-            [load_step(s, &ready[0][row]), load_step(s, &ready[1][row])]
-        };
+        let [symbol, entry] = self.gather(s, table, slot);
         let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
         let (mut offset, mut last) = ([self.offset; 2], [s.sub(self.size, self.one); 2]);
         for half in 0..2 {
@@ -468,12 +436,8 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
                 return self.steps(s, ByBytes { guide, bytes, mask, low, byte, one, offset, last });
             }
         }
-        let tables = self.tables;
-        if self.gathers {
-            self.steps(s, ByGuide::<_, R, true>::new(s, tables, used))
-        } else {
-            self.steps(s, ByGuide::<_, R, false>::new(s, tables, used))
-        }
+        let find = ByGuide::new(s, self.tables, used);
+        self.steps(s, find)
     }
 }
 
@@ -498,7 +462,7 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
             if short {
                 break;
             }
-            let ready = find.ready(s, &x, done);
+            let ready = find.ready(s, &x);
             each_row!(R, r => {
                 let found = find.find(s, x[r], r, done, &ready);
                 let mut advanced = x[r];

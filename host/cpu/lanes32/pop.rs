@@ -123,7 +123,6 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                 level,
                 PopSteps {
                     tables,
-                    gathers: level == Level::Avx512Gather,
                     used,
                     steps: at..count,
                     states: &mut states,

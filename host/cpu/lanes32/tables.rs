@@ -5,7 +5,7 @@ use parans_kernels::codec::Indexes;
 use super::{Bypass, LANES, STEPS, Step, Stretch};
 use crate::coder::{Plan, Symbol};
 use crate::simd::{ByteTable, Simd, Work};
-use crate::tables::{Guide, Packed, SLOTS};
+use crate::tables::{Packed, SLOTS};
 
 /// What both directions know of the tables.
 pub(super) struct Tables<'a> {
@@ -50,42 +50,6 @@ impl<'a> Tables<'a> {
     /// The position of the entry of skipped symbols.
     fn skipped(&self) -> u32 {
         (self.packed.entries.len() - 1) as u32
-    }
-
-    /// Finds the symbols that own slots, one after another: from places in the guide to symbols, and from where tables' entries begin to entries.
-    ///
-    /// Where gathers are microcode, two scalar loads a symbol take half as long as two gathers of sixteen take for as many.
-    #[inline(always)]
-    pub(super) fn load(&self, slots: &[u32], places: &mut [u32], bases: &mut [u32]) {
-        match &self.packed.guide {
-            Guide::U8(guide) => self.load_by(guide, slots, places, bases),
-            Guide::U16(guide) => self.load_by(guide, slots, places, bases),
-        }
-    }
-
-    #[inline(always)]
-    fn load_by<T: Copy + Into<u32>>(
-        &self,
-        guide: &[T],
-        slots: &[u32],
-        places: &mut [u32],
-        bases: &mut [u32],
-    ) {
-        let entries = self.packed.entries.as_slice();
-        let at = |at: u32| entries.get(at as usize).copied().unwrap_or(0);
-        for ((&slot, place), base) in slots.iter().zip(places).zip(bases) {
-            let mut symbol = guide.get(*place as usize).map_or(0, |&symbol| symbol.into());
-            let mut entry = at(*base + symbol);
-            if self.packed.guide_is_coarse {
-                // A last symbol's slots end where all do: no table leads past it.
-                while slot.wrapping_sub(entry & 0xffff) > entry >> 16 && symbol < 1 << 16 {
-                    symbol += 1;
-                    entry = at(*base + symbol);
-                }
-            }
-            *place = symbol;
-            *base = entry;
-        }
     }
 
     /// The table that an index names, the number of tables for a skipped symbol; `None` where it is wrong.
