@@ -16,7 +16,7 @@ pub enum Level {
     Avx2,
     /// 512-bit AVX-512 F, BW, DQ, VL, VBMI and VBMI2, on a processor whose gathers are fast.
     Avx512Gather,
-    /// The same instructions; small tables are looked up in registers, since gathers are slow (14 cycles for 16 elements on Zen 5, 6 on Ice
+    /// The same instructions; small tables are looked up in registers and some others by single loads, since gathers are slow (14 cycles for 16 elements on Zen 5, 6 on Ice
     /// Lake).
     Avx512Permute,
 }
