@@ -16,8 +16,8 @@ pub enum Level {
     Avx2,
     /// 512-bit AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG, on a processor whose gathers are fast.
     Avx512Gather,
-    /// The same instructions; small tables are looked up in registers, since gathers are slow (17 to 26 cycles for 16 elements on Zen 4, 14 on Zen 5, 6
-    /// on Ice Lake).
+    /// The same instructions; small tables are looked up in registers and some others by single loads, since gathers are slow (17 to 26 cycles for 16
+    /// elements on Zen 4, 14 on Zen 5, 6 on Ice Lake).
     Avx512Permute,
 }
 

@@ -30,6 +30,8 @@ mod neon;
 pub(crate) mod rows;
 #[cfg(target_arch = "x86_64")]
 mod rows_avx512;
+#[cfg(target_arch = "x86_64")]
+mod rows_avx512_loads;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
 mod slots;

@@ -5,6 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::rows::{RowSimd, RowWork};
+use super::rows_avx512_loads::load_each;
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
@@ -108,81 +109,6 @@ impl RowsAvx512 {
     fn narrow_high(self, v: [__m512i; 2]) -> __m512i {
         const HIGH: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
         with_features!(_mm512_permutex2var_epi32(v[0], load_order(&HIGH), v[1]))
-    }
-}
-
-impl RowsAvx512 {
-    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements (any where `N` is more than there are), if
-    /// all have so many; else the ends.
-    #[inline(always)]
-    fn before<W, const COUNT: usize, const N: usize>(
-        self,
-        words: &[W],
-        end: __m512i,
-    ) -> Result<[*const W; N], [u32; 16]> {
-        let apart = if N == 16 { 1 } else { COUNT };
-        let mut ends = [0u32; 16];
-        self.store(end, &mut ends);
-        let least = self.splat(COUNT as u32);
-        let most = self.splat(words.len().min(u32::MAX as usize) as u32);
-        if self.ge(end, least) & self.ge(most, end) != u16::MAX {
-            return Err(ends);
-        }
-        let from = |n: usize| (ends[n * apart % 16] as usize).wrapping_sub(COUNT);
-        // Inside `words`: each end is from `COUNT` to their number.
-        Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(from(n))))
-    }
-}
-
-/// The last words before every `apart`-th end, fewer than `COUNT` of which may be there, behind zeros.
-#[cold]
-#[inline(never)]
-fn few_before<W: bytemuck::Pod, const COUNT: usize, const N: usize>(
-    words: &[W],
-    ends: &[u32; 16],
-    apart: usize,
-) -> [[W; COUNT]; N] {
-    let mut out = [[W::zeroed(); COUNT]; N];
-    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(apart)) {
-        let found = &words[..(end as usize).min(words.len())];
-        let found = &found[found.len().saturating_sub(COUNT)..];
-        out[COUNT - found.len()..].copy_from_slice(found);
-    }
-    out
-}
-
-/// Four blocks of 128 bits, the first lowest.
-#[inline(always)]
-fn join_four(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> __m512i {
-    // SAFETY: only methods of a token call this; no pointer is involved.
-    unsafe {
-        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
-        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
-        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
-    }
-}
-
-/// What a gather of eight gives.
-///
-/// # Safety
-/// The processor has AVX-512, and each index lies inside the table.
-#[inline(always)]
-unsafe fn load_each(table: *const u64, index: __m256i) -> __m512i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let two = |pair: u64| {
-            let low = _mm_loadl_epi64(table.add(pair as u32 as usize).cast());
-            let high = table.add((pair >> 32) as usize);
-            _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), high.cast()))
-        };
-        let low = _mm256_castsi256_si128(index);
-        let high = _mm256_extracti128_si256::<1>(index);
-        join_four(
-            two(_mm_cvtsi128_si64(low) as u64),
-            two(_mm_extract_epi64::<1>(low) as u64),
-            two(_mm_cvtsi128_si64(high) as u64),
-            two(_mm_extract_epi64::<1>(high) as u64),
-        )
     }
 }
 
@@ -337,96 +263,18 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn load_eight_before(self, bytes: &[u8], end: __m512i) -> [__m512i; 2] {
-        let padded;
-        let from = match self.before::<u8, 8, 16>(bytes, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<u8, 8, 16>(bytes, &ends, 1);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
-        };
-        // SAFETY: the token proves the features; from each pointer on there are eight bytes.
-        let both = unsafe {
-            let two = |e: usize| {
-                let low = _mm_loadl_epi64(from[e].cast());
-                _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), from[e + 1].cast()))
-            };
-            [
-                join_four(two(0), two(2), two(4), two(6)),
-                join_four(two(8), two(10), two(12), two(14)),
-            ]
-        };
+        let both = self.eight_before(bytes, end);
         [self.narrow_high(both), self.narrow(both)]
     }
 
     #[inline(always)]
     fn load_four_before(self, words: &[u32], end: __m512i) -> [__m512i; 4] {
-        let padded;
-        let from = match self.before::<u32, 4, 16>(words, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<u32, 4, 16>(words, &ends, 1);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
-        };
-        // SAFETY: the token proves the features; from each pointer on there are four words.
-        unsafe {
-            let four = |e: usize| _mm_loadu_si128(from[e].cast());
-            // Blocks 0 to 3 of vector j are those of elements j, 4 + j, 8 + j and 12 + j: a transpose within blocks brings the elements in order.
-            let every = |j: usize| join_four(four(j), four(4 + j), four(8 + j), four(12 + j));
-            let (a, b, c, d) = (every(0), every(1), every(2), every(3));
-            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-            let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-            [
-                _mm512_unpackhi_epi64(ab_high, cd_high),
-                _mm512_unpacklo_epi64(ab_high, cd_high),
-                _mm512_unpackhi_epi64(ab, cd),
-                _mm512_unpacklo_epi64(ab, cd),
-            ]
-        }
+        self.four_before(words, end)
     }
 
     #[inline(always)]
     fn load_before<const L: usize, W: bytemuck::Pod>(self, words: &[W], end: __m512i) -> __m512i {
-        const {
-            assert!(matches!(L, 2 | 4 | 8) && matches!(size_of::<W>(), 2 | 4));
-        }
-        let padded;
-        let from: [*const W; 8] = match self.before::<W, L, 8>(words, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<W, L, 8>(words, &ends, L);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
-        };
-        // SAFETY: the token proves the features; from each pointer on there are `L` words.
-        unsafe {
-            let eight = |r: usize| _mm_loadl_epi64(from[r].cast());
-            let sixteen = |r: usize| _mm_loadu_si128(from[r].cast());
-            let two_eights = |r: usize| _mm_unpacklo_epi64(eight(r), eight(r + 1));
-            let join = |low, high| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
-            let four = |r: usize| _mm_cvtsi32_si128(from[r].cast::<i32>().read_unaligned());
-            let two_fours = |r: usize| _mm_unpacklo_epi32(four(r), four(r + 1));
-            let four_fours = |r: usize| _mm_unpacklo_epi64(two_fours(r), two_fours(r + 2));
-            let wide = |low, high| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-            if size_of::<W>() == 4 {
-                match L {
-                    8 => {
-                        wide(_mm256_loadu_si256(from[0].cast()), _mm256_loadu_si256(from[1].cast()))
-                    }
-                    4 => wide(join(sixteen(0), sixteen(1)), join(sixteen(2), sixteen(3))),
-                    _ => {
-                        wide(join(two_eights(0), two_eights(2)), join(two_eights(4), two_eights(6)))
-                    }
-                }
-            } else {
-                _mm512_cvtepu16_epi32(match L {
-                    8 => join(sixteen(0), sixteen(1)),
-                    4 => join(two_eights(0), two_eights(2)),
-                    _ => join(four_fours(0), four_fours(4)),
-                })
-            }
-        }
+        self.blocks_before::<L, W>(words, end)
     }
 
     #[inline(always)]

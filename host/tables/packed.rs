@@ -1,4 +1,4 @@
-//! Tables packed for coding rows across vector elements: four bytes a symbol, and a guide from slots to symbols that stays in cache.
+//! Tables packed for coding rows side by side: for push four bytes a symbol, for pop buckets of slots that tell most slots' symbols in one load.
 
 use parans_kernels::codec::{Span, TableSpan};
 
@@ -37,7 +37,7 @@ pub(crate) struct Packed {
     pub(crate) offsets: Vec<u32>,
     /// log2 of the buckets a table.
     pub(crate) bucket_bits: u32,
-    /// Slots by their leading bits, `(tables + 1) << bucket_bits` of them; the last table is that of skipped symbols. A bucket holds the symbol that
+    /// Buckets of slots by their leading bits, `(tables + 1) << bucket_bits` of them; the last table is that of skipped symbols. A bucket holds the symbol that
     /// owns most of its slots: `start | (freq - 1) << 16 | symbol << 32`, the offset added. Where a slot's rank, modulo 2^32, is above `freq - 1`, it
     /// is another symbol's.
     pub(crate) buckets: Vec<u64>,
