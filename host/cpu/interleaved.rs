@@ -17,7 +17,7 @@ use super::block::PopBlock;
 use super::scalar;
 use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
-use crate::simd::{BitWork, dispatch_bits};
+use crate::simd::{BitWork, Bits, dispatch_bits};
 use crate::tables::{Guide, Packed};
 
 /// Symbols of a row in a chunk.
@@ -212,7 +212,7 @@ impl<F: Family, T: Symbol, const L: usize, const R: usize> BitWork for Steps<'_,
     type Output = bool;
 
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<B: Bits>(self, _bits: B) -> bool {
         self.take()
     }
 }

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::shuffles::{Control, PACK, SPREAD_BACKWARDS};
-use super::{ByteSet, ByteTable, Simd, Work};
+use super::{Bits, ByteSet, ByteTable, Simd, Work};
 
 /// Proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,19 @@ fn mul_high(a: __m256i, b: __m256i) -> __m256i {
         let even = _mm256_srli_epi64::<32>(_mm256_mul_epu32(a, b));
         let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
         _mm256_blend_epi32::<0xaa>(even, odd)
+    }
+}
+
+impl Bits for Avx2 {
+    #[inline(always)]
+    fn low(self, value: u64, count: u32) -> u64 {
+        with_features!(_bzhi_u64(value, count))
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, values: &[T], at: usize) {
+        // SAFETY: a prefetch of any address does nothing but load a cache.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(at).cast()) }
     }
 }
 

@@ -9,7 +9,7 @@ mod packed;
 mod prepared;
 pub(crate) mod quantise;
 mod tans;
-pub(crate) use tans::TansForm;
+pub(crate) use tans::TansRowsForm;
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, Span, Table
 use super::Precision;
 use super::alias::AliasForm;
 use super::packed::Packed;
-use super::tans::TansForm;
+use super::tans::{TansForm, TansRowsForm};
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two bytes fill a second-level cache, and filling more
@@ -36,6 +36,8 @@ pub(crate) struct Prepared {
     alias: OnceLock<AliasForm>,
     packed: OnceLock<Option<Packed>>,
     tans: OnceLock<TansForm>,
+    /// Without and with bypass coding.
+    tans_rows: [OnceLock<TansRowsForm>; 2],
 }
 
 impl Prepared {
@@ -51,6 +53,7 @@ impl Prepared {
             alias: OnceLock::new(),
             packed: OnceLock::new(),
             tans: OnceLock::new(),
+            tans_rows: Default::default(),
         }
     }
 
@@ -155,5 +158,13 @@ impl Prepared {
         }
         let form = TansForm::build(&self.tables, &self.spans, self.precision.bits())?;
         Ok(self.tans.get_or_init(|| form))
+    }
+
+    /// The tANS form for rows side by side.
+    pub(crate) fn tans_rows(&self, bypass: bool) -> Result<&TansRowsForm> {
+        let form = self.tans()?;
+        let precision = self.precision.bits();
+        let build = || TansRowsForm::build(form, &self.tables, precision, bypass);
+        Ok(self.tans_rows[usize::from(bypass)].get_or_init(build))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub(crate) struct TansForm {
     /// An entry a symbol, placed as the spans are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
-    /// Next states, `2^precision` a table.
+    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which stay what they are.
     pub(crate) next: Vec<u16>,
     /// The states' entries, `2^precision` a table.
     pub(crate) decoder: Vec<TansDecoderEntry>,
@@ -25,7 +25,7 @@ impl TansForm {
             )));
         }
         let states = tables.len() << precision;
-        if u32::try_from(states).is_err() {
+        if u32::try_from(states + (1 << precision)).is_err() {
             return Err(Error::Unsupported(format!(
                 "{} tANS tables of precision {precision}: together they may have 2^32 states",
                 tables.len()
@@ -36,6 +36,7 @@ impl TansForm {
             next: vec![0; states],
             decoder: vec![TansDecoderEntry::default(); states],
         };
+        form.next.extend((0..1u32 << precision).map(|state| ((1 << precision) + state) as u16));
         let mut counters = Vec::new();
         for (row, table) in tables.iter().enumerate() {
             let symbols = table.base as usize..(table.base + table.symbols) as usize;
@@ -56,5 +57,56 @@ impl TansForm {
             }
         }
         Ok(form)
+    }
+}
+
+/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know, however many tables there are.
+#[derive(Clone, Debug)]
+pub(crate) struct TansRowsForm {
+    /// The entries, with places among the next states of all tables; the last is that of skipped symbols.
+    pub(crate) encoder: Vec<TansEncoderEntry>,
+    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte), the symbol's number, and in the
+    /// top `precision` bits the state less `2^precision` that the bits read are added to. Empty where numbers and states do not fit 24 bits.
+    pub(crate) decoder: Vec<u32>,
+}
+
+impl TansRowsForm {
+    /// Marks entries whose symbol stands for one outside its table, where bypass coding is on.
+    pub(crate) const OUTSIDE: u32 = 0x80;
+
+    /// Packs the form of all tables.
+    pub(crate) fn build(
+        form: &TansForm,
+        tables: &[TableSpan],
+        precision: u32,
+        bypass: bool,
+    ) -> Self {
+        let states = 1u32 << precision;
+        let mut encoder = form.encoder.clone();
+        for (row, table) in tables.iter().enumerate() {
+            let own = table.base as usize..(table.base + table.symbols) as usize;
+            for entry in &mut encoder[own] {
+                entry.next_bias = entry.next_bias.wrapping_add((row as u32) << precision);
+            }
+        }
+        let skipped = (tables.len() as u32) << precision;
+        encoder
+            .push(TansEncoderEntry { bits_bias: 0, next_bias: skipped.wrapping_sub(states) });
+        let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(0);
+        let mut decoder = Vec::new();
+        if precision <= 24 && u64::from(largest) <= 1 << (24 - precision) {
+            decoder.reserve_exact(form.decoder.len() + states as usize);
+            for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
+                decoder.extend(entries.iter().map(|entry| {
+                    let count = entry.bits(precision);
+                    let state = (u32::from(entry.number) << count) - states;
+                    let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
+                    let mark = if outside { Self::OUTSIDE } else { 0 };
+                    count | mark | u32::from(entry.symbol) << 8 | state << (32 - precision)
+                }));
+            }
+            decoder.extend((0..states).map(|state| state << (32 - precision)));
+        }
+        Self { encoder, decoder }
     }
 }
