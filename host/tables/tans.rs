@@ -71,8 +71,13 @@ pub(crate) struct TansRowsForm {
 }
 
 impl TansRowsForm {
-    /// Marks entries whose symbol stands for one outside its table, where bypass coding is on.
-    pub(crate) const OUTSIDE: u32 = 0x80;
+    /// Where bypass coding is on, stands for the bits to read after a symbol that stands for one outside its table. Four such counts, one of them this, never
+    /// sum up to [`MOST_BITS`](Self::MOST_BITS) or less modulo 256.
+    const OUTSIDE: u32 = 80;
+    /// The most bits that four symbols have.
+    pub(crate) const MOST_BITS: u32 = 4 * Self::MAX_PRECISION;
+    /// The largest precision of packed entries.
+    const MAX_PRECISION: u32 = 14;
 
     /// Packs the form of all tables.
     pub(crate) fn build(
@@ -90,19 +95,18 @@ impl TansRowsForm {
             }
         }
         let skipped = (tables.len() as u32) << precision;
-        encoder
-            .push(TansEncoderEntry { bits_bias: 0, next_bias: skipped.wrapping_sub(states) });
+        encoder.push(TansEncoderEntry { bits_bias: 0, next_bias: skipped.wrapping_sub(states) });
         let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(0);
         let mut decoder = Vec::new();
-        if precision <= 24 && u64::from(largest) <= 1 << (24 - precision) {
+        if precision <= Self::MAX_PRECISION && u64::from(largest) <= 1 << (24 - precision) {
             decoder.reserve_exact(form.decoder.len() + states as usize);
             for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
                 decoder.extend(entries.iter().map(|entry| {
                     let count = entry.bits(precision);
                     let state = (u32::from(entry.number) << count) - states;
                     let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
-                    let mark = if outside { Self::OUTSIDE } else { 0 };
-                    count | mark | u32::from(entry.symbol) << 8 | state << (32 - precision)
+                    let count = if outside { Self::OUTSIDE } else { count };
+                    count | u32::from(entry.symbol) << 8 | state << (32 - precision)
                 }));
             }
             decoder.extend((0..states).map(|state| state << (32 - precision)));
@@ -110,3 +114,17 @@ impl TansRowsForm {
         Self { encoder, decoder }
     }
 }
+
+// However many of four symbols stand for one outside, and whatever the others' bits, the sum shows it.
+const _: () = {
+    let mut outside = 1;
+    while outside <= 4 {
+        let mut others = 0;
+        while others <= (4 - outside) * TansRowsForm::MAX_PRECISION {
+            let sum = (outside * TansRowsForm::OUTSIDE + others) % 256;
+            assert!(sum > TansRowsForm::MOST_BITS);
+            others += 1;
+        }
+        outside += 1;
+    }
+};

@@ -7,9 +7,7 @@ use parans_kernels::codec::{
     WordInt, WordReader,
 };
 
-use super::{
-    Fetch, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at,
-};
+use super::{Fetch, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
 use crate::simd::{BitWork, Bits, dispatch_bits};
 use crate::tables::TansRowsForm;
 
@@ -106,8 +104,7 @@ impl<'a, const LANES: usize> InWindows<'a, LANES> {
         precision: u32,
     ) {
         self.states[number] = single.row.states.map(|x| x & ((1 << precision) - 1));
-        self.bits[number] =
-            single.len * T::WORD_BITS as usize + single.row.buffer.len as usize;
+        self.bits[number] = single.len * T::WORD_BITS as usize + single.row.buffer.len as usize;
         self.bytes[number] = bytemuck::cast_slice(words);
         self.active[number] = true;
     }
@@ -226,13 +223,14 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
                         rows.enter::<T>(number, single, words, precision);
                         break;
                     }
-                    let value = one(tables, &jobs[number], single, at + k)
-                        .map_err(|e| (number, e))?;
+                    let value =
+                        one(tables, &jobs[number], single, at + k).map_err(|e| (number, e))?;
                     scratch.codec.push((number, k, value));
                 }
                 if !rows.active[number] {
                     // The row has no whole window left, nor symbols of this stretch.
-                    scratch.places[number].fill(tables.skipped());
+                    let rest = (window + 1) * WINDOW..;
+                    scratch.places[number][rest].fill(tables.skipped());
                 }
             }
             window += 1;
@@ -330,7 +328,6 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
             // Modulo 64, bits of the window that are left.
             let mut left = start;
             let before = states;
-            let mut outside = 0;
             each!(K in 0 1 2 3 => {
                 each!(I in 0 1 2 3 => {
                     if I < R {
@@ -341,7 +338,6 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
                             break 'windows;
                         };
                         *place = entry;
-                        outside |= entry;
                         // An entry's low byte is its count.
                         left[I] = left[I].wrapping_sub(entry);
                         let read = with.low(window[I].wrapping_shr(left[I]), entry) as u32;
@@ -349,15 +345,14 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
                     }
                 });
             });
-            if outside & TansRowsForm::OUTSIDE != 0 {
+            let taken: [u32; R] = std::array::from_fn(|i| start[i].wrapping_sub(left[i]) & 255);
+            if taken.iter().any(|&taken| taken > TansRowsForm::MOST_BITS) {
                 states = before;
                 break;
             }
-            each!(I in 0 1 2 3 => {
-                if I < R {
-                    bits[I] = bits[I].wrapping_sub((start[I].wrapping_sub(left[I]) & 63) as usize);
-                }
-            });
+            for (bits, taken) in bits.iter_mut().zip(taken) {
+                *bits = bits.wrapping_sub(taken as usize);
+            }
             w += 1;
         }
         (*all_states, *all_bits) = (states, bits);
@@ -389,9 +384,10 @@ impl BitWork for Values<'_> {
             }
         } else {
             for ((value, &entry), &index) in of_symbols {
-                *value = view.tables.get(index as u32 as usize).map_or(0, |table| {
-                    ((entry >> 8 & mask) as i32).wrapping_add(table.offset)
-                });
+                *value = view
+                    .tables
+                    .get(index as u32 as usize)
+                    .map_or(0, |table| ((entry >> 8 & mask) as i32).wrapping_add(table.offset));
             }
         }
     }

@@ -7,9 +7,7 @@ use parans_kernels::codec::{
     TansFamily, TansRow, WordInt, WordWriter,
 };
 
-use super::{
-    NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at,
-};
+use super::{NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
 use crate::simd::{BitWork, Bits, dispatch_bits};
 
 /// What a block's rows share.
@@ -137,8 +135,7 @@ pub(super) fn rows<T: TansFamily, const LANES: usize>(
             Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(job.words));
         // The symbols past the last whole group first: a push runs backwards.
         let row = (&mut states[number], &mut tails[number]);
-        singly(tables, symbols, number, job, row, whole..columns, None)
-            .map_err(|e| (number, e))?;
+        singly(tables, symbols, number, job, row, whole..columns, None).map_err(|e| (number, e))?;
     }
     for begin in (0..whole).step_by(STRETCH).rev() {
         let count = (whole - begin).min(STRETCH);
@@ -402,7 +399,10 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
 }
 
 /// Writes the bits of a row's stretch; `false` where there may be too little room, or a symbol's digits cannot be written.
-#[allow(clippy::too_many_arguments, reason = "a stretch of one row, in parts that are borrowed apart")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a stretch of one row, in parts that are borrowed apart"
+)]
 fn write<T: TansFamily>(
     tables: &Tables<'_>,
     symbols: &Symbols<'_>,
