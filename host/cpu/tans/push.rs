@@ -497,9 +497,14 @@ impl BitWork for Write<'_> {
     fn run<B: Bits>(self, _bits: B) -> bool {
         let Tail { mut window, mut len, at } = *self.tail;
         let Some(bytes) = self.bytes.get_mut(at..) else { return false };
-        let packed = self.packed.windows.iter().zip(&self.packed.lens[1]);
+        let (windows, lens) = (&self.packed.windows, &self.packed.lens[1]);
+        let (Some(windows), Some(lens)) =
+            (windows.get(self.windows.clone()), lens.get(self.windows))
+        else {
+            return false;
+        };
         let mut written = 0u32;
-        for (&bits, &count) in packed.take(self.windows.end).skip(self.windows.start).rev() {
+        for (&bits, &count) in windows.iter().zip(lens).rev() {
             window |= bits.wrapping_shl(len);
             let place = written as usize;
             let Some(eight) = bytes.get_mut(place..place + 8) else { return false };
