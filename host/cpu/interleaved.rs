@@ -20,7 +20,7 @@ use super::wide::WideTables;
 use super::{Failed, scalar};
 use crate::coder::Plan;
 use crate::family::HostFamily;
-use crate::simd::{BitWork, dispatch_bits};
+use crate::simd::{BitWork, Bits, dispatch_bits};
 
 /// Symbols of a row in a chunk.
 const CHUNK: usize = 64;
@@ -200,7 +200,7 @@ impl<F: Family, const L: usize, const R: usize> BitWork for PopSteps<'_, F, L, R
     type Output = bool;
 
     #[inline(always)]
-    fn run(self) -> bool {
+    fn run<B: Bits>(self, _bits: B) -> bool {
         match self.bypass {
             None => self.take::<false>(),
             Some(_) => self.take::<true>(),
@@ -450,7 +450,7 @@ impl<F: Family, const L: usize, const R: usize> BitWork for PushSteps<'_, F, L, 
     type Output = Option<()>;
 
     #[inline(always)]
-    fn run(self) -> Option<()> {
+    fn run<B: Bits>(self, _bits: B) -> Option<()> {
         let Self { precision, entries, x: states, words, ends: of_rows, numbers } = self;
         let mut x = *states;
         let mut ends = *of_rows;

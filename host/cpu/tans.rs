@@ -1,73 +1,111 @@
-//! tANS on the CPU: several rows side by side, their bits moved in 64-bit windows.
+//! tANS on the CPU: several rows side by side, in stretches of columns.
 //!
-//! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a core could do forty instructions. So
-//! eight rows are coded in [turns](turn) of a few symbols: the turns of different rows do not wait for each other. A row's bit stream is its words'
-//! bytes, oldest bit lowest, whatever the width of a word; a turn therefore writes or reads unaligned 64-bit windows instead of
-//! words. Everything unusual (bypass digits, skipped symbols, the first and last bits of a row) goes through the codec's own
-//! [`push_one`](TansEncoderView::push_one) and [`pop_one`](TansDecoderView::pop_one), between which and the windows a row can change at every turn.
+//! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a core could do forty instructions. What makes rows
+//! fast is what their loops leave out:
+//! - Symbols and indexes become places of entries a stretch at a time, in a loop that vectorises and walks each row's memory in order. Places count over all tables, so
+//!   that many tables cost no more instructions than one; skipped symbols have an entry of their own, which keeps the state and moves no bit.
+//! - [Push](push) separates the states, eight chains in registers, from the bits: a symbol's bits are the low ones of the state before it, and where they go
+//!   is summed up afterwards, four symbols at a time.
+//! - [Pop](pop) cannot: where a state's bits lie depends on the states before. It runs two to four rows in step, each reading windows of 64 bits.
 //!
-//! Without BMI2 every shift by a variable goes through one register and costs three operations: the same code then takes 70 and
-//! 57 instructions a symbol (push, pop). [`dispatch_bits`] brings BMI2 where it is.
+//! A row's bit stream is its words' bytes, oldest bit lowest, whatever the width of a word, and so none of the loops depends on the family. Everything unusual (bypass
+//! digits, errors, the first and last bits of a row) goes through the codec's own [`push_one`](TansEncoderView::push_one) and
+//! [`pop_one`](TansDecoderView::pop_one), between which and the loops a row can change at every window.
 
 mod pop;
 mod push;
 
+use std::ops::Range;
+
 use parans_kernels::codec::{
-    self, Indexes, RowFault, TansDecoderView, TansEncoderView, TansFamily,
+    self, Indexes, TableSpan, TansDecoderView, TansEncoderView, TansFamily,
 };
 
 use super::Failed;
 use super::block::{PopBlock, PushBlock};
-use super::scalar::{narrow_into, tables_view, widen, with_lanes};
+use super::scalar::{tables_view, with_lanes};
 use crate::coder::{Plan, Symbol};
 use crate::family::RowFormat;
-use crate::simd::{BitWork, dispatch_bits};
-use crate::tables::TansForm;
-
-/// Symbols that a row of so many lanes codes before the next row has its turn. One lane makes long chains: shorter turns let more
-/// rows' chains run side by side before the core's window of instructions is full (9 % on pop), while from two lanes on the work around
-/// a turn costs more than that gains (two lanes: 23 % on push).
-const fn turn(lanes: usize) -> usize {
-    if lanes == 1 { 4 } else { 8 }
-}
+use crate::simd::{BitWork, Bits, dispatch_bits};
 
 /// Symbols that share a window: four states' bits (at most 14 each) and up to seven bits left over fit 64.
 const WINDOW: usize = 4;
+/// Windows of a row in a stretch.
+const WINDOWS: usize = 64;
+/// Symbols of a row in a stretch: enough for the processor to see that memory is read in order, few enough that eight rows' places stay in the cache.
+const STRETCH: usize = WINDOW * WINDOWS;
 /// Rows side by side.
 const ROWS: usize = 8;
 /// Up to this precision, the bits of a window's symbols and the rest of a byte fit it.
 const MAX_WINDOW_PRECISION: u32 = 14;
+/// The place of a symbol that has none.
+const NOWHERE: u32 = u32::MAX;
 
-/// The lane of symbol `at + k`, `at` a multiple of `TURN`: a constant for few lanes.
-#[inline(always)]
-const fn lane<const LANES: usize, const TURN: usize>(at: usize, k: usize) -> usize {
-    if LANES <= TURN { k % LANES } else { at % LANES + k }
+/// Runs a block for each number with the number as a constant: a loop would keep the states in memory.
+macro_rules! each {
+    ($c:ident in $($n:literal)* => $block:block) => {{$(
+        {
+            const $c: usize = $n;
+            $block
+        }
+    )*}};
+}
+use each;
+
+/// How many symbols of a row are coded in stretches: whole groups of lanes and whole windows.
+const fn in_stretches(columns: usize, lanes: usize, precision: u32) -> usize {
+    let group = if lanes > WINDOW { lanes } else { WINDOW };
+    let usable = precision <= MAX_WINDOW_PRECISION && cfg!(target_endian = "little");
+    if usable { columns / group * group } else { 0 }
 }
 
-/// Whether rows are coded in windows at all; else every symbol goes through the codec.
-const fn uses_windows(precision: u32) -> bool {
-    precision <= MAX_WINDOW_PRECISION && cfg!(target_endian = "little")
+/// The indexes of `buffer.len()` symbols.
+fn indexes_at<'a>(indexes: &Indexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'a [i32] {
+    if let Indexes::Each(all) = indexes
+        && let Some(found) = all.get(at..at + buffer.len())
+    {
+        return found;
+    }
+    for (k, index) in buffer.iter_mut().enumerate() {
+        *index = indexes.at(at + k);
+    }
+    buffer
 }
 
-/// The indexes of one turn.
-#[inline(always)]
-fn turn_indexes<const TURN: usize>(indexes: &Indexes<'_>, at: usize) -> [i32; TURN] {
+/// The bytes of the indexes of a range, as many as there are.
+fn index_bytes<'a>(indexes: &Indexes<'a>, range: Range<usize>) -> &'a [u8] {
+    fn bytes<T: bytemuck::Pod>(all: &[T], range: Range<usize>) -> &[u8] {
+        let end = range.end.min(all.len());
+        bytemuck::cast_slice(all.get(range.start..end).unwrap_or(&[]))
+    }
     match indexes {
-        Indexes::One(index) => [*index; TURN],
-        Indexes::Each(all) => match all.get(at..).and_then(|s| s.first_chunk::<TURN>()) {
-            Some(&turn) => turn,
-            None => [-1; TURN],
-        },
-        other => std::array::from_fn(|i| other.at(at + i)),
+        Indexes::One(_) => &[],
+        Indexes::Each(all) => bytes(all, range),
+        Indexes::EachU16(all) => bytes(all, range),
+        Indexes::EachU8(all) => bytes(all, range),
     }
 }
 
-/// The one index of a turn that has but one: such a turn looks its table up once.
-#[inline(always)]
-fn common<const TURN: usize>(indexes: &[i32; TURN]) -> Option<usize> {
-    let different = indexes.iter().fold(0, |acc, &index| acc | (index ^ indexes[0]));
-    // A negative index is past every table.
-    (different == 0).then_some(indexes[0] as u32 as usize)
+/// Brings bytes near that are read or written soon. Rows lie far apart, and the processor finds out too late where a row goes on.
+struct Fetch<'a>(&'a [u8]);
+
+impl BitWork for Fetch<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Bits>(self, bits: B) {
+        // Bytes rarely begin with a cache line: the last one lies past the last whole step.
+        for at in (0..self.0.len() + 64).step_by(64) {
+            bits.prefetch(self.0, at);
+        }
+    }
+}
+
+/// The first table, where all others have its offset and number of symbols: then an index is all there is to know of its table.
+fn alike(tables: &[TableSpan]) -> Option<TableSpan> {
+    let first = *tables.first()?;
+    let same = |table: &TableSpan| (table.symbols, table.offset) == (first.symbols, first.offset);
+    tables.iter().all(same).then_some(first)
 }
 
 /// The codec's type for a family's rows: tans16 and tans8 differ in their largest precision only.
@@ -92,27 +130,41 @@ pub(super) fn push<T: Coded, S: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, T, S>,
 ) -> Result<(), Failed> {
-    // The builder prepared it: an error would have come there.
-    let Ok(form) = plan.tables.prepared().tans() else { return Ok(()) };
+    let prepared = plan.tables.prepared();
+    // The builder prepared them: an error would have come there.
+    let Ok(form) = prepared.tans() else { return Ok(()) };
+    let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
+    let tables = push::Tables {
+        view: TansEncoderView {
+            tables: tables_view(plan),
+            entries: &form.encoder,
+            next: &form.next,
+        },
+        entries: &rows_form.encoder,
+        alike: alike(prepared.tables()),
+    };
     let PushBlock { rows, symbols, columns, indexes } = block;
     let fields = T::FAMILY.header_fields(plan.lanes);
     let mut words = rows.words;
-    let mut buffer = Vec::new();
+    let mut scratch = push::Scratch::default();
     let groups = rows.lens.chunks_mut(ROWS).zip(rows.states.chunks_mut(fields * ROWS));
     for (group, (lens, states)) in groups.enumerate() {
         let first = group * ROWS;
-        let symbols = &symbols[first * columns..(first + lens.len()) * columns];
-        let symbols = widen(symbols, &mut buffer);
         let mut jobs = Vec::with_capacity(ROWS);
         for (at, (len, fields)) in lens.iter_mut().zip(states.chunks_mut(fields)).enumerate() {
             let row = first + at;
             let (own, after) = words.split_at_mut(rows.starts[row + 1] - rows.starts[row]);
             words = after;
-            let symbols = &symbols[at * columns..(at + 1) * columns];
+            let symbols = bytemuck::cast_slice(&symbols[row * columns..(row + 1) * columns]);
             let indexes = indexes.row(rows.first + row);
             jobs.push(push::Job::<T::Codec> { fields, words: own, len, symbols, indexes });
         }
-        with_lanes!(plan.lanes, LANES => { const TURN: usize = turn(LANES); dispatch_bits(PushRows::<T::Codec, LANES, TURN> { plan, form, jobs: &mut jobs }) })
+        let load = |row: usize, at: usize, to: &mut [i32]| {
+            let from = &symbols[(first + row) * columns + at..];
+            to.iter_mut().zip(from).for_each(|(to, symbol)| *to = symbol.to_i32());
+        };
+        let symbols = push::Symbols { columns, width: size_of::<S>(), load: &load };
+        with_lanes!(plan.lanes, LANES => push::rows::<T::Codec, LANES>(&tables, &mut scratch, &symbols, &mut jobs))
             .map_err(|(at, fault)| (rows.first + first + at, fault))?;
     }
     Ok(())
@@ -123,79 +175,46 @@ pub(super) fn pop<T: Coded, S: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, T, S>,
 ) -> Result<(), Failed> {
-    let Ok(form) = plan.tables.prepared().tans() else { return Ok(()) };
+    let prepared = plan.tables.prepared();
+    let Ok(form) = prepared.tans() else { return Ok(()) };
+    let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
+    let tables = pop::Tables {
+        view: TansDecoderView { tables: tables_view(plan), entries: &form.decoder },
+        entries: &rows_form.decoder,
+        alike: alike(prepared.tables()),
+    };
     let columns = block.columns;
     let fields = T::FAMILY.header_fields(plan.lanes);
-    let mut wide = Vec::new();
+    let mut scratch = pop::Scratch::default();
     let groups = block.lens.chunks_mut(ROWS).zip(block.states.chunks_mut(fields * ROWS));
     for (group, (lens, states)) in groups.enumerate() {
         let first = group * ROWS;
-        let narrow = &mut block.symbols[first * columns..(first + lens.len()) * columns];
-        let is_wide = size_of::<S>() == size_of::<i32>();
-        let symbols: &mut [i32] = if is_wide {
-            // Of the symbol types only i32 has four bytes.
-            bytemuck::cast_slice_mut(narrow)
-        } else {
-            wide.resize(narrow.len(), 0);
-            &mut wide
-        };
-        let mut rest = symbols;
+        let symbols = &mut block.symbols[first * columns..(first + lens.len()) * columns];
         let mut jobs = Vec::with_capacity(ROWS);
         for (at, (len, fields)) in lens.iter_mut().zip(states.chunks_mut(fields)).enumerate() {
-            let (symbols, after) = rest.split_at_mut(columns);
-            rest = after;
             let start = block.starts[first + at];
             let words = &block.words[start..start + *len];
             let indexes = block.indexes.row(block.first + first + at);
-            jobs.push(pop::Job::<T::Codec> { fields, words, len, symbols, indexes });
+            jobs.push(pop::Job::<T::Codec> { fields, words, len, indexes });
         }
-        let fail = |(at, fault): Failed| (block.first + first + at, fault);
-        with_lanes!(plan.lanes, LANES => { const TURN: usize = turn(LANES); dispatch_bits(PopRows::<T::Codec, LANES, TURN> { plan, form, jobs: &mut jobs }) })
-            .map_err(fail)?;
-        if !is_wide {
-            let rows = wide.chunks(columns.max(1)).zip(narrow.chunks_mut(columns.max(1)));
-            for (at, (from, into)) in rows.enumerate() {
-                narrow_into(from, into).map_err(|fault| fail((at, fault)))?;
+        // A fault of the row itself comes before one of the caller's type.
+        let mut too_narrow = None;
+        let mut store = |row: usize, at: usize, values: &[i32]| {
+            let to = &mut symbols[row * columns + at..][..values.len()];
+            if let Err(fault) = super::scalar::narrow_into(values, to) {
+                let fault = fault.error.at(at + fault.position);
+                too_narrow = too_narrow.or(Some((row, fault)));
             }
-        }
+            let next = (at + values.len()).min(columns)..(at + values.len() + STRETCH).min(columns);
+            let next = &symbols[row * columns..][next];
+            dispatch_bits(Fetch(bytemuck::cast_slice(next)));
+        };
+        with_lanes!(plan.lanes, LANES => {
+            const TOGETHER: usize = if LANES < 4 { 4 } else { 2 };
+            pop::rows::<T::Codec, LANES, TOGETHER>(&tables, &mut scratch, columns, &mut store, &mut jobs)
+        })
+        .and(too_narrow.map_or(Ok(()), Err))
+        .map_err(|(at, fault)| (block.first + first + at, fault))?;
     }
     Ok(())
-}
-
-struct PushRows<'r, 'a, T: TansFamily, const LANES: usize, const TURN: usize> {
-    plan: &'r Plan,
-    form: &'r TansForm,
-    jobs: &'r mut [push::Job<'a, T>],
-}
-
-impl<T: TansFamily, const LANES: usize, const TURN: usize> BitWork
-    for PushRows<'_, '_, T, LANES, TURN>
-{
-    type Output = Result<(), (usize, RowFault)>;
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let view = TansEncoderView {
-            tables: tables_view(self.plan),
-            entries: &self.form.encoder,
-            next: &self.form.next,
-        };
-        push::rows::<T, LANES, TURN>(&view, self.jobs)
-    }
-}
-
-struct PopRows<'r, 'a, T: TansFamily, const LANES: usize, const TURN: usize> {
-    plan: &'r Plan,
-    form: &'r TansForm,
-    jobs: &'r mut [pop::Job<'a, T>],
-}
-
-impl<T: TansFamily, const LANES: usize, const TURN: usize> BitWork
-    for PopRows<'_, '_, T, LANES, TURN>
-{
-    type Output = Result<(), (usize, RowFault)>;
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let view = TansDecoderView { tables: tables_view(self.plan), entries: &self.form.decoder };
-        pop::rows::<T, LANES, TURN>(&view, self.jobs)
-    }
 }

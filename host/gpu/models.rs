@@ -121,6 +121,7 @@ impl DeviceModels {
         let launch = Launch {
             kernel: FIX_F32,
             geometry: Geometry::spread(count as u64, gpu.runtime().multiprocessors())?,
+            shared: 0,
             params: bytes_of(&params),
             fields: &FixParams::FIELDS,
         };
@@ -464,6 +465,7 @@ impl<'c> GpuModelCoder<'c> {
         let launch = Launch {
             kernel: kernel.name,
             geometry: Geometry::spread(threads, self.gpu.runtime().multiprocessors())?,
+            shared: 0,
             params: bytes_of(&params),
             fields: &ModelParams::FIELDS,
         };

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Encoder {
     level: Level,
-    tables: Box<vector::Tables>,
+    spans: Box<vector::Spans>,
     /// The rows, each with room for the worst case: their lengths are known only when they are done.
     rows: Vec<u8>,
 }
@@ -32,11 +32,7 @@ impl Encoder {
     /// An encoder that uses the instructions of `level` (none, if this machine lacks them). Every level writes the same bytes.
     #[must_use]
     pub fn at_level(level: Level) -> Self {
-        Self {
-            level: or_scalar(level),
-            tables: Box::new(vector::Tables::zeroed()),
-            rows: Vec::new(),
-        }
+        Self { level: or_scalar(level), spans: Box::new(vector::Spans::zeroed()), rows: Vec::new() }
     }
 
     /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most `bytes.len() + 1`, and none
@@ -110,11 +106,11 @@ impl Encoder {
             RowBuilder { states, bytes, end }.push(chunk, layout, row, symbols, entries);
         }
         if grouped > 0 {
-            self.tables.set(entries);
+            vector::set_spans(&mut self.spans, entries);
             let mut parts = rows.chunks_exact_mut(room);
             let words = ends.map(|end| parts.next().map_or(&mut [][..], |row| &mut row[end..]));
-            let tables = &self.tables;
-            let work = EncodeGroups { groups, tables, states: &mut states, words };
+            let spans = &self.spans;
+            let work = EncodeGroups { groups, spans, states: &mut states, words };
             // `at_level` took a level that this machine has.
             let taken = simd::dispatch(self.level, work).unwrap_or_default();
             (0..4).for_each(|row| ends[row] += taken[row]);

@@ -18,31 +18,19 @@ use crate::simd::{ByteTable, Owners, Simd, SlotTable, Work};
 /// The states of the four rows, lane 0 first.
 pub(super) type States = [[u32; LANES]; 4];
 
-/// What the encoder looks up for a byte.
-#[derive(Clone, Debug)]
-pub(super) struct Tables {
-    /// `start << 12 | frequency`.
-    spans: ByteTable<3>,
-    /// `floor((2^32 - 1) / frequency)`.
-    reciprocals: ByteTable<4>,
-}
+/// What the encoder looks up for a byte: `start << 12 | frequency`.
+pub(super) type Spans = ByteTable<3>;
 
-impl Tables {
-    pub(super) fn zeroed() -> Self {
-        Self { spans: ByteTable::zeroed(), reciprocals: ByteTable::zeroed() }
-    }
-
-    pub(super) fn set(&mut self, entries: &Entries) {
-        // Start and frequency are below 2^12: a chunk with a single byte value never comes here.
-        self.spans.set(&entries.map(|entry| entry.start << PRECISION | entry.freq));
-        self.reciprocals.set(&entries.map(|entry| entry.reciprocal));
-    }
+/// Fills the table.
+pub(super) fn set_spans(spans: &mut Spans, entries: &Entries) {
+    // Start and frequency are below 2^12: a chunk with a single byte value never comes here.
+    spans.set(&entries.map(|entry| entry.start << PRECISION | entry.freq));
 }
 
 /// Pushes groups onto four rows, the last group first.
 pub(super) struct EncodeGroups<'a> {
     pub(super) groups: &'a [[u8; GROUP]],
-    pub(super) tables: &'a Tables,
+    pub(super) spans: &'a Spans,
     pub(super) states: &'a mut States,
     /// Where the words of each row go: room for one word a symbol and 64 bytes more.
     pub(super) words: [&'a mut [u8]; 4],
@@ -54,7 +42,7 @@ impl Work for EncodeGroups<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> [usize; 4] {
-        let Self { groups, tables, states, words } = self;
+        let Self { groups, spans, states, words } = self;
         // The seam sheds in element order, rows are written from lane 31 down: everything is held backwards, odd lanes first.
         let mut x = [[simd.splat(0); 2]; 4];
         for (x, row) in x.iter_mut().zip(&*states) {
@@ -66,17 +54,12 @@ impl Work for EncodeGroups<'_> {
         for group in groups.iter().rev() {
             let (even, odd) = halves(group);
             let (even, odd) = (simd.reverse(simd.load(even)), simd.reverse(simd.load(odd)));
-            let (s, t) =
-                (simd.lookup_bytes(&tables.spans, odd), simd.lookup_bytes(&tables.spans, even));
-            let (q, r) = (
-                simd.lookup_bytes(&tables.reciprocals, odd),
-                simd.lookup_bytes(&tables.reciprocals, even),
-            );
+            let (s, t) = (simd.lookup_bytes(spans, odd), simd.lookup_bytes(spans, even));
             // Not a loop: it stayed one, with states and cursors in memory, at half the speed.
-            push_row(simd, &mut x[0], [s[0], t[0]], [q[0], r[0]], &mut w0);
-            push_row(simd, &mut x[1], [s[1], t[1]], [q[1], r[1]], &mut w1);
-            push_row(simd, &mut x[2], [s[2], t[2]], [q[2], r[2]], &mut w2);
-            push_row(simd, &mut x[3], [s[3], t[3]], [q[3], r[3]], &mut w3);
+            push_row(simd, &mut x[0], [s[0], t[0]], &mut w0);
+            push_row(simd, &mut x[1], [s[1], t[1]], &mut w1);
+            push_row(simd, &mut x[2], [s[2], t[2]], &mut w2);
+            push_row(simd, &mut x[3], [s[3], t[3]], &mut w3);
         }
         for (row, [odd, even]) in states.iter_mut().zip(x) {
             join_lanes(simd, simd.reverse(even), simd.reverse(odd), row);
@@ -88,13 +71,7 @@ impl Work for EncodeGroups<'_> {
 
 /// Pushes one symbol onto each lane of a row.
 #[inline(always)]
-fn push_row<S: Simd>(
-    simd: S,
-    x: &mut [S::U32; 2],
-    spans: [S::U32; 2],
-    reciprocals: [S::U32; 2],
-    words: &mut &mut [u8],
-) {
+fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], spans: [S::U32; 2], words: &mut &mut [u8]) {
     let low = simd.splat((1 << PRECISION) - 1);
     let freqs = [simd.and(spans[0], low), simd.and(spans[1], low)];
     let bounds =
@@ -103,18 +80,15 @@ fn push_row<S: Simd>(
     let Some(room) = words.first_chunk_mut::<64>() else { return };
     let (shed, count) = simd.shed_words(*x, bounds, room);
     advance_mut(words, 2 * count);
-    *x = [
-        divide(simd, shed[0], spans[0], freqs[0], reciprocals[0]),
-        divide(simd, shed[1], spans[1], freqs[1], reciprocals[1]),
-    ];
+    *x = [divide(simd, shed[0], spans[0], freqs[0]), divide(simd, shed[1], spans[1], freqs[1])];
 }
 
 /// The state after a push, without its words: `(x / freq) << PRECISION | start + x % freq`.
 ///
 /// As `step::divide`: the estimate of the quotient is exact or one less.
 #[inline(always)]
-fn divide<S: Simd>(simd: S, x: S::U32, span: S::U32, freq: S::U32, reciprocal: S::U32) -> S::U32 {
-    let quotient = simd.mul_high(x, reciprocal);
+fn divide<S: Simd>(simd: S, x: S::U32, span: S::U32, freq: S::U32) -> S::U32 {
+    let quotient = simd.quotient(x, freq);
     let remainder = simd.sub(x, simd.mul_low(quotient, freq));
     let short = simd.ge(remainder, freq);
     let slot = simd.add(remainder, simd.shr::<PRECISION>(span));

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::shuffles::{Control, PACK, SPREAD_BACKWARDS};
-use super::{ByteSet, ByteTable, Simd, Work};
+use super::{Bits, ByteSet, ByteTable, Simd, Work};
 
 /// Proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +106,19 @@ fn in_turn(even: __m256i, odd: __m256i) -> V {
     unsafe {
         let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
         [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)]
+    }
+}
+
+impl Bits for Avx2 {
+    #[inline(always)]
+    fn low(self, value: u64, count: u32) -> u64 {
+        with_features!(_bzhi_u64(value, count))
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, values: &[T], at: usize) {
+        // SAFETY: a prefetch of any address does nothing but load a cache.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(at).cast()) }
     }
 }
 

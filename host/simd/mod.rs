@@ -248,7 +248,29 @@ pub(crate) trait BitWork {
     /// What it returns.
     type Output;
     /// Does the work. Must be `#[inline(always)]`, as everything that it calls in a loop.
-    fn run(self) -> Self::Output;
+    fn run<B: Bits>(self, bits: B) -> Self::Output;
+}
+
+/// What scalar work asks of the processor that plain Rust does not reach. A value is a token, as with [`Simd`].
+pub(crate) trait Bits: Copy {
+    /// The low `count mod 256` bits of a value, for a count below 64 (mod 256); else anything.
+    fn low(self, value: u64, count: u32) -> u64;
+    /// Asks for the cache line of `values[at]`, which need not exist, to be brought to the second-level cache.
+    fn prefetch<T>(self, values: &[T], at: usize);
+}
+
+/// [`Bits`] of any processor.
+#[derive(Clone, Copy)]
+struct AnyBits;
+
+impl Bits for AnyBits {
+    #[inline(always)]
+    fn low(self, value: u64, count: u32) -> u64 {
+        value & !u64::MAX.wrapping_shl(count)
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, _values: &[T], _at: usize) {}
 }
 
 /// Runs scalar work with the bit instructions of this machine, where [`Level::current`] allows any.
@@ -258,17 +280,17 @@ pub(crate) fn dispatch_bits<W: BitWork>(work: W) -> W::Output {
     if Level::current() != Level::Scalar
         && let Some(token) = avx2::Avx2::new()
     {
-        struct Enter<W>(W);
+        struct Enter<W>(W, avx2::Avx2);
         impl<W: BitWork> Work for Enter<W> {
             type Output = W::Output;
             #[inline(always)]
             fn run<S: Simd>(self, _simd: S) -> W::Output {
-                self.0.run()
+                self.0.run(self.1)
             }
         }
-        return token.vectorize(Enter(work));
+        return token.vectorize(Enter(work, token));
     }
-    work.run()
+    work.run(AnyBits)
 }
 
 /// Runs scalar work with all instructions of [`Level::current`]: for loops over arrays that the compiler makes vectors of.
@@ -279,10 +301,10 @@ pub(crate) fn dispatch_loops<W: BitWork>(work: W) -> W::Output {
         type Output = W::Output;
         #[inline(always)]
         fn run<S: Simd>(self, _simd: S) -> W::Output {
-            self.0.run()
+            self.0.run(AnyBits)
         }
     }
-    dispatch(Level::current(), Enter(work)).unwrap_or_else(|Enter(work)| work.run())
+    dispatch(Level::current(), Enter(work)).unwrap_or_else(|Enter(work)| work.run(AnyBits))
 }
 
 /// Runs `work` at `level`, across rows; gives it back where the level has no vectors that suit it.

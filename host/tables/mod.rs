@@ -14,7 +14,7 @@ mod prepared;
 pub(crate) mod quantise;
 mod slots;
 mod tans;
-pub(crate) use tans::TansForm;
+pub(crate) use tans::TansRowsForm;
 
 use std::fmt;
 use std::sync::Arc;

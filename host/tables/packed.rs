@@ -2,6 +2,8 @@
 
 use parans_kernels::codec::{Span, TableSpan};
 
+use crate::simd::ByteTable;
+
 /// Precisions above this do not fit the packed entries.
 const MAX_PRECISION: u32 = 16;
 
@@ -27,6 +29,8 @@ pub(crate) struct Packed {
     /// `start | (freq - 1) << 16`, placed as the spans are. The entry behind the last is that of a skipped symbol: it owns every slot, which leaves
     /// a state as it is.
     pub(crate) entries: Vec<u32>,
+    /// The entries of a single table of up to 256 symbols once more, for lookups in registers.
+    pub(crate) bytes: Option<Box<ByteTable<4>>>,
     /// Number of symbols and offset, where all tables have the same.
     pub(crate) uniform: Option<(u32, u32)>,
     /// Position of each table's first entry. This and the next two have an element more than there are tables, for skipped symbols.
@@ -65,8 +69,16 @@ impl Packed {
             fill(&mut buckets, table, spans, precision - bucket_bits);
         }
         buckets.resize((tables.len() + 1) << bucket_bits, ((1 << precision) - 1) << 16);
+        let bytes = (tables.len() == 1 && spans.len() <= 256).then(|| {
+            let mut padded = [0; 256];
+            padded[..spans.len()].copy_from_slice(&entries[..spans.len()]);
+            let mut table = Box::new(ByteTable::zeroed());
+            table.set(&padded);
+            table
+        });
         Some(Self {
             entries,
+            bytes,
             uniform,
             bases: all().map(|table| table.base).collect(),
             symbols: all().map(|table| table.symbols).collect(),

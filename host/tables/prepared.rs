@@ -8,7 +8,7 @@ use super::Precision;
 use super::alias::AliasForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
-use super::tans::TansForm;
+use super::tans::{TansForm, TansRowsForm};
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two bytes fill a second-level cache, and filling more
@@ -38,6 +38,8 @@ pub(crate) struct Prepared {
     packed: OnceLock<Option<Packed>>,
     slots: OnceLock<Option<Box<[u32; SLOTS]>>>,
     tans: OnceLock<TansForm>,
+    /// Without and with bypass coding.
+    tans_rows: [OnceLock<TansRowsForm>; 2],
 }
 
 /// An entry a span. Tails are runs of one frequency, which is divided by once.
@@ -66,6 +68,7 @@ impl Prepared {
             packed: OnceLock::new(),
             slots: OnceLock::new(),
             tans: OnceLock::new(),
+            tans_rows: Default::default(),
         }
     }
 
@@ -180,5 +183,13 @@ impl Prepared {
         }
         let form = TansForm::build(&self.tables, &self.spans, self.precision.bits())?;
         Ok(self.tans.get_or_init(|| form))
+    }
+
+    /// The tANS form for rows side by side.
+    pub(crate) fn tans_rows(&self, bypass: bool) -> Result<&TansRowsForm> {
+        let form = self.tans()?;
+        let precision = self.precision.bits();
+        let build = || TansRowsForm::build(form, &self.tables, precision, bypass);
+        Ok(self.tans_rows[usize::from(bypass)].get_or_init(build))
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub(crate) struct TansForm {
     /// An entry a symbol, placed as the spans are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
-    /// Next states, `2^precision` a table.
+    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which stay what they are.
     pub(crate) next: Vec<u16>,
     /// The states' entries, `2^precision` a table.
     pub(crate) decoder: Vec<TansDecoderEntry>,
@@ -25,7 +25,7 @@ impl TansForm {
             )));
         }
         let states = tables.len() << precision;
-        if u32::try_from(states).is_err() {
+        if u32::try_from(states + (1 << precision)).is_err() {
             return Err(Error::Unsupported(format!(
                 "{} tANS tables of precision {precision}: together they may have 2^32 states",
                 tables.len()
@@ -36,6 +36,7 @@ impl TansForm {
             next: vec![0; states],
             decoder: vec![TansDecoderEntry::default(); states],
         };
+        form.next.extend((0..1u32 << precision).map(|state| ((1 << precision) + state) as u16));
         let mut counters = Vec::new();
         for (row, table) in tables.iter().enumerate() {
             let symbols = table.base as usize..(table.base + table.symbols) as usize;
@@ -58,3 +59,72 @@ impl TansForm {
         Ok(form)
     }
 }
+
+/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know, however many tables there are.
+#[derive(Clone, Debug)]
+pub(crate) struct TansRowsForm {
+    /// The entries, with places among the next states of all tables; the last is that of skipped symbols.
+    pub(crate) encoder: Vec<TansEncoderEntry>,
+    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte), the symbol's number, and in the
+    /// top `precision` bits the state less `2^precision` that the bits read are added to. Empty where numbers and states do not fit 24 bits.
+    pub(crate) decoder: Vec<u32>,
+}
+
+impl TansRowsForm {
+    /// Where bypass coding is on, stands for the bits to read after a symbol that stands for one outside its table. Four such counts, one of them this, never
+    /// sum up to [`MOST_BITS`](Self::MOST_BITS) or less modulo 256.
+    const OUTSIDE: u32 = 80;
+    /// The most bits that four symbols have.
+    pub(crate) const MOST_BITS: u32 = 4 * Self::MAX_PRECISION;
+    /// The largest precision of packed entries.
+    const MAX_PRECISION: u32 = 14;
+
+    /// Packs the form of all tables.
+    pub(crate) fn build(
+        form: &TansForm,
+        tables: &[TableSpan],
+        precision: u32,
+        bypass: bool,
+    ) -> Self {
+        let states = 1u32 << precision;
+        let mut encoder = form.encoder.clone();
+        for (row, table) in tables.iter().enumerate() {
+            let own = table.base as usize..(table.base + table.symbols) as usize;
+            for entry in &mut encoder[own] {
+                entry.next_bias = entry.next_bias.wrapping_add((row as u32) << precision);
+            }
+        }
+        let skipped = (tables.len() as u32) << precision;
+        encoder.push(TansEncoderEntry { bits_bias: 0, next_bias: skipped.wrapping_sub(states) });
+        let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(0);
+        let mut decoder = Vec::new();
+        if precision <= Self::MAX_PRECISION && u64::from(largest) <= 1 << (24 - precision) {
+            decoder.reserve_exact(form.decoder.len() + states as usize);
+            for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
+                decoder.extend(entries.iter().map(|entry| {
+                    let count = entry.bits(precision);
+                    let state = (u32::from(entry.number) << count) - states;
+                    let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
+                    let count = if outside { Self::OUTSIDE } else { count };
+                    count | u32::from(entry.symbol) << 8 | state << (32 - precision)
+                }));
+            }
+            decoder.extend((0..states).map(|state| state << (32 - precision)));
+        }
+        Self { encoder, decoder }
+    }
+}
+
+// However many of four symbols stand for one outside, and whatever the others' bits, the sum shows it.
+const _: () = {
+    let mut outside = 1;
+    while outside <= 4 {
+        let mut others = 0;
+        while others <= (4 - outside) * TansRowsForm::MAX_PRECISION {
+            let sum = (outside * TansRowsForm::OUTSIDE + others) % 256;
+            assert!(sum > TansRowsForm::MOST_BITS);
+            others += 1;
+        }
+        outside += 1;
+    }
+};

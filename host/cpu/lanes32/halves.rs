@@ -6,10 +6,9 @@ use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::wide::WideFamily;
 use super::tables::{Tables, Used};
-use super::{Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
+use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, each_row};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
-use crate::tables::Guide;
 
 /// A family whose lanes take in words that lie side by side.
 pub(super) trait Refill: WideFamily {
@@ -151,9 +150,7 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
         let Self { tables, used, steps, states, words, symbols } = self;
         let packed = tables.packed;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
-        let (last, offset) = (s.splat(size - 1), s.splat(offset));
-        let same_offset =
-            packed.uniform.is_some() && !matches!(used, Used::Each { skipping: true, .. });
+        let last = s.splat(offset.wrapping_add(size - 1));
         let bypass = tables.bypass.is_some();
         let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
         let mut x = [[fresh; 2]; R];
@@ -174,9 +171,10 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
             }
             each_row!(R, r => {
                 let table = numbers(s, &used, r, done);
-                                for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
-                    let low = F::low(s, x[r][half]);
-                    let Found { symbol, freq, rank } = find(s, tables, low, table[half]);
+                let low = [F::low(s, x[r][0]), F::low(s, x[r][1])];
+                let found = find(s, tables, low, table);
+                for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
+                    let Found { symbol, freq, rank } = found[half];
                     let advanced = F::advance(s, x[r][half], freq, rank, tables.precision);
                     (x[r][half], left[r]) =
                         F::refill_side_by_side(s, advanced, words[r], left[r]);
@@ -184,13 +182,13 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
                         let last = if packed.uniform.is_some() {
                             last
                         } else {
-                            s.sub(s.gather(&packed.symbols, table[half]), s.splat(1))
+                            let sizes = s.gather(&packed.symbols, table[half]);
+                            let offsets = s.gather(&packed.offsets, table[half]);
+                            s.sub(s.add(offsets, sizes), s.splat(1))
                         };
-                        sentinel |= s.ge(symbol, last) != 0;
+                        sentinel |= s.eq(symbol, last) != 0;
                     }
-                    let offset =
-                        if same_offset { offset } else { s.gather(&packed.offsets, table[half]) };
-                    s.store(s.add(symbol, offset), to);
+                    s.store(symbol, to);
                 }
             });
             done += 1;
@@ -214,7 +212,7 @@ fn numbers<S: RowSimd, const R: usize>(
 ) -> [S::U32; 2] {
     match used {
         Used::One(tables) => [s.splat(tables[row]); 2],
-        Used::Each { numbers, .. } => {
+        Used::Each(numbers) => {
             let [first, second] = halves(&numbers[row][step]);
             [s.load(first), s.load(second)]
         }
@@ -222,44 +220,59 @@ fn numbers<S: RowSimd, const R: usize>(
 }
 
 /// What a lookup finds.
+#[derive(Clone, Copy)]
 struct Found<V> {
-    /// Number in its table.
+    /// Its table's offset added.
     symbol: V,
     freq: V,
     rank: V,
 }
 
-/// Finds the symbols that own the states' slots: a gather for the symbol that may, and one for its entry.
+/// Finds the symbols that own the states' slots: mostly those of the slots' buckets.
 #[inline(always)]
-fn find<S: RowSimd>(s: S, tables: &Tables<'_>, x: S::U32, table: S::U32) -> Found<S::U32> {
+fn find<S: RowSimd>(
+    s: S,
+    tables: &Tables<'_>,
+    x: [S::U32; 2],
+    table: [S::U32; 2],
+) -> [Found<S::U32>; 2] {
     let Tables { packed, precision, .. } = *tables;
-    let (low, one) = (s.splat(0xffff), s.splat(1));
-    let base = match packed.uniform {
-        // One past the last table: its entry is right behind all others.
-        Some((size, _)) => s.mul(table, s.splat(size)),
-        None => s.gather(&packed.bases, table),
-    };
-    let slot = s.and(x, s.splat((1 << precision) - 1));
-    let at = s.add(s.shl(table, packed.guide_bits), s.shr(slot, precision - packed.guide_bits));
-    let mut symbol = match &packed.guide {
-        Guide::U8(guide) => s.gather_u8(guide, at),
-        Guide::U16(guide) => s.gather_u16(guide, at),
-    };
-    let mut entry = s.gather(&packed.entries, s.add(base, symbol));
-    let mut rank = s.sub(slot, s.and(entry, low));
-    let mut freq = s.add(s.shr(entry, 16), one);
-    if packed.guide_is_coarse {
-        // The guide gives the first symbol of several slots; the one sought is often it.
-        loop {
-            let past = s.ge(rank, freq);
-            if past == 0 {
-                break;
-            }
-            symbol = s.select(past, s.add(symbol, one), symbol);
-            entry = s.gather(&packed.entries, s.add(base, symbol));
-            rank = s.sub(slot, s.and(entry, low));
-            freq = s.add(s.shr(entry, 16), one);
-        }
+    let (bits, low, one) = (packed.bucket_bits, s.splat(0xffff), s.splat(1));
+    let (mut slot, mut symbol, mut entry, mut past) = (x, x, x, 0);
+    for half in 0..2 {
+        slot[half] = s.and(x[half], s.splat((1 << precision) - 1));
+        let bucket = s.add(s.shl(table[half], bits), s.shr(slot[half], precision - bits));
+        [entry[half], symbol[half]] = s.gather_halves(&packed.buckets, bucket);
+        let rank = s.sub(slot[half], s.and(entry[half], low));
+        past |= s.ge(rank, s.add(s.shr(entry[half], 16), one));
     }
-    Found { symbol, freq, rank }
+    if past != 0 {
+        let (mut symbols, mut entries) = (to_step(s, symbol), to_step(s, entry));
+        tables.find_missed(&to_step(s, table), &to_step(s, slot), &mut symbols, &mut entries);
+        (symbol, entry) = (of_step(s, &symbols), of_step(s, &entries));
+    }
+    let mut found = [Found { symbol: one, freq: one, rank: one }; 2];
+    for half in 0..2 {
+        found[half] = Found {
+            symbol: symbol[half],
+            freq: s.add(s.shr(entry[half], 16), one),
+            rank: s.sub(slot[half], s.and(entry[half], low)),
+        };
+    }
+    found
+}
+
+#[inline(always)]
+fn to_step<S: RowSimd>(s: S, v: [S::U32; 2]) -> Step {
+    let mut step = [0; LANES];
+    let [first, second] = halves_mut(&mut step);
+    s.store(v[0], first);
+    s.store(v[1], second);
+    step
+}
+
+#[inline(always)]
+fn of_step<S: RowSimd>(s: S, step: &Step) -> [S::U32; 2] {
+    let [first, second] = halves(step);
+    [s.load(first), s.load(second)]
 }

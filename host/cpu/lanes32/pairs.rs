@@ -8,7 +8,7 @@ use parans_kernels::codec::{Family, Rans32x16};
 use super::tables::{Tables, Used, load_step, store_step};
 use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, each_row};
 use crate::simd::{ByteTable, Level, Simd, Work, dispatch};
-use crate::tables::{Guide, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
+use crate::tables::{Packed, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Below this precision quotients exceed what one [`Simd::quotient`] is exact for.
 const ONE_QUOTIENT: u32 = 11;
@@ -153,13 +153,11 @@ fn divide<S: Simd>(
 /// What a lookup finds for the two vectors of a row.
 #[derive(Clone, Copy)]
 struct Found<V> {
-    /// Numbers in their tables.
+    /// Their tables' offsets added.
     symbol: [V; 2],
     freq: [V; 2],
     rank: [V; 2],
-    /// Offsets of the tables.
-    offset: [V; 2],
-    /// Numbers of the bypass sentinels, where bypass is on.
+    /// The bypass sentinels, where bypass is on.
     last: [V; 2],
 }
 
@@ -203,47 +201,50 @@ impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
         ];
         Found {
             symbol: [
-                s.and(s.shr::<SLOT_SYMBOL>(slots[0]), self.byte),
-                s.and(s.shr::<SLOT_SYMBOL>(slots[1]), self.byte),
+                s.add(s.and(s.shr::<SLOT_SYMBOL>(slots[0]), self.byte), self.offset),
+                s.add(s.and(s.shr::<SLOT_SYMBOL>(slots[1]), self.byte), self.offset),
             ],
             freq: [
                 s.add(s.shr::<SLOT_FREQ>(slots[0]), self.one),
                 s.add(s.shr::<SLOT_FREQ>(slots[1]), self.one),
             ],
             rank: [s.and(slots[0], self.low), s.and(slots[1], self.low)],
-            offset: [self.offset; 2],
             last: [self.last; 2],
         }
     }
 }
 
 /// One table of bytes: a gather for the symbols of a vector, and the entries of four vectors in registers.
-struct ByBytes<'a, V> {
-    guide: &'a [u8],
+struct ByBytes<'a, 't, V> {
+    tables: &'a Tables<'t>,
     bytes: &'a ByteTable<4>,
     mask: V,
     low: V,
-    byte: V,
     one: V,
+    coarse: V,
     offset: V,
     last: V,
 }
 
-impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, S::U32> {
+impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, '_, S::U32> {
     /// Symbols and entries, of the even lanes of all rows and of the odd ones.
     type Ready = [[[S::U32; 4]; 2]; 2];
 
     #[inline(always)]
     fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready {
+        let packed = self.tables.packed;
         let mut ready = [[[self.one; 4]; 2]; 2];
         for half in 0..2 {
-            let mut symbols = [self.byte; 4];
+            let mut symbols = [self.offset; 4];
             each_row!(R, r => {
                 let slot = s.and(x[r][half], self.mask);
-                symbols[r] = s.and(s.gather_at::<1>(self.guide, slot), self.byte);
+                symbols[r] = bucket_symbols(s, packed, s.shr_by(slot, self.coarse));
             });
-            let ab = s.add(symbols[0], s.shl::<8>(symbols[1]));
-            let cd = s.add(s.shl::<16>(symbols[2]), s.shl::<24>(symbols[3]));
+            let [a, b, c, d] = symbols;
+            let (a, b) = (s.sub(a, self.offset), s.sub(b, self.offset));
+            let (c, d) = (s.sub(c, self.offset), s.sub(d, self.offset));
+            let ab = s.add(a, s.shl::<8>(b));
+            let cd = s.add(s.shl::<16>(c), s.shl::<24>(d));
             ready[half] = [symbols, s.lookup_bytes(self.bytes, s.add(ab, cd))];
         }
         ready
@@ -259,17 +260,48 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, S::U32> {
         ready: &Self::Ready,
     ) -> Found<S::U32> {
         let [[even, even_entries], [odd, odd_entries]] = ready;
-        let entries = [even_entries[row], odd_entries[row]];
+        let first = s.splat(0);
         let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let (freq, rank) = freqs_and_ranks(s, slots, entries, self.low, self.one);
-        Found {
-            symbol: [even[row], odd[row]],
-            freq,
-            rank,
-            offset: [self.offset; 2],
-            last: [self.last; 2],
-        }
+        let found = [[even[row], odd[row]], [even_entries[row], odd_entries[row]]];
+        let (symbol, freq, rank) =
+            owners(s, self.tables, [first; 2], slots, found, self.low, self.one);
+        Found { symbol, freq, rank, last: [self.last; 2] }
     }
+}
+
+/// The symbols of buckets.
+#[inline(always)]
+fn bucket_symbols<S: Simd>(s: S, packed: &Packed, bucket: S::U32) -> S::U32 {
+    let halves = bytemuck::cast_slice(&packed.buckets);
+    s.gather_at::<4>(halves, s.add(s.add(bucket, bucket), s.splat(1)))
+}
+
+/// Symbols, frequencies and ranks of slots, given symbols and entries of their buckets.
+#[inline(always)]
+fn owners<S: Simd>(
+    s: S,
+    tables: &Tables<'_>,
+    numbers: [S::U32; 2],
+    slots: [S::U32; 2],
+    [mut symbols, mut entries]: [[S::U32; 2]; 2],
+    low: S::U32,
+    one: S::U32,
+) -> ([S::U32; 2], [S::U32; 2], [S::U32; 2]) {
+    let (mut freq, mut rank) = freqs_and_ranks(s, slots, entries, low, one);
+    if s.any(s.either(s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1]))) {
+        let (mut found, mut of_found) = (to_step(s, symbols), to_step(s, entries));
+        tables.find_missed(&to_step(s, numbers), &to_step(s, slots), &mut found, &mut of_found);
+        (symbols, entries) = (load_step(s, &found), load_step(s, &of_found));
+        (freq, rank) = freqs_and_ranks(s, slots, entries, low, one);
+    }
+    (symbols, freq, rank)
+}
+
+#[inline(always)]
+fn to_step<S: Simd>(s: S, v: [S::U32; 2]) -> Step {
+    let mut step = [0; LANES];
+    store_step(s, v, &mut step);
+    step
 }
 
 /// The frequencies of packed entries, and the ranks of slots that their symbols own (no smaller where they do not).
@@ -293,22 +325,19 @@ fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
     s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
 }
 
-/// Any tables: a gather for the symbol that may own the slot, and one for its entry.
-struct ByGuide<'a, 't, V, const R: usize> {
+/// Any tables: the buckets of the slots, by gathers.
+struct ByBucket<'a, 't, V, const R: usize> {
     tables: &'a Tables<'t>,
     used: Used<'a, R>,
     mask: V,
     low: V,
-    byte: V,
     one: V,
     coarse: V,
-    guide_bits: V,
-    same_offset: bool,
-    size: V,
-    offset: V,
+    bucket_bits: V,
+    last: V,
 }
 
-impl<'a, 't, V: Copy, const R: usize> ByGuide<'a, 't, V, R> {
+impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
     #[inline(always)]
     fn new<S: Simd<U32 = V>>(s: S, tables: &'a Tables<'t>, used: Used<'a, R>) -> Self {
         let packed = tables.packed;
@@ -318,14 +347,10 @@ impl<'a, 't, V: Copy, const R: usize> ByGuide<'a, 't, V, R> {
             used,
             mask: s.splat((1 << tables.precision) - 1),
             low: s.splat(0xffff),
-            byte: s.splat(0xff),
             one: s.splat(1),
-            coarse: s.splat(tables.precision - packed.guide_bits),
-            guide_bits: s.splat(packed.guide_bits),
-            same_offset: packed.uniform.is_some()
-                && !matches!(used, Used::Each { skipping: true, .. }),
-            size: s.splat(size),
-            offset: s.splat(offset),
+            coarse: s.splat(tables.precision - packed.bucket_bits),
+            bucket_bits: s.splat(packed.bucket_bits),
+            last: s.splat(offset.wrapping_add(size - 1)),
         }
     }
 
@@ -334,58 +359,12 @@ impl<'a, 't, V: Copy, const R: usize> ByGuide<'a, 't, V, R> {
     fn numbers<S: Simd<U32 = V>>(&self, s: S, row: usize, step: usize) -> [V; 2] {
         match self.used {
             Used::One(tables) => [s.splat(tables[row]); 2],
-            Used::Each { numbers, .. } => s.deinterleave(load_step(s, &numbers[row][step])),
+            Used::Each(numbers) => s.deinterleave(load_step(s, &numbers[row][step])),
         }
-    }
-
-    /// Where the entries of a table begin, and where the guide has a slot.
-    #[inline(always)]
-    fn places<S: Simd<U32 = V>>(&self, s: S, table: V, slot: V) -> (V, V) {
-        let base = if self.tables.packed.uniform.is_some() {
-            // One past the last table: its entry is right behind all others.
-            s.mul_low(table, self.size)
-        } else {
-            of_tables(s, &self.tables.packed.bases, table)
-        };
-        (base, s.add(s.shl_by(table, self.guide_bits), s.shr_by(slot, self.coarse)))
-    }
-
-    /// Symbols and entries of a step of a row, by gathers.
-    #[inline(always)]
-    fn gather<S: Simd<U32 = V>>(&self, s: S, table: [V; 2], slot: [V; 2]) -> [[V; 2]; 2] {
-        let packed = self.tables.packed;
-        let (mut base, mut symbol, mut entry) = (table, table, table);
-        for half in 0..2 {
-            let (from, at) = self.places(s, table[half], slot[half]);
-            base[half] = from;
-            symbol[half] = match &packed.guide {
-                Guide::U8(guide) => s.and(s.gather_at::<1>(guide, at), self.byte),
-                Guide::U16(guide) => {
-                    s.and(s.gather_at::<2>(bytemuck::cast_slice(guide), at), self.low)
-                }
-            };
-            entry[half] = of_tables(s, &packed.entries, s.add(from, symbol[half]));
-        }
-        if packed.guide_is_coarse {
-            // The guide gives the first symbol of several slots; the one sought is often it.
-            loop {
-                let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
-                let past = [s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1])];
-                if !s.any(s.either(past[0], past[1])) {
-                    break;
-                }
-                for half in 0..2 {
-                    symbol[half] = s.add_where(past[half], symbol[half], self.one);
-                    let at = s.add(base[half], symbol[half]);
-                    entry[half] = of_tables(s, &packed.entries, at);
-                }
-            }
-        }
-        [symbol, entry]
     }
 }
 
-impl<S: Simd, const R: usize> Find<S, R> for ByGuide<'_, '_, S::U32, R> {
+impl<S: Simd, const R: usize> Find<S, R> for ByBucket<'_, '_, S::U32, R> {
     type Ready = ();
 
     #[inline(always)]
@@ -395,19 +374,26 @@ impl<S: Simd, const R: usize> Find<S, R> for ByGuide<'_, '_, S::U32, R> {
     fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize, _ready: &()) -> Found<S::U32> {
         let packed = self.tables.packed;
         let table = self.numbers(s, row, step);
-        let slot = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let [symbol, entry] = self.gather(s, table, slot);
-        let (freq, rank) = freqs_and_ranks(s, slot, entry, self.low, self.one);
-        let (mut offset, mut last) = ([self.offset; 2], [s.sub(self.size, self.one); 2]);
+        let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
+        let (mut symbols, mut entries) = (slots, slots);
         for half in 0..2 {
-            if !self.same_offset {
-                offset[half] = of_tables(s, &packed.offsets, table[half]);
-            }
-            if packed.uniform.is_none() && self.tables.bypass.is_some() {
-                last[half] = s.sub(of_tables(s, &packed.symbols, table[half]), self.one);
+            let first = s.shl_by(table[half], self.bucket_bits);
+            let bucket = s.add(first, s.shr_by(slots[half], self.coarse));
+            let halves = bytemuck::cast_slice(&packed.buckets);
+            entries[half] = s.gather_at::<4>(halves, s.add(bucket, bucket));
+            symbols[half] = bucket_symbols(s, packed, bucket);
+        }
+        let (symbol, freq, rank) =
+            owners(s, self.tables, table, slots, [symbols, entries], self.low, self.one);
+        let mut last = [self.last; 2];
+        if packed.uniform.is_none() && self.tables.bypass.is_some() {
+            for half in 0..2 {
+                let sizes = of_tables(s, &packed.symbols, table[half]);
+                let offsets = of_tables(s, &packed.offsets, table[half]);
+                last[half] = s.sub(s.add(offsets, sizes), self.one);
             }
         }
-        Found { symbol, freq, rank, offset, last }
+        Found { symbol, freq, rank, last }
     }
 }
 
@@ -419,24 +405,25 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
         let Tables { packed, slots, count, precision, .. } = *self.tables;
         let used = self.used;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
-        let (last, offset) = (s.splat(size - 1), s.splat(offset));
+        let (last, offset) = (s.splat(offset.wrapping_add(size - 1)), s.splat(offset));
         let mask = s.splat((1 << precision) - 1);
-        let (one, byte) = (s.splat(1), s.splat(0xff));
+        let one = s.splat(1);
         if count == 1 && matches!(used, Used::One(_)) {
             if let Some(slots) = slots {
-                let low = s.splat((1 << SLOT_SYMBOL) - 1);
+                let (low, byte) = (s.splat((1 << SLOT_SYMBOL) - 1), s.splat(0xff));
                 return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
             }
             if S::PERMUTES
                 && R == 4
-                && !packed.guide_is_coarse
-                && let (Some(bytes), Guide::U8(guide)) = (&packed.bytes, &packed.guide)
+                && let Some(bytes) = &packed.bytes
             {
-                let low = s.splat(0xffff);
-                return self.steps(s, ByBytes { guide, bytes, mask, low, byte, one, offset, last });
+                let (tables, low) = (self.tables, s.splat(0xffff));
+                let coarse = s.splat(precision - packed.bucket_bits);
+                let find = ByBytes { tables, bytes, mask, low, one, coarse, offset, last };
+                return self.steps(s, find);
             }
         }
-        let find = ByGuide::new(s, self.tables, used);
+        let find = ByBucket::new(s, self.tables, used);
         self.steps(s, find)
     }
 }
@@ -447,7 +434,8 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
         let Self { tables, steps, states, words, symbols, .. } = self;
         let precision = s.splat(tables.precision);
         let bypass = tables.bypass.is_some();
-        let mut x = [[s.splat(0); 2]; R];
+        let zero = s.splat(0);
+        let mut x = [[zero; 2]; R];
         each_row!(R, r => {
             x[r] = s.deinterleave(load_step(s, &states[r]));
         });
@@ -472,13 +460,11 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
                 }
                 let symbol = found.symbol;
                 if bypass {
-                    sentinel |= s.any(s.either(
-                        s.ge(symbol[0], found.last[0]),
-                        s.ge(symbol[1], found.last[1]),
-                    ));
+                    // Equal where nothing is left: their order says nothing, with offsets in them.
+                    let rest = [s.sub(symbol[0], found.last[0]), s.sub(symbol[1], found.last[1])];
+                    sentinel |= s.any(s.either(s.ge(zero, rest[0]), s.ge(zero, rest[1])));
                 }
-                let lanes = [s.add(symbol[0], found.offset[0]), s.add(symbol[1], found.offset[1])];
-                store_step(s, s.interleave(lanes), &mut symbols[r][done]);
+                store_step(s, s.interleave(symbol), &mut symbols[r][done]);
                 // Always there: looked for above.
                 let Some(window) = left[r].last_chunk::<64>() else { break };
                 let (refilled, count) = s.refill_words(advanced, Rans32x16::LOWER_BOUND, window);

@@ -80,7 +80,6 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
         let range = begin * LANES..(begin + count) * LANES;
         let above = range.end..((begin + 2 * STEPS).min(steps) * LANES).max(range.end);
         let mut one = [Some(0); R];
-        let mut skipping = false;
         for (r, numbers) in scratch.numbers.iter_mut().enumerate() {
             let of_row = block.indexes.row(block.first + r);
             match StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes) {
@@ -90,15 +89,12 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                     let find = FindTables { tables, indexes, ahead, numbers };
                     match dispatch(level, find).ok()?? {
                         FoundTables::First => {}
-                        FoundTables::Each { skipping: found } => {
-                            skipping |= found;
-                            one[r] = None;
-                        }
+                        FoundTables::Each => one[r] = None,
                     }
                 }
             }
         }
-        let used = used(tables, &mut scratch.numbers, one, skipping)?;
+        let used = used(tables, &mut scratch.numbers, one)?;
         let mut at = 0;
         while at < count {
             // Symbols of four bytes go where the caller wants them, others by way of a buffer.
@@ -210,18 +206,16 @@ fn used<'a, const R: usize>(
     tables: &Tables<'_>,
     numbers: &'a mut [Stretch],
     one: [Option<u32>; R],
-    mut skipping: bool,
 ) -> Option<Used<'a, R>> {
     if one.iter().all(|&table| table.is_some_and(|table| table < tables.count)) {
         return Some(Used::One(one.map(Option::unwrap_or_default)));
     }
     for (table, numbers) in one.iter().zip(numbers.iter_mut()) {
         if let Some(table) = *table {
-            skipping |= table == tables.count;
             numbers.as_flattened_mut().fill(table);
         }
     }
-    Some(Used::Each { numbers: numbers.first_chunk()?, skipping })
+    Some(Used::Each(numbers.first_chunk()?))
 }
 
 /// Pops the bypass digits of a row's step, lane by lane: they are rare, and each takes its own through the codec.

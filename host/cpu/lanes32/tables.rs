@@ -25,12 +25,7 @@ pub(super) enum Used<'a, const R: usize> {
     /// One for each row.
     One([u32; R]),
     /// One for each symbol; the number of tables stands for a skipped symbol.
-    Each {
-        /// Their numbers.
-        numbers: &'a [Stretch; R],
-        /// Whether any is skipped.
-        skipping: bool,
-    },
+    Each(&'a [Stretch; R]),
 }
 
 impl<'a> Tables<'a> {
@@ -50,6 +45,25 @@ impl<'a> Tables<'a> {
     /// The position of the entry of skipped symbols.
     fn skipped(&self) -> u32 {
         (self.packed.entries.len() - 1) as u32
+    }
+
+    /// Finds by a search the symbols, and their entries, of slots that belong to others than their buckets say.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn find_missed(
+        &self,
+        numbers: &Step,
+        slots: &Step,
+        symbols: &mut Step,
+        entries: &mut Step,
+    ) {
+        for (((&table, &slot), symbol), entry) in
+            numbers.iter().zip(slots).zip(symbols).zip(entries)
+        {
+            if slot.wrapping_sub(*entry & 0xffff) > *entry >> 16 {
+                (*entry, *symbol) = self.packed.find(table as usize, slot);
+            }
+        }
     }
 
     /// The table that an index names, the number of tables for a skipped symbol; `None` where it is wrong.
@@ -299,7 +313,7 @@ pub(super) enum FoundTables {
     /// The first for all.
     First,
     /// The numbers say.
-    Each { skipping: bool },
+    Each,
 }
 
 impl Work for FindTables<'_, '_> {
@@ -321,14 +335,12 @@ impl Work for FindTables<'_, '_> {
                 return Some(FoundTables::First);
             }
         }
-        let mut skipping = false;
         for (at, (step, number)) in self.indexes.iter().zip(self.numbers.iter_mut()).enumerate() {
             prefetch_step(s, self.ahead, at);
             let index = load_step(s, step);
             let unnamed = [s.ge(index[0], limit), s.ge(index[1], limit)];
             let mut numbers = index;
             if s.any(s.either(unnamed[0], unnamed[1])) {
-                skipping = true;
                 if step.iter().any(|&index| self.tables.one(index as i32).is_none()) {
                     return None;
                 }
@@ -339,7 +351,7 @@ impl Work for FindTables<'_, '_> {
             }
             store_step(s, numbers, number);
         }
-        Some(FoundTables::Each { skipping })
+        Some(FoundTables::Each)
     }
 }
 

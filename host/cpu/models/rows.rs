@@ -13,7 +13,7 @@ use parans_kernels::model::{
     push_model_group, push_model_tail, push_span,
 };
 
-use crate::simd::{BitWork, dispatch_loops};
+use crate::simd::{BitWork, Bits, dispatch_loops};
 
 /// How many rows of `lanes` lanes go side by side.
 pub(super) fn together(lanes: usize) -> usize {
@@ -195,7 +195,7 @@ impl<M: BatchModel> BitWork for Locate<'_, M> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<B: Bits>(self, _bits: B) {
         M::gather(self.steps, self.batches);
         M::locate_batches(self.steps, self.batches, self.symbols, self.spans, self.plain);
     }
@@ -213,7 +213,7 @@ impl<M: BatchModel> BitWork for Find<'_, M> {
     type Output = u32;
 
     #[inline(always)]
-    fn run(self) -> u32 {
+    fn run<B: Bits>(self, _bits: B) -> u32 {
         M::find_batch(self.steps, self.batch, self.slots, self.spans, self.found)
     }
 }

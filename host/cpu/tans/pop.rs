@@ -1,11 +1,36 @@
 //! Popping tANS rows side by side.
 
+use std::ops::Range;
+
 use parans_kernels::codec::{
-    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansDecoderEntry, TansDecoderView,
-    TansFamily, TansRow, WordInt, WordReader,
+    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansDecoderView, TansFamily, TansRow,
+    WordInt, WordReader,
 };
 
-use super::{WINDOW, common, lane, turn_indexes, uses_windows};
+use super::{Fetch, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
+use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::tables::TansRowsForm;
+
+/// What a block's rows share.
+pub(super) struct Tables<'a> {
+    /// What the codec reads.
+    pub(super) view: TansDecoderView<'a>,
+    /// The packed entries; none where they do not fit.
+    pub(super) entries: &'a [u32],
+    /// What all tables have in common.
+    pub(super) alike: Option<TableSpan>,
+}
+
+impl Tables<'_> {
+    /// Where the entries of skipped symbols begin.
+    #[inline(always)]
+    fn skipped(&self) -> u32 {
+        (self.view.tables.tables.len() as u32) << self.view.tables.precision
+    }
+}
+
+/// Takes the symbols of a row (its place in the group) from one on.
+pub(super) type Store<'a> = dyn FnMut(usize, usize, &[i32]) + 'a;
 
 /// One row to pop.
 pub(super) struct Job<'a, T: TansFamily> {
@@ -15,218 +40,396 @@ pub(super) struct Job<'a, T: TansFamily> {
     pub(super) words: &'a [T::Word],
     /// Words in use.
     pub(super) len: &'a mut usize,
-    /// Where to pop to.
-    pub(super) symbols: &'a mut [i32],
-    /// Their tables.
+    /// The symbols' tables.
     pub(super) indexes: Indexes<'a>,
 }
 
-/// A row being popped: the states, and how many bits of its words are left. The bits in the buffer are the low ones of the last word that
-/// was taken, so a position in bits says everything.
-struct Popping<const LANES: usize> {
-    states: [u32; LANES],
-    bits: usize,
+/// Room for the stretches of a group.
+pub(super) struct Scratch {
+    /// Where each symbol's table begins among the entries; then its entry.
+    places: Vec<[u32; STRETCH]>,
+    /// A row's symbols.
+    values: [i32; STRETCH],
+    /// Symbols of the stretch that came through the codec: row, place in the stretch, symbol.
+    codec: Vec<(usize, usize, i32)>,
 }
 
-impl<const LANES: usize> Popping<LANES> {
-    fn into_row<T: TansFamily>(self, words: &[T::Word]) -> (TansRow<LANES>, usize) {
-        let width = T::WORD_BITS as usize;
-        let (whole, len) = (self.bits / width, (self.bits % width) as u32);
-        // No bits left over may mean no words at all.
-        let last = words.get(whole).map_or(0, |word| word.to_u32());
-        let buffer = BitBuffer { bits: last & ((1 << len) - 1), len };
-        (TansRow { states: self.states, buffer }, whole)
+impl Default for Scratch {
+    fn default() -> Self {
+        let places = vec![[0; STRETCH]; ROWS];
+        Self { places, values: [0; STRETCH], codec: Vec::new() }
+    }
+}
+
+/// A row that is popped through the codec.
+#[derive(Clone, Copy)]
+struct Single<const LANES: usize> {
+    row: TansRow<LANES>,
+    /// Words left.
+    len: usize,
+}
+
+impl<const LANES: usize> Single<LANES> {
+    /// Whether the row can be popped in windows: the bits in the buffer are those of a word, and there are enough for one.
+    fn is_in_words<T: TansFamily>(&self, words: &[T::Word]) -> bool {
+        (self.len < words.len() || self.row.buffer.len == 0)
+            && self.len * T::Word::BYTES >= size_of::<u64>()
+    }
+}
+
+/// Rows that are popped in windows. The bits in the codec's buffer would be the low ones of the last word that was taken, so that a position in bits says
+/// everything.
+struct InWindows<'a, const LANES: usize> {
+    /// Less `2^precision`.
+    states: [[u32; LANES]; ROWS],
+    /// Bits of its words that are left to each row.
+    bits: [usize; ROWS],
+    /// Their words.
+    bytes: [&'a [u8]; ROWS],
+    /// Which rows take part. Others stand by with symbols that read no bits.
+    active: [bool; ROWS],
+}
+
+impl<'a, const LANES: usize> InWindows<'a, LANES> {
+    fn new() -> Self {
+        let (bits, bytes) = ([64; ROWS], [&[0; 8][..]; ROWS]);
+        Self { states: [[0; LANES]; ROWS], bits, bytes, active: [false; ROWS] }
     }
 
-    /// One turn; `false`, with nothing changed but `symbols`, where fewer than eight bytes are left or a symbol is not simply one of its table's.
-    #[inline(always)]
-    fn turn<const TURN: usize>(
+    fn enter<T: TansFamily>(
         &mut self,
-        view: &TansDecoderView<'_>,
-        symbols: &mut [i32; TURN],
-        indexes: &[i32; TURN],
-        at: usize,
-        bytes: &[u8],
-    ) -> bool {
-        let sentinel = |table: &TableSpan| match view.tables.bypass {
-            Some(_) => table.symbols.wrapping_sub(1),
-            // No 16-bit symbol.
-            None => u32::MAX,
-        };
-        if let Some(index) = common(indexes) {
-            let Some(table) = view.tables.tables.get(index) else { return false };
-            let states = 1usize << view.tables.precision;
-            let Some(entries) = view.entries.get(index * states..(index + 1) * states) else {
-                return false;
-            };
-            let known = (entries, table.offset, sentinel(table));
-            self.windows(view.tables.precision, symbols, at, bytes, |_, state| {
-                // Valid tables lead to a state of theirs, and the mask proves it.
-                let entry = known.0.get(state & (known.0.len() - 1)).copied().unwrap_or_default();
-                Some((entry, known.1, known.2))
-            })
-        } else {
-            let precision = view.tables.precision;
-            self.windows(precision, symbols, at, bytes, |k, state| {
-                let index = indexes[k] as u32 as usize;
-                let table = view.tables.tables.get(index)?;
-                let &entry = view.entries.get((index << precision) | state)?;
-                Some((entry, table.offset, sentinel(table)))
-            })
-        }
-    }
-
-    /// A turn's windows; `find` gives the entry of a symbol's state (less `2^precision`), its table's offset and sentinel.
-    #[inline(always)]
-    fn windows<const TURN: usize>(
-        &mut self,
+        number: usize,
+        single: &Single<LANES>,
+        words: &'a [T::Word],
         precision: u32,
-        symbols: &mut [i32; TURN],
-        at: usize,
-        bytes: &[u8],
-        find: impl Fn(usize, usize) -> Option<(TansDecoderEntry, i32, u32)>,
-    ) -> bool {
-        let mask = (1usize << precision) - 1;
-        let (mut states, mut bits) = (self.states, self.bits);
-        let mut inside = true;
-        for first in (0..TURN).step_by(WINDOW) {
-            let end = bits.div_ceil(8);
-            let Some(last) = bytes.get(..end).and_then(|b| b.last_chunk::<8>()) else {
-                return false;
-            };
-            // The youngest bit of the row at the top; 57 bits are sure, and four symbols take 56 at most.
-            let mut window = u64::from_le_bytes(*last) << (8 * end - bits);
-            let mut taken = 0;
-            let own = symbols.iter_mut().enumerate().skip(first).take(WINDOW);
-            for (k, symbol) in own {
-                let Some(state) = states.get_mut(lane::<LANES, TURN>(at, k)) else { return false };
-                let Some((entry, offset, sentinel)) = find(k, *state as usize & mask) else {
-                    return false;
-                };
-                let count = entry.bits(precision);
-                // Two shifts, since a count of 0 would shift by 64.
-                let read = ((window >> 1) >> (63 - count)) as u32;
-                *state = (u32::from(entry.number) << count) | read;
-                window <<= count;
-                taken += count;
-                inside &= u32::from(entry.symbol) != sentinel;
-                *symbol = i32::from(entry.symbol).wrapping_add(offset);
-            }
-            bits -= taken as usize;
-        }
-        if inside {
-            (self.states, self.bits) = (states, bits);
-        }
-        inside
+    ) {
+        self.states[number] = single.row.states.map(|x| x & ((1 << precision) - 1));
+        self.bits[number] = single.len * T::WORD_BITS as usize + single.row.buffer.len as usize;
+        self.bytes[number] = bytemuck::cast_slice(words);
+        self.active[number] = true;
+    }
+
+    fn leave<T: TansFamily>(
+        &mut self,
+        number: usize,
+        words: &[T::Word],
+        precision: u32,
+    ) -> Single<LANES> {
+        let width = T::WORD_BITS as usize;
+        let (len, rest) = (self.bits[number] / width, (self.bits[number] % width) as u32);
+        // No bits left over may mean no words at all.
+        let last = words.get(len).map_or(0, |word| word.to_u32());
+        let buffer = BitBuffer { bits: last & ((1 << rest) - 1), len: rest };
+        let states = self.states[number].map(|state| state | 1 << precision);
+        self.states[number] = [0; LANES];
+        (self.bits[number], self.bytes[number]) = (64, &[0; 8]);
+        self.active[number] = false;
+        Single { row: TansRow { states, buffer }, len }
     }
 }
 
-/// Pops up to [`ROWS`](super::ROWS) rows of equally many symbols. The number of the failed row is its place among them.
-#[inline(always)]
-pub(super) fn rows<T: TansFamily, const LANES: usize, const TURN: usize>(
-    view: &TansDecoderView<'_>,
+/// Pops up to [`ROWS`] rows, `R` of them in step. The number of the failed row is its place among them.
+pub(super) fn rows<T: TansFamily, const LANES: usize, const R: usize>(
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    columns: usize,
+    store: &mut Store<'_>,
     jobs: &mut [Job<'_, T>],
 ) -> Result<(), (usize, RowFault)> {
-    let precision = view.tables.precision;
-    let columns = jobs.first().map_or(0, |job| job.symbols.len());
-    let in_turns = if uses_windows(precision) { columns / TURN * TURN } else { 0 };
-    let mut rows = Vec::with_capacity(jobs.len());
-    let mut starts = Vec::with_capacity(jobs.len());
-    for (number, job) in jobs.iter_mut().enumerate() {
-        let (row, start) = begin::<T, LANES>(view, job, in_turns, TURN).map_err(|e| (number, e))?;
-        rows.push(row);
-        starts.push(start);
+    let precision = tables.view.tables.precision;
+    let mut singles = Vec::with_capacity(jobs.len());
+    for (number, job) in jobs.iter().enumerate() {
+        let row = TansRow::<LANES>::load::<T>(job.fields, precision);
+        let row = row.map_err(|e| (number, e.at(0)))?;
+        singles.push(Single { row, len: job.words.len() });
     }
-    let first = starts.iter().copied().min().unwrap_or(columns);
-    for at in (first..in_turns).step_by(TURN) {
-        for (number, (job, row)) in jobs.iter_mut().zip(&mut rows).enumerate() {
-            let (Some(popping), true) = (row, starts[number] <= at) else { continue };
-            let indexes = turn_indexes(&job.indexes, at);
-            let bytes = bytemuck::cast_slice(job.words);
-            let Some(symbols) = job.symbols.get_mut(at..).and_then(|s| s.first_chunk_mut::<TURN>())
-            else {
-                continue;
-            };
-            if !popping.turn(view, symbols, &indexes, at, bytes) {
-                singly(view, job, popping, at, at + TURN).map_err(|e| (number, e))?;
-            }
+    let usable = !tables.entries.is_empty();
+    let whole = if usable { in_stretches(columns, LANES, precision) } else { 0 };
+    let group = LANES.max(WINDOW);
+    let mut at = 0;
+    // First the bits that fill no word. Rows of next to no bits a symbol take long for that: others do not wait for them.
+    while at < whole.min((4 * WINDOW).max(group)) {
+        let mut rows = singles.iter().zip(jobs.iter());
+        if rows.all(|(single, job)| single.is_in_words::<T>(job.words)) {
+            break;
         }
+        for (number, (job, single)) in jobs.iter().zip(&mut singles).enumerate() {
+            singly(tables, scratch, store, number, job, single, at..at + group)
+                .map_err(|e| (number, e))?;
+        }
+        at += group;
     }
-    for (number, (job, row)) in jobs.iter_mut().zip(rows).enumerate() {
-        let Some(mut popping) = row else { continue };
-        let from = in_turns.max(starts[number]);
-        singly(view, job, &mut popping, from, columns).map_err(|e| (number, e))?;
-        let (row, len) = popping.into_row::<T>(job.words);
-        row.store(job.fields);
-        *job.len = len;
+    while at < whole {
+        let count = (whole - at).min(STRETCH);
+        stretch::<T, LANES, R>(tables, scratch, store, jobs, &mut singles, at, count)?;
+        at += count;
+    }
+    for (number, (job, mut single)) in jobs.iter_mut().zip(singles).enumerate() {
+        singly(tables, scratch, store, number, job, &mut single, at..columns)
+            .map_err(|e| (number, e))?;
+        single.row.store(job.fields);
+        *job.len = single.len;
     }
     Ok(())
 }
 
-/// Pops symbols until the bits in the buffer are those of a word, to the next turn; where no turns are left, all of them. Gives the row and how many
-/// symbols were popped; no row where it is finished and stored.
-#[cold]
-#[inline(never)]
-fn begin<T: TansFamily, const LANES: usize>(
-    view: &TansDecoderView<'_>,
-    job: &mut Job<'_, T>,
-    in_turns: usize,
-    turn: usize,
-) -> Result<(Option<Popping<LANES>>, usize), RowFault> {
-    let columns = job.symbols.len();
-    let mut row =
-        TansRow::<LANES>::load::<T>(job.fields, view.tables.precision).map_err(|e| e.at(0))?;
-    let mut reader = WordReader::new(job.words);
-    let in_no_word = |row: &TansRow<LANES>, reader: &WordReader<'_, T::Word>| {
-        reader.len() == job.words.len() && row.buffer.len > 0
-    };
-    let mut at = 0;
-    while at < columns && (at >= in_turns || !at.is_multiple_of(turn) || in_no_word(&row, &reader))
-    {
-        job.symbols[at] = single::<T, LANES>(view, &job.indexes, &mut row, &mut reader, at)?;
-        at += 1;
+/// Pops a stretch of all rows.
+fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    store: &mut Store<'_>,
+    jobs: &[Job<'_, T>],
+    singles: &mut [Single<LANES>],
+    at: usize,
+    count: usize,
+) -> Result<(), (usize, RowFault)> {
+    let precision = tables.view.tables.precision;
+    let mut rows = InWindows::new();
+    let mut buffer = [0; STRETCH];
+    scratch.codec.clear();
+    for (number, (job, single)) in jobs.iter().zip(&*singles).enumerate() {
+        let index = indexes_at(&job.indexes, at, &mut buffer[..count]);
+        let places = &mut scratch.places[number];
+        if single.is_in_words::<T>(job.words) && dispatch_bits(Find { tables, index, places }) {
+            rows.enter::<T>(number, single, job.words, precision);
+        }
+        dispatch_bits(Fetch(index_bytes(&job.indexes, at + STRETCH..at + 2 * STRETCH)));
     }
-    if in_no_word(&row, &reader) {
-        // The row ended first, and took no word.
-        row.store(job.fields);
-        return Ok((None, columns));
+    let begun = rows.active;
+    for (places, begun) in scratch.places.iter_mut().zip(begun) {
+        if !begun {
+            places.fill(tables.skipped());
+        }
     }
-    let bits = reader.len() * T::WORD_BITS as usize + row.buffer.len as usize;
-    Ok((Some(Popping { states: row.states, bits }), at))
+    for first in (0..jobs.len()).step_by(R) {
+        let mut window = 0;
+        while rows.active[first..first + R].contains(&true) {
+            let windows = window..count / WINDOW;
+            let places = &mut scratch.places[first..first + R];
+            let work = Windows::<LANES, R> { tables, rows: &mut rows, places, first, windows };
+            window = dispatch_bits(work);
+            if window >= count / WINDOW {
+                break;
+            }
+            // What stopped them may be any of them.
+            for number in first..(first + R).min(jobs.len()) {
+                if !rows.active[number] {
+                    continue;
+                }
+                let (words, single) = (jobs[number].words, &mut singles[number]);
+                *single = rows.leave::<T>(number, words, precision);
+                for k in window * WINDOW..count {
+                    if k >= (window + 1) * WINDOW && single.is_in_words::<T>(words) {
+                        rows.enter::<T>(number, single, words, precision);
+                        break;
+                    }
+                    let value =
+                        one(tables, &jobs[number], single, at + k).map_err(|e| (number, e))?;
+                    scratch.codec.push((number, k, value));
+                }
+                if !rows.active[number] {
+                    // The row has no whole window left, nor symbols of this stretch.
+                    let rest = (window + 1) * WINDOW..;
+                    scratch.places[number][rest].fill(tables.skipped());
+                }
+            }
+            window += 1;
+        }
+    }
+    for (number, (job, single)) in jobs.iter().zip(singles).enumerate() {
+        if !begun[number] {
+            singly(tables, scratch, store, number, job, single, at..at + count)
+                .map_err(|e| (number, e))?;
+            continue;
+        }
+        let index = indexes_at(&job.indexes, at, &mut buffer[..count]);
+        let (places, values) = (&scratch.places[number], &mut scratch.values[..count]);
+        dispatch_bits(Values { tables, index, places, values: &mut *values });
+        for &(_, k, value) in scratch.codec.iter().filter(|popped| popped.0 == number) {
+            values[k] = value;
+        }
+        store(number, at, values);
+        if rows.active[number] {
+            *single = rows.leave::<T>(number, job.words, precision);
+        }
+    }
+    Ok(())
 }
 
-/// Pops symbols `from..to` through the codec.
+/// Finds where each symbol's table begins among the entries; `false` where an index is neither that of a table nor skips.
+struct Find<'a> {
+    tables: &'a Tables<'a>,
+    index: &'a [i32],
+    places: &'a mut [u32; STRETCH],
+}
+
+impl BitWork for Find<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, _bits: B) -> bool {
+        let view = &self.tables.view.tables;
+        let (count, skipped) = (view.tables.len() as u32, self.tables.skipped());
+        let mut wrong = false;
+        for (place, &index) in self.places.iter_mut().zip(self.index) {
+            // A negative index is past every table.
+            let named = (index as u32) < count;
+            *place = if named { (index as u32) << view.precision } else { skipped };
+            wrong |= !named & (index >= 0);
+        }
+        !wrong | view.skip_past_end
+    }
+}
+
+/// Pops windows of `R` rows in step; gives the window before which it stopped, because one of them has a symbol with digits or no bits for a window.
+struct Windows<'a, 'b, const LANES: usize, const R: usize> {
+    tables: &'a Tables<'a>,
+    rows: &'a mut InWindows<'b, LANES>,
+    /// The rows' places, which their entries replace.
+    places: &'a mut [[u32; STRETCH]],
+    /// The first row.
+    first: usize,
+    windows: Range<usize>,
+}
+
+impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, with: B) -> usize {
+        let Self { tables, rows, places, first, windows } = self;
+        let entries = tables.entries;
+        let shift = 32 - tables.view.tables.precision;
+        let of_rows = first..first + R;
+        let (Some(all_states), Some(all_bits), Some(bytes), Some(places)) = (
+            rows.states.get_mut(of_rows.clone()).and_then(|s| s.first_chunk_mut::<R>()),
+            rows.bits.get_mut(of_rows.clone()).and_then(|s| s.first_chunk_mut::<R>()),
+            rows.bytes.get(of_rows).and_then(|s| s.first_chunk::<R>()),
+            places.first_chunk_mut::<R>(),
+        ) else {
+            return windows.start;
+        };
+        let (mut states, mut bits) = (*all_states, *all_bits);
+        let mut w = windows.start;
+        'windows: while w < windows.end.min(WINDOWS) {
+            let (mut window, mut start) = ([0u64; R], [0u32; R]);
+            each!(I in 0 1 2 3 => {
+                if I < R {
+                    // The youngest bit of the row near the top: 57 bits are sure, and four symbols take 56 at most.
+                    let end = bits[I].wrapping_add(7) >> 3;
+                    let last = bytes[I].get(end.wrapping_sub(8)..end);
+                    let Some(last) = last.and_then(|last| last.first_chunk::<8>()) else {
+                        break 'windows;
+                    };
+                    window[I] = u64::from_le_bytes(*last);
+                    start[I] = (bits[I] as u32).wrapping_sub(8 * end as u32);
+                }
+            });
+            // Modulo 64, bits of the window that are left.
+            let mut left = start;
+            let before = states;
+            each!(K in 0 1 2 3 => {
+                each!(I in 0 1 2 3 => {
+                    if I < R {
+                        let state = &mut states[I][(WINDOW * w + K) % LANES];
+                        let place = &mut places[I][WINDOW * w + K];
+                        let Some(&entry) = entries.get((*place | *state) as usize) else {
+                            states = before;
+                            break 'windows;
+                        };
+                        *place = entry;
+                        // An entry's low byte is its count.
+                        left[I] = left[I].wrapping_sub(entry);
+                        let read = with.low(window[I].wrapping_shr(left[I]), entry) as u32;
+                        *state = entry.wrapping_shr(shift).wrapping_add(read);
+                    }
+                });
+            });
+            let taken: [u32; R] = std::array::from_fn(|i| start[i].wrapping_sub(left[i]) & 255);
+            if taken.iter().any(|&taken| taken > TansRowsForm::MOST_BITS) {
+                states = before;
+                break;
+            }
+            for (bits, taken) in bits.iter_mut().zip(taken) {
+                *bits = bits.wrapping_sub(taken as usize);
+            }
+            w += 1;
+        }
+        (*all_states, *all_bits) = (states, bits);
+        w
+    }
+}
+
+/// Turns entries into symbols.
+struct Values<'a> {
+    tables: &'a Tables<'a>,
+    index: &'a [i32],
+    places: &'a [u32; STRETCH],
+    values: &'a mut [i32],
+}
+
+impl BitWork for Values<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Bits>(self, _bits: B) {
+        let view = &self.tables.view.tables;
+        let mask = (1u32 << (24 - view.precision)) - 1;
+        let of_symbols = self.values.iter_mut().zip(self.places).zip(self.index);
+        if let Some(table) = self.tables.alike {
+            let count = view.tables.len() as u32;
+            for ((value, &entry), &index) in of_symbols {
+                let symbol = ((entry >> 8 & mask) as i32).wrapping_add(table.offset);
+                *value = if (index as u32) < count { symbol } else { 0 };
+            }
+        } else {
+            for ((value, &entry), &index) in of_symbols {
+                *value = view
+                    .tables
+                    .get(index as u32 as usize)
+                    .map_or(0, |table| ((entry >> 8 & mask) as i32).wrapping_add(table.offset));
+            }
+        }
+    }
+}
+
+/// Pops symbols of a row through the codec, and stores them.
 #[cold]
 #[inline(never)]
 fn singly<T: TansFamily, const LANES: usize>(
-    view: &TansDecoderView<'_>,
-    job: &mut Job<'_, T>,
-    popping: &mut Popping<LANES>,
-    from: usize,
-    to: usize,
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    store: &mut Store<'_>,
+    number: usize,
+    job: &Job<'_, T>,
+    single: &mut Single<LANES>,
+    range: Range<usize>,
 ) -> Result<(), RowFault> {
-    if from >= to {
-        return Ok(());
+    for begin in range.clone().step_by(STRETCH) {
+        let count = (range.end - begin).min(STRETCH);
+        let values = &mut scratch.values[..count];
+        for (k, value) in values.iter_mut().enumerate() {
+            *value = one(tables, job, single, begin + k)?;
+        }
+        store(number, begin, values);
     }
-    let taken = std::mem::replace(popping, Popping { states: [0; LANES], bits: 0 });
-    let (mut row, len) = taken.into_row::<T>(job.words);
-    let mut reader = WordReader::new(job.words.get(..len).unwrap_or(&[]));
-    for at in from..to {
-        job.symbols[at] = single::<T, LANES>(view, &job.indexes, &mut row, &mut reader, at)?;
-    }
-    let bits = reader.len() * T::WORD_BITS as usize + row.buffer.len as usize;
-    *popping = Popping { states: row.states, bits };
     Ok(())
 }
 
-fn single<T: TansFamily, const LANES: usize>(
-    view: &TansDecoderView<'_>,
-    indexes: &Indexes<'_>,
-    row: &mut TansRow<LANES>,
-    reader: &mut WordReader<'_, T::Word>,
+/// Pops one symbol through the codec.
+fn one<T: TansFamily, const LANES: usize>(
+    tables: &Tables<'_>,
+    job: &Job<'_, T>,
+    single: &mut Single<LANES>,
     at: usize,
 ) -> Result<i32, RowFault> {
-    let popped =
-        view.pop_one::<T, LANES>(row, at % LANES, indexes.at(at), reader).map_err(|e| e.at(at))?;
-    if reader.underflowed() { Err(RowError::Truncated.at(at)) } else { Ok(popped) }
+    let mut reader = WordReader::new(&job.words[..single.len]);
+    let (row, index) = (&mut single.row, job.indexes.at(at));
+    let popped = tables.view.pop_one::<T, LANES>(row, at % LANES, index, &mut reader);
+    let popped = popped.map_err(|e| e.at(at))?;
+    if reader.underflowed() {
+        return Err(RowError::Truncated.at(at));
+    }
+    single.len = reader.len();
+    Ok(popped)
 }

@@ -1,11 +1,34 @@
 //! Pushing tANS rows side by side.
 
+use std::ops::Range;
+
 use parans_kernels::codec::{
-    BitBuffer, Indexes, RowError, RowFault, TansEncoderEntry, TansEncoderView, TansFamily, TansRow,
-    WordInt, WordWriter,
+    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansEncoderEntry, TansEncoderView,
+    TansFamily, TansRow, WordInt, WordWriter,
 };
 
-use super::{WINDOW, common, lane, turn_indexes, uses_windows};
+use super::{NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
+use crate::simd::{BitWork, Bits, dispatch_bits};
+
+/// What a block's rows share.
+pub(super) struct Tables<'a> {
+    /// What the codec reads.
+    pub(super) view: TansEncoderView<'a>,
+    /// Entries with places among all tables' next states.
+    pub(super) entries: &'a [TansEncoderEntry],
+    /// What all tables have in common.
+    pub(super) alike: Option<TableSpan>,
+}
+
+/// Where a group's symbols come from.
+pub(super) struct Symbols<'a> {
+    /// Symbols a row.
+    pub(super) columns: usize,
+    /// Bytes a symbol.
+    pub(super) width: usize,
+    /// Loads the symbols of a row (its place in the group) from one on.
+    pub(super) load: &'a dyn Fn(usize, usize, &mut [i32]),
+}
 
 /// One row to push.
 pub(super) struct Job<'a, T: TansFamily> {
@@ -15,188 +38,524 @@ pub(super) struct Job<'a, T: TansFamily> {
     pub(super) words: &'a mut [T::Word],
     /// Words in use.
     pub(super) len: &'a mut usize,
-    /// What to push.
-    pub(super) symbols: &'a [i32],
+    /// What is pushed, as bytes.
+    pub(super) symbols: &'a [u8],
     /// Their tables.
     pub(super) indexes: Indexes<'a>,
 }
 
-/// A row being pushed: the states, and the bits that are not written yet, from `bytes[at]` on.
-struct Pushing<const LANES: usize> {
-    states: [u32; LANES],
+/// A stretch of one row. Symbol `4 w + j` has its state and count in plane j at w, so that the loop over windows vectorises.
+#[derive(Clone)]
+struct Stretch {
+    /// Places of the symbols' entries.
+    places: [u32; STRETCH],
+    /// States before each symbol.
+    states: [[u16; WINDOWS]; WINDOW],
+    /// How many of a state's low bits its symbol writes.
+    counts: [[u8; WINDOWS]; WINDOW],
+}
+
+/// Windows of bits: four symbols' each, that of the last symbol lowest.
+#[derive(Clone)]
+struct Packed {
+    pairs: [[u32; WINDOWS]; 2],
+    lens: [[u32; WINDOWS]; 2],
+    windows: [u64; WINDOWS],
+}
+
+/// Room for the stretches of a group.
+pub(super) struct Scratch {
+    stretches: Vec<Stretch>,
+    packed: Packed,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        let stretch = Stretch {
+            places: [0; STRETCH],
+            states: [[0; WINDOWS]; WINDOW],
+            counts: [[0; WINDOWS]; WINDOW],
+        };
+        let packed =
+            Packed { pairs: [[0; WINDOWS]; 2], lens: [[0; WINDOWS]; 2], windows: [0; WINDOWS] };
+        Self { stretches: vec![stretch; ROWS], packed }
+    }
+}
+
+/// The bits of a row that are not written yet, fewer than eight, from `bytes[at]` on.
+#[derive(Clone, Copy, Default)]
+struct Tail {
     window: u64,
-    bits: u32,
+    len: u32,
     at: usize,
 }
 
-impl<const LANES: usize> Pushing<LANES> {
-    fn from_row(row: &TansRow<LANES>, byte_len: usize, bytes: &mut [u8]) -> Self {
-        let BitBuffer { bits, len } = row.buffer;
-        let mut new = Self { states: row.states, window: u64::from(bits), bits: len, at: byte_len };
-        // A window counts on less than a byte left over. Where there is no room for this one, there is none for a turn.
+impl Tail {
+    fn from_buffer(BitBuffer { bits, len }: BitBuffer, byte_len: usize, bytes: &mut [u8]) -> Self {
+        let mut new = Self { window: u64::from(bits), len, at: byte_len };
+        // Where there is no room for this byte, there is none for a window.
         if let (true, Some(byte)) = (len >= 8, bytes.get_mut(byte_len)) {
             *byte = bits as u8;
-            (new.window, new.bits, new.at) = (new.window >> 8, len - 8, byte_len + 1);
+            (new.window, new.len, new.at) = (new.window >> 8, len - 8, byte_len + 1);
         }
         new
     }
 
-    /// The row, its buffer shorter than a word, and the number of words before it.
-    fn into_row<T: TansFamily>(mut self, bytes: &[u8]) -> (TansRow<LANES>, usize) {
+    /// The codec's buffer, shorter than a word, and the number of words before it.
+    fn into_buffer<T: TansFamily>(mut self, bytes: &[u8]) -> (BitBuffer, usize) {
         // Where a word was written in part (one byte of two), fewer than 8 bits come after it.
         while !self.at.is_multiple_of(T::Word::BYTES) {
             self.at -= 1;
             self.window = (self.window << 8) | u64::from(bytes[self.at]);
-            self.bits += 8;
+            self.len += 8;
         }
-        let buffer = BitBuffer { bits: self.window as u32, len: self.bits };
-        (TansRow { states: self.states, buffer }, self.at / T::Word::BYTES)
-    }
-
-    /// One turn; `false`, with nothing changed, where a symbol is not simply one of its table's.
-    #[inline(always)]
-    fn turn<const TURN: usize>(
-        &mut self,
-        view: &TansEncoderView<'_>,
-        symbols: &[i32; TURN],
-        indexes: &[i32; TURN],
-        at: usize,
-        bytes: &mut [u8],
-    ) -> bool {
-        let sentinel = u32::from(view.tables.bypass.is_some());
-        let precision = view.tables.precision;
-        let mut entries = [TansEncoderEntry::default(); TURN];
-        // Next states: the turn's table's, or with places counted from the first table's.
-        let mut next = view.next;
-        if let Some(index) = common(indexes) {
-            let Some(table) = view.tables.tables.get(index) else { return false };
-            let base = table.base as usize;
-            let own = base..base + table.symbols.wrapping_sub(sentinel) as usize;
-            let Some(own) = view.entries.get(own) else { return false };
-            let Some(part) = view.next.get(index << precision..) else { return false };
-            next = part;
-            for (entry, symbol) in entries.iter_mut().zip(symbols) {
-                let value = symbol.wrapping_sub(table.offset) as u32 as usize;
-                let Some(&found) = own.get(value) else { return false };
-                *entry = found;
-            }
-        } else {
-            let mut inside = true;
-            for ((entry, symbol), &index) in entries.iter_mut().zip(symbols).zip(indexes) {
-                // A negative index is past every table.
-                let Some(table) = view.tables.tables.get(index as u32 as usize) else {
-                    return false;
-                };
-                let value = symbol.wrapping_sub(table.offset) as u32;
-                inside &= value < table.symbols.wrapping_sub(sentinel);
-                let place = table.base.wrapping_add(value) as usize;
-                let Some(&found) = view.entries.get(place) else { return false };
-                // Tables have fewer than 2^32 states together, or they could not be prepared.
-                let first = (index as u32).wrapping_shl(precision);
-                *entry =
-                    TansEncoderEntry { next_bias: found.next_bias.wrapping_add(first), ..found };
-            }
-            if !inside {
-                return false;
-            }
-        }
-        // Each window advances by seven bytes at most and is written as eight.
-        let room = 8 * TURN / WINDOW;
-        let Some(bytes) = bytes.get_mut(self.at..).and_then(|rest| rest.get_mut(..room)) else {
-            return false;
-        };
-        let mut written = 0;
-        for window in (0..TURN / WINDOW).rev() {
-            for k in (window * WINDOW..(window + 1) * WINDOW).rev() {
-                let Some(state) = self.states.get_mut(lane::<LANES, TURN>(at, k)) else {
-                    return false;
-                };
-                let x = *state;
-                let count = (x + entries[k].bits_bias) >> 16;
-                self.window |= u64::from(x & ((1 << count) - 1)) << self.bits;
-                self.bits += count;
-                let place = (x >> count).wrapping_add(entries[k].next_bias) as usize;
-                // Valid tables hold every place.
-                *state = next.get(place).map_or(x, |&x| u32::from(x));
-            }
-            if let Some(chunk) = bytes.get_mut(written..).and_then(|b| b.first_chunk_mut::<8>()) {
-                *chunk = self.window.to_le_bytes();
-            }
-            // At most 7 + 4 * 14 bits are in the window.
-            self.window >>= self.bits & 56;
-            written += (self.bits / 8) as usize;
-            self.bits &= 7;
-        }
-        self.at += written;
-        true
+        (BitBuffer { bits: self.window as u32, len: self.len }, self.at / T::Word::BYTES)
     }
 }
 
-/// Pushes up to [`ROWS`](super::ROWS) rows of equally many symbols. The number of the failed row is its place among them.
-#[inline(always)]
-pub(super) fn rows<T: TansFamily, const LANES: usize, const TURN: usize>(
-    view: &TansEncoderView<'_>,
+/// Pushes up to [`ROWS`] rows. The number of the failed row is its place among them.
+pub(super) fn rows<T: TansFamily, const LANES: usize>(
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    symbols: &Symbols<'_>,
     jobs: &mut [Job<'_, T>],
 ) -> Result<(), (usize, RowFault)> {
-    let precision = view.tables.precision;
-    let mut rows = Vec::with_capacity(jobs.len());
+    let precision = tables.view.tables.precision;
+    let columns = symbols.columns;
+    let whole = in_stretches(columns, LANES, precision);
+    // Rows that are not there have valid states as well.
+    let mut states = [[1u32 << precision; LANES]; ROWS];
+    let mut tails = [Tail::default(); ROWS];
     for (number, job) in jobs.iter_mut().enumerate() {
         let row = TansRow::<LANES>::load::<T>(job.fields, precision)
-            .map_err(|e| (number, e.at(job.symbols.len())))?;
+            .map_err(|e| (number, e.at(columns)))?;
         let byte_len = *job.len * T::Word::BYTES;
-        rows.push(Pushing::from_row(&row, byte_len, bytemuck::cast_slice_mut(job.words)));
+        states[number] = row.states;
+        tails[number] =
+            Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(job.words));
+        // The symbols past the last whole group first: a push runs backwards.
+        let row = (&mut states[number], &mut tails[number]);
+        singly(tables, symbols, number, job, row, whole..columns, None).map_err(|e| (number, e))?;
     }
-    let columns = jobs.first().map_or(0, |job| job.symbols.len());
-    let in_turns = if uses_windows(precision) { columns / TURN * TURN } else { 0 };
-    // The symbols past the last whole turn first: a push runs backwards.
-    for (number, (job, row)) in jobs.iter_mut().zip(&mut rows).enumerate() {
-        singly(view, job, row, in_turns, columns).map_err(|e| (number, e))?;
-    }
-    for at in (0..in_turns).step_by(TURN).rev() {
-        for (number, (job, row)) in jobs.iter_mut().zip(&mut rows).enumerate() {
-            let Some(symbols) = job.symbols.get(at..).and_then(|s| s.first_chunk::<TURN>()) else {
-                continue;
-            };
-            let indexes = turn_indexes(&job.indexes, at);
-            if !row.turn(view, symbols, &indexes, at, bytemuck::cast_slice_mut(job.words)) {
-                singly(view, job, row, at, at + TURN).map_err(|e| (number, e))?;
+    for begin in (0..whole).step_by(STRETCH).rev() {
+        let count = (whole - begin).min(STRETCH);
+        let mut ready = [None; ROWS];
+        for (number, job) in jobs.iter_mut().enumerate() {
+            let stretch = &mut scratch.stretches[number];
+            ready[number] = find(tables, symbols, number, job, begin, count, stretch);
+            if ready[number].is_none() {
+                let row = (&mut states[number], &mut tails[number]);
+                singly(tables, symbols, number, job, row, begin..begin + count, None)
+                    .map_err(|e| (number, e))?;
+                stretch.places.fill(tables.entries.len() as u32 - 1);
+            }
+        }
+        let before = states;
+        let ahead = ahead(symbols, jobs, begin.saturating_sub(STRETCH));
+        let advanced = advance(tables, scratch, &mut states, jobs.len(), count, &ahead);
+        for (number, job) in jobs.iter_mut().enumerate() {
+            let Some(odd) = ready[number] else { continue };
+            let mut tail = tails[number];
+            let done = advanced
+                && write(tables, symbols, number, job, &mut tail, scratch, begin, count, odd);
+            if done {
+                tails[number] = tail;
+            } else {
+                // Little room, most likely: the codec knows whether it is too little.
+                states[number] = before[number];
+                let row = (&mut states[number], &mut tails[number]);
+                singly(tables, symbols, number, job, row, begin..begin + count, None)
+                    .map_err(|e| (number, e))?;
             }
         }
     }
-    for (job, row) in jobs.iter_mut().zip(rows) {
-        let (row, len) = row.into_row::<T>(bytemuck::cast_slice(job.words));
-        row.store(job.fields);
+    for ((job, states), tail) in jobs.iter_mut().zip(states).zip(tails) {
+        let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(job.words));
+        TansRow { states, buffer }.store(job.fields);
         *job.len = len;
     }
     Ok(())
 }
 
-/// Pushes symbols `from..to` through the codec.
+/// The bytes that the next stretch will read, of symbols and of indexes.
+fn ahead<'a, T: TansFamily>(
+    symbols: &Symbols<'_>,
+    jobs: &[Job<'a, T>],
+    at: usize,
+) -> [&'a [u8]; 2 * ROWS] {
+    std::array::from_fn(|k| match jobs.get(k / 2) {
+        Some(job) if k % 2 == 0 => job.symbols.get(at * symbols.width..).unwrap_or(&[]),
+        Some(job) => index_bytes(&job.indexes, at..at + STRETCH),
+        None => &[],
+    })
+}
+
+/// Finds the places of a row's symbols, and which windows have bypass digits (a bit each); `None` where a symbol cannot be coded.
+fn find<T: TansFamily>(
+    tables: &Tables<'_>,
+    symbols: &Symbols<'_>,
+    number: usize,
+    job: &Job<'_, T>,
+    begin: usize,
+    count: usize,
+    stretch: &mut Stretch,
+) -> Option<u64> {
+    let (mut values, mut buffer) = ([0; STRETCH], [0; STRETCH]);
+    let values = &mut values[..count];
+    (symbols.load)(number, begin, values);
+    let index = indexes_at(&job.indexes, begin, &mut buffer[..count]);
+    let places = &mut stretch.places;
+    let mut odd = 0;
+    if !dispatch_bits(Find { tables, symbols: values, index, places }) {
+        let view = &tables.view.tables;
+        for (k, place) in places.iter_mut().enumerate().take(count) {
+            if *place != NOWHERE {
+                continue;
+            }
+            *place = match view.table(index[k]).ok()? {
+                None => tables.entries.len() as u32 - 1,
+                Some((_, table)) => {
+                    let (value, raw) = view.number(&table, values[k]).ok()?;
+                    if raw.is_some() {
+                        odd |= 1 << (k / WINDOW);
+                    }
+                    table.base + value
+                }
+            };
+        }
+    }
+    Some(odd)
+}
+
+/// The loop of [`find`]; tells whether all symbols are simply ones of their tables.
+struct Find<'a> {
+    tables: &'a Tables<'a>,
+    symbols: &'a [i32],
+    index: &'a [i32],
+    places: &'a mut [u32; STRETCH],
+}
+
+impl BitWork for Find<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, _bits: B) -> bool {
+        let Self { tables, symbols, index, places } = self;
+        let view = &tables.view.tables;
+        let sentinel = u32::from(view.bypass.is_some());
+        let of_symbols = places.iter_mut().zip(symbols).zip(index);
+        let mut nowhere = false;
+        if let Some(table) = tables.alike {
+            let limit = table.symbols.wrapping_sub(sentinel);
+            let count = view.tables.len() as u32;
+            for ((place, &symbol), &index) in of_symbols {
+                // A negative index is past every table.
+                let (value, index) = (symbol.wrapping_sub(table.offset) as u32, index as u32);
+                let inside = (value < limit) & (index < count);
+                let found = index.wrapping_mul(table.symbols).wrapping_add(value);
+                *place = if inside { found } else { NOWHERE };
+                nowhere |= !inside;
+            }
+        } else {
+            for ((place, &symbol), &index) in of_symbols {
+                let found = view.tables.get(index as u32 as usize).and_then(|table| {
+                    let value = symbol.wrapping_sub(table.offset) as u32;
+                    let inside = value < table.symbols.wrapping_sub(sentinel);
+                    inside.then(|| table.base.wrapping_add(value))
+                });
+                *place = found.unwrap_or(NOWHERE);
+                nowhere |= found.is_none();
+            }
+        }
+        !nowhere
+    }
+}
+
+/// Takes all rows' states through a stretch.
+fn advance<const LANES: usize>(
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    states: &mut [[u32; LANES]; ROWS],
+    rows: usize,
+    count: usize,
+    ahead: &[&[u8]; 2 * ROWS],
+) -> bool {
+    // Eight states fill the registers. A row or two of one lane are faster one after another than with rows that are not there.
+    match LANES {
+        1 if rows > 2 => chains::<LANES, 8>(tables, scratch, states, rows, count, ahead),
+        2 if rows > 1 => chains::<LANES, 4>(tables, scratch, states, rows, count, ahead),
+        4 if rows > 1 => chains::<LANES, 2>(tables, scratch, states, rows, count, ahead),
+        _ => chains::<LANES, 1>(tables, scratch, states, rows, count, ahead),
+    }
+}
+
+fn chains<const LANES: usize, const R: usize>(
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    states: &mut [[u32; LANES]; ROWS],
+    rows: usize,
+    count: usize,
+    ahead: &[&[u8]; 2 * ROWS],
+) -> bool {
+    let (stretches, _) = scratch.stretches.as_chunks_mut::<R>();
+    let (states, _) = states.as_chunks_mut::<R>();
+    let mut line = 0;
+    for (stretches, states) in stretches.iter_mut().zip(states).take(rows.div_ceil(R)) {
+        for lane in (0..LANES).step_by(8) {
+            let (entries, next) = (tables.entries, tables.view.next);
+            let done = dispatch_bits(Chains::<LANES, R> {
+                entries,
+                next,
+                stretches: &mut *stretches,
+                states: &mut *states,
+                lane,
+                count,
+                ahead,
+                line,
+            });
+            if !done {
+                return false;
+            }
+            line += count * R.max(1) * LANES.min(8) / LANES / 8;
+        }
+    }
+    true
+}
+
+/// Up to eight states' way through a stretch: those of `R` rows' lanes from one on. `false` (never, with valid tables) where it leads nowhere.
+struct Chains<'a, const LANES: usize, const R: usize> {
+    entries: &'a [TansEncoderEntry],
+    next: &'a [u16],
+    stretches: &'a mut [Stretch; R],
+    states: &'a mut [[u32; LANES]; R],
+    lane: usize,
+    count: usize,
+    /// What to bring near on the way, a cache line every eight symbols.
+    ahead: &'a [&'a [u8]; 2 * ROWS],
+    /// The first of those lines.
+    line: usize,
+}
+
+impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, bits: B) -> bool {
+        let Self { entries, next, stretches, states, lane, count, ahead, mut line } = self;
+        let across = const { if LANES < 8 { LANES } else { 8 } };
+        let mut x: [u32; 8] = std::array::from_fn(|c| {
+            states.get(c / across).map_or(0, |lanes| lanes[(lane + c % across) % LANES])
+        });
+        macro_rules! step {
+            ($c:ident, $j:expr, $w:expr) => {
+                if const { $c < if LANES < 8 { LANES * R } else { 8 } } {
+                    let (j, w) = ($j, $w);
+                    let stretch = &mut stretches[const { if LANES < 8 { $c / LANES } else { 0 } }];
+                    let place = stretch.places[WINDOW * w + j] as usize;
+                    let Some(entry) = entries.get(place) else { return false };
+                    let count = x[$c].wrapping_add(entry.bits_bias) >> 16;
+                    stretch.states[j][w] = x[$c] as u16;
+                    stretch.counts[j][w] = count as u8;
+                    let at = x[$c].wrapping_shr(count).wrapping_add(entry.next_bias) as usize;
+                    let Some(&state) = next.get(at) else { return false };
+                    x[$c] = u32::from(state);
+                }
+            };
+        }
+        macro_rules! fetch {
+            () => {
+                bits.prefetch(ahead[line % (2 * ROWS)], line / (2 * ROWS) * 64);
+                line += 1;
+            };
+        }
+        if LANES < WINDOW {
+            for w in (0..WINDOWS.min(count / WINDOW)).rev() {
+                each!(K in 3 2 1 0 => {
+                    if R * LANES == 8 && K % LANES == 0 {
+                        fetch!();
+                    }
+                    each!(C in 0 1 2 3 4 5 6 7 => {
+                        if C % LANES == K % LANES {
+                            step!(C, K, w);
+                        }
+                    });
+                });
+            }
+        } else {
+            for group in (0..(STRETCH / LANES).min(count / LANES)).rev() {
+                fetch!();
+                let w = group * (LANES / WINDOW) + lane / WINDOW;
+                each!(C in 7 6 5 4 3 2 1 0 => {
+                    let within = const { if LANES < 8 { 0 } else { C / WINDOW } };
+                    step!(C, C % WINDOW, (w + within) % WINDOWS);
+                });
+            }
+        }
+        for (c, x) in x.into_iter().enumerate().take(across * R) {
+            states[c / across][(lane + c % across) % LANES] = x;
+        }
+        true
+    }
+}
+
+/// Writes the bits of a row's stretch; `false` where there may be too little room, or a symbol's digits cannot be written.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a stretch of one row, in parts that are borrowed apart"
+)]
+fn write<T: TansFamily>(
+    tables: &Tables<'_>,
+    symbols: &Symbols<'_>,
+    number: usize,
+    job: &mut Job<'_, T>,
+    tail: &mut Tail,
+    scratch: &mut Scratch,
+    begin: usize,
+    count: usize,
+    odd: u64,
+) -> bool {
+    let stretch = &scratch.stretches[number];
+    dispatch_bits(Pack { stretch, packed: &mut scratch.packed });
+    let mut end = count / WINDOW;
+    let mut left = odd;
+    loop {
+        // The windows above the topmost one with digits, then that one.
+        let top = left.checked_ilog2().map(|top| top as usize);
+        let bytes = bytemuck::cast_slice_mut(job.words);
+        let windows = top.map_or(0, |top| top + 1)..end;
+        if !dispatch_bits(Write { packed: &scratch.packed, windows, tail: &mut *tail, bytes }) {
+            return false;
+        }
+        let Some(top) = top else { return true };
+        let at = begin + top * WINDOW;
+        let mut any = [0; 1];
+        let before = |k: usize| u32::from(stretch.states[k][top]);
+        let row = (&mut any, &mut *tail);
+        if singly(tables, symbols, number, job, row, at..at + WINDOW, Some(&before)).is_err() {
+            return false;
+        }
+        (end, left) = (top, left ^ (1 << top));
+    }
+}
+
+/// Packs the bits of each window.
+struct Pack<'a> {
+    stretch: &'a Stretch,
+    packed: &'a mut Packed,
+}
+
+impl BitWork for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<B: Bits>(self, _bits: B) {
+        let [s0, s1, s2, s3] = &self.stretch.states;
+        let [c0, c1, c2, c3] = &self.stretch.counts;
+        let Packed { pairs: [low, high], lens: [half, whole], windows } = self.packed;
+        // One simple loop for each step: compilers make vectors of these, and not of one that does it all.
+        pair((s3, c3), (s2, c2), low, half);
+        pair((s1, c1), (s0, c0), high, whole);
+        for w in 0..WINDOWS {
+            windows[w] = u64::from(low[w]) | u64::from(high[w]) << (half[w] & 63);
+        }
+        for w in 0..WINDOWS {
+            whole[w] += half[w];
+        }
+    }
+}
+
+/// The bits of the symbols `first` and `second` of each window, and how many.
+#[inline(always)]
+fn pair(
+    first: (&[u16; WINDOWS], &[u8; WINDOWS]),
+    second: (&[u16; WINDOWS], &[u8; WINDOWS]),
+    pairs: &mut [u32; WINDOWS],
+    lens: &mut [u32; WINDOWS],
+) {
+    for w in 0..WINDOWS {
+        // Counts are at most 14; the masks say so.
+        let (m, n) = (u32::from(first.1[w] & 31), u32::from(second.1[w] & 31));
+        let one = u32::from(first.0[w]) & !(u32::MAX << m);
+        let two = u32::from(second.0[w]) & !(u32::MAX << n);
+        pairs[w] = one | two << m;
+        lens[w] = m + n;
+    }
+}
+
+/// Appends windows, the last first.
+struct Write<'a> {
+    packed: &'a Packed,
+    windows: Range<usize>,
+    tail: &'a mut Tail,
+    bytes: &'a mut [u8],
+}
+
+impl BitWork for Write<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<B: Bits>(self, _bits: B) -> bool {
+        let Tail { mut window, mut len, at } = *self.tail;
+        let Some(bytes) = self.bytes.get_mut(at..) else { return false };
+        let (windows, lens) = (&self.packed.windows, &self.packed.lens[1]);
+        let (Some(windows), Some(lens)) =
+            (windows.get(self.windows.clone()), lens.get(self.windows))
+        else {
+            return false;
+        };
+        let mut written = 0u32;
+        for (&bits, &count) in windows.iter().zip(lens).rev() {
+            window |= bits.wrapping_shl(len);
+            let place = written as usize;
+            let Some(eight) = bytes.get_mut(place..place + 8) else { return false };
+            eight.copy_from_slice(&window.to_le_bytes());
+            // At most 7 + 4 * 14 bits are in the window.
+            len += count;
+            window >>= len & 56;
+            written += len / 8;
+            len &= 7;
+        }
+        *self.tail = Tail { window, len, at: at + written as usize };
+        true
+    }
+}
+
+/// Pushes symbols of one row through the codec; where their states before are known already, from those.
 #[cold]
 #[inline(never)]
 fn singly<T: TansFamily, const LANES: usize>(
-    view: &TansEncoderView<'_>,
+    tables: &Tables<'_>,
+    symbols: &Symbols<'_>,
+    number: usize,
     job: &mut Job<'_, T>,
-    pushing: &mut Pushing<LANES>,
-    from: usize,
-    to: usize,
+    (states, tail): (&mut [u32; LANES], &mut Tail),
+    range: Range<usize>,
+    before: Option<&dyn Fn(usize) -> u32>,
 ) -> Result<(), RowFault> {
-    if from == to {
+    if range.is_empty() {
         return Ok(());
     }
-    let empty = Pushing { states: [0; LANES], window: 0, bits: 0, at: 0 };
-    let taken = std::mem::replace(pushing, empty);
-    let (mut row, len) = taken.into_row::<T>(bytemuck::cast_slice(job.words));
+    let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(job.words));
+    let mut row = TansRow { states: *states, buffer };
     let mut words = WordWriter::new(job.words, len);
-    for at in (from..to).rev() {
-        let symbol = job.symbols.get(at).copied().unwrap_or(0);
-        view.push_one::<T, LANES>(&mut row, at % LANES, symbol, job.indexes.at(at), &mut words)
+    let mut symbol = [0];
+    for at in range.clone().rev() {
+        (symbols.load)(number, at, &mut symbol);
+        let lane = at % LANES;
+        if let Some(before) = before {
+            row.states[lane] = before(at - range.start);
+        }
+        let index = job.indexes.at(at);
+        tables
+            .view
+            .push_one::<T, LANES>(&mut row, lane, symbol[0], index, &mut words)
             .map_err(|e| e.at(at))?;
     }
     if words.overflowed() {
-        return Err(RowError::CapacityExceeded.at(from));
+        return Err(RowError::CapacityExceeded.at(range.start));
     }
     let byte_len = words.len() * T::Word::BYTES;
-    *pushing = Pushing::from_row(&row, byte_len, bytemuck::cast_slice_mut(job.words));
+    *states = row.states;
+    *tail = Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(job.words));
     Ok(())
 }
