@@ -27,6 +27,10 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn load(self, from: &[u32; 16]) -> Self::U32;
     /// Inverse of [`load`](Self::load).
     fn store(self, v: Self::U32, to: &mut [u32; 16]);
+    /// As [`store`](Self::store), past the caches where `to` is aligned to 64 bytes. [`fence`](Self::fence) must follow before anyone reads it.
+    fn store_past_cache(self, v: Self::U32, to: &mut [u32; 16]);
+    /// Ends a series of [`store_past_cache`](Self::store_past_cache).
+    fn fence(self);
     /// Zero extended.
     fn load_u8(self, from: &[u8; 16]) -> Self::U32;
     /// Zero extended.

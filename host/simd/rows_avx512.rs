@@ -151,6 +151,20 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn store_past_cache(self, v: __m512i, to: &mut [u32; 16]) {
+        let to: *mut __m512i = to.as_mut_ptr().cast();
+        // SAFETY: the token proves the features; 64 bytes are there, aligned for the first store.
+        unsafe {
+            if to.is_aligned() { _mm512_stream_si512(to, v) } else { _mm512_storeu_si512(to, v) }
+        }
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        with_features!(_mm_sfence());
+    }
+
+    #[inline(always)]
     fn load_u8(self, from: &[u8; 16]) -> __m512i {
         // SAFETY: the token proves the features; 16 bytes are there.
         unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.as_ptr().cast())) }

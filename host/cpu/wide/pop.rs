@@ -26,6 +26,9 @@ const fn stretch(lanes: usize) -> usize {
     if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
 }
 
+/// Symbols of all rows from which on they go past the caches: 32 MiB of them. Few in unit tests, so that those take both ways.
+const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
+
 /// How far from its bucket's symbol a slot's owner is sought in steps; beyond, by a search.
 const NEIGHBOURS: usize = 4;
 
@@ -78,8 +81,20 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
     let mut scratch = Scratch { tables: [[tables.count; 16]; STEPS], symbols: [[0; 16]; STEPS] };
-    for begin in (0..groups * L).step_by(stretch(L)) {
-        let end = (begin + stretch(L)).min(groups * L);
+    // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
+    let large = indexes.rows().saturating_mul(columns) >= LARGE;
+    let lead = unit
+        .symbols
+        .before_aligned()
+        .filter(|lead| large && columns % (64 / size_of::<i32>()) == 0 && lead % L == 0);
+    let past_cache = lead.is_some();
+    let mut begin = 0;
+    while begin < groups * L {
+        let end = match lead {
+            Some(lead @ 1..) if begin == 0 => lead,
+            _ => begin + stretch(L),
+        };
+        let end = end.min(groups * L);
         let range = begin..end;
         let scratch = &mut scratch;
         let find = FindTables::<L> { tables, scratch, first_row, rows, indexes, range };
@@ -92,7 +107,8 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps })?;
         }
         let (symbols, range) = (&mut unit.symbols, begin..end);
-        s.vectorize(Put::<L> { scratch, rows, symbols, columns, range })?;
+        s.vectorize(Put::<L> { scratch, rows, symbols, columns, range, past_cache })?;
+        begin = end;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
@@ -204,6 +220,7 @@ struct Put<'a, 's, const L: usize> {
     symbols: &'a mut ValuesMut<'s>,
     columns: usize,
     range: std::ops::Range<usize>,
+    past_cache: bool,
 }
 
 impl<const L: usize> RowWork for Put<'_, '_, L> {
@@ -211,7 +228,7 @@ impl<const L: usize> RowWork for Put<'_, '_, L> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { scratch, rows, symbols, columns, range } = self;
+        let Self { scratch, rows, symbols, columns, range, past_cache } = self;
         let across = 16 / L;
         let (begin, end) = (range.start, range.end);
         for u in 0..rows.div_ceil(across) {
@@ -227,24 +244,30 @@ impl<const L: usize> RowWork for Put<'_, '_, L> {
                 }
                 let from = |at: usize| &scratch.symbols[u * STEPS_EACH + (at - begin) / L + r];
                 let next = row * columns + begin + stretch(L);
-                with_slice!(symbols, ValuesMut, all => {
-                    let line = 64 / size_of_val(&all[0]);
-                    for at in (next..next + end - begin).step_by(line) {
-                        s.prefetch_to_write(all, at);
-                    }
-                });
+                if !past_cache {
+                    with_slice!(symbols, ValuesMut, all => {
+                        let line = 64 / size_of_val(&all[0]);
+                        for at in (next..next + end - begin).step_by(line) {
+                            s.prefetch_to_write(all, at);
+                        }
+                    });
+                }
                 for at in (begin..end).step_by(16) {
                     let count = (end - at).min(16);
                     let mut out = symbols.range(row * columns + at..row * columns + at + count);
                     if let ValuesMut::I32(out) = &mut out
                         && let Some(out) = out.first_chunk_mut::<16>()
                     {
-                        s.store(s.load(from(at)), bytemuck::cast_mut(out));
+                        let (v, out) = (s.load(from(at)), bytemuck::cast_mut(out));
+                        if past_cache { s.store_past_cache(v, out) } else { s.store(v, out) }
                     } else {
                         out.put(bytemuck::cast_slice(&from(at)[..count])).ok()?;
                     }
                 }
             }
+        }
+        if past_cache {
+            s.fence();
         }
         Some(())
     }
