@@ -89,7 +89,9 @@ struct Case {
 
 fn case() -> impl Strategy<Value = Case> {
     let sizes = (0usize..3, prop::sample::select(vec![1usize, 2, 4, 8, 32]), 4u32..=15, 1usize..4);
-    let shape = (1usize..20, prop::collection::vec(0usize..90, 1..3));
+    // Some rows of several stretches.
+    let columns = prop_oneof![3 => 0usize..90, 1 => 250usize..600];
+    let shape = (1usize..20, prop::collection::vec(columns, 1..3));
     (sizes, shape, prop::option::of(1u32..=8), any::<u64>()).prop_map(
         |((family, lanes, precision, count), (rows, columns), bypass, seed)| {
             let family = FAMILIES[family];

@@ -345,14 +345,18 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
                     }
                 });
             });
-            let taken: [u32; R] = std::array::from_fn(|i| start[i].wrapping_sub(left[i]) & 255);
-            if taken.iter().any(|&taken| taken > TansRowsForm::MOST_BITS) {
-                states = before;
-                break;
-            }
-            for (bits, taken) in bits.iter_mut().zip(taken) {
-                *bits = bits.wrapping_sub(taken as usize);
-            }
+            let taken = |i: usize| start[i].wrapping_sub(left[i]) & 255;
+            each!(I in 0 1 2 3 => {
+                if I < R && taken(I) > TansRowsForm::MOST_BITS {
+                    states = before;
+                    break 'windows;
+                }
+            });
+            each!(I in 0 1 2 3 => {
+                if I < R {
+                    bits[I] = bits[I].wrapping_sub(taken(I) as usize);
+                }
+            });
             w += 1;
         }
         (*all_states, *all_bits) = (states, bits);

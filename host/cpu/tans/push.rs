@@ -371,7 +371,7 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
         if LANES < WINDOW {
             for w in (0..WINDOWS.min(count / WINDOW)).rev() {
                 each!(K in 3 2 1 0 => {
-                    if R * LANES == 8 && K % LANES == 0 {
+                    if R * LANES == 8 && K.is_multiple_of(LANES) {
                         fetch!();
                     }
                     each!(C in 0 1 2 3 4 5 6 7 => {
