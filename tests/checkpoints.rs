@@ -46,7 +46,7 @@ fn coder_on(
         tables(bypass)
     };
     let builder = Coder::builder(family).lanes(lanes).lookup(lookup).bypass(digits);
-    (backend.apply)(builder).build(tables).unwrap()
+    backend.apply(builder).build(tables).unwrap()
 }
 
 /// Which table codes what, in every form that indexes have.

@@ -299,8 +299,8 @@ fn digits<F: Family, const L: usize, const R: usize>(
     first: &[[u32; CHUNK]; R],
     symbols: &mut [[i32; CHUNK]; R],
 ) -> Option<()> {
-    for r in 0..R {
-        for lane in 0..L {
+    for (r, x) in x.iter_mut().enumerate() {
+        for (lane, x) in x.iter_mut().enumerate() {
             let column = step * L + lane;
             let table = first[r][column] >> tables.packed.bucket_bits;
             let symbol = &mut symbols[r][column];
@@ -308,11 +308,11 @@ fn digits<F: Family, const L: usize, const R: usize>(
                 continue;
             }
             let mut reader = WordReader::new(words.get(floors[r]..ends[r])?);
-            let (state, raw) = bypass.pop::<F>(x[r][lane], &mut reader).ok()?;
+            let (state, raw) = bypass.pop::<F>(*x, &mut reader).ok()?;
             if reader.underflowed() {
                 return None;
             }
-            x[r][lane] = state;
+            *x = state;
             ends[r] = floors[r] + reader.len();
             let table = tables.packed.table(table as usize);
             *symbol = TablesView::symbol(&table, Bypass::value(raw, table.symbols - 1)).ok()?;

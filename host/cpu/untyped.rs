@@ -80,7 +80,7 @@ impl<'a> Values<'a> {
     /// The symbol at a position.
     #[inline(always)]
     pub(super) fn at(self, position: usize) -> i32 {
-        with_slice!(self, Values, values => values[position].into())
+        with_slice!(self, Values, values => values[position].to_i32())
     }
 
     /// All of them as the codec takes them: as they are, or widened into a buffer.

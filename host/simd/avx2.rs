@@ -62,17 +62,6 @@ fn shuffle(words: __m128i, controls: &[Control; 256], mask: u32) -> __m128i {
     }
 }
 
-/// High halves of the products: 32 by 32 bits for the even elements, then for the odd ones, blended.
-#[inline(always)]
-fn mul_high(a: __m256i, b: __m256i) -> __m256i {
-    // SAFETY: called only by methods of a token that proves AVX2.
-    unsafe {
-        let even = _mm256_srli_epi64::<32>(_mm256_mul_epu32(a, b));
-        let odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
-        _mm256_blend_epi32::<0xaa>(even, odd)
-    }
-}
-
 /// [`Simd::quotient`] of a half. As for AVX-512, but the estimate is 1.5 * 2^-12 off, its square below 0.6 * 2^-22, and two more roundings come in.
 #[inline(always)]
 fn quotient(x: __m256i, d: __m256i) -> __m256i {
@@ -182,11 +171,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn mul_low(self, a: V, b: V) -> V {
         halves!(_mm256_mullo_epi32(a, b))
-    }
-
-    #[inline(always)]
-    fn mul_high(self, a: V, b: V) -> V {
-        [mul_high(a[0], b[0]), mul_high(a[1], b[1])]
     }
 
     #[inline(always)]

@@ -236,16 +236,6 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn mul_high(self, a: __m512i, b: __m512i) -> __m512i {
-        // 32 by 32 products of the even elements, then of the odd ones, blended.
-        with_features!({
-            let even = _mm512_srli_epi64::<32>(_mm512_mul_epu32(a, b));
-            let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
-            _mm512_mask_blend_epi32(0xaaaa, even, odd)
-        })
-    }
-
-    #[inline(always)]
     fn and(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_and_si512(a, b))
     }

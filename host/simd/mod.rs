@@ -136,8 +136,6 @@ pub(crate) trait Simd: Copy + 'static {
     fn sub(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Low half of the product.
     fn mul_low(self, a: Self::U32, b: Self::U32) -> Self::U32;
-    /// High half of the product.
-    fn mul_high(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Bitwise and.
     fn and(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Shift left by `N < 32` bits.

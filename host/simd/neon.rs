@@ -109,17 +109,6 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn mul_high(self, a: V, b: V) -> V {
-        quarters(|i| {
-            with_features!({
-                let low = vmull_u32(vget_low_u32(a[i]), vget_low_u32(b[i]));
-                let high = vmull_high_u32(a[i], b[i]);
-                vuzp2q_u32(vreinterpretq_u32_u64(low), vreinterpretq_u32_u64(high))
-            })
-        })
-    }
-
-    #[inline(always)]
     fn and(self, a: V, b: V) -> V {
         quarters(|i| with_features!(vandq_u32(a[i], b[i])))
     }

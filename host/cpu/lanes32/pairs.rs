@@ -219,8 +219,6 @@ struct ByBytes<'a, 't, V> {
     tables: &'a Tables<'t>,
     bytes: &'a ByteTable<4>,
     mask: V,
-    low: V,
-    one: V,
     coarse: V,
     offset: V,
     last: V,
@@ -233,7 +231,7 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, '_, S::U32> {
     #[inline(always)]
     fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready {
         let packed = self.tables.packed;
-        let mut ready = [[[self.one; 4]; 2]; 2];
+        let mut ready = [[[self.offset; 4]; 2]; 2];
         for half in 0..2 {
             let mut symbols = [self.offset; 4];
             each_row!(R, r => {
@@ -263,9 +261,7 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, '_, S::U32> {
         let first = s.splat(0);
         let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
         let found = [[even[row], odd[row]], [even_entries[row], odd_entries[row]]];
-        let (symbol, freq, rank) =
-            owners(s, self.tables, [first; 2], slots, found, self.low, self.one);
-        Found { symbol, freq, rank, last: [self.last; 2] }
+        owners(s, self.tables, [first; 2], slots, found, [self.last; 2])
     }
 }
 
@@ -276,25 +272,25 @@ fn bucket_symbols<S: Simd>(s: S, packed: &Packed, bucket: S::U32) -> S::U32 {
     s.gather_at::<4>(halves, s.add(s.add(bucket, bucket), s.splat(1)))
 }
 
-/// Symbols, frequencies and ranks of slots, given symbols and entries of their buckets.
+/// What owns slots, given the symbols and entries of their buckets.
 #[inline(always)]
 fn owners<S: Simd>(
     s: S,
     tables: &Tables<'_>,
     numbers: [S::U32; 2],
     slots: [S::U32; 2],
-    [mut symbols, mut entries]: [[S::U32; 2]; 2],
-    low: S::U32,
-    one: S::U32,
-) -> ([S::U32; 2], [S::U32; 2], [S::U32; 2]) {
+    [mut symbol, mut entries]: [[S::U32; 2]; 2],
+    last: [S::U32; 2],
+) -> Found<S::U32> {
+    let (low, one) = (s.splat(0xffff), s.splat(1));
     let (mut freq, mut rank) = freqs_and_ranks(s, slots, entries, low, one);
     if s.any(s.either(s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1]))) {
-        let (mut found, mut of_found) = (to_step(s, symbols), to_step(s, entries));
+        let (mut found, mut of_found) = (to_step(s, symbol), to_step(s, entries));
         tables.find_missed(&to_step(s, numbers), &to_step(s, slots), &mut found, &mut of_found);
-        (symbols, entries) = (load_step(s, &found), load_step(s, &of_found));
+        (symbol, entries) = (load_step(s, &found), load_step(s, &of_found));
         (freq, rank) = freqs_and_ranks(s, slots, entries, low, one);
     }
-    (symbols, freq, rank)
+    Found { symbol, freq, rank, last }
 }
 
 #[inline(always)]
@@ -330,7 +326,6 @@ struct ByBucket<'a, 't, V, const R: usize> {
     tables: &'a Tables<'t>,
     used: Used<'a, R>,
     mask: V,
-    low: V,
     one: V,
     coarse: V,
     bucket_bits: V,
@@ -346,7 +341,6 @@ impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
             tables,
             used,
             mask: s.splat((1 << tables.precision) - 1),
-            low: s.splat(0xffff),
             one: s.splat(1),
             coarse: s.splat(tables.precision - packed.bucket_bits),
             bucket_bits: s.splat(packed.bucket_bits),
@@ -383,8 +377,6 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBucket<'_, '_, S::U32, R> {
             entries[half] = s.gather_at::<4>(halves, s.add(bucket, bucket));
             symbols[half] = bucket_symbols(s, packed, bucket);
         }
-        let (symbol, freq, rank) =
-            owners(s, self.tables, table, slots, [symbols, entries], self.low, self.one);
         let mut last = [self.last; 2];
         if packed.uniform.is_none() && self.tables.bypass.is_some() {
             for half in 0..2 {
@@ -393,7 +385,7 @@ impl<S: Simd, const R: usize> Find<S, R> for ByBucket<'_, '_, S::U32, R> {
                 last[half] = s.sub(s.add(offsets, sizes), self.one);
             }
         }
-        Found { symbol, freq, rank, last }
+        owners(s, self.tables, table, slots, [symbols, entries], last)
     }
 }
 
@@ -417,9 +409,8 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
                 && R == 4
                 && let Some(bytes) = &packed.bytes
             {
-                let (tables, low) = (self.tables, s.splat(0xffff));
-                let coarse = s.splat(precision - packed.bucket_bits);
-                let find = ByBytes { tables, bytes, mask, low, one, coarse, offset, last };
+                let (tables, coarse) = (self.tables, s.splat(precision - packed.bucket_bits));
+                let find = ByBytes { tables, bytes, mask, coarse, offset, last };
                 return self.steps(s, find);
             }
         }

@@ -27,7 +27,7 @@ pub trait TableMemory: Copy {
     unsafe fn words(self, at: u32, log2: u32) -> [u32; 4];
 }
 
-/// Tables that [`stage`] copied to shared memory.
+/// Tables that [`Tables::stage`] copied to shared memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<S> {
     simt: S,
