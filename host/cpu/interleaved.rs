@@ -300,7 +300,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
     symbols: &mut [[i32; CHUNK]; R],
 ) -> Option<()> {
     for r in 0..R {
-        for lane in 0..L {
+        for (lane, state) in x[r].iter_mut().enumerate() {
             let column = step * L + lane;
             let table = first[r][column] >> tables.packed.bucket_bits;
             let symbol = &mut symbols[r][column];
@@ -308,11 +308,11 @@ fn digits<F: Family, const L: usize, const R: usize>(
                 continue;
             }
             let mut reader = WordReader::new(words.get(floors[r]..ends[r])?);
-            let (state, raw) = bypass.pop::<F>(x[r][lane], &mut reader).ok()?;
+            let (popped, raw) = bypass.pop::<F>(*state, &mut reader).ok()?;
             if reader.underflowed() {
                 return None;
             }
-            x[r][lane] = state;
+            *state = popped;
             ends[r] = floors[r] + reader.len();
             let table = tables.packed.table(table as usize);
             *symbol = TablesView::symbol(&table, Bypass::value(raw, table.symbols - 1)).ok()?;

@@ -80,14 +80,14 @@ impl<'a> Values<'a> {
     /// The symbol at a position.
     #[inline(always)]
     pub(super) fn at(self, position: usize) -> i32 {
-        with_slice!(self, Values, values => values[position].into())
+        with_slice!(self, Values, values => widened(values[position]))
     }
 
     /// All of them as the codec takes them: as they are, or widened into a buffer.
     pub(super) fn widen(self, buffer: &'a mut Vec<i32>) -> &'a [i32] {
         fn fill<T: Copy + Into<i32>>(buffer: &mut Vec<i32>, values: &[T]) {
             buffer.clear();
-            buffer.extend(values.iter().map(|&value| -> i32 { value.into() }));
+            buffer.extend(values.iter().map(|&value| widened(value)));
         }
         match self {
             Self::I32(values) => return values,
@@ -153,6 +153,12 @@ impl<'a> ValuesMut<'a> {
         }
         Ok(())
     }
+}
+
+/// A symbol of any type as the codec takes it.
+#[inline(always)]
+pub(super) fn widened(symbol: impl Into<i32>) -> i32 {
+    symbol.into()
 }
 
 /// Takes the first values off a slice.

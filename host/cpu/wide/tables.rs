@@ -3,7 +3,7 @@
 use parans_kernels::codec::{Bypass, Indexes, RowError};
 
 use crate::coder::Plan;
-use crate::cpu::untyped::{Values, with_slice};
+use crate::cpu::untyped::{Values, widened, with_slice};
 use crate::simd::rows::RowSimd;
 use crate::tables::Packed;
 
@@ -158,7 +158,7 @@ impl<'a> WideTables<'a> {
         }
         with_slice!(symbols, Values, symbols => {
             for (entry, &symbol) in entries.iter_mut().zip(symbols) {
-                *entry = i32::from(symbol) as u32;
+                *entry = widened(symbol) as u32;
             }
         });
         let less = u32::from(self.bypass.is_some());
