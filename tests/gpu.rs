@@ -125,7 +125,8 @@ fn rows_that_do_not_fit_together_are_coded_in_batches() {
 
 #[test]
 fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
-    let model = DeviceModel::sm_90().with_memory(64 << 10);
+    // Room for the tables, not for the row.
+    let model = DeviceModel::sm_90().with_memory(256 << 10);
     let gpu = Gpu::new(Software::new(model)).unwrap();
     let (symbols, indexes) = batch(1, 200_000);
     let builder = Coder::builder(Family::Rans32x16);
