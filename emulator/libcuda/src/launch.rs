@@ -110,7 +110,7 @@ fn run(function: &Function, launch: Launch, parameters: &[u8]) -> Result<Report,
     let report =
         device.machine.launch(&function.module.code, &function.entry.name, launch, parameters);
     // What a kernel wrote before its fault is in memory, as on a GPU.
-    carried.back(&device.machine)?;
+    carried.back(device)?;
     report
 }
 

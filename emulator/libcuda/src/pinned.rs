@@ -12,7 +12,7 @@ use crate::errors::CudaError;
 use crate::launch;
 use crate::memory::{Allocation, Kind, next_id, release};
 use crate::stream;
-use parans_emulator::{Device as Machine, Fault};
+use parans_emulator::Fault;
 
 /// Host pages at the addresses of a device allocation.
 pub(crate) struct Mirror {
@@ -80,6 +80,7 @@ pub(crate) struct Carried {
 
 /// One such memory: its addresses on both sides, and its bytes as they were before the launch.
 struct Region {
+    id: u64,
     address: DevicePointer,
     host: Host,
     before: Vec<u8>,
@@ -102,17 +103,23 @@ impl Carried {
             if reachable {
                 let before = mirror.bytes(allocation.bytes).to_vec();
                 device.machine.write(allocation.start, &before)?;
-                regions.push(Region { address: allocation.start, host: mirror.host, before });
+                let (id, address) = (allocation.id, allocation.start);
+                regions.push(Region { id, address, host: mirror.host, before });
             }
         }
         Ok(Carried { regions })
     }
 
-    /// Copies back what the kernel changed.
-    pub(crate) fn back(self, machine: &Machine) -> Result<(), Fault> {
+    /// Copies back what the kernel changed. Memory that another thread has freed meanwhile is nobody's any more.
+    pub(crate) fn back(self, device: &Device) -> Result<(), Fault> {
+        // Held to the end: memory is given back, on both sides, only after it has left the list.
+        let allocations = device.allocations();
         for region in self.regions {
+            if allocations.at(region.address).is_none_or(|held| held.id != region.id) {
+                continue;
+            }
             let mut after = vec![0; region.before.len()];
-            machine.read_unchecked(region.address, &mut after)?;
+            device.machine.read_unchecked(region.address, &mut after)?;
             let Ok(host) = region.host.bytes_mut(after.len()) else { continue };
             for (index, (new, old)) in after.iter().zip(&region.before).enumerate() {
                 if new != old {
