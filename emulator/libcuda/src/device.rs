@@ -21,6 +21,8 @@ pub(crate) struct Device {
     /// Its primary context.
     pub(crate) primary: Mutex<Primary>,
     allocations: Mutex<Allocations>,
+    /// Held by the launch whose memory the host shares: see [`Carried`](crate::pinned::Carried).
+    pub(crate) carrying: Mutex<()>,
     capacity: u64,
     used: AtomicU64,
 }
@@ -36,6 +38,7 @@ impl Device {
             capacity: model.total_memory,
             machine: Machine::new(model.with_memory(1 << 62)),
             primary: Mutex::default(),
+            carrying: Mutex::default(),
             allocations: Mutex::default(),
             used: AtomicU64::new(0),
         }

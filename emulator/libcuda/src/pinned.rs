@@ -12,7 +12,9 @@ use crate::errors::CudaError;
 use crate::launch;
 use crate::memory::{Allocation, Kind, next_id, release};
 use crate::stream;
+use crate::table::lock;
 use parans_emulator::Fault;
+use std::sync::MutexGuard;
 
 /// Host pages at the addresses of a device allocation.
 pub(crate) struct Mirror {
@@ -74,8 +76,10 @@ impl Drop for Mirror {
 }
 
 /// What a launch needs to carry the shared memory over and back.
-pub(crate) struct Carried {
+pub(crate) struct Carried<'a> {
     regions: Vec<Region>,
+    /// While one launch works on such memory no other may carry it over: the host's bytes would undo what the kernel has written.
+    _alone: Option<MutexGuard<'a, ()>>,
 }
 
 /// One such memory: its addresses on both sides, and its bytes as they were before the launch.
@@ -86,10 +90,11 @@ struct Region {
     before: Vec<u8>,
 }
 
-impl Carried {
+impl<'a> Carried<'a> {
     /// Copies to the device every managed memory, every pinned one that the program has asked a device pointer
     /// for, and every pinned one that a word of `parameters` points into.
-    pub(crate) fn over(device: &Device, parameters: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn over(device: &'a Device, parameters: &[u8]) -> Result<Self, Fault> {
+        let alone = lock(&device.carrying);
         let mut regions = Vec::new();
         for allocation in device.allocations().iter() {
             let Some(mirror) = &allocation.mirror else { continue };
@@ -107,7 +112,8 @@ impl Carried {
                 regions.push(Region { id, address, host: mirror.host, before });
             }
         }
-        Ok(Carried { regions })
+        let _alone = (!regions.is_empty()).then_some(alone);
+        Ok(Carried { regions, _alone })
     }
 
     /// Copies back what the kernel changed. Memory that another thread has freed meanwhile is nobody's any more.
