@@ -194,7 +194,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
         // SAFETY: a prefetch of any address does nothing but load a cache.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) }
     }
 
     #[inline(always)]

@@ -5,8 +5,8 @@
 use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::wide::WideFamily;
-use super::tables::{Tables, Used};
-use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, each_row};
+use super::tables::{Used, find_missed};
+use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 
@@ -232,11 +232,11 @@ struct Found<V> {
 #[inline(always)]
 fn find<S: RowSimd>(
     s: S,
-    tables: &Tables<'_>,
+    tables: &WideTables<'_>,
     x: [S::U32; 2],
     table: [S::U32; 2],
 ) -> [Found<S::U32>; 2] {
-    let Tables { packed, precision, .. } = *tables;
+    let WideTables { packed, precision, .. } = *tables;
     let (bits, low, one) = (packed.bucket_bits, s.splat(0xffff), s.splat(1));
     let (mut slot, mut symbol, mut entry, mut past) = (x, x, x, 0);
     for half in 0..2 {
@@ -248,7 +248,7 @@ fn find<S: RowSimd>(
     }
     if past != 0 {
         let (mut symbols, mut entries) = (to_step(s, symbol), to_step(s, entry));
-        tables.find_missed(&to_step(s, table), &to_step(s, slot), &mut symbols, &mut entries);
+        find_missed(tables, &to_step(s, table), &to_step(s, slot), &mut symbols, &mut entries);
         (symbol, entry) = (of_step(s, &symbols), of_step(s, &entries));
     }
     let mut found = [Found { symbol: one, freq: one, rank: one }; 2];

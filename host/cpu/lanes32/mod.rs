@@ -13,14 +13,16 @@ mod pop;
 mod push;
 mod tables;
 
-use parans_kernels::codec::{Bypass, Family};
+use parans_kernels::codec::Family;
 
 use super::block::{PopBlock, PushBlock, Rows};
+use super::wide::WideTables;
 use super::{Failed, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::Level;
-use tables::{Tables, Used};
+use tables::Used;
+pub(super) use tables::{Number, StretchIndexes, bytes_of};
 
 /// Interleaved states of a row.
 pub(super) const LANES: usize = 32;
@@ -32,10 +34,10 @@ const ROWS: usize = 4;
 const STEPS: usize = 32;
 
 /// What a step has for each lane.
-type Step = [u32; LANES];
+pub(super) type Step = [u32; LANES];
 
 /// A stretch of one row.
-type Stretch = [Step; STEPS];
+pub(super) type Stretch = [Step; STEPS];
 
 /// Runs a block for each row with its number as a constant: a loop would keep states and cursors in memory, at half the speed.
 macro_rules! each_row {
@@ -81,7 +83,7 @@ struct Pushed<const R: usize> {
 
 /// Steps to pop, the first first.
 struct PopSteps<'a, 't, F: Family, const R: usize> {
-    tables: &'a Tables<'t>,
+    tables: &'a WideTables<'t>,
     used: Used<'a, R>,
     steps: std::ops::Range<usize>,
     states: &'a mut [[F::State; LANES]; R],
@@ -138,7 +140,7 @@ pub(super) fn push<F: HostFamily + Lanes32, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    let Some(tables) = Tables::new(plan) else { return scalar::push(plan, block) };
+    let Some(tables) = WideTables::new(plan) else { return scalar::push(plan, block) };
     let PushBlock { rows, symbols, columns, indexes } = block;
     let mut scratch = push::Scratch::default();
     let mut words = rows.words;
@@ -178,7 +180,7 @@ pub(super) fn pop<F: HostFamily + Lanes32, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
-    let Some(tables) = Tables::new(plan) else { return scalar::pop(plan, block) };
+    let Some(tables) = WideTables::new(plan) else { return scalar::pop(plan, block) };
     let PopBlock { first, states, words, starts, lens, symbols, columns, indexes } = block;
     let mut scratch = pop::Scratch::default();
     let mut at = 0;

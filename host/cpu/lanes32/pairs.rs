@@ -5,8 +5,8 @@
 
 use parans_kernels::codec::{Family, Rans32x16};
 
-use super::tables::{Tables, Used, load_step, store_step};
-use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, each_row};
+use super::tables::{Used, find_missed, load_step, store_step};
+use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
 use crate::simd::{ByteTable, Level, Simd, Work, dispatch};
 use crate::tables::{Packed, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
@@ -216,7 +216,7 @@ impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
 
 /// One table of bytes: a gather for the symbols of a vector, and the entries of four vectors in registers.
 struct ByBytes<'a, 't, V> {
-    tables: &'a Tables<'t>,
+    tables: &'a WideTables<'t>,
     bytes: &'a ByteTable<4>,
     mask: V,
     coarse: V,
@@ -276,7 +276,7 @@ fn bucket_symbols<S: Simd>(s: S, packed: &Packed, bucket: S::U32) -> S::U32 {
 #[inline(always)]
 fn owners<S: Simd>(
     s: S,
-    tables: &Tables<'_>,
+    tables: &WideTables<'_>,
     numbers: [S::U32; 2],
     slots: [S::U32; 2],
     [mut symbol, mut entries]: [[S::U32; 2]; 2],
@@ -286,7 +286,7 @@ fn owners<S: Simd>(
     let (mut freq, mut rank) = freqs_and_ranks(s, slots, entries, low, one);
     if s.any(s.either(s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1]))) {
         let (mut found, mut of_found) = (to_step(s, symbol), to_step(s, entries));
-        tables.find_missed(&to_step(s, numbers), &to_step(s, slots), &mut found, &mut of_found);
+        find_missed(tables, &to_step(s, numbers), &to_step(s, slots), &mut found, &mut of_found);
         (symbol, entries) = (load_step(s, &found), load_step(s, &of_found));
         (freq, rank) = freqs_and_ranks(s, slots, entries, low, one);
     }
@@ -323,7 +323,7 @@ fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
 
 /// Any tables: the buckets of the slots, by gathers.
 struct ByBucket<'a, 't, V, const R: usize> {
-    tables: &'a Tables<'t>,
+    tables: &'a WideTables<'t>,
     used: Used<'a, R>,
     mask: V,
     one: V,
@@ -334,7 +334,7 @@ struct ByBucket<'a, 't, V, const R: usize> {
 
 impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
     #[inline(always)]
-    fn new<S: Simd<U32 = V>>(s: S, tables: &'a Tables<'t>, used: Used<'a, R>) -> Self {
+    fn new<S: Simd<U32 = V>>(s: S, tables: &'a WideTables<'t>, used: Used<'a, R>) -> Self {
         let packed = tables.packed;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         Self {
@@ -394,7 +394,7 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Popped<R> {
-        let Tables { packed, slots, count, precision, .. } = *self.tables;
+        let WideTables { packed, slots, count, precision, .. } = *self.tables;
         let used = self.used;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         let (last, offset) = (s.splat(offset.wrapping_add(size - 1)), s.splat(offset));

@@ -4,8 +4,8 @@ use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
-use super::tables::{FindTables, FoundTables, StretchIndexes, Tables, Used, bytes_of};
-use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, scalar};
+use super::tables::{FindTables, FoundTables, StretchIndexes, Used, bytes_of};
+use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, WideTables, scalar};
 use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::{Level, dispatch};
@@ -54,7 +54,7 @@ impl<W: codec::WordInt> Source<'_, W> {
 pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
     level: Level,
     plan: &Plan,
-    tables: &Tables<'_>,
+    tables: &WideTables<'_>,
     scratch: &mut Scratch,
     block: &mut PopBlock<'_, F, T>,
 ) -> Option<()> {
@@ -203,7 +203,7 @@ fn rows_of<'a, T: Symbol, const R: usize>(
 
 /// Which tables a stretch of all rows uses, by the one of each row, where it has but one.
 fn used<'a, const R: usize>(
-    tables: &Tables<'_>,
+    tables: &WideTables<'_>,
     numbers: &'a mut [Stretch],
     one: [Option<u32>; R],
 ) -> Option<Used<'a, R>> {

@@ -7,8 +7,8 @@ use parans_kernels::codec::row::EncoderView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement, WordWriter};
 
-use super::tables::{Number, StretchIndexes, Tables, bytes_of, widen};
-use super::{LANES, Lanes32, PushBlock, PushSteps, STEPS, Stretch, scalar};
+use super::tables::{Number, StretchIndexes, bytes_of, widen};
+use super::{LANES, Lanes32, PushBlock, PushSteps, STEPS, Stretch, WideTables, scalar};
 use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::{Level, dispatch};
@@ -25,7 +25,7 @@ pub(super) struct Scratch {
 pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
     level: Level,
     plan: &Plan,
-    tables: &Tables<'_>,
+    tables: &WideTables<'_>,
     scratch: &mut Scratch,
     block: &mut PushBlock<'_, F, T>,
 ) -> Option<()> {

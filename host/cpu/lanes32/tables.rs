@@ -2,22 +2,9 @@
 
 use parans_kernels::codec::Indexes;
 
-use super::{Bypass, LANES, STEPS, Step, Stretch};
-use crate::coder::{Plan, Symbol};
+use super::{LANES, STEPS, Step, Stretch, WideTables};
+use crate::coder::Symbol;
 use crate::simd::{ByteTable, Simd, Work};
-use crate::tables::{Packed, SLOTS};
-
-/// What both directions know of the tables.
-pub(super) struct Tables<'a> {
-    pub(super) packed: &'a Packed,
-    /// What each slot of the only table holds, for small ones.
-    pub(super) slots: Option<&'a [u32; SLOTS]>,
-    /// How many tables.
-    pub(super) count: u32,
-    pub(super) precision: u32,
-    pub(super) bypass: Option<Bypass>,
-    skip_past_end: bool,
-}
 
 /// Which tables a stretch uses.
 #[derive(Clone, Copy)]
@@ -28,64 +15,33 @@ pub(super) enum Used<'a, const R: usize> {
     Each(&'a [Stretch; R]),
 }
 
-impl<'a> Tables<'a> {
-    /// The plan's tables; `None` where they have no packed form.
-    pub(super) fn new(plan: &'a Plan) -> Option<Self> {
-        let prepared = plan.tables.prepared();
-        Some(Self {
-            packed: prepared.packed()?,
-            slots: prepared.slots(),
-            count: plan.tables.len() as u32,
-            precision: plan.tables.precision().bits(),
-            bypass: plan.bypass,
-            skip_past_end: plan.skip_past_end,
-        })
-    }
-
-    /// The position of the entry of skipped symbols.
-    fn skipped(&self) -> u32 {
-        (self.packed.entries.len() - 1) as u32
-    }
-
-    /// Finds by a search the symbols, and their entries, of slots that belong to others than their buckets say.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn find_missed(
-        &self,
-        numbers: &Step,
-        slots: &Step,
-        symbols: &mut Step,
-        entries: &mut Step,
-    ) {
-        for (((&table, &slot), symbol), entry) in
-            numbers.iter().zip(slots).zip(symbols).zip(entries)
-        {
-            if slot.wrapping_sub(*entry & 0xffff) > *entry >> 16 {
-                (*entry, *symbol) = self.packed.find(table as usize, slot);
-            }
-        }
-    }
-
-    /// The table that an index names, the number of tables for a skipped symbol; `None` where it is wrong.
-    pub(super) fn one(&self, index: i32) -> Option<u32> {
-        if (index as u32) < self.count {
-            Some(index as u32)
-        } else {
-            (index < 0 || self.skip_past_end).then_some(self.count)
+/// Finds by a search the symbols, and their entries, of slots that belong to others than their buckets say.
+#[cold]
+#[inline(never)]
+pub(super) fn find_missed(
+    tables: &WideTables<'_>,
+    numbers: &Step,
+    slots: &Step,
+    symbols: &mut Step,
+    entries: &mut Step,
+) {
+    for (((&table, &slot), symbol), entry) in numbers.iter().zip(slots).zip(symbols).zip(entries) {
+        if slot.wrapping_sub(*entry & 0xffff) > *entry >> 16 {
+            (*entry, *symbol) = tables.packed.find(table as usize, slot);
         }
     }
 }
 
 /// The indexes of a stretch of a row.
 #[derive(Clone, Copy)]
-pub(super) enum StretchIndexes<'a> {
+pub(in crate::cpu) enum StretchIndexes<'a> {
     One(i32),
     Each(&'a [Step]),
 }
 
 impl<'a> StretchIndexes<'a> {
     /// Those of whole steps from a column on, as they are or widened into a buffer.
-    pub(super) fn new(
+    pub(in crate::cpu) fn new(
         of_row: Indexes<'a>,
         columns: std::ops::Range<usize>,
         buffer: &'a mut Stretch,
@@ -111,7 +67,7 @@ impl<'a> StretchIndexes<'a> {
     }
 
     /// Whether an index of a step neither names a table nor skips its symbol.
-    fn step_has_wrong(self, tables: &Tables<'_>, step: usize) -> bool {
+    fn step_has_wrong(self, tables: &WideTables<'_>, step: usize) -> bool {
         match self {
             Self::One(index) => tables.one(index).is_none(),
             Self::Each(steps) => steps[step].iter().any(|&i| tables.one(i as i32).is_none()),
@@ -170,7 +126,7 @@ fn prefetch_step<S: Simd>(s: S, ahead: &[u8], step: usize) {
 }
 
 /// The indexes of a range of columns as bytes, where there is one for each.
-pub(super) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
+pub(in crate::cpu) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
     match of_row {
         Indexes::One(_) => &[],
         Indexes::Each(values) => bytemuck::cast_slice(&values[columns]),
@@ -180,13 +136,13 @@ pub(super) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> 
 }
 
 /// Finds the packed entries of a stretch of a row.
-pub(super) struct Number<'a, 't> {
-    pub(super) tables: &'a Tables<'t>,
-    pub(super) symbols: &'a [Step],
-    pub(super) indexes: StretchIndexes<'a>,
+pub(in crate::cpu) struct Number<'a, 't> {
+    pub(in crate::cpu) tables: &'a WideTables<'t>,
+    pub(in crate::cpu) symbols: &'a [Step],
+    pub(in crate::cpu) indexes: StretchIndexes<'a>,
     /// What the next stretch reads.
-    pub(super) ahead: [&'a [u8]; 2],
-    pub(super) entries: &'a mut Stretch,
+    pub(in crate::cpu) ahead: [&'a [u8]; 2],
+    pub(in crate::cpu) entries: &'a mut [Step],
 }
 
 impl Work for Number<'_, '_> {
@@ -249,7 +205,7 @@ impl Number<'_, '_> {
 
     #[inline(always)]
     fn gather<S: Simd>(&mut self, s: S) -> u32 {
-        let Tables { packed, count, bypass, .. } = *self.tables;
+        let WideTables { packed, count, bypass, .. } = *self.tables;
         let less = s.splat(u32::from(bypass.is_some()));
         let (zero, limit) = (s.splat(0), s.splat(count));
         let skipped = s.splat(self.tables.skipped());
@@ -301,7 +257,7 @@ impl Number<'_, '_> {
 
 /// Finds which tables a stretch of a row uses.
 pub(super) struct FindTables<'a, 't> {
-    pub(super) tables: &'a Tables<'t>,
+    pub(super) tables: &'a WideTables<'t>,
     pub(super) indexes: &'a [Step],
     /// What the next stretch reads.
     pub(super) ahead: &'a [u8],
@@ -322,7 +278,7 @@ impl Work for FindTables<'_, '_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> Self::Output {
-        let Tables { count, .. } = *self.tables;
+        let WideTables { count, .. } = *self.tables;
         let (limit, zero) = (s.splat(count), s.splat(0));
         if count == 1 {
             let mut others = s.ge(zero, s.splat(1));

@@ -7,6 +7,7 @@
 //! are nothing out of the ordinary.
 
 mod family;
+mod number;
 mod pop;
 mod push;
 mod tables;
@@ -28,6 +29,9 @@ const VECTORS: usize = 4;
 
 /// Vectors of steps in a stretch, over all vectors of a unit: a stretch's data stay within half of a first-level cache.
 const STEPS: usize = 256;
+
+/// Steps of each vector in a stretch.
+const STEPS_EACH: usize = STEPS / VECTORS;
 
 /// Runs a block for each vector of a unit with the vector's number as a constant: a loop would keep the states in memory.
 macro_rules! each_vector {
@@ -85,7 +89,7 @@ fn push_rows<F: HostFamily + WideFamily>(
     block: Push<'_, F>,
 ) -> Result<(), Failed> {
     match wide_tables(level, plan) {
-        Some(tables) => dispatch_rows(level, PushWork { plan, tables, block })
+        Some(tables) => dispatch_rows(level, PushWork { level, plan, tables, block })
             .unwrap_or_else(|work| interleaved::push(plan, &work.tables, work.block)),
         None => block.push_scalar(plan),
     }
@@ -132,6 +136,7 @@ fn wide_tables(level: Level, plan: &Plan) -> Option<WideTables<'_>> {
 }
 
 struct PushWork<'a, 'p, F: HostFamily> {
+    level: Level,
     plan: &'p Plan,
     tables: WideTables<'p>,
     block: Push<'a, F>,
@@ -154,7 +159,7 @@ impl<F: HostFamily + WideFamily> RowWork for PushWork<'_, '_, F> {
 impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
     #[inline(always)]
     fn push<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
-        let Self { plan, tables, mut block } = self;
+        let Self { level, plan, tables, mut block } = self;
         let view = EncoderView::<F, _> {
             tables: scalar::tables_view(plan),
             entries: F::entries(plan.tables.prepared()),
@@ -163,7 +168,7 @@ impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
         while block.rows.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.rows.len().min(16 / L * VECTORS));
             let (states, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
-            if push::unit::<S, F, L>(s, &tables, &view, &mut unit).is_none() {
+            if push::unit::<S, F, L>(s, level, &tables, &view, &mut unit).is_none() {
                 unit.rows.states.copy_from_slice(&states);
                 unit.rows.lens.copy_from_slice(&lens);
                 unit.push_scalar(plan)?;

@@ -10,16 +10,13 @@ use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader}
 
 use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
 use super::tables::{WideTables, load_indexes, prefetch_indexes};
-use super::{STEPS, VECTORS, each_vector, regroup};
+use super::{STEPS, STEPS_EACH, VECTORS, each_vector, regroup};
 use crate::coder::{Indexes, Plan};
 use crate::cpu::scalar;
 use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::tables::Packed;
-
-/// Room for the steps of each vector in a stretch.
-const STEPS_EACH: usize = STEPS / VECTORS;
 
 /// Columns of a stretch: the fewer rows a unit has, the fewer steps, or a row's part would outgrow the first-level cache.
 const fn stretch(lanes: usize) -> usize {

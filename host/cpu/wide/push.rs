@@ -9,29 +9,20 @@
 use parans_kernels::codec::{WordWriter, row::EncoderView};
 
 use super::family::{Shed, WideFamily};
-use super::tables::{WideTables, load_indexes, load_symbols, prefetch_indexes};
-use super::{STEPS, VECTORS, each_vector, regroup};
+use super::number::{Digits, Numbers, UnitSymbols, number, place};
+use super::tables::WideTables;
+use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
 use crate::coder::Indexes;
-use crate::cpu::untyped::{Push, Values, with_slice};
+use crate::cpu::untyped::{Push, Values};
 use crate::family::HostFamily;
+use crate::simd::Level;
 use crate::simd::rows::{RowSimd, RowWork};
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement};
 
-/// Steps of each vector in a stretch.
-const STEPS_EACH: usize = STEPS / VECTORS;
-
-/// Bypass digits that a row pushes before a step.
-struct Digits {
-    step: usize,
-    row: usize,
-    lane: usize,
-    raw: u32,
-}
-
 /// What a stretch keeps in the first-level cache.
 struct Scratch {
-    entries: [[u32; 16]; STEPS],
+    numbers: Numbers,
     words: [[u32; 16]; STEPS],
     first: [[u16; 16]; STEPS],
     second: [[u16; 16]; STEPS],
@@ -59,6 +50,7 @@ struct Unit<'a, F: WideFamily> {
 /// Pushes a unit's rows; `None` where the scalar path has to, from the start.
 pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     s: S,
+    level: Level,
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
     unit: &mut Push<'_, F>,
@@ -83,7 +75,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         }
     }
     let mut scratch = Scratch {
-        entries: [[0; 16]; STEPS],
+        numbers: Numbers::new(),
         words: [[0; 16]; STEPS],
         first: [[0; 16]; STEPS],
         second: [[0; 16]; STEPS],
@@ -102,17 +94,9 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         let end = (begin + stretch_columns).min(groups * L);
         let steps = (end - begin) / L;
         digits.clear();
-        s.vectorize(Number::<L> {
-            tables,
-            scratch: &mut scratch,
-            digits: &mut digits,
-            first_row,
-            rows,
-            symbols,
-            columns,
-            indexes,
-            range: begin..end,
-        })?;
+        let of_unit = UnitSymbols { first_row, rows, symbols, columns, indexes };
+        let range = begin..end;
+        number::<S, L>(level, s, tables, &of_unit, range, &mut scratch.numbers, &mut digits)?;
         let mut done = steps;
         if !digits.is_empty() {
             // In the order of a push; within a step, rows do not meet.
@@ -186,76 +170,6 @@ fn push_tails<F: WideFamily, const L: usize>(
     Some(())
 }
 
-/// The first loop: entries and digits of a range of columns.
-struct Number<'a, 't, const L: usize> {
-    tables: &'a WideTables<'t>,
-    scratch: &'a mut Scratch,
-    digits: &'a mut Vec<Digits>,
-    first_row: usize,
-    rows: usize,
-    symbols: Values<'a>,
-    columns: usize,
-    indexes: &'a Indexes<'a>,
-    range: std::ops::Range<usize>,
-}
-
-impl<const L: usize> RowWork for Number<'_, '_, L> {
-    type Output = Option<()>;
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, digits, first_row, rows, symbols, columns, indexes, range } =
-            self;
-        let across = 16 / L;
-        let (begin, end) = (range.start, range.end);
-        for u in 0..VECTORS {
-            // Row by row: sixteen rows' lines may all fall into one set of the first-level cache.
-            for r in 0..across {
-                let row = u * across + r;
-                for at in (begin..end).step_by(16) {
-                    let place = u * STEPS_EACH + (at - begin) / L + r;
-                    if row >= rows {
-                        s.store(
-                            s.splat(((1 << tables.precision) - 1) << 16),
-                            &mut scratch.entries[place],
-                        );
-                        continue;
-                    }
-                    let valid = u16::MAX >> (16 - (end - at).min(16));
-                    let values = symbols.range(row * columns..(row + 1) * columns);
-                    let index = indexes.row(first_row + row);
-                    // The next stretch, which lies below.
-                    with_slice!(values, Values, values => s.prefetch(values, at.wrapping_sub(STEPS_EACH * L)));
-                    prefetch_indexes(s, index, at.wrapping_sub(STEPS_EACH * L));
-                    let numbered = tables.number(
-                        s,
-                        load_symbols(s, values, at),
-                        load_indexes(s, index, at),
-                        valid,
-                    )?;
-                    if numbered.outside != 0 {
-                        let mut outside = numbered.outside;
-                        while outside != 0 {
-                            let column = at + outside.trailing_zeros() as usize;
-                            outside &= outside - 1;
-                            let raw = tables.raw(values.at(column), index.at(column)).ok()?;
-                            let step = (column - begin) / L;
-                            digits.push(Digits { step, row, lane: column % L, raw });
-                        }
-                    }
-                    let entries = s.gather(&tables.packed.entries, numbered.entries);
-                    s.store(s.reverse_blocks::<L>(entries), &mut scratch.entries[place]);
-                }
-            }
-            for at in (begin..end).step_by(16) {
-                let first = u * STEPS_EACH + (at - begin) / L;
-                regroup::<S, L>(s, &mut scratch.entries[first..first + across]);
-            }
-        }
-        Some(())
-    }
-}
-
 /// The second and the third loop: takes the steps of a range, the last first, and appends what they shed.
 struct Take<'a, 'u, 'w, 't, F: WideFamily, const L: usize> {
     tables: &'a WideTables<'t>,
@@ -285,7 +199,7 @@ impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
         let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &states[u]));
         for (k, step) in steps.rev().enumerate() {
             each_vector!(u => {
-                let entry = s.load(&scratch.entries[u * STEPS_EACH + step]);
+                let entry = s.load(&scratch.numbers.entries[place::<L>(u, step)]);
                 let freq = s.add(s.shr(entry, 16), one);
                 let (next, shed) = F::push(s, x[u], freq, s.and(entry, low), precision);
                 x[u] = next;

@@ -5,12 +5,14 @@ use parans_kernels::codec::{Bypass, Indexes, RowError};
 use crate::coder::{Plan, Symbol};
 use crate::cpu::untyped::{Values, with_slice};
 use crate::simd::rows::RowSimd;
-use crate::tables::Packed;
+use crate::tables::{Packed, SLOTS};
 
 /// What both directions know of the tables.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct WideTables<'a> {
     pub(in crate::cpu) packed: &'a Packed,
+    /// What each slot of the only table holds, for small ones.
+    pub(in crate::cpu) slots: Option<&'a [u32; SLOTS]>,
     /// How many tables.
     pub(in crate::cpu) count: u32,
     pub(in crate::cpu) precision: u32,
@@ -28,9 +30,11 @@ pub(super) struct Numbered<V> {
 
 impl<'a> WideTables<'a> {
     /// The plan's tables; `None` where they have no packed form.
-    pub(super) fn new(plan: &'a Plan) -> Option<Self> {
+    pub(in crate::cpu) fn new(plan: &'a Plan) -> Option<Self> {
+        let prepared = plan.tables.prepared();
         Some(Self {
-            packed: plan.tables.prepared().packed()?,
+            packed: prepared.packed()?,
+            slots: prepared.slots(),
             count: plan.tables.len() as u32,
             precision: plan.tables.precision().bits(),
             bypass: plan.bypass,
@@ -39,8 +43,17 @@ impl<'a> WideTables<'a> {
     }
 
     /// The position of the entry of skipped symbols.
-    pub(super) fn skipped(&self) -> u32 {
+    pub(in crate::cpu) fn skipped(&self) -> u32 {
         (self.packed.entries.len() - 1) as u32
+    }
+
+    /// The table that an index names, the number of tables for a skipped symbol; `None` where it is wrong.
+    pub(in crate::cpu) fn one(&self, index: i32) -> Option<u32> {
+        if (index as u32) < self.count {
+            Some(index as u32)
+        } else {
+            (index < 0 || self.skip_past_end).then_some(self.count)
+        }
     }
 
     /// Which indexes name a table, and which skip their symbol.

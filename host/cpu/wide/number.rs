@@ -1,0 +1,205 @@
+//! The first loop of a push: symbols and indexes become packed entries, row by row, regrouped so that one vector holds one step of all its states.
+
+use std::ops::Range;
+
+use super::tables::{WideTables, load_indexes, load_symbols};
+use super::{STEPS, STEPS_EACH, VECTORS};
+use crate::coder::Indexes;
+use crate::cpu::lanes32::{Number, Step, Stretch, StretchIndexes, bytes_of};
+use crate::cpu::untyped::{Values, with_slice};
+use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{Level, Simd, Work, dispatch};
+
+/// Columns of a [`Step`].
+const OF_STEP: usize = size_of::<Step>() / size_of::<u32>();
+
+/// Bypass digits that a row pushes before a step.
+pub(super) struct Digits {
+    pub(super) step: usize,
+    pub(super) row: usize,
+    pub(super) lane: usize,
+    pub(super) raw: u32,
+}
+
+/// The entries of a stretch.
+pub(super) struct Numbers {
+    /// Those of vector `u` at a step stand at [`place`].
+    pub(super) entries: [[u32; 16]; STEPS],
+    symbols: Stretch,
+    indexes: Stretch,
+}
+
+impl Numbers {
+    pub(super) fn new() -> Self {
+        let entries = [[0; 16]; STEPS];
+        Self { entries, symbols: Default::default(), indexes: Default::default() }
+    }
+}
+
+/// Vectors of a stretch of a row.
+const fn of_row(lanes: usize) -> usize {
+    STEPS_EACH * lanes / 16
+}
+
+/// Where the entries of a step of vector `u` stand: within the stretches of its rows, one after another, each row's vectors for steps.
+#[inline(always)]
+pub(super) const fn place<const L: usize>(u: usize, step: usize) -> usize {
+    let across = 16 / L;
+    (u * across + step % across) * of_row(L) + step / across
+}
+
+/// The symbols of a unit.
+pub(super) struct UnitSymbols<'a> {
+    pub(super) first_row: usize,
+    pub(super) rows: usize,
+    pub(super) symbols: Values<'a>,
+    pub(super) columns: usize,
+    pub(super) indexes: &'a Indexes<'a>,
+}
+
+/// Finds the entries and digits of a range of columns.
+pub(super) fn number<S: RowSimd, const L: usize>(
+    level: Level,
+    s: S,
+    tables: &WideTables<'_>,
+    unit: &UnitSymbols<'_>,
+    range: Range<usize>,
+    numbers: &mut Numbers,
+    digits: &mut Vec<Digits>,
+) -> Option<()> {
+    let mut odd = [u32::MAX; 16 * VECTORS];
+    let ordinary = Ordinary::<L> { tables, unit, range: range.clone(), numbers, odd: &mut odd };
+    // Without vectors for it, all steps count as odd.
+    let whole = match dispatch(level, ordinary) {
+        Ok(whole) => whole,
+        Err(_) => 0,
+    };
+    s.vectorize(Rest::<L> { tables, unit, range, whole, odd: &odd, numbers, digits })
+}
+
+/// The whole steps of ordinary symbols, as rows of 32 lanes have them.
+struct Ordinary<'a, 't, const L: usize> {
+    tables: &'a WideTables<'t>,
+    unit: &'a UnitSymbols<'a>,
+    range: Range<usize>,
+    numbers: &'a mut Numbers,
+    /// Which steps of each row hold anything else.
+    odd: &'a mut [u32; 16 * VECTORS],
+}
+
+impl<const L: usize> Work for Ordinary<'_, '_, L> {
+    /// Columns that it looked at.
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        let Self { tables, unit, range, numbers, odd } = self;
+        let whole = range.len() / OF_STEP * OF_STEP;
+        let columns = range.start..range.start + whole;
+        // The next stretch, which lies below.
+        let below = range.start.saturating_sub(STEPS_EACH * L)..range.start;
+        let of_rows = numbers.entries.chunks_exact_mut(of_row(L));
+        for (row, (entries, odd)) in of_rows.zip(odd).enumerate().take(unit.rows) {
+            let first = row * unit.columns;
+            let at = |columns: &Range<usize>| first + columns.start..first + columns.end;
+            let index = unit.indexes.row(unit.first_row + row);
+            let number = Number {
+                tables,
+                symbols: steps_of(unit.symbols.range(at(&columns)), &mut numbers.symbols),
+                indexes: StretchIndexes::new(index, columns.clone(), &mut numbers.indexes),
+                ahead: [
+                    with_slice!(unit.symbols, Values, all => bytemuck::cast_slice(&all[at(&below)])),
+                    bytes_of(index, below.clone()),
+                ],
+                entries: bytemuck::cast_slice_mut(entries),
+            };
+            *odd = number.run(s);
+        }
+        whole
+    }
+}
+
+/// What is left of a stretch, and its regrouping.
+struct Rest<'a, 't, const L: usize> {
+    tables: &'a WideTables<'t>,
+    unit: &'a UnitSymbols<'a>,
+    range: Range<usize>,
+    /// Columns of it that have their entries, but for those of odd steps.
+    whole: usize,
+    odd: &'a [u32; 16 * VECTORS],
+    numbers: &'a mut Numbers,
+    digits: &'a mut Vec<Digits>,
+}
+
+impl<const L: usize> RowWork for Rest<'_, '_, L> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+        let Self { tables, unit, range, whole, odd, numbers, digits } = self;
+        let across = 16 / L;
+        let UnitSymbols { first_row, rows, symbols, columns, indexes } = *unit;
+        let (begin, end) = (range.start, range.end);
+        let of_rows = numbers.entries.chunks_exact_mut(of_row(L)).zip(odd);
+        for (row, (entries, &odd)) in of_rows.enumerate() {
+            if row >= rows {
+                entries.fill([((1 << tables.precision) - 1) << 16; 16]);
+                continue;
+            }
+            let values = symbols.range(row * columns..(row + 1) * columns);
+            let index = indexes.row(first_row + row);
+            for at in (if odd == 0 { begin + whole } else { begin }..end).step_by(16) {
+                if at < begin + whole && odd >> ((at - begin) / OF_STEP) & 1 == 0 {
+                    continue;
+                }
+                let valid = u16::MAX >> (16 - (end - at).min(16));
+                let (of_symbols, of_indexes) =
+                    (load_symbols(s, values, at), load_indexes(s, index, at));
+                let numbered = tables.number(s, of_symbols, of_indexes, valid)?;
+                let mut outside = numbered.outside;
+                while outside != 0 {
+                    let column = at + outside.trailing_zeros() as usize;
+                    outside &= outside - 1;
+                    let raw = tables.raw(values.at(column), index.at(column)).ok()?;
+                    let step = (column - begin) / L;
+                    digits.push(Digits { step, row, lane: column % L, raw });
+                }
+                let found = s.gather(&tables.packed.entries, numbered.entries);
+                s.store(found, &mut entries[(at - begin) / 16]);
+            }
+        }
+        for u in 0..rows.div_ceil(across) {
+            let of_vector = &mut numbers.entries[u * STEPS_EACH..(u + 1) * STEPS_EACH];
+            for c in 0..(end - begin).div_ceil(16) {
+                let mut v = [s.splat(0); 16];
+                for (r, v) in v.iter_mut().enumerate().take(across) {
+                    *v = s.reverse_blocks::<L>(s.load(&of_vector[r * of_row(L) + c]));
+                }
+                s.transpose::<L>(&mut v);
+                for (r, &v) in v.iter().enumerate().take(across) {
+                    s.store(v, &mut of_vector[r * of_row(L) + c]);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Symbols of whole steps, as they are or widened into a buffer.
+#[inline(always)]
+fn steps_of<'a>(symbols: Values<'a>, buffer: &'a mut Stretch) -> &'a [Step] {
+    fn widen<T: Copy + Into<i32>>(symbols: &[T], buffer: &mut Stretch) {
+        for (to, &symbol) in buffer.as_flattened_mut().iter_mut().zip(symbols) {
+            let symbol: i32 = symbol.into();
+            *to = symbol as u32;
+        }
+    }
+    let count = with_slice!(symbols, Values, symbols => symbols.len()) / OF_STEP;
+    match symbols {
+        Values::I32(symbols) => return bytemuck::cast_slice(symbols),
+        Values::I16(symbols) => widen(symbols, buffer),
+        Values::U16(symbols) => widen(symbols, buffer),
+        Values::U8(symbols) => widen(symbols, buffer),
+    }
+    &buffer[..count]
+}
