@@ -331,6 +331,25 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn gather_to(self, table: &[u32], index: __m512i, out: &mut [u32; 16]) {
+        let last = table.len().checked_sub(1).expect("an entry").min(u32::MAX as usize) as u32;
+        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room for sixteen elements.
+        unsafe {
+            let index = _mm512_min_epu32(index, self.splat(last));
+            if !PERMUTE {
+                let found = self.gather_at::<4>(bytemuck::cast_slice(table), index);
+                return self.store(found, bytemuck::cast_mut(out));
+            }
+            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them.
+            let mut at = [0u32; 16];
+            _mm512_storeu_si512(at.as_mut_ptr().cast(), index);
+            for (out, &at) in out.iter_mut().zip(&at) {
+                *out = table.as_ptr().add(at as usize).read_volatile();
+            }
+        }
+    }
+
+    #[inline(always)]
     fn lookup_bytes<const BYTES: usize>(
         self,
         table: &ByteTable<BYTES>,

@@ -168,6 +168,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// The four bytes, little-endian, from byte `SCALE * min(i, last)` on for each element `i`, where `last` is the largest that leaves four. There
     /// must be four, and `SCALE` is 1, 2 or 4.
     fn gather_at<const SCALE: i32>(self, table: &[u8], index: Self::U32) -> Self::U32;
+    /// `table[min(i, last)]` for each element `i`, written to memory: for many independent lookups. The table must not be empty.
+    #[inline(always)]
+    fn gather_to(self, table: &[u32], index: Self::U32, out: &mut [u32; 16]) {
+        let found = self.gather_at::<4>(bytemuck::cast_slice(table), index);
+        self.store(found, bytemuck::cast_mut(out));
+    }
     /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
     fn lookup_bytes<const BYTES: usize>(
         self,

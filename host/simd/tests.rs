@@ -135,6 +135,10 @@ fn check_lookups<S: Simd>(simd: S, source: &mut Source) {
     assert_eq!(get(simd, simd.gather_at::<1>(&bytes, va)), a.map(|i| at(i.min(35) as usize)));
     assert_eq!(get(simd, simd.gather_at::<2>(&bytes, va)), a.map(|i| at(2 * i.min(17) as usize)));
     assert_eq!(get(simd, simd.gather_at::<4>(&bytes, va)), a.map(|i| at(4 * i.min(8) as usize)));
+    let few: [u32; 9] = std::array::from_fn(|i| at(4 * i));
+    let mut out = [0; 16];
+    simd.gather_to(&few, va, &mut out);
+    assert_eq!(out, a.map(|i| few[i.min(8) as usize]));
     let table: [u32; 64] = std::array::from_fn(|_| source.next() as u32);
     assert_eq!(get(simd, simd.gather(&table, va)), a.map(|a| table[a as usize % 64]));
 

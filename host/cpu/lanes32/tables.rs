@@ -115,6 +115,13 @@ pub(super) fn store_step<S: Simd>(s: S, v: [S::U32; 2], step: &mut Step) {
     s.store(v[1], &mut halves[1]);
 }
 
+/// Half a step.
+#[inline(always)]
+fn half_of(step: &mut Step, half: usize) -> &mut [u32; 16] {
+    let halves: &mut [[u32; 16]; 2] = bytemuck::cast_mut(step);
+    &mut halves[half]
+}
+
 /// Asks for a step's share of what the next stretch needs to be brought into the cache. Each row's next lines lie a page away, where no prefetcher looks.
 #[inline(always)]
 fn prefetch_step<S: Simd>(s: S, ahead: &[u8], step: usize) {
@@ -223,7 +230,6 @@ impl Number<'_, '_> {
                 continue;
             }
             let mut outside = s.ge(zero, s.splat(1));
-            let mut entries = [zero; 2];
             for half in 0..2 {
                 let index = index[half];
                 let (base, size, offset) = match packed.uniform {
@@ -246,9 +252,8 @@ impl Number<'_, '_> {
                 let limit = s.sub(size, less);
                 // A skipped symbol's value, 0, is below every limit but that of the table of none.
                 outside = s.either(outside, s.ge(value, limit));
-                entries[half] = s.gather_at::<4>(bytemuck::cast_slice(&packed.entries), at);
+                s.gather_to(&packed.entries, at, half_of(&mut self.entries[step], half));
             }
-            store_step(s, entries, &mut self.entries[step]);
             odd |= u32::from(s.any(outside)) << step;
         }
         odd
