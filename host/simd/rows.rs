@@ -62,6 +62,8 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn test(self, a: Self::U32, b: Self::U32) -> u16;
     /// `a` where `mask`, else `b`.
     fn select(self, mask: u16, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// The bits of `value` that are set in `mask`, packed to the low end in order.
+    fn extract_bits(self, value: u64, mask: u64) -> u64;
     /// How many bits of each element are set.
     fn count_ones(self, v: Self::U32) -> Self::U32;
 

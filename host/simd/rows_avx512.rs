@@ -243,6 +243,11 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn extract_bits(self, value: u64, mask: u64) -> u64 {
+        with_features!(_pext_u64(value, mask))
+    }
+
+    #[inline(always)]
     fn count_ones(self, v: __m512i) -> __m512i {
         with_features!(_mm512_popcnt_epi32(v))
     }

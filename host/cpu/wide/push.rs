@@ -24,8 +24,73 @@ use parans_kernels::codec::{self, DirectPlacement};
 struct Scratch {
     numbers: Numbers,
     words: [[u32; 16]; STEPS],
-    first: [[u16; 16]; STEPS],
-    second: [[u16; 16]; STEPS],
+    first: Masks,
+    second: Masks,
+}
+
+/// The masks of the steps of a stretch, as often each as a row has lanes where those are few: so many are one vector's worth for `16 / L` steps.
+struct Masks([u16; 16 * STEPS]);
+
+/// From this many lanes on the masks of a group of steps fit a scalar register, once each.
+const MANY_LANES: usize = 4;
+
+impl Masks {
+    const fn copies(lanes: usize) -> usize {
+        if lanes < MANY_LANES { lanes } else { 1 }
+    }
+
+    #[inline(always)]
+    fn put<const L: usize>(&mut self, at: usize, mask: u16) {
+        let copies = Self::copies(L);
+        self.0[at * copies..(at + 1) * copies].fill(mask);
+    }
+
+    /// The masks of `16 / L` steps from one on, of which only the first `used` count: the others keep what an earlier stretch left there.
+    #[inline(always)]
+    fn of_steps<S: RowSimd, const L: usize>(&self, s: S, at: usize, used: usize) -> StepMasks<S> {
+        let copies = Self::copies(L);
+        let found = &self.0[at * copies..];
+        if L >= MANY_LANES {
+            let mut few = 0;
+            for (k, &mask) in found.iter().enumerate().take(16 / L) {
+                few |= u64::from(mask) << (16 * k);
+            }
+            return StepMasks::Few(few & u64::MAX >> (64 - 16 * used));
+        }
+        match found.first_chunk() {
+            Some(all) if used == 16 / L => StepMasks::Many(s.load_u16(all)),
+            _ => {
+                let mut some = [0; 16];
+                some[..used * copies].copy_from_slice(&found[..used * copies]);
+                StepMasks::Many(s.load_u16(&some))
+            }
+        }
+    }
+}
+
+/// The masks of a group of steps.
+#[derive(Clone, Copy)]
+enum StepMasks<S: RowSimd> {
+    /// Sixteen bits a step, the first lowest.
+    Few(u64),
+    /// An element for each of a row's words.
+    Many(S::U32),
+}
+
+impl<S: RowSimd> StepMasks<S> {
+    /// Which of a row's words are shed.
+    #[inline(always)]
+    fn of_row<const L: usize>(self, s: S, row: usize) -> u16 {
+        match self {
+            Self::Few(masks) => {
+                let lanes = ((1u64 << L) - 1) * 0x0001_0001_0001_0001;
+                s.extract_bits(masks, lanes << (row * L)) as u16
+            }
+            Self::Many(masks) => {
+                s.test(masks, s.shl(s.load(const { &lane_bits::<L>() }), (row * L) as u32))
+            }
+        }
+    }
 }
 
 /// Which bit of a step's mask each of sixteen words of a row stands at, less the row's first.
@@ -77,8 +142,8 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     let mut scratch = Scratch {
         numbers: Numbers::new(),
         words: [[0; 16]; STEPS],
-        first: [[0; 16]; STEPS],
-        second: [[0; 16]; STEPS],
+        first: Masks([0; 16 * STEPS]),
+        second: Masks([0; 16 * STEPS]),
     };
     let mut digits: Vec<Digits> = Vec::new();
     let take = |scratch: &mut Scratch,
@@ -205,47 +270,40 @@ impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
                 x[u] = next;
                 let at = u * STEPS_EACH + k;
                 s.store(shed.words, &mut scratch.words[at]);
-                // A mask for each of the step's words in a row: the compression below finds its bits without a shuffle.
-                let flat = at * L;
-                scratch.first.as_flattened_mut()[flat..flat + L].fill(shed.first);
+                scratch.first.put::<L>(at, shed.first);
                 if F::MAX_WORDS > 1 {
-                    scratch.second.as_flattened_mut()[flat..flat + L].fill(shed.second);
+                    scratch.second.put::<L>(at, shed.second);
                 }
             });
         }
         for u in 0..VECTORS {
             F::store(s, x[u], &mut states[u]);
         }
-        let bits = s.load(const { &lane_bits::<L>() });
         let rows = unit.lens.len();
         for u in 0..VECTORS {
             for k in (0..count).step_by(across) {
                 let at = u * STEPS_EACH + k;
-                // Steps past the last keep what an earlier stretch left there; their masks are cleared.
-                let flat = u * STEPS_EACH * L + k * L;
-                let used = (count - k).min(across) * L;
+                let used = (count - k).min(across);
                 let mut v = [s.splat(0); 16];
                 for (v, words) in v.iter_mut().zip(&scratch.words[at..]).take(across) {
                     *v = s.load(words);
                 }
                 s.transpose::<L>(&mut v);
-                let masks = |masks: &[[u16; 16]; STEPS]| {
-                    let mut of_steps: [u16; 16] = [0; 16];
-                    of_steps[..used].copy_from_slice(&masks.as_flattened()[flat..flat + used]);
-                    s.load_u16(&of_steps)
+                let first = scratch.first.of_steps::<S, L>(s, at, used);
+                let second = if F::MAX_WORDS > 1 {
+                    scratch.second.of_steps::<S, L>(s, at, used)
+                } else {
+                    first
                 };
-                let first = masks(&scratch.first);
-                let second = if F::MAX_WORDS > 1 { masks(&scratch.second) } else { first };
                 for (r, &words_of_row) in v.iter().enumerate().take(across) {
                     let row = u * across + r;
                     if row >= rows {
                         break;
                     }
-                    let mine = s.shl(bits, (r * L) as u32);
                     let shed = Shed {
                         words: words_of_row,
-                        first: s.test(first, mine),
-                        second: if F::MAX_WORDS > 1 { s.test(second, mine) } else { 0 },
+                        first: first.of_row::<L>(s, r),
+                        second: if F::MAX_WORDS > 1 { second.of_row::<L>(s, r) } else { 0 },
                     };
                     unit.lens[row] = F::emit(s, shed, words[row], unit.lens[row])?;
                 }
