@@ -7,6 +7,7 @@
 //! are nothing out of the ordinary.
 
 mod family;
+mod masks;
 mod number;
 mod pop;
 mod push;
@@ -165,10 +166,12 @@ impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
             entries: F::entries(plan.tables.prepared()),
             placement: DirectPlacement,
         };
+        let mut scratch = None;
         while block.rows.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.rows.len().min(16 / L * VECTORS));
             let (states, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
-            if push::unit::<S, F, L>(s, level, &tables, &view, &mut unit).is_none() {
+            let scratch = scratch.get_or_insert_with(|| push::Scratch::new::<L>(unit.columns));
+            if push::unit::<S, F, L>(s, level, &tables, &view, scratch, &mut unit).is_none() {
                 unit.rows.states.copy_from_slice(&states);
                 unit.rows.lens.copy_from_slice(&lens);
                 unit.push_scalar(plan)?;

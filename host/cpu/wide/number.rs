@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::tables::{WideTables, load_indexes, load_symbols};
-use super::{STEPS, STEPS_EACH, VECTORS};
+use super::{STEPS, VECTORS};
 use crate::coder::Indexes;
 use crate::cpu::lanes32::{Number, Step, Stretch, StretchIndexes, bytes_of};
 use crate::cpu::untyped::{Values, with_slice};
@@ -13,6 +13,9 @@ use crate::simd::{Level, Simd, Work, dispatch};
 /// Columns of a [`Step`].
 const OF_STEP: usize = size_of::<Step>() / size_of::<u32>();
 
+/// Steps of a [`Stretch`].
+const STEPS_OF_ROW: usize = size_of::<Stretch>() / size_of::<Step>();
+
 /// Bypass digits that a row pushes before a step.
 pub(super) struct Digits {
     pub(super) step: usize,
@@ -21,31 +24,41 @@ pub(super) struct Digits {
     pub(super) raw: u32,
 }
 
+/// Vectors of entries in a stretch, over all vectors of a unit: what rows read in one go is long enough for memory to be quick, and the entries stay
+/// in the second-level cache.
+const STRETCH: usize = 4 * STEPS;
+
 /// The entries of a stretch.
 pub(super) struct Numbers {
-    /// Those of vector `u` at a step stand at [`place`].
-    pub(super) entries: [[u32; 16]; STEPS],
+    /// One row after another.
+    entries: Vec<[u32; 16]>,
+    /// Vectors of a row.
+    of_row: usize,
     symbols: Stretch,
     indexes: Stretch,
 }
 
 impl Numbers {
-    pub(super) fn new() -> Self {
-        let entries = [[0; 16]; STEPS];
-        Self { entries, symbols: Default::default(), indexes: Default::default() }
+    /// For rows of `L` lanes and so many columns.
+    pub(super) fn new<const L: usize>(columns: usize) -> Self {
+        let rows = 16 * VECTORS / L;
+        let of_row =
+            columns.div_ceil(16).clamp(1, (STRETCH / rows).min(OF_STEP * STEPS_OF_ROW / 16));
+        let entries = vec![[0; 16]; rows * of_row];
+        Self { entries, of_row, symbols: Default::default(), indexes: Default::default() }
     }
-}
 
-/// Vectors of a stretch of a row.
-const fn of_row(lanes: usize) -> usize {
-    STEPS_EACH * lanes / 16
-}
+    /// Columns of a stretch.
+    pub(super) fn columns(&self) -> usize {
+        16 * self.of_row
+    }
 
-/// Where the entries of a step of vector `u` stand: within the stretches of its rows, one after another, each row's vectors for steps.
-#[inline(always)]
-pub(super) const fn place<const L: usize>(u: usize, step: usize) -> usize {
-    let across = 16 / L;
-    (u * across + step % across) * of_row(L) + step / across
+    /// The entries of vector `u` at a step: within the stretches of its rows, each row's vectors stand for steps.
+    #[inline(always)]
+    pub(super) fn at<const L: usize>(&self, u: usize, step: usize) -> &[u32; 16] {
+        let across = 16 / L;
+        &self.entries[(u * across + step % across) * self.of_row + step / across]
+    }
 }
 
 /// The symbols of a unit.
@@ -97,8 +110,8 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
         let whole = range.len() / OF_STEP * OF_STEP;
         let columns = range.start..range.start + whole;
         // The next stretch, which lies below.
-        let below = range.start.saturating_sub(STEPS_EACH * L)..range.start;
-        let of_rows = numbers.entries.chunks_exact_mut(of_row(L));
+        let below = range.start.saturating_sub(numbers.columns())..range.start;
+        let of_rows = numbers.entries.chunks_exact_mut(numbers.of_row);
         for (row, (entries, odd)) in of_rows.zip(odd).enumerate().take(unit.rows) {
             let first = row * unit.columns;
             let at = |columns: &Range<usize>| first + columns.start..first + columns.end;
@@ -111,7 +124,7 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
                     with_slice!(unit.symbols, Values, all => bytemuck::cast_slice(&all[at(&below)])),
                     bytes_of(index, below.clone()),
                 ],
-                entries: bytemuck::cast_slice_mut(entries),
+                entries: entries.as_flattened_mut().as_chunks_mut().0,
             };
             *odd = number.run(s);
         }
@@ -140,7 +153,8 @@ impl<const L: usize> RowWork for Rest<'_, '_, L> {
         let across = 16 / L;
         let UnitSymbols { first_row, rows, symbols, columns, indexes } = *unit;
         let (begin, end) = (range.start, range.end);
-        let of_rows = numbers.entries.chunks_exact_mut(of_row(L)).zip(odd);
+        let of_row = numbers.of_row;
+        let of_rows = numbers.entries.chunks_exact_mut(of_row).zip(odd);
         for (row, (entries, &odd)) in of_rows.enumerate() {
             if row >= rows {
                 entries.fill([((1 << tables.precision) - 1) << 16; 16]);
@@ -169,15 +183,15 @@ impl<const L: usize> RowWork for Rest<'_, '_, L> {
             }
         }
         for u in 0..rows.div_ceil(across) {
-            let of_vector = &mut numbers.entries[u * STEPS_EACH..(u + 1) * STEPS_EACH];
+            let of_vector = &mut numbers.entries[u * across * of_row..(u + 1) * across * of_row];
             for c in 0..(end - begin).div_ceil(16) {
                 let mut v = [s.splat(0); 16];
                 for (r, v) in v.iter_mut().enumerate().take(across) {
-                    *v = s.reverse_blocks::<L>(s.load(&of_vector[r * of_row(L) + c]));
+                    *v = s.reverse_blocks::<L>(s.load(&of_vector[r * of_row + c]));
                 }
                 s.transpose::<L>(&mut v);
                 for (r, &v) in v.iter().enumerate().take(across) {
-                    s.store(v, &mut of_vector[r * of_row(L) + c]);
+                    s.store(v, &mut of_vector[r * of_row + c]);
                 }
             }
         }

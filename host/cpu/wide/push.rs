@@ -6,10 +6,13 @@
 //! 3. the shed words, regrouped row by row, are compressed and appended sixteen steps at a time. A scatter of single words, or a scalar store for
 //!    each, costs more than the whole of the arithmetic.
 
+use std::ops::Range;
+
 use parans_kernels::codec::{WordWriter, row::EncoderView};
 
 use super::family::{Shed, WideFamily};
-use super::number::{Digits, Numbers, UnitSymbols, number, place};
+use super::masks::Masks;
+use super::number::{Digits, Numbers, UnitSymbols, number};
 use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
 use crate::coder::Indexes;
@@ -20,88 +23,22 @@ use crate::simd::rows::{RowSimd, RowWork};
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement};
 
-/// What a stretch keeps in the first-level cache.
-struct Scratch {
+/// What the loops hand on.
+pub(super) struct Scratch {
     numbers: Numbers,
     words: [[u32; 16]; STEPS],
     first: Masks,
     second: Masks,
+    digits: Vec<Digits>,
 }
 
-/// The masks of the steps of a stretch, as often each as a row has lanes where those are few: so many are one vector's worth for `16 / L` steps.
-struct Masks([u16; 16 * STEPS]);
-
-/// From this many lanes on the masks of a group of steps fit a scalar register, once each.
-const MANY_LANES: usize = 4;
-
-impl Masks {
-    const fn copies(lanes: usize) -> usize {
-        if lanes < MANY_LANES { lanes } else { 1 }
+impl Scratch {
+    /// For rows of `L` lanes and so many columns.
+    pub(super) fn new<const L: usize>(columns: usize) -> Self {
+        let words = [[0; 16]; STEPS];
+        let (first, second) = (Masks::new(), Masks::new());
+        Self { numbers: Numbers::new::<L>(columns), words, first, second, digits: Vec::new() }
     }
-
-    #[inline(always)]
-    fn put<const L: usize>(&mut self, at: usize, mask: u16) {
-        let copies = Self::copies(L);
-        self.0[at * copies..(at + 1) * copies].fill(mask);
-    }
-
-    /// The masks of `16 / L` steps from one on, of which only the first `used` count: the others keep what an earlier stretch left there.
-    #[inline(always)]
-    fn of_steps<S: RowSimd, const L: usize>(&self, s: S, at: usize, used: usize) -> StepMasks<S> {
-        let copies = Self::copies(L);
-        let found = &self.0[at * copies..];
-        if L >= MANY_LANES {
-            let mut few = 0;
-            for (k, &mask) in found.iter().enumerate().take(16 / L) {
-                few |= u64::from(mask) << (16 * k);
-            }
-            return StepMasks::Few(few & u64::MAX >> (64 - 16 * used));
-        }
-        match found.first_chunk() {
-            Some(all) if used == 16 / L => StepMasks::Many(s.load_u16(all)),
-            _ => {
-                let mut some = [0; 16];
-                some[..used * copies].copy_from_slice(&found[..used * copies]);
-                StepMasks::Many(s.load_u16(&some))
-            }
-        }
-    }
-}
-
-/// The masks of a group of steps.
-#[derive(Clone, Copy)]
-enum StepMasks<S: RowSimd> {
-    /// Sixteen bits a step, the first lowest.
-    Few(u64),
-    /// An element for each of a row's words.
-    Many(S::U32),
-}
-
-impl<S: RowSimd> StepMasks<S> {
-    /// Which of a row's words are shed.
-    #[inline(always)]
-    fn of_row<const L: usize>(self, s: S, row: usize) -> u16 {
-        match self {
-            Self::Few(masks) => {
-                let lanes = ((1u64 << L) - 1) * 0x0001_0001_0001_0001;
-                s.extract_bits(masks, lanes << (row * L)) as u16
-            }
-            Self::Many(masks) => {
-                s.test(masks, s.shl(s.load(const { &lane_bits::<L>() }), (row * L) as u32))
-            }
-        }
-    }
-}
-
-/// Which bit of a step's mask each of sixteen words of a row stands at, less the row's first.
-const fn lane_bits<const L: usize>() -> [u32; 16] {
-    let mut bits = [0; 16];
-    let mut e = 0;
-    while e < 16 {
-        bits[e] = 1 << (e % L);
-        e += 1;
-    }
-    bits
 }
 
 /// The states and lengths of a unit's rows.
@@ -118,6 +55,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     level: Level,
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
+    scratch: &mut Scratch,
     unit: &mut Push<'_, F>,
 ) -> Option<()> {
     let Push { rows, symbols, columns, indexes } = unit;
@@ -139,54 +77,57 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             states[row / across][row % across * L + L - 1 - lane] = x;
         }
     }
-    let mut scratch = Scratch {
-        numbers: Numbers::new(),
-        words: [[0; 16]; STEPS],
-        first: Masks([0; 16 * STEPS]),
-        second: Masks([0; 16 * STEPS]),
-    };
-    let mut digits: Vec<Digits> = Vec::new();
-    let take = |scratch: &mut Scratch,
-                states: &mut [[F::State; 16]; VECTORS],
-                unit: &mut Unit<'_, F>,
-                words: &mut [&mut [F::Word]],
-                steps: std::ops::Range<usize>| {
-        s.vectorize(Take::<F, L> { tables, scratch, states, unit, words, steps })
-    };
-    let stretch_columns = STEPS_EACH * L;
-    for stretch in (0..groups.div_ceil(STEPS_EACH)).rev() {
-        let begin = stretch * stretch_columns;
+    let of_unit = UnitSymbols { first_row, rows, symbols, columns, indexes };
+    let stretch_columns = scratch.numbers.columns();
+    for begin in (0..groups * L).step_by(stretch_columns).rev() {
         let end = (begin + stretch_columns).min(groups * L);
-        let steps = (end - begin) / L;
-        digits.clear();
-        let of_unit = UnitSymbols { first_row, rows, symbols, columns, indexes };
-        let range = begin..end;
-        number::<S, L>(level, s, tables, &of_unit, range, &mut scratch.numbers, &mut digits)?;
-        let mut done = steps;
-        if !digits.is_empty() {
-            // In the order of a push; within a step, rows do not meet.
-            digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
-            for digits in digits.chunk_by(|a, b| a.step == b.step) {
-                let step = digits[0].step;
-                take(&mut scratch, &mut states, unit, words, step + 1..done)?;
-                done = step + 1;
-                for d in digits {
-                    let x = &mut states[d.row / across][d.row % across * L + L - 1 - d.lane];
-                    let mut writer = WordWriter::new(words[d.row], unit.lens[d.row]);
-                    *x = tables.bypass?.push::<F>(*x, d.raw, &mut writer);
-                    if writer.overflowed() {
-                        return None;
-                    }
-                    unit.lens[d.row] = writer.len();
+        let mut digits = std::mem::take(&mut scratch.digits);
+        let numbers = &mut scratch.numbers;
+        number::<S, L>(level, s, tables, &of_unit, begin..end, numbers, &mut digits)?;
+        let mut done = (end - begin) / L;
+        // In the order of a push; within a step, rows do not meet.
+        digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
+        for digits in digits.chunk_by(|a, b| a.step == b.step) {
+            let step = digits[0].step;
+            take::<S, F, L>(s, tables, scratch, &mut states, unit, words, step + 1..done)?;
+            done = step + 1;
+            for d in digits {
+                let x = &mut states[d.row / across][d.row % across * L + L - 1 - d.lane];
+                let mut writer = WordWriter::new(words[d.row], unit.lens[d.row]);
+                *x = tables.bypass?.push::<F>(*x, d.raw, &mut writer);
+                if writer.overflowed() {
+                    return None;
                 }
+                unit.lens[d.row] = writer.len();
             }
         }
-        take(&mut scratch, &mut states, unit, words, 0..done)?;
+        take::<S, F, L>(s, tables, scratch, &mut states, unit, words, 0..done)?;
+        digits.clear();
+        scratch.digits = digits;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         for (lane, x) in lanes.iter_mut().enumerate() {
             *x = states[row / across][row % across * L + L - 1 - lane];
         }
+    }
+    Some(())
+}
+
+/// Takes the steps of a range, the last first.
+fn take<S: RowSimd, F: WideFamily, const L: usize>(
+    s: S,
+    tables: &WideTables<'_>,
+    scratch: &mut Scratch,
+    states: &mut [[F::State; 16]; VECTORS],
+    unit: &mut Unit<'_, F>,
+    words: &mut [&mut [F::Word]],
+    mut steps: Range<usize>,
+) -> Option<()> {
+    while !steps.is_empty() {
+        let from = steps.end.saturating_sub(STEPS_EACH).max(steps.start);
+        let steps_now = from..steps.end;
+        s.vectorize(Take::<F, L> { tables, scratch, states, unit, words, steps: steps_now })?;
+        steps.end = from;
     }
     Some(())
 }
@@ -242,7 +183,7 @@ struct Take<'a, 'u, 'w, 't, F: WideFamily, const L: usize> {
     states: &'a mut [[F::State; 16]; VECTORS],
     unit: &'a mut Unit<'u, F>,
     words: &'a mut [&'w mut [F::Word]],
-    steps: std::ops::Range<usize>,
+    steps: Range<usize>,
 }
 
 impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
@@ -264,7 +205,7 @@ impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
         let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &states[u]));
         for (k, step) in steps.rev().enumerate() {
             each_vector!(u => {
-                let entry = s.load(&scratch.numbers.entries[place::<L>(u, step)]);
+                let entry = s.load(scratch.numbers.at::<L>(u, step));
                 let freq = s.add(s.shr(entry, 16), one);
                 let (next, shed) = F::push(s, x[u], freq, s.and(entry, low), precision);
                 x[u] = next;
