@@ -107,8 +107,13 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn widen(self, v: Self::U32) -> Self::U64;
     /// The low halves.
     fn narrow(self, v: Self::U64) -> Self::U32;
+    /// The high halves.
+    fn narrow_high(self, v: Self::U64) -> Self::U32;
     /// Sum.
     fn add64(self, a: Self::U64, b: Self::U64) -> Self::U64;
+    /// `v + more` where unsigned `a >= b`, else `v`.
+    fn add64_where_ge(self, v: Self::U64, more: Self::U64, a: Self::U64, b: Self::U64)
+    -> Self::U64;
     /// Difference.
     fn sub64(self, a: Self::U64, b: Self::U64) -> Self::U64;
     /// Low half of the product.

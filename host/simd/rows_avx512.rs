@@ -103,13 +103,6 @@ impl RowsAvx512 {
             }
         }
     }
-
-    /// The high halves.
-    #[inline(always)]
-    fn narrow_high(self, v: [__m512i; 2]) -> __m512i {
-        const HIGH: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
-        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&HIGH), v[1]))
-    }
 }
 
 impl RowSimd for RowsAvx512 {
@@ -387,6 +380,26 @@ impl RowSimd for RowsAvx512 {
     fn narrow(self, v: [__m512i; 2]) -> __m512i {
         const LOW: [u32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
         with_features!(_mm512_permutex2var_epi32(v[0], load_order(&LOW), v[1]))
+    }
+
+    #[inline(always)]
+    fn narrow_high(self, v: [__m512i; 2]) -> __m512i {
+        const HIGH: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
+        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&HIGH), v[1]))
+    }
+
+    #[inline(always)]
+    fn add64_where_ge(
+        self,
+        v: [__m512i; 2],
+        more: [__m512i; 2],
+        a: [__m512i; 2],
+        b: [__m512i; 2],
+    ) -> [__m512i; 2] {
+        with_features!([
+            _mm512_mask_add_epi64(v[0], _mm512_cmpge_epu64_mask(a[0], b[0]), v[0], more[0]),
+            _mm512_mask_add_epi64(v[1], _mm512_cmpge_epu64_mask(a[1], b[1]), v[1], more[1]),
+        ])
     }
 
     #[inline(always)]

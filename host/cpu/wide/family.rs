@@ -176,7 +176,8 @@ impl WideFamily for Rans64 {
         precision: u32,
     ) -> (S::U64, Shed<S::U32>) {
         let f = s.widen(freq);
-        let shed = s.ge64(s.shr64(x, 63 - precision), f);
+        // The bound has zeros below: the high halves decide.
+        let shed = s.ge(s.narrow_high(x), s.shl(freq, 31 - precision));
         let words = s.narrow(x);
         let x = s.select64(shed, s.shr64(x, 32), x);
         let mut q = s.quotient64(x, freq);
@@ -186,10 +187,9 @@ impl WideFamily for Rans64 {
         }
         let r = s.sub64(x, s.mul64(q, f));
         // One too small: the remainder still holds a whole frequency. Moving it over adds 2^p - f.
-        let small = s.ge64(r, f);
         let x = s.add64(s.add64(s.shl64(q, precision), r), s.widen(start));
-        let corrected = s.add64(x, s.sub64(s.widen(s.splat(1 << precision)), f));
-        (s.select64(small, corrected, x), Shed { words, first: shed, second: 0 })
+        let more = s.sub64(s.widen(s.splat(1 << precision)), f);
+        (s.add64_where_ge(x, more, r, f), Shed { words, first: shed, second: 0 })
     }
 
     #[inline(always)]
