@@ -129,14 +129,6 @@ impl<'a> ValuesMut<'a> {
         }
     }
 
-    /// How many symbols precede the first that is aligned to 64 bytes, where a symbol has four bytes.
-    pub(super) fn before_aligned(&self) -> Option<usize> {
-        match self {
-            Self::I32(values) => Some((values.as_ptr() as usize).wrapping_neg() % 64 / 4),
-            _ => None,
-        }
-    }
-
     /// Writes popped symbols to the front; one that does not fit its type is an error.
     pub(super) fn put(&mut self, symbols: &[i32]) -> Result<(), RowFault> {
         fn narrow<T: TryFrom<i32>>(from: &[i32], into: &mut [T]) -> Result<(), RowFault> {

@@ -93,6 +93,8 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn transpose<const L: usize>(self, v: &mut [Self::U32; 16]);
     /// Element `index mod 16` of `v`, for each element of `index`.
     fn permute(self, v: Self::U32, index: Self::U32) -> Self::U32;
+    /// Element `index mod 32` of `a` followed by `b`, for each element of `index`.
+    fn permute_two(self, a: Self::U32, b: Self::U32, index: Self::U32) -> Self::U32;
     /// Each block of `L` elements in the opposite order.
     fn reverse_blocks<const L: usize>(self, v: Self::U32) -> Self::U32;
 

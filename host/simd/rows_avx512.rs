@@ -326,6 +326,11 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn permute_two(self, a: __m512i, b: __m512i, index: __m512i) -> __m512i {
+        with_features!(_mm512_permutex2var_epi32(a, index, b))
+    }
+
+    #[inline(always)]
     fn reverse_blocks<const L: usize>(self, v: __m512i) -> __m512i {
         const {
             assert!(L.is_power_of_two() && L <= 16);

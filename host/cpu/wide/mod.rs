@@ -11,6 +11,7 @@ mod masks;
 mod number;
 mod pop;
 mod push;
+mod put;
 mod tables;
 
 use parans_kernels::codec::{DirectPlacement, EncoderView};

@@ -9,17 +9,18 @@ use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
 use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
+use super::put::{Put, PutPastCache};
 use super::tables::{WideTables, load_indexes, prefetch_indexes};
-use super::{STEPS, STEPS_EACH, VECTORS, each_vector, regroup};
+use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
 use crate::coder::{Indexes, Plan};
 use crate::cpu::scalar;
-use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
+use crate::cpu::untyped::{Pop, ValuesMut};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::tables::Packed;
 
 /// Columns of a stretch: the fewer rows a unit has, the fewer steps, or a row's part would outgrow the first-level cache.
-const fn stretch(lanes: usize) -> usize {
+pub(super) const fn stretch(lanes: usize) -> usize {
     if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
 }
 
@@ -30,9 +31,11 @@ const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 const NEIGHBOURS: usize = 4;
 
 /// What a stretch keeps in the first-level cache.
-struct Scratch {
+pub(super) struct Scratch {
     tables: [[u32; 16]; STEPS],
-    symbols: [[u32; 16]; STEPS],
+    pub(super) symbols: [[u32; 16]; STEPS],
+    /// The sixteen symbols of each row before the stretch's.
+    pub(super) before: [[u32; 16]; 16 * VECTORS],
 }
 
 /// Which tables a stretch uses.
@@ -77,21 +80,16 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         floors[u][e..e + L].fill(floor as u32);
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
-    let mut scratch = Scratch { tables: [[tables.count; 16]; STEPS], symbols: [[0; 16]; STEPS] };
+    let mut scratch = Scratch {
+        tables: [[tables.count; 16]; STEPS],
+        symbols: [[0; 16]; STEPS],
+        before: [[0; 16]; 16 * VECTORS],
+    };
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = indexes.rows().saturating_mul(columns) >= LARGE;
-    let lead = unit
-        .symbols
-        .before_aligned()
-        .filter(|lead| large && columns % (64 / size_of::<i32>()) == 0 && lead % L == 0);
-    let past_cache = lead.is_some();
-    let mut begin = 0;
-    while begin < groups * L {
-        let end = match lead {
-            Some(lead @ 1..) if begin == 0 => lead,
-            _ => begin + stretch(L),
-        };
-        let end = end.min(groups * L);
+    let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
+    for begin in (0..groups * L).step_by(stretch(L)) {
+        let end = (begin + stretch(L)).min(groups * L);
         let range = begin..end;
         let scratch = &mut scratch;
         let find = FindTables::<L> { tables, scratch, first_row, rows, indexes, range };
@@ -104,8 +102,13 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps })?;
         }
         let (symbols, range) = (&mut unit.symbols, begin..end);
-        s.vectorize(Put::<L> { scratch, rows, symbols, columns, range, past_cache })?;
-        begin = end;
+        match symbols {
+            ValuesMut::I32(symbols) if past_cache => {
+                let last = end == groups * L;
+                s.vectorize(PutPastCache::<L> { scratch, rows, symbols, columns, range, last });
+            }
+            _ => s.vectorize(Put::<L> { scratch, rows, symbols, columns, range })?,
+        }
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
@@ -176,7 +179,7 @@ impl<const L: usize> RowWork for FindTables<'_, L> {
                 let of_row = indexes.row(first_row + row);
                 for at in range.clone().step_by(16) {
                     let valid = u16::MAX >> (16 - (end - at).min(16));
-                    prefetch_indexes(s, of_row, at + stretch(L));
+                    prefetch_indexes(s, of_row, at + stretch(L) + 15);
                     others |= valid & s.ge(load_indexes(s, of_row, at), s.splat(1));
                 }
             }
@@ -194,7 +197,7 @@ impl<const L: usize> RowWork for FindTables<'_, L> {
                         break;
                     }
                     let of_row = indexes.row(first_row + row);
-                    prefetch_indexes(s, of_row, at + stretch(L));
+                    prefetch_indexes(s, of_row, at + stretch(L) + 15);
                     let index = load_indexes(s, of_row, at);
                     *v = tables.named(s, index, valid)?;
                     skipping |= valid & s.eq(*v, s.splat(tables.count)) != 0;
@@ -207,66 +210,6 @@ impl<const L: usize> RowWork for FindTables<'_, L> {
             }
         }
         Some(if skipping { Used::Skipping } else { Used::Each })
-    }
-}
-
-/// Puts a range of columns of symbols where the caller wants them.
-struct Put<'a, 's, const L: usize> {
-    scratch: &'a mut Scratch,
-    rows: usize,
-    symbols: &'a mut ValuesMut<'s>,
-    columns: usize,
-    range: std::ops::Range<usize>,
-    past_cache: bool,
-}
-
-impl<const L: usize> RowWork for Put<'_, '_, L> {
-    type Output = Option<()>;
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { scratch, rows, symbols, columns, range, past_cache } = self;
-        let across = 16 / L;
-        let (begin, end) = (range.start, range.end);
-        for u in 0..rows.div_ceil(across) {
-            for at in (begin..end).step_by(16) {
-                let first = u * STEPS_EACH + (at - begin) / L;
-                regroup::<S, L>(s, &mut scratch.symbols[first..first + across]);
-            }
-            // Row by row: sixteen rows' lines may all fall into one set of the first-level cache.
-            for r in 0..across {
-                let row = u * across + r;
-                if row >= rows {
-                    break;
-                }
-                let from = |at: usize| &scratch.symbols[u * STEPS_EACH + (at - begin) / L + r];
-                let next = row * columns + begin + stretch(L);
-                if !past_cache {
-                    with_slice!(symbols, ValuesMut, all => {
-                        let line = 64 / size_of_val(&all[0]);
-                        for at in (next..next + end - begin).step_by(line) {
-                            s.prefetch_to_write(all, at);
-                        }
-                    });
-                }
-                for at in (begin..end).step_by(16) {
-                    let count = (end - at).min(16);
-                    let mut out = symbols.range(row * columns + at..row * columns + at + count);
-                    if let ValuesMut::I32(out) = &mut out
-                        && let Some(out) = out.first_chunk_mut::<16>()
-                    {
-                        let (v, out) = (s.load(from(at)), bytemuck::cast_mut(out));
-                        if past_cache { s.store_past_cache(v, out) } else { s.store(v, out) }
-                    } else {
-                        out.put(bytemuck::cast_slice(&from(at)[..count])).ok()?;
-                    }
-                }
-            }
-        }
-        if past_cache {
-            s.fence();
-        }
-        Some(())
     }
 }
 
