@@ -13,7 +13,7 @@ use super::PRECISION;
 use super::SLOTS;
 use super::layout::{GROUP, LANES};
 use super::scalar::{Entries, FRESH};
-use crate::simd::{ByteTable, Owners, Simd, SlotTable, Work};
+use crate::simd::{ByteTable, LOWER_BOUND, Simd, SlotTable, Work};
 
 /// The states of the four rows, lane 0 first.
 pub(super) type States = [[u32; LANES]; 4];
@@ -117,51 +117,35 @@ impl<'row> Work for DecodeGroups<'_, 'row> {
         let mut x = [[simd.splat(0); 2]; 4];
         for (x, row) in x.iter_mut().zip(&*states) {
             let (even, odd) = split_lanes(simd, row);
-            *x = [even, odd];
+            *x = simd.hold([even, odd]);
         }
         let [mut r0, mut r1, mut r2, mut r3] = rows;
         for group in groups {
-            let [[a, e], [b, f], [c, g], [d, h]] = x;
-            let Owners { freqs, ranks, symbols } = simd.owners(slots, [a, b, c, d, e, f, g, h]);
-            // Not a loop, as above.
-            pop_row(simd, &mut x[0], [freqs[0], freqs[4]], [ranks[0], ranks[4]], &mut r0)?;
-            pop_row(simd, &mut x[1], [freqs[1], freqs[5]], [ranks[1], ranks[5]], &mut r1)?;
-            pop_row(simd, &mut x[2], [freqs[2], freqs[6]], [ranks[2], ranks[6]], &mut r2)?;
-            pop_row(simd, &mut x[3], [freqs[3], freqs[7]], [ranks[3], ranks[7]], &mut r3)?;
+            let windows = [r0.last_chunk()?, r1.last_chunk()?, r2.last_chunk()?, r3.last_chunk()?];
+            let (symbols, [c0, c1, c2, c3]) = simd.pop_rows(slots, &mut x, windows);
+            drop_words(&mut r0, c0);
+            drop_words(&mut r1, c1);
+            drop_words(&mut r2, c2);
+            drop_words(&mut r3, c3);
             let (even, odd) = halves_mut(group);
             simd.store(symbols[0], even);
             simd.store(symbols[1], odd);
         }
-        for (row, [even, odd]) in states.iter_mut().zip(x) {
+        for (row, x) in states.iter_mut().zip(x) {
+            let [even, odd] = simd.release(x);
             join_lanes(simd, even, odd, row);
         }
         Some([r0, r1, r2, r3])
     }
 }
 
-/// Pops one symbol from each lane of a row.
+/// Drops the last `count` words, or all.
 #[inline(always)]
-fn pop_row<S: Simd>(
-    simd: S,
-    x: &mut [S::U32; 2],
-    freqs: [S::U32; 2],
-    ranks: [S::U32; 2],
-    left: &mut &[u8],
-) -> Option<()> {
-    let advanced =
-        [advance(simd, x[0], freqs[0], ranks[0]), advance(simd, x[1], freqs[1], ranks[1])];
-    let window = left.last_chunk::<64>()?;
-    let (refilled, count) = simd.refill_words(advanced, FRESH, window);
+fn drop_words(left: &mut &[u8], count: usize) {
     *left = &left[..left.len().saturating_sub(2 * count)];
-    *x = refilled;
-    Some(())
 }
 
-/// As `step::advance`.
-#[inline(always)]
-fn advance<S: Simd>(simd: S, x: S::U32, freq: S::U32, rank: S::U32) -> S::U32 {
-    simd.add(simd.mul_low(simd.shr::<PRECISION>(x), freq), rank)
-}
+const _: () = assert!(FRESH == LOWER_BOUND, "what a step refills to");
 
 /// The even and the odd lanes of a row.
 #[inline(always)]

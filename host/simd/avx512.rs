@@ -8,8 +8,8 @@
 
 use std::arch::x86_64::*;
 
-use super::slots::owners_by_gather;
-use super::{ByteSet, ByteTable, Owners, Simd, SlotTable, Work};
+use super::slots::pop_rows;
+use super::{ByteSet, ByteTable, Simd, SlotTable, Work};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and what comes with it.
 #[derive(Clone, Copy, Debug)]
@@ -59,31 +59,6 @@ const TRANSPOSE: [u8; 64] = {
     order
 };
 
-/// Where the low bytes of the words `a, b` of each element of one vector and `c, d` of another stand, in byte-position order.
-const TRANSPOSE_PAIRS: [u8; 64] = {
-    let mut order = [0; 64];
-    let mut i = 0;
-    while i < 64 {
-        let (block, position, element) = (i / 16 * 16, i % 16 / 4, i % 4 * 4);
-        order[i] = (block + element + position % 2 * 2 + position / 2 * 64) as u8;
-        i += 1;
-    }
-    order
-};
-
-/// The bits of a bucket up to each of its slots, low and high byte; sixteen slots four times over.
-const UP_TO: [[u8; 64]; 2] = {
-    let mut masks = [[0; 64]; 2];
-    let mut i = 0;
-    while i < 64 {
-        let mask = (2u32 << (i % 16)) - 1;
-        masks[0][i] = mask as u8;
-        masks[1][i] = (mask >> 8) as u8;
-        i += 1;
-    }
-    masks
-};
-
 /// Elements of four planes of bytes in byte-position order.
 #[inline(always)]
 fn interleave_planes(p0: __m512i, p1: __m512i, p2: __m512i, p3: __m512i) -> [__m512i; 4] {
@@ -101,7 +76,7 @@ fn interleave_planes(p0: __m512i, p1: __m512i, p2: __m512i, p3: __m512i) -> [__m
 }
 
 /// The 32 words in the opposite order.
-const REVERSE_WORDS: [u16; 32] = {
+pub(super) const REVERSE_WORDS: [u16; 32] = {
     let mut order = [0; 32];
     let mut i = 0;
     while i < 32 {
@@ -142,7 +117,12 @@ fn interleave(even: u16, odd: u16) -> u32 {
 impl<const PERMUTE: bool> Avx512<PERMUTE> {
     /// The bytes of one plane for 64 indexes, whose top bits are `high`.
     #[inline(always)]
-    fn lookup_plane(self, plane: &[u8; 256], index: __m512i, high: __mmask64) -> __m512i {
+    pub(super) fn lookup_plane(
+        self,
+        plane: &[u8; 256],
+        index: __m512i,
+        high: __mmask64,
+    ) -> __m512i {
         // SAFETY: the token proves AVX512VBMI; the four loads cover the 256 bytes of `plane`.
         unsafe {
             let part = |i: usize| _mm512_loadu_si512(plane.as_ptr().add(64 * i).cast());
@@ -154,16 +134,16 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
     }
 }
 
-impl<const PERMUTE: bool> Avx512<PERMUTE> {
-    /// [`lookup_plane`](Self::lookup_plane) of two vectors.
-    #[inline(always)]
-    fn lookup_planes(
-        self,
-        plane: &[u8; 256],
-        index: [__m512i; 2],
-        high: [__mmask64; 2],
-    ) -> [__m512i; 2] {
-        [self.lookup_plane(plane, index[0], high[0]), self.lookup_plane(plane, index[1], high[1])]
+/// The high words of the elements of one vector and of another, side by side.
+#[inline(always)]
+fn join_high_words(low: __m512i, high: __m512i) -> __m512i {
+    // SAFETY: called only by methods of a token that proves AVX512F.
+    unsafe {
+        _mm512_ternarylogic_epi32::<0xca>(
+            _mm512_set1_epi32(0xffff),
+            _mm512_srli_epi32::<16>(low),
+            high,
+        )
     }
 }
 
@@ -394,80 +374,27 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn owners(self, table: &SlotTable, x: [__m512i; 8]) -> Owners<Self> {
-        if !PERMUTE {
-            return owners_by_gather(self, table, x);
-        }
-        let planes = &table.planes;
-        let low = self.splat(0xfff);
-        // Both halves in step: their chains of instructions are long, and a core looks ahead less than one of them.
-        // SAFETY: the token proves the features; the constants are 64 bytes.
-        unsafe {
-            let (ab, ef) = (join_words(x[0], x[1]), join_words(x[4], x[5]));
-            let (cd, gh) = (join_words(x[2], x[3]), join_words(x[6], x[7]));
-            let order = _mm512_loadu_si512(TRANSPOSE_PAIRS.as_ptr().cast());
-            let in_bucket =
-                [_mm512_permutex2var_epi8(ab, order, cd), _mm512_permutex2var_epi8(ef, order, gh)];
-            let (ab, ef) = (_mm512_srli_epi16::<4>(ab), _mm512_srli_epi16::<4>(ef));
-            let (cd, gh) = (_mm512_srli_epi16::<4>(cd), _mm512_srli_epi16::<4>(gh));
-            let bucket =
-                [_mm512_permutex2var_epi8(ab, order, cd), _mm512_permutex2var_epi8(ef, order, gh)];
-            let high = [_mm512_movepi8_mask(bucket[0]), _mm512_movepi8_mask(bucket[1])];
-            let number = self.lookup_planes(&planes.numbers, bucket, high);
-            let begins = self.lookup_planes(&planes.begins[0], bucket, high);
-            let up_to = _mm512_loadu_si512(UP_TO[0].as_ptr().cast());
-            let begins = [
-                _mm512_and_si512(begins[0], _mm512_permutexvar_epi8(in_bucket[0], up_to)),
-                _mm512_and_si512(begins[1], _mm512_permutexvar_epi8(in_bucket[1], up_to)),
-            ];
-            let number = [
-                _mm512_add_epi8(number[0], _mm512_popcnt_epi8(begins[0])),
-                _mm512_add_epi8(number[1], _mm512_popcnt_epi8(begins[1])),
-            ];
-            let begins = self.lookup_planes(&planes.begins[1], bucket, high);
-            let up_to = _mm512_loadu_si512(UP_TO[1].as_ptr().cast());
-            let begins = [
-                _mm512_and_si512(begins[0], _mm512_permutexvar_epi8(in_bucket[0], up_to)),
-                _mm512_and_si512(begins[1], _mm512_permutexvar_epi8(in_bucket[1], up_to)),
-            ];
-            let number = [
-                _mm512_add_epi8(number[0], _mm512_popcnt_epi8(begins[0])),
-                _mm512_add_epi8(number[1], _mm512_popcnt_epi8(begins[1])),
-            ];
-            let high = [_mm512_movepi8_mask(number[0]), _mm512_movepi8_mask(number[1])];
-            let p0 = self.lookup_planes(&planes.spans[0], number, high);
-            let p1 = self.lookup_planes(&planes.spans[1], number, high);
-            let p2 = self.lookup_planes(&planes.spans[2], number, high);
-            let zero = _mm512_setzero_si512();
-            let [s0, s1, s2, s3] = interleave_planes(p0[0], p1[0], p2[0], zero);
-            let [s4, s5, s6, s7] = interleave_planes(p0[1], p1[1], p2[1], zero);
-            let symbols = self.lookup_planes(&planes.symbols, number, high);
-            let order = _mm512_loadu_si512(TRANSPOSE.as_ptr().cast());
-            let symbols =
-                [_mm512_shuffle_epi8(symbols[0], order), _mm512_shuffle_epi8(symbols[1], order)];
-            Owners {
-                freqs: [
-                    self.and(s0, low),
-                    self.and(s1, low),
-                    self.and(s2, low),
-                    self.and(s3, low),
-                    self.and(s4, low),
-                    self.and(s5, low),
-                    self.and(s6, low),
-                    self.and(s7, low),
-                ],
-                ranks: [
-                    self.sub(self.and(x[0], low), self.shr::<12>(s0)),
-                    self.sub(self.and(x[1], low), self.shr::<12>(s1)),
-                    self.sub(self.and(x[2], low), self.shr::<12>(s2)),
-                    self.sub(self.and(x[3], low), self.shr::<12>(s3)),
-                    self.sub(self.and(x[4], low), self.shr::<12>(s4)),
-                    self.sub(self.and(x[5], low), self.shr::<12>(s5)),
-                    self.sub(self.and(x[6], low), self.shr::<12>(s6)),
-                    self.sub(self.and(x[7], low), self.shr::<12>(s7)),
-                ],
-                symbols,
-            }
+    fn hold(self, [even, odd]: [__m512i; 2]) -> [__m512i; 2] {
+        if PERMUTE { [join_words(even, odd), join_high_words(even, odd)] } else { [even, odd] }
+    }
+
+    #[inline(always)]
+    fn release(self, [low, high]: [__m512i; 2]) -> [__m512i; 2] {
+        // Joining words is its own inverse.
+        self.hold([low, high])
+    }
+
+    #[inline(always)]
+    fn pop_rows(
+        self,
+        table: &SlotTable,
+        rows: &mut [[__m512i; 2]; 4],
+        windows: [&[u8; 64]; 4],
+    ) -> ([__m512i; 2], [usize; 4]) {
+        if PERMUTE {
+            self.pop_rows_of_words(table, rows, windows)
+        } else {
+            pop_rows(self, table, rows, windows)
         }
     }
 

@@ -20,6 +20,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_words;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
@@ -39,7 +41,7 @@ mod slots;
 mod tests;
 
 pub use level::Level;
-pub(crate) use slots::{Owners, SlotTable};
+pub(crate) use slots::{LOWER_BOUND, SlotTable};
 
 /// `1 - 2^-21`, what [`Simd::quotient`] aims at so as never to be too large.
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
@@ -183,10 +185,27 @@ pub(crate) trait Simd: Copy + 'static {
     /// Element `j`: bits `AT..AT + 8` of elements `j` of the four vectors, the first lowest. `AT` is at least 8 and below 16.
     fn merge_bytes<const AT: u32>(self, v: [Self::U32; 4]) -> Self::U32;
 
-    /// The owners of the low twelve bits of each state.
+    /// The states of a row of 32 lanes, even lanes and odd ones, in the form in which [`pop_rows`](Self::pop_rows) is quickest.
     #[inline(always)]
-    fn owners(self, table: &SlotTable, states: [Self::U32; 8]) -> Owners<Self> {
-        slots::owners_by_gather(self, table, states)
+    fn hold(self, row: [Self::U32; 2]) -> [Self::U32; 2] {
+        row
+    }
+    /// Inverse of [`hold`](Self::hold).
+    #[inline(always)]
+    fn release(self, row: [Self::U32; 2]) -> [Self::U32; 2] {
+        row
+    }
+    /// Pops a symbol of 12 bits from each lane of four rows that are held: each state goes on as [`refill_words`](Self::refill_words) has it, with a bound of
+    /// 2^15. Returns the symbols, byte `k` of element `j` of the first vector that of lane `2j` of row `k`, of the second that of lane `2j + 1`; and how many
+    /// words each row took.
+    #[inline(always)]
+    fn pop_rows(
+        self,
+        table: &SlotTable,
+        rows: &mut [[Self::U32; 2]; 4],
+        windows: [&[u8; 64]; 4],
+    ) -> ([Self::U32; 2], [usize; 4]) {
+        slots::pop_rows(self, table, rows, windows)
     }
 
     /// Whether all these bytes are members.

@@ -27,8 +27,10 @@ pub(super) struct SlotPlanes {
     pub(super) begins: [[u8; 256]; 2],
     /// Of each number: the symbol.
     pub(super) symbols: [u8; 256],
-    /// Of each number: `start << 12 | frequency`, byte by byte.
+    /// Of each number: `frequency << 12 | start`, byte by byte.
     pub(super) spans: [[u8; 256]; 3],
+    /// Whether there are at most 128 numbers.
+    pub(super) few: bool,
 }
 
 impl SlotTable {
@@ -41,6 +43,7 @@ impl SlotTable {
                 begins: [[0; 256]; 2],
                 symbols: [0; 256],
                 spans: [[0; 256]; 3],
+                few: true,
             },
         }
     }
@@ -65,19 +68,65 @@ impl SlotTable {
                 planes.begins[first % 16 / 8][first / 16] |= 1 << (first % 8);
             }
             planes.symbols[number] = symbol as u8;
-            let span = start << 12 | freq;
+            let span = freq << 12 | start;
             for (k, plane) in planes.spans.iter_mut().enumerate() {
                 plane[number] = (span >> (8 * k)) as u8;
             }
             start += freq;
             number += 1;
         }
+        planes.few = number <= 128;
     }
 
     /// `frequency << 20 | symbol << 12 | rank in the symbol's interval` of each slot.
     pub(crate) fn entries(&self) -> &[u32; 4096] {
         &self.entries
     }
+}
+
+/// The smallest state of a row between steps.
+pub(crate) const LOWER_BOUND: u32 = 1 << 15;
+
+/// [`Simd::pop_rows`] of states held as they come, even lanes and odd ones.
+#[inline(always)]
+pub(super) fn pop_rows<S: Simd>(
+    simd: S,
+    table: &SlotTable,
+    rows: &mut [[S::U32; 2]; 4],
+    windows: [&[u8; 64]; 4],
+) -> ([S::U32; 2], [usize; 4]) {
+    let [[a, e], [b, f], [c, g], [d, h]] = *rows;
+    let Owners { freqs, ranks, symbols } = owners_by_gather(simd, table, [a, b, c, d, e, f, g, h]);
+    let mut counts = [0; 4];
+    // Not a loop: it stayed one, with the states in memory, at half the speed.
+    (rows[0], counts[0]) =
+        pop_row(simd, rows[0], [freqs[0], freqs[4]], [ranks[0], ranks[4]], windows[0]);
+    (rows[1], counts[1]) =
+        pop_row(simd, rows[1], [freqs[1], freqs[5]], [ranks[1], ranks[5]], windows[1]);
+    (rows[2], counts[2]) =
+        pop_row(simd, rows[2], [freqs[2], freqs[6]], [ranks[2], ranks[6]], windows[2]);
+    (rows[3], counts[3]) =
+        pop_row(simd, rows[3], [freqs[3], freqs[7]], [ranks[3], ranks[7]], windows[3]);
+    (symbols, counts)
+}
+
+#[inline(always)]
+fn pop_row<S: Simd>(
+    simd: S,
+    x: [S::U32; 2],
+    freqs: [S::U32; 2],
+    ranks: [S::U32; 2],
+    words: &[u8; 64],
+) -> ([S::U32; 2], usize) {
+    let advanced =
+        [advance(simd, x[0], freqs[0], ranks[0]), advance(simd, x[1], freqs[1], ranks[1])];
+    simd.refill_words(advanced, LOWER_BOUND, words)
+}
+
+/// As `step::advance`.
+#[inline(always)]
+fn advance<S: Simd>(simd: S, x: S::U32, freq: S::U32, rank: S::U32) -> S::U32 {
+    simd.add(simd.mul_low(simd.shr::<12>(x), freq), rank)
 }
 
 /// What owns the slots of eight vectors of states.

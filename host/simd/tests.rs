@@ -1,6 +1,6 @@
 //! Every level that this machine has against plain arrays.
 
-use super::{ByteSet, ByteTable, Level, Simd, SlotTable, Work, dispatch};
+use super::{ByteSet, ByteTable, LOWER_BOUND, Level, Simd, SlotTable, Work, dispatch};
 
 type Elements = [u32; 16];
 
@@ -193,18 +193,37 @@ fn check_slots<S: Simd>(simd: S, source: &mut Source) {
         assert_eq!(entry, frequencies[symbol as usize] << 20 | symbol << 12 | rank);
     }
     for first in (0..4096).step_by(128) {
-        let states: [Elements; 8] = std::array::from_fn(|k| {
-            std::array::from_fn(|j| (source.next() as u32) << 12 | (first + 16 * k + j) as u32)
+        // Lane by lane of four rows; between hardly any and nearly all take a word.
+        let shift = source.next() % 20;
+        let mut states: [[u32; 32]; 4] = std::array::from_fn(|row| {
+            std::array::from_fn(|lane| {
+                let upper = (source.next() as u32 & 0x7_ffff) >> (source.next() % (1 + shift));
+                upper << 12 | (first + 32 * row + lane) as u32
+            })
         });
-        let found = simd.owners(&table, states.map(|x| put(simd, x)));
-        let symbols = found.symbols.map(|v| get(simd, v));
-        for (k, states) in states.iter().enumerate() {
-            let owners = states.map(|x| owner(x & 0xfff));
-            let freqs = owners.map(|(symbol, _)| frequencies[symbol as usize]);
-            assert_eq!(get(simd, found.freqs[k]), freqs);
-            assert_eq!(get(simd, found.ranks[k]), owners.map(|(_, rank)| rank));
-            let bytes = symbols[k / 4].map(|word| word >> (8 * (k % 4)) & 0xff);
-            assert_eq!(bytes, owners.map(|(symbol, _)| symbol));
+        let windows: [[u8; 64]; 4] =
+            std::array::from_fn(|_| std::array::from_fn(|_| source.next() as u8));
+        let mut rows = states.map(|row| {
+            let half = |odd: usize| put(simd, std::array::from_fn(|j| row[2 * j + odd]));
+            simd.hold([half(0), half(1)])
+        });
+        let (symbols, counts) = simd.pop_rows(&table, &mut rows, windows.each_ref());
+        let symbols = symbols.map(|v| to_bytes(get(simd, v)));
+        for (row, states) in states.iter_mut().enumerate() {
+            let mut left = &windows[row][..];
+            for (lane, x) in states.iter_mut().enumerate() {
+                let (symbol, rank) = owner(*x & 0xfff);
+                assert_eq!(symbols[lane % 2][lane / 2 * 4 + row], symbol as u8);
+                *x = (*x >> 12) * frequencies[symbol as usize] + rank;
+                if *x < LOWER_BOUND {
+                    let (rest, word) = left.split_last_chunk::<2>().expect("32 words");
+                    *x = *x << 16 | u32::from(u16::from_le_bytes(*word));
+                    left = rest;
+                }
+            }
+            assert_eq!(64 - 2 * counts[row], left.len());
+            let held = simd.release(rows[row]).map(|v| get(simd, v));
+            assert_eq!(*states, std::array::from_fn(|lane| held[lane % 2][lane / 2]));
         }
     }
 }
