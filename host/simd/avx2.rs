@@ -123,7 +123,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn prefetch(self, bytes: &[u8], at: usize) {
         // SAFETY: a prefetch of any address does nothing but load a cache.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().wrapping_add(at).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) }
     }
 
     #[inline(always)]
