@@ -168,6 +168,14 @@ pub(crate) trait Simd: Copy + 'static {
     /// The four bytes, little-endian, from byte `SCALE * min(i, last)` on for each element `i`, where `last` is the largest that leaves four. There
     /// must be four, and `SCALE` is 1, 2 or 4.
     fn gather_at<const SCALE: i32>(self, table: &[u8], index: Self::U32) -> Self::U32;
+    /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
+    #[inline(always)]
+    fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2] {
+        let halves = bytemuck::cast_slice(table);
+        let low = self.add(index, index);
+        let high = self.add(low, self.splat(1));
+        [self.gather_at::<4>(halves, low), self.gather_at::<4>(halves, high)]
+    }
     /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
     fn lookup_bytes<const BYTES: usize>(
         self,

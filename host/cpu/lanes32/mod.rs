@@ -20,6 +20,7 @@ use super::{Failed, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::Level;
+pub(super) use tables::bytes_of;
 use tables::{Tables, Used};
 
 /// Interleaved states of a row.

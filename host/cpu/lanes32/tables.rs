@@ -47,22 +47,24 @@ impl<'a> Tables<'a> {
         (self.packed.entries.len() - 1) as u32
     }
 
-    /// Finds by a search the symbols, and their entries, of slots that belong to others than their buckets say.
+    /// Finds by a search the owners of those slots that are not 0 in `missed`: their frequencies, ranks and symbols, these relative to what
+    /// [`Pairs`](crate::tables::Pairs) says.
     #[cold]
     #[inline(never)]
     pub(super) fn find_missed(
         &self,
+        missed: &Step,
         numbers: &Step,
         slots: &Step,
-        symbols: &mut Step,
-        entries: &mut Step,
+        [freqs, ranks, symbols]: [&mut Step; 3],
     ) {
-        for (((&table, &slot), symbol), entry) in
-            numbers.iter().zip(slots).zip(symbols).zip(entries)
-        {
-            if slot.wrapping_sub(*entry & 0xffff) > *entry >> 16 {
-                (*entry, *symbol) = self.packed.find(table as usize, slot);
-            }
+        for lane in (0..LANES).filter(|&lane| missed[lane] != 0) {
+            let (table, slot) = (numbers[lane] as usize, slots[lane]);
+            let (entry, symbol) = self.packed.find(table, slot);
+            let lowest = self.packed.pairs().lowest.unwrap_or(self.packed.offsets[table]);
+            freqs[lane] = (entry >> 16) + 1;
+            ranks[lane] = slot.wrapping_sub(entry & 0xffff);
+            symbols[lane] = symbol.wrapping_sub(lowest);
         }
     }
 
@@ -170,7 +172,7 @@ fn prefetch_step<S: Simd>(s: S, ahead: &[u8], step: usize) {
 }
 
 /// The indexes of a range of columns as bytes, where there is one for each.
-pub(super) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
+pub(in crate::cpu) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
     match of_row {
         Indexes::One(_) => &[],
         Indexes::Each(values) => bytemuck::cast_slice(&values[columns]),

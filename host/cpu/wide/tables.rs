@@ -105,7 +105,7 @@ impl<'a> WideTables<'a> {
         at: usize,
         buckets: &mut [u32],
     ) -> Option<()> {
-        let bits = self.packed.bucket_bits;
+        let bits = self.packed.buckets().bits;
         let skip_from = if self.skip_past_end { self.count } else { i32::MIN as u32 };
         let mut wrong = false;
         let mut find = |index: u32| {
