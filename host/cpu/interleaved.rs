@@ -105,7 +105,7 @@ fn pop_group<F: HostFamily, const L: usize, const R: usize>(
         *floor = group.starts[r];
         *end = group.starts[r] + group.lens[r];
     }
-    let skipped = tables.count << tables.packed.bucket_bits;
+    let skipped = tables.count << tables.packed.buckets().bits;
     let mut buckets = [[skipped; CHUNK]; R];
     let mut symbols = [[0; CHUNK]; R];
     // The last words of each row behind zeros, for rows that stand at the front of all words.
@@ -224,8 +224,9 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
         } = self;
         let packed = tables.packed;
         let precision = tables.precision;
-        let coarse = precision - packed.bucket_bits;
-        let buckets = packed.buckets.as_slice();
+        let bits = packed.buckets().bits;
+        let coarse = precision - bits;
+        let buckets = packed.buckets().owners.as_slice();
         let last_of_all =
             packed.uniform.map(|(size, offset)| offset.wrapping_add(size).wrapping_sub(1));
         let mut x = *states;
@@ -244,13 +245,13 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
                 let (mut span, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
                 let mut rank = slot.wrapping_sub(span & 0xffff);
                 if rank > span >> 16 {
-                    (span, symbol) = packed.find((first >> packed.bucket_bits) as usize, slot);
+                    (span, symbol) = packed.find((first >> bits) as usize, slot);
                     rank = slot.wrapping_sub(span & 0xffff);
                 }
                 symbols[r][column] = symbol as i32;
                 if BYPASS {
                     let last = last_of_all.unwrap_or_else(|| {
-                        packed.last((first >> packed.bucket_bits) as usize)
+                        packed.last((first >> bits) as usize)
                     });
                     outside |= symbol == last;
                 }
@@ -302,7 +303,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
     for (r, x) in x.iter_mut().enumerate() {
         for (lane, x) in x.iter_mut().enumerate() {
             let column = step * L + lane;
-            let table = first[r][column] >> tables.packed.bucket_bits;
+            let table = first[r][column] >> tables.packed.buckets().bits;
             let symbol = &mut symbols[r][column];
             if table >= tables.count || *symbol as u32 != tables.packed.last(table as usize) {
                 continue;

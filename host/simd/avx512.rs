@@ -330,6 +330,21 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
+        let last = self.splat(last.min(i32::MAX as usize) as u32);
+        // SAFETY: the token proves AVX512F; every index is at most the last.
+        unsafe {
+            let index = _mm512_min_epu32(index, last);
+            let low = _mm512_castsi512_si256(index);
+            let high = _mm512_extracti64x4_epi64::<1>(index);
+            let first = _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast());
+            let second = _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast());
+            self.deinterleave([first, second])
+        }
+    }
+
+    #[inline(always)]
     fn lookup_bytes<const BYTES: usize>(
         self,
         table: &ByteTable<BYTES>,

@@ -176,6 +176,14 @@ pub(crate) trait Simd: Copy + 'static {
         let found = self.gather_at::<4>(bytemuck::cast_slice(table), index);
         self.store(found, bytemuck::cast_mut(out));
     }
+    /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
+    #[inline(always)]
+    fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2] {
+        let halves = bytemuck::cast_slice(table);
+        let low = self.add(index, index);
+        let high = self.add(low, self.splat(1));
+        [self.gather_at::<4>(halves, low), self.gather_at::<4>(halves, high)]
+    }
     /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
     fn lookup_bytes<const BYTES: usize>(
         self,

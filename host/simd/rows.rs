@@ -71,6 +71,8 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn gather(self, table: &[u32], index: Self::U32) -> Self::U32;
     /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
     fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
+    /// The same by a load for each, where gathers are slow.
+    fn load_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
     /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top. An end
     /// outside `bytes` gives anything. `bytes` has at least four.
     fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;

@@ -14,7 +14,7 @@ pub(crate) struct RowsAvx512 {
 }
 
 impl RowsAvx512 {
-    /// The token, if the processor has the features; `slow_gathers` chooses loads instead of some gathers.
+    /// The token, if the processor has the features; `slow_gathers` chooses loads where there is a choice.
     pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -102,6 +102,14 @@ impl RowsAvx512 {
                 });
             }
         }
+    }
+
+    /// Indexes that lie in a table, those past its end those of the last element.
+    #[inline(always)]
+    fn inside(self, table: &[u64], index: __m512i) -> [__m256i; 2] {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        with_features!([_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index)])
     }
 }
 
@@ -255,21 +263,25 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
-        let last = table.len().checked_sub(1).expect("a table is never empty");
-        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        let high = with_features!(_mm512_extracti64x4_epi64::<1>(index));
-        let low = with_features!(_mm512_castsi512_si256(index));
+        let [low, high] = self.inside(table, index);
         // SAFETY: the token proves the features; every index is at most the last.
         let both = unsafe {
-            if self.slow_gathers {
-                [load_each(table.as_ptr(), low), load_each(table.as_ptr(), high)]
-            } else {
-                [
-                    _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
-                    _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
-                ]
-            }
+            [
+                _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
+                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+            ]
         };
+        [self.narrow(both), self.narrow_high(both)]
+    }
+
+    #[inline(always)]
+    fn load_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
+        if !self.slow_gathers {
+            return self.gather_halves(table, index);
+        }
+        let [low, high] = self.inside(table, index);
+        // SAFETY: the token proves the features; every index is at most the last.
+        let both = unsafe { [load_each(table.as_ptr(), low), load_each(table.as_ptr(), high)] };
         [self.narrow(both), self.narrow_high(both)]
     }
 

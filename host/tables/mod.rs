@@ -10,6 +10,11 @@ mod builder;
     allow(dead_code, reason = "vectors for rows read more of it than other paths do")
 )]
 mod packed;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod pairs;
 mod prepared;
 pub(crate) mod quantise;
 mod slots;
@@ -27,6 +32,7 @@ use crate::error::{Error, Result};
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
 pub(crate) use packed::Packed;
+pub(crate) use pairs::{Pairs, RUN};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

@@ -1,7 +1,10 @@
 //! Tables packed for coding rows side by side: for push four bytes a symbol, for pop buckets of slots that tell most slots' symbols in one load.
 
+use std::sync::OnceLock;
+
 use parans_kernels::codec::{Span, TableSpan};
 
+use super::pairs::Pairs;
 use crate::simd::ByteTable;
 
 /// Precisions above this do not fit the packed entries.
@@ -39,12 +42,20 @@ pub(crate) struct Packed {
     pub(crate) symbols: Vec<u32>,
     /// Offset of each table.
     pub(crate) offsets: Vec<u32>,
+    pub(super) precision: u32,
+    buckets: OnceLock<Buckets>,
+    pairs: OnceLock<Pairs>,
+}
+
+/// Buckets of slots by their leading bits, for code that looks slots up one by one.
+#[derive(Clone, Debug)]
+pub(crate) struct Buckets {
     /// log2 of the buckets a table.
-    pub(crate) bucket_bits: u32,
-    /// Buckets of slots by their leading bits, `(tables + 1) << bucket_bits` of them; the last table is that of skipped symbols. A bucket holds the symbol that
-    /// owns most of its slots: `start | (freq - 1) << 16 | symbol << 32`, the offset added. Where a slot's rank, modulo 2^32, is above `freq - 1`, it
-    /// is another symbol's.
-    pub(crate) buckets: Vec<u64>,
+    pub(crate) bits: u32,
+    /// `(tables + 1) << bits` of them; the last table is that of skipped symbols. A bucket holds the symbol that owns most of its slots:
+    /// `start | (freq - 1) << 16 | symbol << 32`, the offset added. Where a slot's rank, modulo 2^32, is above `freq - 1`, it is another
+    /// symbol's.
+    pub(crate) owners: Vec<u64>,
 }
 
 impl Packed {
@@ -63,12 +74,6 @@ impl Packed {
             .all(|table| (table.symbols, table.offset) == (one.symbols, one.offset))
             .then_some((one.symbols, one.offset as u32));
         let all = || tables.iter().copied().chain([skipped(spans.len())]);
-        let bucket_bits = bucket_bits(tables, spans, precision, largest);
-        let mut buckets = Vec::with_capacity((tables.len() + 1) << bucket_bits);
-        for table in tables {
-            fill(&mut buckets, table, spans, precision - bucket_bits);
-        }
-        buckets.resize((tables.len() + 1) << bucket_bits, ((1 << precision) - 1) << 16);
         let bytes = (tables.len() == 1 && spans.len() <= 256).then(|| {
             let mut padded = [0; 256];
             padded[..spans.len()].copy_from_slice(&entries[..spans.len()]);
@@ -83,9 +88,32 @@ impl Packed {
             bases: all().map(|table| table.base).collect(),
             symbols: all().map(|table| table.symbols).collect(),
             offsets: all().map(|table| table.offset as u32).collect(),
-            bucket_bits,
-            buckets,
+            precision,
+            buckets: OnceLock::new(),
+            pairs: OnceLock::new(),
         })
+    }
+
+    /// How many tables.
+    pub(super) fn tables(&self) -> usize {
+        self.bases.len() - 1
+    }
+
+    /// The spans of a table.
+    pub(super) fn spans(&self, table: usize) -> impl Iterator<Item = Span> {
+        let base = self.bases[table] as usize;
+        let entries = &self.entries[base..base + self.symbols[table] as usize];
+        entries.iter().map(|entry| Span { start: entry & 0xffff, freq: (entry >> 16) + 1 })
+    }
+
+    /// The buckets that lookups one by one read, made on first use.
+    pub(crate) fn buckets(&self) -> &Buckets {
+        self.buckets.get_or_init(|| Buckets::build(self))
+    }
+
+    /// The buckets that vectors read, made on first use.
+    pub(crate) fn pairs(&self) -> &Pairs {
+        self.pairs.get_or_init(|| Pairs::build(self))
     }
 
     /// The place of a table, as the codec has it.
@@ -120,45 +148,53 @@ fn skipped(base: usize) -> TableSpan {
     TableSpan { base: base as u32, symbols: 1, offset: 0, log2_symbols: 0 }
 }
 
-/// log2 of the buckets a table: the fewest with few misses that still fit the cache, but two a symbol where the alphabet is large.
-fn bucket_bits(tables: &[TableSpan], spans: &[Span], precision: u32, largest: u32) -> u32 {
-    let room = (BUCKETS / tables.len()).max(1).ilog2().min(MOST_BITS);
-    let least = (2 * largest).next_power_of_two().ilog2();
-    let most = (MOST_BUCKETS / (tables.len() + 1)).max(1).ilog2();
-    let highest = room.max(least).min(most).min(precision);
-    let sampled = || tables.iter().step_by(tables.len().div_ceil(SAMPLED));
-    let slots = (sampled().count() as u64) << precision;
-    (LEAST_BITS..highest)
-        .find(|&bits| {
-            let missed = |table| {
-                let mut missed = 1 << precision;
-                each_bucket(table, spans, precision - bits, |_, _, owned| missed -= owned);
-                u64::from(missed)
-            };
-            sampled().map(missed).sum::<u64>() * MISSES <= slots
-        })
-        .unwrap_or(highest)
+impl Buckets {
+    fn build(packed: &Packed) -> Self {
+        let count = packed.tables();
+        let bits = choose_bits(packed, MISSES, |table, bits| {
+            let mut missed = 1u32 << packed.precision;
+            each_bucket(packed.spans(table), packed.precision - bits, |_, _, owned| {
+                missed -= owned
+            });
+            missed.into()
+        });
+        let mut owners = Vec::with_capacity((count + 1) << bits);
+        for table in 0..count {
+            each_bucket(packed.spans(table), packed.precision - bits, |number, span, _| {
+                let symbol = number.wrapping_add(packed.offsets[table]);
+                owners
+                    .push(u64::from(span.start | (span.freq - 1) << 16) | u64::from(symbol) << 32);
+            });
+        }
+        owners.resize((count + 1) << bits, ((1 << packed.precision) - 1) << 16);
+        Self { bits, owners }
+    }
 }
 
-/// Appends the buckets of a table, each of `1 << shift` slots.
-fn fill(buckets: &mut Vec<u64>, table: &TableSpan, spans: &[Span], shift: u32) {
-    each_bucket(table, spans, shift, |number, span, _| {
-        let symbol = number.wrapping_add(table.offset as u32);
-        let bucket = u64::from(span.start | (span.freq - 1) << 16) | u64::from(symbol) << 32;
-        buckets.push(bucket);
-    });
+/// log2 of the buckets a table: the fewest that miss at most one slot in so many and still fit the cache, but two a symbol where the alphabet is
+/// large. `missed` counts the slots of a table that so many buckets miss.
+pub(super) fn choose_bits(packed: &Packed, one_in: u64, missed: impl Fn(usize, u32) -> u64) -> u32 {
+    let (count, precision) = (packed.tables(), packed.precision);
+    let largest = packed.symbols.iter().copied().max().unwrap_or(1);
+    let room = (BUCKETS / count).max(1).ilog2().min(MOST_BITS);
+    let least = (2 * largest).next_power_of_two().ilog2();
+    let most = (MOST_BUCKETS / (count + 1)).max(1).ilog2();
+    let highest = room.max(least).min(most).min(precision);
+    let sampled = || (0..count).step_by(count.div_ceil(SAMPLED));
+    let slots = (sampled().count() as u64) << precision;
+    (LEAST_BITS..highest)
+        .find(|&bits| sampled().map(|table| missed(table, bits)).sum::<u64>() * one_in <= slots)
+        .unwrap_or(highest)
 }
 
 /// Finds for each bucket of a table the symbol that owns most of its slots, and how many those are.
 fn each_bucket(
-    table: &TableSpan,
-    spans: &[Span],
+    spans: impl Iterator<Item = Span>,
     shift: u32,
     mut found: impl FnMut(u32, Span, u32),
 ) {
-    let at = table.base as usize;
     let (mut best, mut most) = ((0, Span::default()), 0);
-    for (number, &span) in (0..).zip(&spans[at..at + table.symbols as usize]) {
+    for (number, span) in (0..).zip(spans) {
         let end = span.start + span.freq;
         let mut from = span.start;
         while from < end {

@@ -4,9 +4,9 @@
 
 use parans_kernels::codec::{Rans32, Rans64};
 
-use super::super::wide::WideFamily;
-use super::tables::{Used, find_missed};
-use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
+use super::super::wide::{Found, SlotLookup, WideFamily};
+use super::tables::Used;
+use super::{Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 
@@ -147,10 +147,22 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Popped<R> {
+        match self.used {
+            Used::One(_) => self.steps::<S, false>(s),
+            Used::Each(_) => self.steps::<S, true>(s),
+        }
+    }
+}
+
+impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
+    /// `MANY`: [`Used::Each`].
+    #[inline(always)]
+    fn steps<S: RowSimd, const MANY: bool>(self, s: S) -> Popped<R> {
         let Self { tables, used, steps, states, words, symbols } = self;
         let packed = tables.packed;
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         let last = s.splat(offset.wrapping_add(size - 1));
+        let lookup = SlotLookup::new(s, packed, tables.precision);
         let bypass = tables.bypass.is_some();
         let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
         let mut x = [[fresh; 2]; R];
@@ -171,10 +183,25 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
             }
             each_row!(R, r => {
                 let table = numbers(s, &used, r, done);
-                let low = [F::low(s, x[r][0]), F::low(s, x[r][1])];
-                let found = find(s, tables, low, table);
+                let mut slot = table;
+                let mut found = [Found::new(last); 2];
+                let mut missed = 0;
+                for half in 0..2 {
+                    slot[half] = lookup.slots(s, F::low(s, x[r][half]));
+                    let past;
+                    (found[half], past) = if MANY {
+                        lookup.find::<S, true, true>(s, table[half], slot[half])
+                    } else {
+                        lookup.find::<S, false, false>(s, table[half], slot[half])
+                    };
+                    missed |= u64::from(past) << (16 * half);
+                }
+                if missed != 0 {
+                    lookup.find_missed(s, missed, table, slot, &mut found);
+                }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
-                    let Found { symbol, freq, rank } = found[half];
+                    let Found { freq, rank, .. } = found[half];
+                    let symbol = lookup.symbols(s, table[half], &found[half]);
                     let advanced = F::advance(s, x[r][half], freq, rank, tables.precision);
                     (x[r][half], left[r]) =
                         F::refill_side_by_side(s, advanced, words[r], left[r]);
@@ -217,62 +244,4 @@ fn numbers<S: RowSimd, const R: usize>(
             [s.load(first), s.load(second)]
         }
     }
-}
-
-/// What a lookup finds.
-#[derive(Clone, Copy)]
-struct Found<V> {
-    /// Its table's offset added.
-    symbol: V,
-    freq: V,
-    rank: V,
-}
-
-/// Finds the symbols that own the states' slots: mostly those of the slots' buckets.
-#[inline(always)]
-fn find<S: RowSimd>(
-    s: S,
-    tables: &WideTables<'_>,
-    x: [S::U32; 2],
-    table: [S::U32; 2],
-) -> [Found<S::U32>; 2] {
-    let WideTables { packed, precision, .. } = *tables;
-    let (bits, low, one) = (packed.bucket_bits, s.splat(0xffff), s.splat(1));
-    let (mut slot, mut symbol, mut entry, mut past) = (x, x, x, 0);
-    for half in 0..2 {
-        slot[half] = s.and(x[half], s.splat((1 << precision) - 1));
-        let bucket = s.add(s.shl(table[half], bits), s.shr(slot[half], precision - bits));
-        [entry[half], symbol[half]] = s.gather_halves(&packed.buckets, bucket);
-        let rank = s.sub(slot[half], s.and(entry[half], low));
-        past |= s.ge(rank, s.add(s.shr(entry[half], 16), one));
-    }
-    if past != 0 {
-        let (mut symbols, mut entries) = (to_step(s, symbol), to_step(s, entry));
-        find_missed(tables, &to_step(s, table), &to_step(s, slot), &mut symbols, &mut entries);
-        (symbol, entry) = (of_step(s, &symbols), of_step(s, &entries));
-    }
-    let mut found = [Found { symbol: one, freq: one, rank: one }; 2];
-    for half in 0..2 {
-        found[half] = Found {
-            symbol: symbol[half],
-            freq: s.add(s.shr(entry[half], 16), one),
-            rank: s.sub(slot[half], s.and(entry[half], low)),
-        };
-    }
-    found
-}
-
-#[inline(always)]
-fn to_step<S: RowSimd>(s: S, v: [S::U32; 2]) -> Step {
-    let mut step = [0; LANES];
-    let [first, second] = halves_mut(&mut step);
-    s.store(v[0], first);
-    s.store(v[1], second);
-    step
-}
-
-#[inline(always)]
-fn of_step<S: RowSimd>(s: S, step: &Step) -> [S::U32; 2] {
-    let [first, second] = halves(step);
-    [s.load(first), s.load(second)]
 }

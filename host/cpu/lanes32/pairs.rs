@@ -7,8 +7,8 @@ use parans_kernels::codec::{Family, Rans32x16};
 
 use super::tables::{Used, find_missed, load_step, store_step};
 use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
-use crate::simd::{ByteTable, Level, Simd, Work, dispatch};
-use crate::tables::{Packed, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
+use crate::simd::{Level, Simd, Work, dispatch};
+use crate::tables::{Pairs, RUN, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Below this precision quotients exceed what one [`Simd::quotient`] is exact for.
 const ONE_QUOTIENT: u32 = 11;
@@ -162,18 +162,8 @@ struct Found<V> {
 }
 
 /// How a symbol is found.
-trait Find<S: Simd, const R: usize> {
-    /// What is looked up for all rows together.
-    type Ready;
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready;
-    fn find(
-        &self,
-        s: S,
-        x: [S::U32; 2],
-        row: usize,
-        step: usize,
-        ready: &Self::Ready,
-    ) -> Found<S::U32>;
+trait Find<S: Simd> {
+    fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize) -> Found<S::U32>;
 }
 
 /// A small table, whole: one gather.
@@ -187,14 +177,9 @@ struct BySlot<'a, V> {
     last: V,
 }
 
-impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
-    type Ready = ();
-
+impl<S: Simd> Find<S> for BySlot<'_, S::U32> {
     #[inline(always)]
-    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
-
-    #[inline(always)]
-    fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize, _ready: &()) -> Found<S::U32> {
+    fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize) -> Found<S::U32> {
         let slots = [
             s.gather(self.slots, s.and(x[0], self.mask)),
             s.gather(self.slots, s.and(x[1], self.mask)),
@@ -214,121 +199,18 @@ impl<S: Simd, const R: usize> Find<S, R> for BySlot<'_, S::U32> {
     }
 }
 
-/// One table of bytes: a gather for the symbols of a vector, and the entries of four vectors in registers.
-struct ByBytes<'a, 't, V> {
-    tables: &'a WideTables<'t>,
-    bytes: &'a ByteTable<4>,
-    mask: V,
-    coarse: V,
-    offset: V,
-    last: V,
-}
-
-impl<S: Simd, const R: usize> Find<S, R> for ByBytes<'_, '_, S::U32> {
-    /// Symbols and entries, of the even lanes of all rows and of the odd ones.
-    type Ready = [[[S::U32; 4]; 2]; 2];
-
-    #[inline(always)]
-    fn ready(&self, s: S, x: &[[S::U32; 2]; R]) -> Self::Ready {
-        let packed = self.tables.packed;
-        let mut ready = [[[self.offset; 4]; 2]; 2];
-        for half in 0..2 {
-            let mut symbols = [self.offset; 4];
-            each_row!(R, r => {
-                let slot = s.and(x[r][half], self.mask);
-                symbols[r] = bucket_symbols(s, packed, s.shr_by(slot, self.coarse));
-            });
-            let [a, b, c, d] = symbols;
-            let (a, b) = (s.sub(a, self.offset), s.sub(b, self.offset));
-            let (c, d) = (s.sub(c, self.offset), s.sub(d, self.offset));
-            let ab = s.add(a, s.shl::<8>(b));
-            let cd = s.add(s.shl::<16>(c), s.shl::<24>(d));
-            ready[half] = [symbols, s.lookup_bytes(self.bytes, s.add(ab, cd))];
-        }
-        ready
-    }
-
-    #[inline(always)]
-    fn find(
-        &self,
-        s: S,
-        x: [S::U32; 2],
-        row: usize,
-        _step: usize,
-        ready: &Self::Ready,
-    ) -> Found<S::U32> {
-        let [[even, even_entries], [odd, odd_entries]] = ready;
-        let first = s.splat(0);
-        let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let found = [[even[row], odd[row]], [even_entries[row], odd_entries[row]]];
-        owners(s, self.tables, [first; 2], slots, found, [self.last; 2])
-    }
-}
-
-/// The symbols of buckets.
-#[inline(always)]
-fn bucket_symbols<S: Simd>(s: S, packed: &Packed, bucket: S::U32) -> S::U32 {
-    let halves = bytemuck::cast_slice(&packed.buckets);
-    s.gather_at::<4>(halves, s.add(s.add(bucket, bucket), s.splat(1)))
-}
-
-/// What owns slots, given the symbols and entries of their buckets.
-#[inline(always)]
-fn owners<S: Simd>(
-    s: S,
-    tables: &WideTables<'_>,
-    numbers: [S::U32; 2],
-    slots: [S::U32; 2],
-    [mut symbol, mut entries]: [[S::U32; 2]; 2],
-    last: [S::U32; 2],
-) -> Found<S::U32> {
-    let (low, one) = (s.splat(0xffff), s.splat(1));
-    let (mut freq, mut rank) = freqs_and_ranks(s, slots, entries, low, one);
-    if s.any(s.either(s.ge(rank[0], freq[0]), s.ge(rank[1], freq[1]))) {
-        let (mut found, mut of_found) = (to_step(s, symbol), to_step(s, entries));
-        find_missed(tables, &to_step(s, numbers), &to_step(s, slots), &mut found, &mut of_found);
-        (symbol, entries) = (load_step(s, &found), load_step(s, &of_found));
-        (freq, rank) = freqs_and_ranks(s, slots, entries, low, one);
-    }
-    Found { symbol, freq, rank, last }
-}
-
-#[inline(always)]
-fn to_step<S: Simd>(s: S, v: [S::U32; 2]) -> Step {
-    let mut step = [0; LANES];
-    store_step(s, v, &mut step);
-    step
-}
-
-/// The frequencies of packed entries, and the ranks of slots that their symbols own (no smaller where they do not).
-#[inline(always)]
-fn freqs_and_ranks<S: Simd>(
-    s: S,
-    slots: [S::U32; 2],
-    entries: [S::U32; 2],
-    low: S::U32,
-    one: S::U32,
-) -> ([S::U32; 2], [S::U32; 2]) {
-    (
-        [s.add(s.shr::<16>(entries[0]), one), s.add(s.shr::<16>(entries[1]), one)],
-        [s.sub(slots[0], s.and(entries[0], low)), s.sub(slots[1], s.and(entries[1], low))],
-    )
-}
-
-/// What tables have at these numbers.
-#[inline(always)]
-fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
-    s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
-}
-
 /// Any tables: the buckets of the slots, by gathers.
 struct ByBucket<'a, 't, V, const R: usize> {
     tables: &'a WideTables<'t>,
+    pairs: &'a Pairs,
     used: Used<'a, R>,
     mask: V,
+    low: V,
+    zero: V,
     one: V,
     coarse: V,
-    bucket_bits: V,
+    bits: V,
+    lowest: V,
     last: V,
 }
 
@@ -336,14 +218,19 @@ impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
     #[inline(always)]
     fn new<S: Simd<U32 = V>>(s: S, tables: &'a WideTables<'t>, used: Used<'a, R>) -> Self {
         let packed = tables.packed;
+        let pairs = packed.pairs();
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         Self {
             tables,
+            pairs,
             used,
             mask: s.splat((1 << tables.precision) - 1),
+            low: s.splat(0xffff),
+            zero: s.splat(0),
             one: s.splat(1),
-            coarse: s.splat(tables.precision - packed.bucket_bits),
-            bucket_bits: s.splat(packed.bucket_bits),
+            coarse: s.splat(tables.precision - pairs.bits),
+            bits: s.splat(pairs.bits),
+            lowest: s.splat(pairs.lowest.unwrap_or(0)),
             last: s.splat(offset.wrapping_add(size - 1)),
         }
     }
@@ -356,37 +243,85 @@ impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
             Used::Each(numbers) => s.deinterleave(load_step(s, &numbers[row][step])),
         }
     }
+
+    /// The frequencies of the owners of slots, the slots' ranks and the symbols, these relative to what [`Pairs`] says; and which of them are others.
+    #[inline(always)]
+    fn owners<S: Simd<U32 = V>>(&self, s: S, table: V, slot: V) -> ([V; 3], S::Mask) {
+        let Self { pairs, low, zero, one, .. } = *self;
+        let bucket = s.add(s.shl_by(table, self.bits), s.shr_by(slot, self.coarse));
+        let [owner, after] = s.gather_halves(&pairs.buckets, bucket);
+        let mut rank = s.sub(slot, s.and(owner, low));
+        let mut freq = s.add(s.shr::<16>(owner), one);
+        let mut symbol = s.shr::<16>(after);
+        let next = s.ge(rank, freq);
+        if pairs.single {
+            return ([freq, rank, symbol], next);
+        }
+        let next_freq = s.and(after, low);
+        rank = s.add_where(next, rank, s.sub(zero, freq));
+        freq = s.add_where(next, freq, s.sub(next_freq, freq));
+        symbol = s.add_where(next, symbol, one);
+        let missed = s.ge(rank, freq);
+        let run = s.ge(s.add_where(next, zero, next_freq), s.splat(RUN));
+        symbol = s.add_where(run, symbol, rank);
+        rank = s.add_where(run, rank, s.sub(zero, rank));
+        freq = s.add_where(run, freq, s.sub(one, freq));
+        ([freq, rank, symbol], missed)
+    }
 }
 
-impl<S: Simd, const R: usize> Find<S, R> for ByBucket<'_, '_, S::U32, R> {
-    type Ready = ();
-
+impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, '_, S::U32, R> {
     #[inline(always)]
-    fn ready(&self, _s: S, _x: &[[S::U32; 2]; R]) {}
-
-    #[inline(always)]
-    fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize, _ready: &()) -> Found<S::U32> {
+    fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize) -> Found<S::U32> {
         let packed = self.tables.packed;
         let table = self.numbers(s, row, step);
         let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let (mut symbols, mut entries) = (slots, slots);
-        for half in 0..2 {
-            let first = s.shl_by(table[half], self.bucket_bits);
-            let bucket = s.add(first, s.shr_by(slots[half], self.coarse));
-            let halves = bytemuck::cast_slice(&packed.buckets);
-            entries[half] = s.gather_at::<4>(halves, s.add(bucket, bucket));
-            symbols[half] = bucket_symbols(s, packed, bucket);
+        let (even, even_missed) = self.owners(s, table[0], slots[0]);
+        let (odd, odd_missed) = self.owners(s, table[1], slots[1]);
+        let [mut freq, mut rank, mut symbol] = [0, 1, 2].map(|of| [even[of], odd[of]]);
+        if s.any(s.either(even_missed, odd_missed)) {
+            let missed = [even_missed, odd_missed].map(|m| s.add_where(m, self.zero, self.one));
+            let [mut freqs, mut ranks, mut symbols] =
+                [freq, rank, symbol].map(|found| to_step(s, found));
+            find_missed(
+                self.tables,
+                &to_step(s, missed),
+                &to_step(s, table),
+                &to_step(s, slots),
+                [&mut freqs, &mut ranks, &mut symbols],
+            );
+            freq = load_step(s, &freqs);
+            rank = load_step(s, &ranks);
+            symbol = load_step(s, &symbols);
         }
         let mut last = [self.last; 2];
-        if packed.uniform.is_none() && self.tables.bypass.is_some() {
-            for half in 0..2 {
+        for half in 0..2 {
+            let relative_to = match self.pairs.lowest {
+                Some(_) => self.lowest,
+                None => of_tables(s, &packed.offsets, table[half]),
+            };
+            symbol[half] = s.add(symbol[half], relative_to);
+            if packed.uniform.is_none() && self.tables.bypass.is_some() {
                 let sizes = of_tables(s, &packed.symbols, table[half]);
                 let offsets = of_tables(s, &packed.offsets, table[half]);
                 last[half] = s.sub(s.add(offsets, sizes), self.one);
             }
         }
-        owners(s, self.tables, table, slots, [symbols, entries], last)
+        Found { symbol, freq, rank, last }
     }
+}
+
+#[inline(always)]
+fn to_step<S: Simd>(s: S, v: [S::U32; 2]) -> Step {
+    let mut step = [0; LANES];
+    store_step(s, v, &mut step);
+    step
+}
+
+/// What tables have at these numbers.
+#[inline(always)]
+fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
+    s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
 }
 
 impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
@@ -396,23 +331,16 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
     fn run<S: Simd>(self, s: S) -> Popped<R> {
         let WideTables { packed, slots, count, precision, .. } = *self.tables;
         let used = self.used;
-        let (size, offset) = packed.uniform.unwrap_or((1, 0));
-        let (last, offset) = (s.splat(offset.wrapping_add(size - 1)), s.splat(offset));
-        let mask = s.splat((1 << precision) - 1);
-        let one = s.splat(1);
-        if count == 1 && matches!(used, Used::One(_)) {
-            if let Some(slots) = slots {
-                let (low, byte) = (s.splat((1 << SLOT_SYMBOL) - 1), s.splat(0xff));
-                return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
-            }
-            if S::PERMUTES
-                && R == 4
-                && let Some(bytes) = &packed.bytes
-            {
-                let (tables, coarse) = (self.tables, s.splat(precision - packed.bucket_bits));
-                let find = ByBytes { tables, bytes, mask, coarse, offset, last };
-                return self.steps(s, find);
-            }
+        if count == 1
+            && matches!(used, Used::One(_))
+            && let Some(slots) = slots
+        {
+            let (size, offset) = packed.uniform.unwrap_or((1, 0));
+            let (last, offset) = (s.splat(offset.wrapping_add(size - 1)), s.splat(offset));
+            let mask = s.splat((1 << precision) - 1);
+            let one = s.splat(1);
+            let (low, byte) = (s.splat((1 << SLOT_SYMBOL) - 1), s.splat(0xff));
+            return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
         }
         let find = ByBucket::new(s, self.tables, used);
         self.steps(s, find)
@@ -421,7 +349,7 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
 
 impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
     #[inline(always)]
-    fn steps<S: Simd>(self, s: S, find: impl Find<S, R>) -> Popped<R> {
+    fn steps<S: Simd>(self, s: S, find: impl Find<S>) -> Popped<R> {
         let Self { tables, steps, states, words, symbols, .. } = self;
         let precision = s.splat(tables.precision);
         let bypass = tables.bypass.is_some();
@@ -441,9 +369,8 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
             if short {
                 break;
             }
-            let ready = find.ready(s, &x);
             each_row!(R, r => {
-                let found = find.find(s, x[r], r, done, &ready);
+                let found = find.find(s, x[r], r, done);
                 let mut advanced = x[r];
                 for half in 0..2 {
                     let high = s.shr_by(x[r][half], precision);

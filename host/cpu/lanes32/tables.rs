@@ -15,19 +15,26 @@ pub(super) enum Used<'a, const R: usize> {
     Each(&'a [Stretch; R]),
 }
 
-/// Finds by a search the symbols, and their entries, of slots that belong to others than their buckets say.
+/// Finds by a search the owners of those slots that are not 0 in `missed`: their frequencies, ranks and symbols, these relative to what
+/// [`Pairs`](crate::tables::Pairs) says.
 #[cold]
 #[inline(never)]
 pub(super) fn find_missed(
     tables: &WideTables<'_>,
+    missed: &Step,
     numbers: &Step,
     slots: &Step,
-    symbols: &mut Step,
-    entries: &mut Step,
+    [freqs, ranks, symbols]: [&mut Step; 3],
 ) {
-    for (((&table, &slot), symbol), entry) in numbers.iter().zip(slots).zip(symbols).zip(entries) {
-        if slot.wrapping_sub(*entry & 0xffff) > *entry >> 16 {
-            (*entry, *symbol) = tables.packed.find(table as usize, slot);
+    let packed = tables.packed;
+    for lane in 0..LANES {
+        if missed[lane] != 0 {
+            let (table, slot) = (numbers[lane] as usize, slots[lane]);
+            let (entry, symbol) = packed.find(table, slot);
+            let lowest = packed.pairs().lowest.unwrap_or(packed.offsets[table]);
+            freqs[lane] = (entry >> 16) + 1;
+            ranks[lane] = slot.wrapping_sub(entry & 0xffff);
+            symbols[lane] = symbol.wrapping_sub(lowest);
         }
     }
 }

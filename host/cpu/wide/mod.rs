@@ -7,6 +7,8 @@
 //! are nothing out of the ordinary.
 
 mod family;
+mod indexes;
+mod lookup;
 mod masks;
 mod number;
 mod pop;
@@ -24,6 +26,7 @@ use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 pub(crate) use family::WideFamily;
+pub(super) use lookup::{Found, SlotLookup};
 pub(super) use tables::WideTables;
 
 /// Vectors of states in a unit.

@@ -9,15 +9,21 @@ use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
 
 use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
+use super::indexes::{FindTables, Used};
+use super::lookup::{Found, SlotLookup};
 use super::put::{Put, PutPastCache};
-use super::tables::{WideTables, load_indexes, prefetch_indexes};
+use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
-use crate::coder::{Indexes, Plan};
+use crate::coder::Plan;
+use crate::cpu::lanes32::bytes_of;
 use crate::cpu::scalar;
 use crate::cpu::untyped::{Pop, ValuesMut};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::tables::Packed;
+
+/// Most rows of a unit.
+pub(super) const ROWS: usize = 16 * VECTORS;
 
 /// Columns of a stretch: the fewer rows a unit has, the fewer steps, or a row's part would outgrow the first-level cache.
 pub(super) const fn stretch(lanes: usize) -> usize {
@@ -27,26 +33,12 @@ pub(super) const fn stretch(lanes: usize) -> usize {
 /// Symbols of all rows from which on they go past the caches: 32 MiB of them. Few in unit tests, so that those take both ways.
 const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 
-/// How far from its bucket's symbol a slot's owner is sought in steps; beyond, by a search.
-const NEIGHBOURS: usize = 4;
-
 /// What a stretch keeps in the first-level cache.
 pub(super) struct Scratch {
     tables: [[u32; 16]; STEPS],
     pub(super) symbols: [[u32; 16]; STEPS],
     /// The sixteen symbols of each row before the stretch's.
     pub(super) before: [[u32; 16]; 16 * VECTORS],
-}
-
-/// Which tables a stretch uses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Used {
-    /// One for all.
-    One(u32),
-    /// Those in the scratch.
-    Each,
-    /// Those in the scratch, some of them none.
-    Skipping,
 }
 
 /// Pops a unit's rows up to the last full group of lanes; `None` where the scalar path has to, from the start.
@@ -68,6 +60,10 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     }
     let (columns, indexes, first_row) = (unit.columns, unit.indexes, unit.first);
     let groups = columns / L;
+    let mut of_rows = [codec::Indexes::One(0); ROWS];
+    for (row, of_row) in of_rows.iter_mut().enumerate().take(rows) {
+        *of_row = indexes.row(first_row + row);
+    }
 
     // Elements without a row pop whatever they find.
     let mut states = [[F::LOWER_BOUND; 16]; VECTORS];
@@ -88,18 +84,28 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = indexes.rows().saturating_mul(columns) >= LARGE;
     let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
+    let mut ahead: [&[u8]; ROWS] = [&[]; ROWS];
     for begin in (0..groups * L).step_by(stretch(L)) {
         let end = (begin + stretch(L)).min(groups * L);
         let range = begin..end;
         let scratch = &mut scratch;
-        let find = FindTables::<L> { tables, scratch, first_row, rows, indexes, range };
-        let used = s.vectorize(find)?;
+        let of_rows = &of_rows[..rows];
+        let find = FindTables::<L> { tables, found: &mut scratch.tables, of_rows, range };
+        let used = match indexes.one_for_all() {
+            Some(one) if (one as u32) < tables.count => Used::One(one as u32),
+            _ => s.vectorize(find)?,
+        };
         let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors, rows };
         let steps = (end - begin) / L;
+        let next = end..(end + stretch(L)).min(columns);
+        for (ahead, &of_row) in ahead.iter_mut().zip(of_rows) {
+            *ahead = bytes_of(of_row, next.clone());
+        }
+        let ahead = &ahead;
         if let Used::One(_) = used {
-            s.vectorize(Take::<F, L, false> { tables, scratch, lanes, words, used, steps })?;
+            s.vectorize(Take::<F, L, false> { tables, scratch, lanes, words, used, steps, ahead })?;
         } else {
-            s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps })?;
+            s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps, ahead })?;
         }
         let (symbols, range) = (&mut unit.symbols, begin..end);
         match symbols {
@@ -148,71 +154,6 @@ pub(super) fn tails<F: HostFamily, const L: usize>(
     Some(())
 }
 
-/// Writes down which table each step of each state uses.
-struct FindTables<'a, const L: usize> {
-    tables: &'a WideTables<'a>,
-    scratch: &'a mut Scratch,
-    first_row: usize,
-    rows: usize,
-    indexes: &'a Indexes<'a>,
-    range: std::ops::Range<usize>,
-}
-
-impl<const L: usize> RowWork for FindTables<'_, L> {
-    type Output = Option<Used>;
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<Used> {
-        let Self { tables, scratch, first_row, rows, indexes, range } = self;
-        let across = 16 / L;
-        if let Some(one) = indexes.one_for_all()
-            && (one as u32) < tables.count
-        {
-            return Some(Used::One(one as u32));
-        }
-        let (begin, end) = (range.start, range.end);
-        let mut skipping = false;
-        if tables.count == 1 {
-            // Nothing to write down where no symbol is skipped: the indexes are only checked.
-            let mut others = 0;
-            for row in 0..rows {
-                let of_row = indexes.row(first_row + row);
-                for at in range.clone().step_by(16) {
-                    let valid = u16::MAX >> (16 - (end - at).min(16));
-                    prefetch_indexes(s, of_row, at + stretch(L) + 15);
-                    others |= valid & s.ge(load_indexes(s, of_row, at), s.splat(1));
-                }
-            }
-            if others == 0 {
-                return Some(Used::One(0));
-            }
-        }
-        for at in range.step_by(16) {
-            let valid = u16::MAX >> (16 - (end - at).min(16));
-            for u in 0..rows.div_ceil(across) {
-                let mut v = [s.splat(tables.count); 16];
-                for (r, v) in v.iter_mut().enumerate().take(across) {
-                    let row = u * across + r;
-                    if row >= rows {
-                        break;
-                    }
-                    let of_row = indexes.row(first_row + row);
-                    prefetch_indexes(s, of_row, at + stretch(L) + 15);
-                    let index = load_indexes(s, of_row, at);
-                    *v = tables.named(s, index, valid)?;
-                    skipping |= valid & s.eq(*v, s.splat(tables.count)) != 0;
-                }
-                s.transpose::<L>(&mut v);
-                let first = u * STEPS_EACH + (at - begin) / L;
-                for (tables, &v) in scratch.tables[first..].iter_mut().zip(&v).take(across) {
-                    s.store(v, tables);
-                }
-            }
-        }
-        Some(if skipping { Used::Skipping } else { Used::Each })
-    }
-}
-
 /// The states of a unit and where their rows' words stand.
 struct Lanes<'a, F: WideFamily> {
     states: &'a mut [[F::State; 16]; VECTORS],
@@ -243,6 +184,8 @@ struct Take<'a, F: WideFamily, const L: usize, const EACH: bool> {
     words: &'a [F::Word],
     used: Used,
     steps: usize,
+    /// The indexes of the next stretch of each row, which memory brings while states take their steps.
+    ahead: &'a [&'a [u8]; ROWS],
 }
 
 impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L, EACH> {
@@ -250,17 +193,13 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, mut lanes, words, used, steps } = self;
+        let Self { tables, scratch, mut lanes, words, used, steps, ahead } = self;
         let packed = tables.packed;
-        let precision = tables.precision;
-        let buckets = packed.buckets.as_slice();
-        let coarse = precision - packed.bucket_bits;
-        let (low, one) = (s.splat(0xffff), s.splat(1));
-        let slots = s.splat((1u32 << precision) - 1);
+        let lookup = SlotLookup::new(s, packed, tables.precision);
         let only = s.splat(if let Used::One(table) = used { table } else { 0 });
-        let first_of_one = s.shl(only, packed.bucket_bits);
         let last_of_all =
             packed.uniform.map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1)));
+        let one = s.splat(1);
         let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
         let mut cursors: [Cursors<S::U32>; VECTORS] =
             std::array::from_fn(|u| Cursors::new(s.load(&lanes.ends[u])));
@@ -280,46 +219,44 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
             if L > 1 || step % STEPS_AT_HAND == 0 {
                 each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u]); });
             }
-            let mut slot = [only; VECTORS];
+            // As many cache lines of 32-bit indexes as a step has.
+            for line in VECTORS * step..VECTORS * (step + 1) {
+                let (row, at) = (line % (ROWS / L), line / (ROWS / L) * 64);
+                if at < ahead[row].len() {
+                    // The line that a row's part begins in came with the part before.
+                    s.prefetch(ahead[row], at + 60);
+                }
+            }
             let mut table = [only; VECTORS];
-            let mut span = [only; VECTORS];
-            let mut symbol = [only; VECTORS];
-            let mut past = [0; VECTORS];
+            let mut slot = [only; VECTORS];
+            let mut found = [Found::new(only); VECTORS];
+            let mut missed = 0;
             each_vector!(u => {
-                slot[u] = s.and(F::low(s, x[u]), slots);
                 if EACH {
                     table[u] = s.load(&scratch.tables[u * STEPS_EACH + step]);
                 }
-                let first = if EACH { s.shl(table[u], packed.bucket_bits) } else { first_of_one };
-                let bucket = s.add(first, s.shr(slot[u], coarse));
-                [span[u], symbol[u]] = s.gather_halves(buckets, bucket);
+                slot[u] = lookup.slots(s, F::low(s, x[u]));
+                let past;
+                (found[u], past) = lookup.find::<S, EACH, false>(s, table[u], slot[u]);
+                missed |= u64::from(past) << (16 * u);
             });
-            each_vector!(u => {
-                let rank = s.sub(slot[u], s.and(span[u], low));
-                past[u] = !s.ge(s.shr(span[u], 16), rank);
-            });
-            if past.iter().fold(0, |any, past| any | past) != 0 {
-                each_vector!(u => {
-                    if past[u] != 0 {
-                        [span[u], symbol[u]] =
-                            find(s, packed, past[u], [slot[u], table[u], span[u], symbol[u]]);
-                    }
-                });
+            if missed != 0 {
+                lookup.find_missed(s, missed, table, slot, &mut found);
             }
             each_vector!(u => {
                 let at = u * STEPS_EACH + step;
-                let rank = s.sub(slot[u], s.and(span[u], low));
-                let freq = s.add(s.shr(span[u], 16), one);
-                x[u] = F::advance(s, x[u], freq, rank, precision);
+                let Found { freq, rank, .. } = found[u];
+                x[u] = F::advance(s, x[u], freq, rank, tables.precision);
                 x[u] = F::refill::<S, L>(s, x[u], words, &mut cursors[u]);
-                s.store(symbol[u], &mut scratch.symbols[at]);
+                let symbol = lookup.symbols(s, table[u], &found[u]);
+                s.store(symbol, &mut scratch.symbols[at]);
                 if let Some(bypass) = tables.bypass {
                     let last = last_of_all.unwrap_or_else(|| {
                         let sizes = s.gather(&packed.symbols, table[u]);
                         s.sub(s.add(s.gather(&packed.offsets, table[u]), sizes), one)
                     });
                     let coded = !s.ge(table[u], s.splat(tables.count));
-                    let outside = s.eq(symbol[u], last) & coded & lanes.used::<L>(u);
+                    let outside = s.eq(symbol, last) & coded & lanes.used::<L>(u);
                     if outside != 0 {
                         F::store(s, x[u], &mut lanes.states[u]);
                         s.store(cursors[u].end, &mut lanes.ends[u]);
@@ -347,49 +284,6 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
             }
         });
         Some(())
-    }
-}
-
-/// Spans and symbols of sixteen slots, given those of their buckets, where the elements `past` belong to other symbols: mostly to the next one or
-/// the one before.
-#[inline(always)]
-fn find<S: RowSimd>(
-    s: S,
-    packed: &Packed,
-    past: u16,
-    [slot, table, span, symbol]: [S::U32; 4],
-) -> [S::U32; 2] {
-    let first = match packed.uniform {
-        Some((size, offset)) => s.sub(s.mul(table, s.splat(size)), s.splat(offset)),
-        None => s.sub(s.gather(&packed.bases, table), s.gather(&packed.offsets, table)),
-    };
-    let (low, one) = (s.splat(0xffff), s.splat(1));
-    let (mut span, mut symbol, mut past) = (span, symbol, past);
-    for _ in 0..NEIGHBOURS {
-        let below = !s.ge(slot, s.and(span, low));
-        let near = s.select(below, s.sub(symbol, one), s.add(symbol, one));
-        symbol = s.select(past, near, symbol);
-        span = s.select(past, s.gather(&packed.entries, s.add(first, symbol)), span);
-        past &= !s.ge(s.shr(span, 16), s.sub(slot, s.and(span, low)));
-        if past == 0 {
-            return [span, symbol];
-        }
-    }
-    let mut of = [[0; 16]; 4];
-    for (v, of) in [slot, table, span, symbol].into_iter().zip(&mut of) {
-        s.store(v, of);
-    }
-    find_each(packed, past, &mut of);
-    [s.load(&of[2]), s.load(&of[3])]
-}
-
-#[cold]
-#[inline(never)]
-fn find_each(packed: &Packed, mut past: u16, [slot, table, span, symbol]: &mut [[u32; 16]; 4]) {
-    while past != 0 {
-        let e = past.trailing_zeros() as usize;
-        past &= past - 1;
-        (span[e], symbol[e]) = packed.find(table[e] as usize, slot[e]);
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> WideTables<'a> {
         at: usize,
         buckets: &mut [u32],
     ) -> Option<()> {
-        let bits = self.packed.bucket_bits;
+        let bits = self.packed.buckets().bits;
         let skip_from = if self.skip_past_end { self.count } else { i32::MIN as u32 };
         let mut wrong = false;
         let mut find = |index: u32| {
@@ -235,16 +235,5 @@ pub(super) fn load_indexes<S: RowSimd>(s: S, row: Indexes<'_>, at: usize) -> S::
         Indexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
         Indexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
         Indexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
-    }
-}
-
-/// Asks for a row's indexes at a position, which may lie outside, to be read soon.
-#[inline(always)]
-pub(super) fn prefetch_indexes<S: RowSimd>(s: S, row: Indexes<'_>, at: usize) {
-    match row {
-        Indexes::One(_) => {}
-        Indexes::Each(values) => s.prefetch(values, at),
-        Indexes::EachU16(values) => s.prefetch(values, at),
-        Indexes::EachU8(values) => s.prefetch(values, at),
     }
 }

@@ -1,0 +1,124 @@
+//! Which table each step of each state of a unit uses.
+
+use parans_kernels::codec::Indexes;
+
+use super::pop::ROWS;
+use super::tables::{WideTables, load_indexes};
+use super::{STEPS, STEPS_EACH};
+use crate::simd::rows::{RowSimd, RowWork};
+
+/// Which tables a stretch uses.
+#[derive(Clone, Copy)]
+pub(super) enum Used {
+    /// One for all.
+    One(u32),
+    /// Those that were written down; their number stands for a skipped symbol.
+    Each,
+}
+
+/// Writes down which table each step of each state uses.
+pub(super) struct FindTables<'a, const L: usize> {
+    pub(super) tables: &'a WideTables<'a>,
+    pub(super) found: &'a mut [[u32; 16]; STEPS],
+    /// Whole rows.
+    pub(super) of_rows: &'a [Indexes<'a>],
+    /// Columns of the stretch.
+    pub(super) range: std::ops::Range<usize>,
+}
+
+impl<const L: usize> RowWork for FindTables<'_, L> {
+    /// `None` where an index is wrong.
+    type Output = Option<Used>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<Used> {
+        match self.of_rows.first()? {
+            Indexes::One(_) | Indexes::Each(_) => self.find::<S, i32>(s),
+            Indexes::EachU16(_) => self.find::<S, u16>(s),
+            Indexes::EachU8(_) => self.find::<S, u8>(s),
+        }
+    }
+}
+
+impl<const L: usize> FindTables<'_, L> {
+    #[inline(always)]
+    fn find<S: RowSimd, T: Element>(self, s: S) -> Option<Used> {
+        let Self { tables, found, of_rows, range } = self;
+        let across = 16 / L;
+        let (rows, columns) = (of_rows.len(), range.len());
+        let mut rows_of: [&[T]; ROWS] = [&[]; ROWS];
+        for (row, &of_row) in rows_of.iter_mut().zip(of_rows) {
+            *row = T::of(of_row).get(range.clone()).unwrap_or_default();
+        }
+        if tables.count == 1 && rows_of[..rows].iter().all(|row| all_first(s, row, columns)) {
+            // Nothing to write down where no symbol is skipped.
+            return Some(Used::One(0));
+        }
+        let none = s.splat(tables.count);
+        for u in 0..rows.div_ceil(across) {
+            for at in (0..columns).step_by(16) {
+                let mut v = [none; 16];
+                let mut other = 0;
+                for (v, row) in v.iter_mut().zip(&rows_of[u * across..]).take(across) {
+                    match row.get(at..).and_then(<[T]>::first_chunk) {
+                        Some(indexes) => *v = T::load(s, indexes),
+                        None => other = u16::MAX,
+                    }
+                    other |= s.ge(*v, none);
+                }
+                if other != 0 {
+                    // Symbols that are skipped, indexes that are wrong, ends of rows.
+                    let valid = u16::MAX >> (16 - (columns - at).min(16));
+                    for (v, &of_row) in v.iter_mut().zip(&of_rows[u * across..]).take(across) {
+                        *v = tables.named(s, load_indexes(s, of_row, range.start + at), valid)?;
+                    }
+                }
+                s.transpose::<L>(&mut v);
+                let first = u * STEPS_EACH + at / L;
+                for (found, &v) in found[first..].iter_mut().zip(&v).take(across) {
+                    s.store(v, found);
+                }
+            }
+        }
+        Some(Used::Each)
+    }
+}
+
+/// Whether a row has so many indexes, all of them 0.
+#[inline(always)]
+fn all_first<S: RowSimd, T: Element>(s: S, row: &[T], columns: usize) -> bool {
+    let (chunks, rest) = row.as_chunks();
+    let mut others = 0;
+    for chunk in chunks {
+        others |= s.ge(T::load(s, chunk), s.splat(1));
+    }
+    row.len() == columns && others == 0 && rest.iter().all(|&index| index == T::default())
+}
+
+/// The type of an index.
+trait Element: Copy + Default + PartialEq {
+    fn of(row: Indexes<'_>) -> &[Self];
+    fn load<S: RowSimd>(s: S, indexes: &[Self; 16]) -> S::U32;
+}
+
+macro_rules! element {
+    ($type:ty, $kind:ident, $s:ident, $indexes:ident => $load:expr) => {
+        impl Element for $type {
+            #[inline(always)]
+            fn of(row: Indexes<'_>) -> &[Self] {
+                match row {
+                    Indexes::$kind(indexes) => indexes,
+                    _ => &[],
+                }
+            }
+
+            #[inline(always)]
+            fn load<S: RowSimd>($s: S, $indexes: &[Self; 16]) -> S::U32 {
+                $load
+            }
+        }
+    };
+}
+element!(i32, Each, s, indexes => s.load(bytemuck::cast_ref(indexes)));
+element!(u16, EachU16, s, indexes => s.load_u16(indexes));
+element!(u8, EachU8, s, indexes => s.load_u8(indexes));
