@@ -10,8 +10,8 @@
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, Bypass, DecoderView, DirectPlacement, EncoderEntry, EncoderView, Family, SearchLookup,
-    StateInt, WordInt, WordReader, WordWriter,
+    self, Bypass, DecoderView, DirectPlacement, EncoderEntry, EncoderView, Family, StateInt,
+    WordInt, WordReader, WordWriter,
 };
 use std::hint::select_unpredictable;
 
@@ -21,6 +21,7 @@ use super::{Failed, scalar};
 use crate::coder::Plan;
 use crate::family::HostFamily;
 use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::tables::BucketsLookup;
 
 /// Symbols of a row in a chunk.
 const CHUNK: usize = 64;
@@ -28,8 +29,10 @@ const CHUNK: usize = 64;
 /// States in flight.
 const STATES: usize = 8;
 
-/// Fewer gain nothing.
-const LEAST_STATES: usize = 4;
+/// Fewer states gain nothing; those of one row of four lanes are in flight together in the codec as well.
+const fn least_states(lanes: usize) -> usize {
+    if lanes < 4 { 4 } else { 8 }
+}
 
 /// Most words that a row's chunk takes: at precisions up to 16 a symbol takes two bytes at most.
 const MOST_WORDS: usize = 2 * CHUNK;
@@ -66,7 +69,7 @@ fn pop_rows<F: HostFamily, const L: usize, const R: usize>(
     tables: &WideTables<'_>,
     mut block: Pop<'_, F>,
 ) -> Result<(), Failed> {
-    while block.lens.len() * L >= LEAST_STATES {
+    while block.lens.len() * L >= least_states(L) {
         let mut group = block.take(block.lens.len().min(R));
         let (mut states, mut lens) = ([F::State::default(); STATES], [0; R]);
         states[..group.states.len()].copy_from_slice(group.states);
@@ -89,10 +92,8 @@ fn pop_group<F: HostFamily, const L: usize, const R: usize>(
     if !group.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
-    let view = DecoderView {
-        tables: scalar::tables_view(plan),
-        lookup: SearchLookup { spans: plan.tables.prepared().spans() },
-    };
+    let view =
+        DecoderView { tables: scalar::tables_view(plan), lookup: BucketsLookup(tables.packed) };
     let count = group.lens.len();
     let columns = group.columns;
     let words = group.words;

@@ -31,8 +31,8 @@ use crate::error::{Error, Result};
 
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
-pub(crate) use packed::Packed;
-pub(crate) use pairs::{Pairs, RUN};
+pub(crate) use packed::{BucketsLookup, Packed};
+pub(crate) use pairs::{Pairs, PairsLookup, RUN};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

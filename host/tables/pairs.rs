@@ -3,7 +3,8 @@
 //! A vector stops for every slot that one of its elements misses, which costs as much as some hundred hits. Most buckets have one owner or two.
 //! Those with more stand mostly in the tails of a distribution, where each slot is a symbol of its own: a run of such is told as one.
 
-use parans_kernels::codec::Span;
+use parans_kernels::codec::lookup::Found;
+use parans_kernels::codec::{Lookup, Span, TableSpan};
 
 use super::packed::{Packed, choose_bits};
 
@@ -63,6 +64,37 @@ impl Pairs {
     }
 }
 
+/// Lookups of slots one by one, for the few symbols of a row that vectors leave.
+pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
+
+impl Lookup for PairsLookup<'_> {
+    #[inline]
+    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+        let Self(packed) = *self;
+        let pairs = packed.pairs();
+        let at = (number << pairs.bits) + (slot >> (precision - pairs.bits));
+        let bucket = pairs.buckets.get(at as usize).copied().unwrap_or_default();
+        let (owner, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
+        // Relative to the table's offset.
+        let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
+        let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
+        let (freq, rank) = ((owner >> 16) + 1, slot.wrapping_sub(owner & 0xffff));
+        if rank < freq {
+            return Found { symbol, freq, rank };
+        }
+        let past = rank - freq;
+        if past >= second {
+            let (entry, symbol) = packed.find(number as usize, slot);
+            let symbol = symbol.wrapping_sub(table.offset as u32);
+            return Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) };
+        }
+        if second == RUN {
+            return Found { symbol: symbol + 1 + past, freq: 1, rank: 0 };
+        }
+        Found { symbol: symbol + 1, freq: second, rank: past }
+    }
+}
+
 /// What a bucket tells.
 #[derive(Clone, Copy, Default)]
 struct Pair {
@@ -117,6 +149,59 @@ fn each_pair(spans: impl Iterator<Item = Span>, shift: u32, mut found: impl FnMu
                 (best, before, run) = (Pair::default(), None, None);
             }
             from = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parans_kernels::codec::SearchLookup;
+    use rand::{Rng, SeedableRng};
+
+    use super::super::BucketsLookup;
+    use super::*;
+
+    /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their own.
+    fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
+        let (mut tables, mut spans) = (Vec::new(), Vec::new());
+        for _ in 0..rng.random_range(1..6) {
+            let base = spans.len() as u32;
+            let widest = 1 << rng.random_range(0..=precision);
+            let mut start = 0;
+            while start < 1 << precision {
+                let most = ((1 << precision) - start).min(widest);
+                let freq = if rng.random_bool(0.5) { 1 } else { rng.random_range(1..=most) };
+                spans.push(Span { start, freq });
+                start += freq;
+            }
+            let (symbols, offset) = (spans.len() as u32 - base, rng.random_range(-apart..=apart));
+            tables.push(TableSpan { base, symbols, offset, log2_symbols: 0 });
+        }
+        (tables, spans)
+    }
+
+    #[test]
+    fn packed_lookups_find_what_a_search_finds() {
+        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(0);
+        for case in 0..40 {
+            let precision = rng.random_range(1..=16);
+            let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
+            let (tables, spans) = tables(&mut rng, precision, apart);
+            let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
+            let search = SearchLookup { spans: &spans };
+            for (number, table) in (0..).zip(&tables) {
+                for slot in 0..1 << precision {
+                    let found = |lookup: &dyn Fn() -> Found| {
+                        let Found { symbol, freq, rank } = lookup();
+                        (symbol, freq, rank)
+                    };
+                    let want = found(&|| search.find(number, table, slot, precision));
+                    let pairs = PairsLookup(&packed);
+                    assert_eq!(found(&|| pairs.find(number, table, slot, precision)), want);
+                    let buckets = BucketsLookup(&packed);
+                    assert_eq!(found(&|| buckets.find(number, table, slot, precision)), want);
+                }
+            }
         }
     }
 }

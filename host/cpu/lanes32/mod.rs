@@ -140,6 +140,9 @@ pub(super) fn push<F: HostFamily + Lanes32, T: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if block.columns < LANES {
+        return scalar::push(plan, block);
+    }
     let Some(tables) = WideTables::new(plan) else { return scalar::push(plan, block) };
     let PushBlock { rows, symbols, columns, indexes } = block;
     let mut scratch = push::Scratch::default();
@@ -180,6 +183,9 @@ pub(super) fn pop<F: HostFamily + Lanes32, T: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, F, T>,
 ) -> Result<(), Failed> {
+    if block.columns < LANES {
+        return scalar::pop(plan, block);
+    }
     let Some(tables) = WideTables::new(plan) else { return scalar::pop(plan, block) };
     let PopBlock { first, states, words, starts, lens, symbols, columns, indexes } = block;
     let mut scratch = pop::Scratch::default();

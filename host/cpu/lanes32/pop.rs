@@ -2,13 +2,14 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
+use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
 use super::tables::{FindTables, FoundTables, StretchIndexes, Used, bytes_of};
 use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, WideTables, scalar};
 use crate::coder::{Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::{Level, dispatch};
+use crate::tables::PairsLookup;
 
 /// A row with fewer words left than this goes on from a copy with enough words below it for every step.
 const LOW: usize = 256;
@@ -68,10 +69,8 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
         let (start, len) = (block.starts[r], block.lens[r]);
         Source { words: &block.words[start..start + len], left: len, copy: None }
     });
-    let view = DecoderView {
-        tables: scalar::tables_view(plan),
-        lookup: SearchLookup { spans: plan.tables.prepared().spans() },
-    };
+    let view =
+        DecoderView { tables: scalar::tables_view(plan), lookup: PairsLookup(tables.packed) };
     scratch.numbers.resize(R, [[0; LANES]; STEPS]);
     scratch.symbols.resize(R, [[0; LANES]; STEPS]);
     let steps = columns / LANES;

@@ -209,11 +209,13 @@ impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
     #[inline(always)]
     fn pop<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
         let Self { plan, tables, mut block } = self;
+        let mut scratch = None;
         while block.lens.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.lens.len().min(16 / L * VECTORS));
             let (states, lens) = (unit.states.to_vec(), unit.lens.to_vec());
-            if pop::unit::<S, F, L>(s, &tables, &mut unit).is_none()
-                || pop::tails::<F, L>(plan, &mut unit).is_none()
+            let scratch = scratch.get_or_insert_with(|| pop::Scratch::new(&tables));
+            if pop::unit::<S, F, L>(s, &tables, scratch, &mut unit).is_none()
+                || pop::tails::<F, L>(plan, &tables, &mut unit).is_none()
             {
                 unit.states.copy_from_slice(&states);
                 unit.lens.copy_from_slice(&lens);

@@ -6,7 +6,7 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, Bypass, DecoderView, SearchLookup, WordReader};
+use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
 use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
 use super::indexes::{FindTables, Used};
@@ -20,7 +20,7 @@ use crate::cpu::scalar;
 use crate::cpu::untyped::{Pop, ValuesMut};
 use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
-use crate::tables::Packed;
+use crate::tables::{Packed, PairsLookup};
 
 /// Most rows of a unit.
 pub(super) const ROWS: usize = 16 * VECTORS;
@@ -38,13 +38,22 @@ pub(super) struct Scratch {
     tables: [[u32; 16]; STEPS],
     pub(super) symbols: [[u32; 16]; STEPS],
     /// The sixteen symbols of each row before the stretch's.
-    pub(super) before: [[u32; 16]; 16 * VECTORS],
+    pub(super) before: [[u32; 16]; ROWS],
+}
+
+impl Scratch {
+    pub(super) fn new(tables: &WideTables<'_>) -> Self {
+        // Elements without a row skip every symbol.
+        let none = [[tables.count; 16]; STEPS];
+        Self { tables: none, symbols: [[0; 16]; STEPS], before: [[0; 16]; ROWS] }
+    }
 }
 
 /// Pops a unit's rows up to the last full group of lanes; `None` where the scalar path has to, from the start.
 pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
+    scratch: &mut Scratch,
     unit: &mut Pop<'_, F>,
 ) -> Option<()> {
     let across = 16 / L;
@@ -76,11 +85,6 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         floors[u][e..e + L].fill(floor as u32);
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
-    let mut scratch = Scratch {
-        tables: [[tables.count; 16]; STEPS],
-        symbols: [[0; 16]; STEPS],
-        before: [[0; 16]; 16 * VECTORS],
-    };
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = indexes.rows().saturating_mul(columns) >= LARGE;
     let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
@@ -88,7 +92,6 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     for begin in (0..groups * L).step_by(stretch(L)) {
         let end = (begin + stretch(L)).min(groups * L);
         let range = begin..end;
-        let scratch = &mut scratch;
         let of_rows = &of_rows[..rows];
         let find = FindTables::<L> { tables, found: &mut scratch.tables, of_rows, range };
         let used = match indexes.one_for_all() {
@@ -127,6 +130,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
 /// Pops the symbols past the last full group, one row after another.
 pub(super) fn tails<F: HostFamily, const L: usize>(
     plan: &Plan,
+    tables: &WideTables<'_>,
     unit: &mut Pop<'_, F>,
 ) -> Option<()> {
     let columns = unit.columns;
@@ -134,10 +138,8 @@ pub(super) fn tails<F: HostFamily, const L: usize>(
     if tail == 0 {
         return Some(());
     }
-    let view = DecoderView {
-        tables: scalar::tables_view(plan),
-        lookup: SearchLookup { spans: plan.tables.prepared().spans() },
-    };
+    let view =
+        DecoderView { tables: scalar::tables_view(plan), lookup: PairsLookup(tables.packed) };
     let (states, _) = unit.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
         let of_row = unit.indexes.row(unit.first + row);
