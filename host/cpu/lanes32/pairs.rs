@@ -278,14 +278,16 @@ impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, '_, S::U32, R> {
         let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
         let (even, even_missed) = self.owners(s, table[0], slots[0]);
         let (odd, odd_missed) = self.owners(s, table[1], slots[1]);
-        let [mut freq, mut rank, mut symbol] = [0, 1, 2].map(|of| [even[of], odd[of]]);
+        let (mut freq, mut rank) = ([even[0], odd[0]], [even[1], odd[1]]);
+        let mut symbol = [even[2], odd[2]];
         if s.any(s.either(even_missed, odd_missed)) {
-            let missed = [even_missed, odd_missed].map(|m| s.add_where(m, self.zero, self.one));
-            let [mut freqs, mut ranks, mut symbols] =
-                [freq, rank, symbol].map(|found| to_step(s, found));
+            let even_missed = s.add_where(even_missed, self.zero, self.one);
+            let odd_missed = s.add_where(odd_missed, self.zero, self.one);
+            let (mut freqs, mut ranks) = (to_step(s, freq), to_step(s, rank));
+            let mut symbols = to_step(s, symbol);
             find_missed(
                 self.tables,
-                &to_step(s, missed),
+                &to_step(s, [even_missed, odd_missed]),
                 &to_step(s, table),
                 &to_step(s, slots),
                 [&mut freqs, &mut ranks, &mut symbols],

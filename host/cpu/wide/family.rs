@@ -15,9 +15,6 @@ const SINGLE_PRECISION: u32 = 10;
 /// Below this precision the quotients of 64-bit states exceed what one `RowSimd::quotient64` is exact for.
 const DOUBLE_PRECISION: u32 = 14;
 
-/// Steps whose words [`WideFamily::fetch`] has at hand, where rows have one lane.
-pub(crate) const STEPS_AT_HAND: usize = 4;
-
 /// What sixteen states shed in one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Shed<V> {
@@ -60,7 +57,10 @@ pub(crate) trait WideFamily: Lanes32 {
         precision: u32,
     ) -> Self::States<S>;
 
-    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`] steps, else those of one.
+    /// Steps whose words [`fetch`](Self::fetch) has at hand, where rows have one lane.
+    const STEPS_AT_HAND: usize;
+
+    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`](Self::STEPS_AT_HAND) steps, else those of one.
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[Self::Word], cursors: &mut Cursors<S::U32>);
 
     /// Takes words in.
@@ -86,7 +86,7 @@ pub(crate) trait WideFamily: Lanes32 {
 pub(crate) struct Cursors<V> {
     /// End of the words left of each element's row.
     pub(crate) end: V,
-    /// Words at hand, the next first: of rows of one lane those of four steps, else those of one.
+    /// Words at hand, the next first: of rows of one lane those of some steps, else those of one.
     next: [V; 4],
 }
 
@@ -201,6 +201,9 @@ impl WideFamily for Rans64 {
     fn advance<S: RowSimd>(s: S, x: S::U64, freq: S::U32, rank: S::U32, precision: u32) -> S::U64 {
         s.add64(s.mul64(s.shr64(x, precision), s.widen(freq)), s.widen(rank))
     }
+
+    /// Four words last for eight: at precisions up to 16 a state that has just taken a word is at least 2^47, so that it takes none in the next step.
+    const STEPS_AT_HAND: usize = 8;
 
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u32], cursors: &mut Cursors<S::U32>) {
@@ -332,6 +335,8 @@ impl WideFamily for Rans32x16 {
         (push32(s, lower, freq, start, precision), Shed { words: x, first: shed, second: 0 })
     }
 
+    const STEPS_AT_HAND: usize = 4;
+
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u16], cursors: &mut Cursors<S::U32>) {
         if L == 1 {
@@ -393,6 +398,8 @@ impl WideFamily for Rans32 {
         let lower = s.select(second, s.shr(lower, 8), lower);
         (push32(s, lower, freq, start, precision), Shed { words: x, first, second })
     }
+
+    const STEPS_AT_HAND: usize = 4;
 
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u8], cursors: &mut Cursors<S::U32>) {

@@ -8,7 +8,7 @@ use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
-use super::family::{Cursors, STEPS_AT_HAND, WideFamily};
+use super::family::{Cursors, WideFamily};
 use super::indexes::{FindTables, Used};
 use super::lookup::{Found, SlotLookup};
 use super::put::{Put, PutPastCache};
@@ -218,7 +218,7 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
         }
         for step in 0..steps {
             // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
-            if L > 1 || step % STEPS_AT_HAND == 0 {
+            if L > 1 || step % F::STEPS_AT_HAND == 0 {
                 each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u]); });
             }
             // As many cache lines of 32-bit indexes as a step has.
