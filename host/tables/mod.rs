@@ -5,6 +5,7 @@
 
 mod alias;
 mod builder;
+mod lookups;
 #[cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "vectors for rows read more of it than other paths do")
@@ -31,8 +32,9 @@ use crate::error::{Error, Result};
 
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
-pub(crate) use packed::{BucketsLookup, Packed};
-pub(crate) use pairs::{Pairs, PairsLookup, RUN};
+pub(crate) use lookups::{BucketsLookup, PairsLookup};
+pub(crate) use packed::Packed;
+pub(crate) use pairs::{Pairs, RUN};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use parans_kernels::codec::lookup::Found;
-use parans_kernels::codec::{Lookup, Span, TableSpan};
+use parans_kernels::codec::{Span, TableSpan};
 
 use super::pairs::Pairs;
 use crate::simd::ByteTable;
@@ -147,25 +146,6 @@ impl Packed {
 /// The table of skipped symbols: one symbol, which owns every slot.
 fn skipped(base: usize) -> TableSpan {
     TableSpan { base: base as u32, symbols: 1, offset: 0, log2_symbols: 0 }
-}
-
-/// Lookups of slots one by one, for the few symbols of a row that loops over several rows leave.
-pub(crate) struct BucketsLookup<'a>(pub(crate) &'a Packed);
-
-impl Lookup for BucketsLookup<'_> {
-    #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let buckets = packed.buckets();
-        let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
-        let bucket = buckets.owners.get(at as usize).copied().unwrap_or_default();
-        let (mut entry, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
-        if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
-            (entry, symbol) = packed.find(number as usize, slot);
-        }
-        let symbol = symbol.wrapping_sub(table.offset as u32);
-        Found { symbol, freq: (entry >> 16) + 1, rank: slot.wrapping_sub(entry & 0xffff) }
-    }
 }
 
 impl Buckets {

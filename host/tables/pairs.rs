@@ -3,8 +3,7 @@
 //! A vector stops for every slot that one of its elements misses, which costs as much as some hundred hits. Most buckets have one owner or two.
 //! Those with more stand mostly in the tails of a distribution, where each slot is a symbol of its own: a run of such is told as one.
 
-use parans_kernels::codec::lookup::Found;
-use parans_kernels::codec::{Lookup, Span, TableSpan};
+use parans_kernels::codec::Span;
 
 use super::packed::{Packed, choose_bits};
 
@@ -61,37 +60,6 @@ impl Pairs {
         let bucket = ((1 << packed.precision) - 1) << 16 | skipped << 48;
         buckets.resize((count + 1) << bits, bucket);
         Self { bits, lowest, single, buckets }
-    }
-}
-
-/// Lookups of slots one by one, for the few symbols of a row that vectors leave.
-pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
-
-impl Lookup for PairsLookup<'_> {
-    #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let pairs = packed.pairs();
-        let at = (number << pairs.bits) + (slot >> (precision - pairs.bits));
-        let bucket = pairs.buckets.get(at as usize).copied().unwrap_or_default();
-        let (owner, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
-        // Relative to the table's offset.
-        let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
-        let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
-        let (freq, rank) = ((owner >> 16) + 1, slot.wrapping_sub(owner & 0xffff));
-        if rank < freq {
-            return Found { symbol, freq, rank };
-        }
-        let past = rank - freq;
-        if past >= second {
-            let (entry, symbol) = packed.find(number as usize, slot);
-            let symbol = symbol.wrapping_sub(table.offset as u32);
-            return Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) };
-        }
-        if second == RUN {
-            return Found { symbol: symbol + 1 + past, freq: 1, rank: 0 };
-        }
-        Found { symbol: symbol + 1, freq: second, rank: past }
     }
 }
 
@@ -155,53 +123,130 @@ fn each_pair(spans: impl Iterator<Item = Span>, shift: u32, mut found: impl FnMu
 
 #[cfg(test)]
 mod tests {
-    use parans_kernels::codec::SearchLookup;
     use rand::{Rng, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
 
-    use super::super::BucketsLookup;
     use super::*;
+    use crate::{Precision, Tables};
 
-    /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their own.
-    fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
-        let (mut tables, mut spans) = (Vec::new(), Vec::new());
-        for _ in 0..rng.random_range(1..6) {
-            let base = spans.len() as u32;
-            let widest = 1 << rng.random_range(0..=precision);
-            let mut start = 0;
-            while start < 1 << precision {
-                let most = ((1 << precision) - start).min(widest);
-                let freq = if rng.random_bool(0.5) { 1 } else { rng.random_range(1..=most) };
-                spans.push(Span { start, freq });
-                start += freq;
-            }
-            let (symbols, offset) = (spans.len() as u32 - base, rng.random_range(-apart..=apart));
-            tables.push(TableSpan { base, symbols, offset, log2_symbols: 0 });
+    /// The frequency, rank and symbol of a slot by its bucket, as vectors take them; `None` for a miss.
+    fn look_up(pairs: &Pairs, table: usize, slot: u32, precision: u32) -> Option<[u32; 3]> {
+        let at = (table << pairs.bits) + (slot >> (precision - pairs.bits)) as usize;
+        let bucket = pairs.buckets[at];
+        let (owner, second, symbol) =
+            (bucket as u32, (bucket >> 32) as u32 & 0xffff, (bucket >> 48) as u32);
+        let (freq, rank) = ((owner >> 16) + 1, slot.checked_sub(owner & 0xffff)?);
+        let Some(after) = rank.checked_sub(freq) else { return Some([freq, rank, symbol]) };
+        assert!(!pairs.single, "a bucket of two owners");
+        if second == RUN {
+            return Some([1, 0, symbol + 1 + after]);
         }
-        (tables, spans)
+        (after < second).then_some([second, after, symbol + 1])
+    }
+
+    /// Checks every slot and gives how many are missed.
+    fn check(frequencies: &[Vec<u32>], offsets: &[i32], precision: u32) -> usize {
+        let tables = Tables::from_frequencies(
+            frequencies,
+            Some(offsets),
+            Precision::new(precision).unwrap(),
+        )
+        .unwrap();
+        let packed = tables.prepared().packed().unwrap();
+        let pairs = packed.pairs();
+        let relative = |offset: i32| match pairs.lowest {
+            Some(lowest) => (offset as u32).wrapping_sub(lowest),
+            None => 0,
+        };
+        let mut missed = 0;
+        for (table, frequencies) in frequencies.iter().enumerate() {
+            let mut slot = 0;
+            for (number, &freq) in (0..).zip(frequencies) {
+                for rank in 0..freq {
+                    let owner = [freq, rank, relative(offsets[table]) + number];
+                    match look_up(pairs, table, slot, precision) {
+                        Some(found) => assert_eq!(found, owner, "table {table}, slot {slot}"),
+                        None => missed += 1,
+                    }
+                    slot += 1;
+                }
+            }
+            assert_eq!(slot, 1 << precision);
+        }
+        for slot in 0..1 << precision {
+            let symbol = if pairs.lowest.is_some() { relative(0) } else { 0 };
+            let skipped = look_up(pairs, frequencies.len(), slot, precision);
+            assert_eq!(skipped, Some([1 << precision, slot, symbol]));
+        }
+        missed
+    }
+
+    /// A table of these weights, each symbol with a slot at least.
+    fn quantised(weights: &[u64], precision: u32) -> Vec<u32> {
+        let weights = ndarray::ArrayView2::from_shape((1, weights.len()), weights).unwrap();
+        let one = Tables::builder(Precision::new(precision).unwrap()).counts(weights).unwrap();
+        one.frequencies(0).collect()
     }
 
     #[test]
-    fn packed_lookups_find_what_a_search_finds() {
-        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(0);
-        for case in 0..40 {
-            let precision = rng.random_range(1..=16);
-            let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
-            let (tables, spans) = tables(&mut rng, precision, apart);
-            let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
-            let search = SearchLookup { spans: &spans };
-            for (number, table) in (0..).zip(&tables) {
-                for slot in 0..1 << precision {
-                    let found = |lookup: &dyn Fn() -> Found| {
-                        let Found { symbol, freq, rank } = lookup();
-                        (symbol, freq, rank)
+    fn buckets_tell_owners_or_nothing() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+        let mut missed = 0;
+        for precision in 1..=16 {
+            for count in [1, 3] {
+                for far in [false, true] {
+                    let mut weights = |_| -> Vec<u32> {
+                        let most = (1usize << precision).min(700);
+                        let alphabet = rng.random_range(1..=most);
+                        let skew = rng.random_range(0.0..20.0);
+                        let weight = |rng: &mut Xoshiro256PlusPlus| {
+                            (rng.random_range(0.0f64..1.0).powf(skew) * 1e6) as u64 + 1
+                        };
+                        let weights: Vec<u64> = (0..alphabet).map(|_| weight(&mut rng)).collect();
+                        quantised(&weights, precision)
                     };
-                    let want = found(&|| search.find(number, table, slot, precision));
-                    let pairs = PairsLookup(&packed);
-                    assert_eq!(found(&|| pairs.find(number, table, slot, precision)), want);
-                    let buckets = BucketsLookup(&packed);
-                    assert_eq!(found(&|| buckets.find(number, table, slot, precision)), want);
+                    let frequencies: Vec<Vec<u32>> = (0..count).map(&mut weights).collect();
+                    let apart = if far { 70_000 } else { -7 };
+                    let offsets: Vec<i32> = (0..count).map(|table| table * apart).collect();
+                    missed += check(&frequencies, &offsets, precision);
                 }
             }
+        }
+        assert_ne!(missed, 0, "misses are checked as well");
+    }
+
+    #[test]
+    fn widest_owners_fit() {
+        let all = 1u32 << 16;
+        for frequencies in [
+            vec![all],
+            vec![1, all - 1],
+            vec![all - 1, 1],
+            vec![1, 1, all - 2],
+            vec![all - 2, 1, 1],
+            vec![2, all - 4, 1, 1],
+            vec![1; 1 << 16],
+        ] {
+            let missed = check(&[frequencies], &[0], 16);
+            assert!(missed <= 2, "{missed}");
+        }
+    }
+
+    /// Discretised Gaussians of deviations from 1 to 22 have long tails of single slots: few are missed.
+    #[test]
+    fn few_slots_of_gaussians_are_missed() {
+        for precision in [12, 15, 16] {
+            let table = |table: i32| {
+                let deviation = (f64::from(table) * 4.5 / 63.0).exp2();
+                let weight = |symbol: i32| {
+                    let x = f64::from(symbol - 128) / deviation;
+                    ((-0.5 * x * x).exp() * 1e9) as u64
+                };
+                quantised(&(0..256).map(weight).collect::<Vec<_>>(), precision)
+            };
+            let frequencies: Vec<Vec<u32>> = (0..64).map(table).collect();
+            let missed = check(&frequencies, &[0; 64], precision);
+            assert!(missed < (64 << precision) / 300, "{precision}: {missed}");
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Packed tables as lookups of slots one by one, for the few symbols of a row that loops over several rows leave to the codec.
+
+use parans_kernels::codec::lookup::Found;
+use parans_kernels::codec::{Lookup, TableSpan};
+
+use super::packed::Packed;
+use super::pairs::RUN;
+
+/// Lookups in the buckets that vectors read.
+pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
+
+impl Lookup for PairsLookup<'_> {
+    #[inline]
+    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+        let Self(packed) = *self;
+        let pairs = packed.pairs();
+        let at = (number << pairs.bits) + (slot >> (precision - pairs.bits));
+        let bucket = pairs.buckets.get(at as usize).copied().unwrap_or_default();
+        let (owner, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
+        // Relative to the table's offset.
+        let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
+        let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
+        let (freq, rank) = ((owner >> 16) + 1, slot.wrapping_sub(owner & 0xffff));
+        if rank < freq {
+            return Found { symbol, freq, rank };
+        }
+        let past = rank - freq;
+        if past >= second {
+            let (entry, symbol) = packed.find(number as usize, slot);
+            let symbol = symbol.wrapping_sub(table.offset as u32);
+            return Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) };
+        }
+        if second == RUN {
+            return Found { symbol: symbol + 1 + past, freq: 1, rank: 0 };
+        }
+        Found { symbol: symbol + 1, freq: second, rank: past }
+    }
+}
+
+/// Lookups in the buckets that code without vectors reads.
+pub(crate) struct BucketsLookup<'a>(pub(crate) &'a Packed);
+
+impl Lookup for BucketsLookup<'_> {
+    #[inline]
+    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+        let Self(packed) = *self;
+        let buckets = packed.buckets();
+        let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
+        let bucket = buckets.owners.get(at as usize).copied().unwrap_or_default();
+        let (mut entry, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
+        if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
+            (entry, symbol) = packed.find(number as usize, slot);
+        }
+        let symbol = symbol.wrapping_sub(table.offset as u32);
+        Found { symbol, freq: (entry >> 16) + 1, rank: slot.wrapping_sub(entry & 0xffff) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parans_kernels::codec::{SearchLookup, Span};
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their own.
+    fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
+        let (mut tables, mut spans) = (Vec::new(), Vec::new());
+        for _ in 0..rng.random_range(1..6) {
+            let base = spans.len() as u32;
+            let widest = 1 << rng.random_range(0..=precision);
+            let mut start = 0;
+            while start < 1 << precision {
+                let most = ((1 << precision) - start).min(widest);
+                let freq = if rng.random_bool(0.5) { 1 } else { rng.random_range(1..=most) };
+                spans.push(Span { start, freq });
+                start += freq;
+            }
+            let (symbols, offset) = (spans.len() as u32 - base, rng.random_range(-apart..=apart));
+            tables.push(TableSpan { base, symbols, offset, log2_symbols: 0 });
+        }
+        (tables, spans)
+    }
+
+    #[test]
+    fn packed_lookups_find_what_a_search_finds() {
+        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(0);
+        for case in 0..40 {
+            let precision = rng.random_range(1..=16);
+            let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
+            let (tables, spans) = tables(&mut rng, precision, apart);
+            let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
+            let search = SearchLookup { spans: &spans };
+            for (number, table) in (0..).zip(&tables) {
+                for slot in 0..1 << precision {
+                    let found = |lookup: &dyn Fn() -> Found| {
+                        let Found { symbol, freq, rank } = lookup();
+                        (symbol, freq, rank)
+                    };
+                    let want = found(&|| search.find(number, table, slot, precision));
+                    let pairs = PairsLookup(&packed);
+                    assert_eq!(found(&|| pairs.find(number, table, slot, precision)), want);
+                    let buckets = BucketsLookup(&packed);
+                    assert_eq!(found(&|| buckets.find(number, table, slot, precision)), want);
+                }
+            }
+        }
+    }
+}
