@@ -4,34 +4,28 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512::Avx512;
 use super::rows::{RowSimd, RowWork};
 use super::rows_avx512_loads::load_each;
+use super::{ByteTable, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowsAvx512 {
     slow_gathers: bool,
+    permutes: Avx512<true>,
 }
 
 impl RowsAvx512 {
     /// The token, if the processor has the features; `slow_gathers` chooses loads where there is a choice.
     pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("avx512vpopcntdq")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        has.then_some(Self { slow_gathers })
+        let permutes = Avx512::new()?;
+        is_x86_feature_detected!("avx512vpopcntdq").then_some(Self { slow_gathers, permutes })
     }
 }
 
 #[target_feature(
-    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
+    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
 )]
 fn enter<W: RowWork>(token: RowsAvx512, work: W) -> W::Output {
     work.run(token)
@@ -68,6 +62,28 @@ const fn reversed(l: usize) -> [u32; 16] {
     let mut e = 0;
     while e < 16 {
         order[e] = (e ^ (l - 1)) as u32;
+        e += 1;
+    }
+    order
+}
+
+/// The first numbers that `step` divides.
+const fn every<const N: usize>(step: u16) -> [u16; N] {
+    let mut numbers = [0; N];
+    let mut e = 0;
+    while e < N {
+        numbers[e] = e as u16 * step;
+        e += 1;
+    }
+    numbers
+}
+
+/// For each element, where byte `16 part + e` stands if each element's highest byte is its first.
+const fn from_top(part: u32) -> [u32; 16] {
+    let mut order = [0; 16];
+    let mut e = 0;
+    while e < 16 {
+        order[e] = (16 * part + e as u32) ^ 3;
         e += 1;
     }
     order
@@ -204,6 +220,11 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_or_si512(a, b))
+    }
+
+    #[inline(always)]
     fn min(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_min_epu32(a, b))
     }
@@ -216,6 +237,16 @@ impl RowSimd for RowsAvx512 {
     #[inline(always)]
     fn shr(self, v: __m512i, bits: u32) -> __m512i {
         with_features!(_mm512_srl_epi32(v, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, v: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_srlv_epi32(v, bits))
+    }
+
+    #[inline(always)]
+    fn funnel_shr(self, high: __m512i, low: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_shrdv_epi32(low, high, bits))
     }
 
     #[inline(always)]
@@ -259,6 +290,22 @@ impl RowSimd for RowsAvx512 {
         let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
         // SAFETY: the token proves the features; every index is at most the last.
         unsafe { _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(2).expect("two values");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; four bytes from every index on lie inside the table.
+        unsafe {
+            let found = _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast());
+            _mm512_and_si512(found, _mm512_set1_epi32(0xffff))
+        }
+    }
+
+    #[inline(always)]
+    fn lookup_bytes(self, table: &ByteTable<4>, bytes: __m512i) -> [__m512i; 4] {
+        self.permutes.lookup_bytes(table, bytes)
     }
 
     #[inline(always)]
@@ -352,6 +399,83 @@ impl RowSimd for RowsAvx512 {
         }
         let order = const { &reversed(L) };
         with_features!(_mm512_permutexvar_epi32(load_order(order), v))
+    }
+
+    #[inline(always)]
+    fn low_halves(self, v: [__m512i; 2]) -> __m512i {
+        const LOW: [u16; 32] = every::<32>(2);
+        // SAFETY: the token proves the features; `LOW` is 64 bytes.
+        unsafe {
+            let order = _mm512_loadu_si512(LOW.as_ptr().cast());
+            _mm512_permutex2var_epi16(v[0], order, v[1])
+        }
+    }
+
+    #[inline(always)]
+    fn low_bytes(self, v: [__m512i; 4]) -> __m512i {
+        const LOW: [u16; 32] = every::<32>(4);
+        // SAFETY: the token proves the features; `LOW` is 64 bytes.
+        unsafe {
+            // The numbers of bytes 0..128, as bytes: the first two vectors fill the lower half, the others the upper.
+            let order = _mm512_castsi256_si512(_mm512_cvtepi16_epi8(_mm512_loadu_si512(LOW.as_ptr().cast())));
+            let order = _mm512_shuffle_i64x2::<0x44>(order, order);
+            let lower = _mm512_permutex2var_epi8(v[0], order, v[1]);
+            let upper = _mm512_permutex2var_epi8(v[2], order, v[3]);
+            _mm512_mask_mov_epi64(lower, 0xf0, upper)
+        }
+    }
+
+    #[inline(always)]
+    fn bytes_from_top(self, v: __m512i) -> [__m512i; 4] {
+        // SAFETY: the token proves the features; each order is 64 bytes.
+        unsafe {
+            let part = |order: &'static [u32; 16]| {
+                _mm512_maskz_permutexvar_epi8(0x1111_1111_1111_1111, load_order(order), v)
+            };
+            [
+                part(const { &from_top(0) }),
+                part(const { &from_top(1) }),
+                part(const { &from_top(2) }),
+                part(const { &from_top(3) }),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store_top_bits(
+        self,
+        [high, low]: [__m512i; 2],
+        len: __m512i,
+        to: &mut [u8],
+        at: __m512i,
+    ) {
+        #[repr(align(64))]
+        struct Aligned<T>(T);
+        let last = to.len().checked_sub(8).expect("eight bytes").min(u32::MAX as usize);
+        let (mut values, mut places) = (Aligned([0u64; 16]), Aligned([0u32; 16]));
+        // SAFETY: the token proves the features; the arrays have room for two and one vectors, and eight bytes from every place on lie inside `to`.
+        unsafe {
+            let at = _mm512_min_epu32(at, self.splat(last as u32));
+            _mm512_store_si512(places.0.as_mut_ptr().cast(), at);
+            let zero = _mm512_setzero_si512();
+            let unused = _mm512_sub_epi32(self.splat(64), len);
+            let first = _mm512_srlv_epi64(
+                _mm512_unpacklo_epi32(low, high),
+                _mm512_unpacklo_epi32(unused, zero),
+            );
+            let second = _mm512_srlv_epi64(
+                _mm512_unpackhi_epi32(low, high),
+                _mm512_unpackhi_epi32(unused, zero),
+            );
+            _mm512_store_si512(values.0.as_mut_ptr().cast(), first);
+            _mm512_store_si512(values.0.as_mut_ptr().add(8).cast(), second);
+            // Elements 0, 1, 4, 5 and so on, then 2, 3, 6, 7 and so on.
+            for k in 0..16 {
+                let e = k % 8 / 2 * 4 + k % 2 + k / 8 * 2;
+                let to = to.as_mut_ptr().add(places.0[e] as usize);
+                to.cast::<u64>().write_unaligned(values.0[k]);
+            }
+        }
     }
 
     #[inline(always)]

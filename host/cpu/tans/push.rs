@@ -84,14 +84,14 @@ impl Default for Scratch {
 
 /// The bits of a row that are not written yet, fewer than eight, from `bytes[at]` on.
 #[derive(Clone, Copy, Default)]
-struct Tail {
-    window: u64,
-    len: u32,
-    at: usize,
+pub(super) struct Tail {
+    pub(super) window: u64,
+    pub(super) len: u32,
+    pub(super) at: usize,
 }
 
 impl Tail {
-    fn from_buffer(BitBuffer { bits, len }: BitBuffer, byte_len: usize, bytes: &mut [u8]) -> Self {
+    pub(super) fn from_buffer(BitBuffer { bits, len }: BitBuffer, byte_len: usize, bytes: &mut [u8]) -> Self {
         let mut new = Self { window: u64::from(bits), len, at: byte_len };
         // Where there is no room for this byte, there is none for a window.
         if let (true, Some(byte)) = (len >= 8, bytes.get_mut(byte_len)) {
@@ -102,7 +102,7 @@ impl Tail {
     }
 
     /// The codec's buffer, shorter than a word, and the number of words before it.
-    fn into_buffer<T: TansFamily>(mut self, bytes: &[u8]) -> (BitBuffer, usize) {
+    pub(super) fn into_buffer<T: TansFamily>(mut self, bytes: &[u8]) -> (BitBuffer, usize) {
         // Where a word was written in part (one byte of two), fewer than 8 bits come after it.
         while !self.at.is_multiple_of(T::Word::BYTES) {
             self.at -= 1;
