@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use super::avx512::Avx512;
 use super::rows::{RowSimd, RowWork};
-use super::rows_avx512_loads::load_each;
+use super::rows_avx512_loads::{Aligned, load_each};
 use super::{ByteTable, Simd};
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
@@ -449,8 +449,6 @@ impl RowSimd for RowsAvx512 {
         to: &mut [u8],
         at: __m512i,
     ) {
-        #[repr(align(64))]
-        struct Aligned<T>(T);
         let last = to.len().checked_sub(8).expect("eight bytes").min(u32::MAX as usize);
         let (mut values, mut places) = (Aligned([0u64; 16]), Aligned([0u32; 16]));
         // SAFETY: the token proves the features; the arrays have room for two and one vectors, and eight bytes from every place on lie inside `to`.
@@ -469,11 +467,13 @@ impl RowSimd for RowsAvx512 {
             );
             _mm512_store_si512(values.0.as_mut_ptr().cast(), first);
             _mm512_store_si512(values.0.as_mut_ptr().add(8).cast(), second);
-            // Elements 0, 1, 4, 5 and so on, then 2, 3, 6, 7 and so on.
+            // Elements 0, 1, 4, 5 and so on, then 2, 3, 6, 7 and so on. Volatile, or the compiler takes them out of the vectors one by one, which costs more
+            // than to read them back.
+            let (values, places) = (values.0.as_ptr(), places.0.as_ptr());
             for k in 0..16 {
                 let e = k % 8 / 2 * 4 + k % 2 + k / 8 * 2;
-                let to = to.as_mut_ptr().add(places.0[e] as usize);
-                to.cast::<u64>().write_unaligned(values.0[k]);
+                let to = to.as_mut_ptr().add(places.add(e).read_volatile() as usize);
+                to.cast::<u64>().write_unaligned(values.add(k).read_volatile());
             }
         }
     }

@@ -13,17 +13,22 @@
 mod pop;
 mod push;
 
-use parans_kernels::codec::{Bypass, TansDecoderView, TansEncoderView};
+use std::ops::Range;
+
+use parans_kernels::codec::{self, Bypass, TansDecoderView, TansEncoderView};
 
 use super::Coded;
 use crate::coder::Plan;
-use crate::cpu::untyped::{Pop, Push};
+use crate::cpu::untyped::{Pop, Push, Values};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 use crate::tables::TansWideForm;
 
 /// Vectors of rows in a unit.
 const VECTORS: usize = 4;
+/// Vectors whose steps are taken together: a gather keeps the processor from beginning anything else, so that two chains hide all that waits, and more
+/// would not fit the registers.
+const PAIR: usize = 4;
 /// Rows in a unit.
 const UNIT: usize = 16 * VECTORS;
 /// Fewer rows than this are faster in scalar registers.
@@ -39,7 +44,7 @@ const STAGE: usize = 128;
 /// The most lanes of a row.
 const LANES: usize = 32;
 
-/// Runs a block for each vector of a unit with the vector's number as a constant: a loop would keep the states in memory.
+/// Runs a block for each vector of a pair with the vector's number as a constant: a loop would keep the states in memory.
 macro_rules! each_vector {
     ($u:ident in $v:ident => $body:block) => {
         each_vector!(@ $u $v $body 0 1 2 3)
@@ -87,22 +92,104 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// The table of each index, the number of tables for a skipped symbol; `None` where one of those in the mask is wrong.
+    /// The table of each index, the number of tables for a skipped symbol; `None` where one is wrong.
     #[inline(always)]
-    fn named<S: RowSimd>(&self, s: S, index: S::U32, valid: u16) -> Option<S::U32> {
+    fn named<S: RowSimd>(&self, s: S, index: S::U32) -> Option<S::U32> {
         let count = s.splat(self.count);
         let skip_from = if self.skip_past_end { count } else { s.splat(i32::MIN as u32) };
         let past = s.ge(index, count);
-        if valid & past & !s.ge(index, skip_from) != 0 {
+        if past & !s.ge(index, skip_from) != 0 {
             return None;
         }
         Some(s.min(index, count))
     }
 }
 
-/// The columns of sixteen from `at` on that lie before `end`.
-fn valid(at: usize, end: usize) -> u16 {
-    if at < end { u16::MAX >> (16 - (end - at).min(16)) } else { 0 }
+/// What the next stretch reads: two parts a row. A stretch's steps bring it near, a few lines a window: read all at once it would come no faster than memory
+/// is, while the steps leave memory alone.
+type Ahead<'a> = [&'a [u8]; 2 * UNIT];
+
+/// Those of a pair of vectors.
+const AHEAD: usize = 2 * 16 * PAIR;
+
+/// Brings near what a window's share of the next stretch is.
+#[inline(always)]
+fn fetch<S: RowSimd>(s: S, ahead: &[&[u8]; AHEAD], window: usize) {
+    const SHARE: usize = AHEAD / WINDOWS;
+    for part in &ahead[SHARE * window..SHARE * (window + 1)] {
+        // A line that two stretches share is near already.
+        for line in 0..STRETCH * size_of::<i32>() / 64 {
+            if 64 * line < part.len() {
+                s.prefetch(part, 64 * line);
+            }
+        }
+    }
+}
+
+/// Loads a stretch of up to 64 values, in vectors of sixteen; past its end come copies of the first.
+macro_rules! load_stretch {
+    ($values:expr, $range:expr, $chunk:ident => $load:expr) => {{
+        let values = &$values[$range];
+        let few;
+        let all = match values.first_chunk::<STRETCH>() {
+            Some(all) => all,
+            None => {
+                few = padded(values);
+                &few
+            }
+        };
+        let (chunks, _) = all.as_chunks::<16>();
+        [
+            { let $chunk = &chunks[0]; $load },
+            { let $chunk = &chunks[1]; $load },
+            { let $chunk = &chunks[2]; $load },
+            { let $chunk = &chunks[3]; $load },
+        ]
+    }};
+}
+
+/// Values, and copies of the first.
+#[cold]
+#[inline(never)]
+fn padded<T: Copy>(values: &[T]) -> [T; STRETCH] {
+    let mut padded = [values[0]; STRETCH];
+    padded[..values.len()].copy_from_slice(values);
+    padded
+}
+
+/// The symbols of a range.
+#[inline(always)]
+fn load_symbols<S: RowSimd>(s: S, symbols: Values<'_>, range: Range<usize>) -> [S::U32; 4] {
+    match symbols {
+        Values::I32(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        Values::I16(all) => load_stretch!(all, range, v => s.load_i16(v)),
+        Values::U16(all) => load_stretch!(all, range, v => s.load_u16(v)),
+        Values::U8(all) => load_stretch!(all, range, v => s.load_u8(v)),
+    }
+}
+
+/// A row's indexes of a range.
+#[inline(always)]
+fn load_indexes<S: RowSimd>(s: S, row: codec::Indexes<'_>, range: Range<usize>) -> [S::U32; 4] {
+    match row {
+        codec::Indexes::One(index) => [s.splat(index as u32); 4],
+        codec::Indexes::Each(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        codec::Indexes::EachU16(all) => load_stretch!(all, range, v => s.load_u16(v)),
+        codec::Indexes::EachU8(all) => load_stretch!(all, range, v => s.load_u8(v)),
+    }
+}
+
+/// Sixteen vectors of a row each become as many of a step each, or back.
+#[inline(always)]
+fn regroup<S: RowSimd>(s: S, vectors: &mut [[u32; 16]; 16]) {
+    let mut v = [s.splat(0); 16];
+    for (v, from) in v.iter_mut().zip(&*vectors) {
+        *v = s.load(from);
+    }
+    s.transpose::<1>(&mut v);
+    for (&v, to) in v.iter().zip(vectors) {
+        s.store(v, to);
+    }
 }
 
 /// Pushes as many of a block's rows as fill units; gives back those that a unit gave up, or that are too few.
@@ -146,9 +233,6 @@ pub(super) fn pop<'a, T: Coded>(
     }
     None
 }
-pub(super) use pop::Scratch as PopScratch;
-pub(super) use push::Scratch as PushScratch;
-
 struct PushWork<'a, 'b, T: Coded> {
     tables: &'a Tables<'a>,
     scratch: &'a mut push::Scratch,

@@ -3,15 +3,13 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    RowFault, Tans16, TansFamily, TansRow, WordInt, WordReader, tans::BitBuffer,
+    self, TansFamily, TansRow, WordInt, WordReader, tans::BitBuffer,
 };
 
-use super::super::Coded;
-use super::{LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, valid};
-use crate::coder::Indexes;
+use super::super::{Coded, index_bytes};
+use super::{AHEAD, Ahead, LANES, PAIR, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, regroup};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
-use crate::cpu::wide::tables::{load_indexes, prefetch_indexes};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::tables::TansRowsForm;
 
@@ -71,6 +69,12 @@ impl Source<'_> {
         (8 * end - self.bits) as u32
     }
 
+    /// What the next stretch is likely to read.
+    fn ahead(&self) -> &[u8] {
+        let end = (self.bits / 8).saturating_sub(STAGE).min(self.bytes.len());
+        &self.bytes[end.saturating_sub(STAGE)..end]
+    }
+
     #[cold]
     #[inline(never)]
     fn stage_few(&self, to: &mut [u8; STAGE], end: usize) {
@@ -90,9 +94,6 @@ impl Source<'_> {
         (BitBuffer { bits: bits & ((1 << rest) - 1), len: rest }, len)
     }
 }
-
-/// A symbol that came through the codec: its row, column and value.
-type Patch = (usize, usize, i32);
 
 /// Pops a unit's rows; `None` where the other path has to.
 pub(super) fn unit<S: RowSimd, T: Coded>(
@@ -123,14 +124,17 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         sources[row] = Source { bytes: bytemuck::cast_slice(words), rest: buffer.bits, bits };
     }
     let sources = &mut sources[..rows];
-    let indexes = unit.indexes;
+    let of_rows: [_; UNIT] = std::array::from_fn(|row| match sources.get(row) {
+        Some(_) => unit.indexes.row(unit.first + row),
+        None => codec::Indexes::One(-1),
+    });
+    let indexes = &of_rows[..rows];
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
-    let large = indexes.rows().saturating_mul(columns) >= LARGE;
+    let large = unit.indexes.rows().saturating_mul(columns) >= LARGE;
     let lead = unit
         .symbols
         .before_aligned()
         .filter(|lead| large && columns % (64 / size_of::<i32>()) == 0 && lead % WINDOW == 0);
-    let mut patches = Vec::new();
     let mut begin = 0;
     while begin < whole {
         let end = match lead {
@@ -138,20 +142,16 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             _ => begin + STRETCH,
         };
         let range = begin..end.min(whole);
-        for (row, source) in sources.iter().enumerate() {
-            let skip = source.stage(&mut scratch.stage[row + 1]);
-            scratch.ends[row / 16][row % 16] = ((row + 2) * STAGE) as u32;
-            scratch.skips[row / 16][row % 16] = skip;
-            let ahead = (source.bits / 8).wrapping_sub(2 * STAGE);
-            s.prefetch(source.bytes, ahead);
-            s.prefetch(source.bytes, ahead.wrapping_sub(64));
-        }
-        for row in rows..UNIT {
-            scratch.ends[row / 16][row % 16] = ((row + 2) * STAGE) as u32;
-        }
-        let find = Find { tables, scratch, first: unit.first, rows, indexes, range: range.clone() };
+        let after = range.end..(range.end + STRETCH).min(whole);
+        let ahead: Ahead<'_> = std::array::from_fn(|k| match (sources.get(k / 2), k % 2) {
+            (Some(_), 0) => index_bytes(&of_rows[k / 2], after.clone()),
+            (Some(source), _) => source.ahead(),
+            _ => &[],
+        });
+        s.vectorize(Stage { scratch, sources });
+        let find = Find { tables, scratch, indexes, one: unit.indexes.one_for_all(), range: range.clone() };
         let used = s.vectorize(find)?;
-        take(s, tables, scratch, sources, used, range.clone(), indexes, unit.first, &mut patches)?;
+        take(s, tables, scratch, &ahead, rows, used, range.clone())?;
         for (row, source) in sources.iter_mut().enumerate() {
             let end = scratch.ends[row / 16][row % 16] as usize;
             let taken = ((row + 2) * STAGE).wrapping_sub(end);
@@ -161,11 +161,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             source.bits = before.checked_sub(taken)?;
         }
         let past_cache = lead.is_some();
-        s.vectorize(Put { tables, scratch, used, unit: &mut *unit, range, past_cache })?;
-        for (row, column, value) in patches.drain(..) {
-            let at = row * columns + column;
-            unit.symbols.range(at..at + 1).put(&[value]).ok()?;
-        }
+        s.vectorize(Put { tables, scratch, used, unit: &mut *unit, indexes, range, past_cache })?;
         begin = end;
     }
     for (row, fields) in unit.states.chunks_exact_mut(fields).enumerate() {
@@ -224,13 +220,34 @@ enum Used {
     Skipping,
 }
 
+/// Copies the bits that a stretch may read to the stage.
+struct Stage<'a> {
+    scratch: &'a mut Scratch,
+    sources: &'a [Source<'a>],
+}
+
+impl RowWork for Stage<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, _s: S) {
+        let Scratch { stage, ends, skips, .. } = self.scratch;
+        for (row, (to, source)) in stage[1..].iter_mut().zip(self.sources).enumerate() {
+            skips.as_flattened_mut()[row] = source.stage(to);
+        }
+        for (row, end) in ends.as_flattened_mut().iter_mut().enumerate() {
+            *end = ((row + 2) * STAGE) as u32;
+        }
+    }
+}
+
 /// Writes down which table each symbol is of.
 struct Find<'a> {
     tables: &'a Tables<'a>,
     scratch: &'a mut Scratch,
-    first: usize,
-    rows: usize,
-    indexes: &'a Indexes<'a>,
+    indexes: &'a [codec::Indexes<'a>],
+    /// What all of them are, where that is known.
+    one: Option<i32>,
     range: Range<usize>,
 }
 
@@ -239,105 +256,90 @@ impl RowWork for Find<'_> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<Used> {
-        let Self { tables, scratch, first, rows, indexes, range } = self;
-        if let Some(one) = indexes.one_for_all()
+        let Self { tables, scratch, indexes, one, range } = self;
+        if let Some(one) = one
             && (one as u32) < tables.count
         {
             return Some(Used::One(one as u32));
         }
         if tables.count == 1 {
             // Nothing to write down where no symbol is skipped: the indexes are only checked.
-            let mut others = 0;
-            for row in first..first + rows {
-                let of_row = indexes.row(row);
-                for at in range.clone().step_by(16) {
-                    prefetch_indexes(s, of_row, at + STRETCH);
-                    let other = s.ge(load_indexes(s, of_row, at), s.splat(1));
-                    others |= valid(at, range.end) & other;
-                }
+            let mut others = s.splat(0);
+            for &of_row in indexes {
+                let [a, b, c, d] = load_indexes(s, of_row, range.clone());
+                others = s.or(others, s.or(s.or(a, b), s.or(c, d)));
             }
-            if others == 0 {
+            if s.test(others, others) == 0 {
                 return Some(Used::One(0));
             }
         }
-        let mut skipping = false;
+        let mut skipping = 0;
         let none = s.splat(tables.count);
-        for u in 0..rows.div_ceil(16) {
-            for half in 0..2 {
-                let begin = range.start + half * 32;
-                if begin >= range.end {
-                    break;
-                }
-                let mut v = [s.low_halves([none; 2]); 16];
-                for (row, v) in (16 * u..rows).zip(&mut v) {
-                    let of_row = indexes.row(first + row);
-                    let mut both = [none; 2];
-                    for (k, named) in both.iter_mut().enumerate() {
-                        let at = begin + 16 * k;
-                        if at < range.end {
-                            prefetch_indexes(s, of_row, at + STRETCH);
-                            let valid = valid(at, range.end);
-                            *named = tables.named(s, load_indexes(s, of_row, at), valid)?;
-                            skipping |= valid & s.eq(*named, none) != 0;
-                        }
-                    }
-                    *v = s.low_halves(both);
-                }
-                s.transpose::<1>(&mut v);
-                for (&v, to) in v.iter().zip(&mut scratch.tables[u][16 * half..]) {
-                    s.store(v, to);
-                }
+        for (indexes, numbers) in indexes.chunks(16).zip(&mut scratch.tables) {
+            for (r, &of_row) in indexes.iter().enumerate() {
+                let [a, b, c, d] = load_indexes(s, of_row, range.clone());
+                let (a, b) = (tables.named(s, a)?, tables.named(s, b)?);
+                let (c, d) = (tables.named(s, c)?, tables.named(s, d)?);
+                skipping |= s.eq(a, none) | s.eq(b, none) | s.eq(c, none) | s.eq(d, none);
+                s.store(s.low_halves([a, b]), &mut numbers[r]);
+                s.store(s.low_halves([c, d]), &mut numbers[16 + r]);
+            }
+            let (halves, _) = numbers.as_chunks_mut::<16>();
+            for half in halves {
+                regroup(s, half);
             }
         }
-        Some(if skipping { Used::Skipping } else { Used::Each })
+        Some(if skipping != 0 { Used::Skipping } else { Used::Each })
     }
 }
 
 /// Takes a stretch's steps.
-#[allow(clippy::too_many_arguments, reason = "what `Take` consists of")]
 #[inline(always)]
-fn take<'a, S: RowSimd>(
+fn take<S: RowSimd>(
     s: S,
-    tables: &'a Tables<'a>,
-    scratch: &'a mut Scratch,
-    sources: &'a mut [Source<'_>],
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    ahead: &Ahead<'_>,
+    rows: usize,
     used: Used,
     range: Range<usize>,
-    indexes: &'a Indexes<'a>,
-    first: usize,
-    patches: &'a mut Vec<Patch>,
 ) -> Option<()> {
-    let rows = sources.len();
-    macro_rules! with {
-        ($L:literal, $V:literal) => {{
-            if let Used::One(one) = used {
-                let _ = (&sources, &indexes, first, &patches);
-                s.vectorize(Take::<$L, $V, false> { tables, scratch, rows, one, range })
-            } else {
-                s.vectorize(Take::<$L, $V, true> { tables, scratch, rows, one: 0, range })
-            }
-        }};
+    for pair in 0..rows.div_ceil(16 * PAIR) {
+        let of_pair = &ahead.as_chunks::<AHEAD>().0[pair];
+        let rows = rows - 16 * PAIR * pair;
+        macro_rules! with {
+            ($L:literal, $V:literal) => {{
+                let range = range.clone();
+                if let Used::One(one) = used {
+                    s.vectorize(Take::<$L, $V, false> { tables, scratch, of_pair, pair, rows, one, range })
+                } else {
+                    let one = 0;
+                    s.vectorize(Take::<$L, $V, true> { tables, scratch, of_pair, pair, rows, one, range })
+                }
+            }};
+        }
+        match (tables.lanes, rows.div_ceil(16)) {
+            (1, 1) => with!(1, 1)?,
+            (1, 2) => with!(1, 2)?,
+            (1, _) => with!(1, 4)?,
+            (2, 1) => with!(2, 1)?,
+            (2, 2) => with!(2, 2)?,
+            (2, _) => with!(2, 4)?,
+            (_, 1) => with!(4, 1)?,
+            (_, 2) => with!(4, 2)?,
+            (_, _) => with!(4, 4)?,
+        }
     }
-    macro_rules! with_vectors {
-        ($L:literal) => {
-            match rows.div_ceil(16) {
-                1 => with!($L, 1),
-                2 => with!($L, 2),
-                _ => with!($L, 4),
-            }
-        };
-    }
-    match tables.lanes {
-        1 => with_vectors!(1),
-        2 => with_vectors!(2),
-        _ => with_vectors!(4),
-    }
+    Some(())
 }
 
 /// The steps of rows of `L` lanes (4 for more as well), in `V` vectors.
 struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
     tables: &'a Tables<'a>,
     scratch: &'a mut Scratch,
+    of_pair: &'a [&'a [u8]; AHEAD],
+    pair: usize,
+    /// Rows of this pair and those after it.
     rows: usize,
     one: u32,
     range: Range<usize>,
@@ -348,7 +350,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, rows, one, range } = self;
+        let Self { tables, scratch, of_pair, pair, rows, one, range } = self;
         let Scratch { stage, tables: places, symbols, states, ends, skips } = scratch;
         let (entries, stage) = (&tables.form.decoder[..], stage.as_flattened());
         let precision = tables.precision;
@@ -356,25 +358,37 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
         let upper = s.splat(!0 << precision);
         let only = s.splat(one << precision);
         let (zero, eight, byte, seven) = (s.splat(0), s.splat(8), s.splat(0xff), s.splat(7));
+        let first = PAIR * pair;
+        let mut x = [[zero; PAIR]; L];
+        let [mut end, mut skip] = [[zero; PAIR]; 2];
+        each_vector!(U in V => {
+            end[U] = s.load(&ends[first + U]);
+            skip[U] = s.load(&skips[first + U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    x[k][U] = s.load(&states[k][first + U]);
+                }
+            }
+        });
         let mut lane = if L == WINDOW { range.start % tables.lanes } else { 0 };
         for w in 0..range.len() / WINDOW {
-            let mut x = [[zero; VECTORS]; L];
-            let [mut high, mut low, mut sum, mut top, mut last, mut numbers] = [[zero; VECTORS]; 6];
+            fetch(s, of_pair, w);
+            let [mut high, mut low, mut sum, mut top, mut last, mut numbers] = [[zero; PAIR]; 6];
             each_vector!(U in V => {
-                [high[U], low[U]] = s.load_eight_before(stage, s.load(&ends[U]));
-                sum[U] = s.load(&skips[U]);
+                [high[U], low[U]] = s.load_eight_before(stage, end[U]);
+                sum[U] = skip[U];
             });
             macro_rules! step {
                 ($k:literal) => {
-                    // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
-                    let mut entry = [zero; VECTORS];
+                    // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
+                    let mut entry = [zero; PAIR];
                     each_vector!(U in V => {
-                        if $k < L {
-                            x[$k % L][U] = s.load(&states[lane + $k][U]);
+                        if L == WINDOW {
+                            x[$k % L][U] = s.load(&states[lane + $k][first + U]);
                         }
                         let state = s.and(x[$k % L][U], mask);
                         let place = if EACH {
-                            let two = s.load(&places[U][2 * w + $k / 2]);
+                            let two = s.load(&places[first + U][2 * w + $k / 2]);
                             if $k % 2 == 0 {
                                 s.shr(s.shl(two, 16), 16 - precision)
                             } else {
@@ -389,8 +403,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
                         // The bits that come next, from the top. Two steps take them from all that was loaded; after those 29 are sure to be left, and
                         // the two others take 28 at most.
                         top[U] = match $k {
-                            0 => s.funnel_shl(high[U], low[U], sum[U]),
-                            1 => s.funnel_shl(high[U], low[U], sum[U]),
+                            0 | 1 => s.funnel_shl(high[U], low[U], sum[U]),
                             2 => s.funnel_shl(top[U], low[U], last[U]),
                             _ => s.funnel_shl(top[U], zero, last[U]),
                         };
@@ -398,6 +411,9 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
                             low[U] = s.funnel_shl(low[U], zero, sum[U]);
                         }
                         x[$k % L][U] = s.funnel_shl(s.shr(entry[U], 8), top[U], entry[U]);
+                        if L == WINDOW {
+                            s.store(x[$k % L][U], &mut states[lane + $k][first + U]);
+                        }
                         numbers[U] = s.funnel_shl(numbers[U], entry[U], eight);
                         sum[U] = s.add(sum[U], entry[U]);
                         last[U] = entry[U];
@@ -411,21 +427,28 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
             each_vector!(U in V => {
                 let taken = s.and(sum[U], byte);
                 if tables.bypass.is_some() {
-                    let bits = s.and(s.sub(sum[U], s.load(&skips[U])), byte);
-                    let used = valid(16 * U, rows);
-                    if s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1)) & used != 0 {
+                    let bits = s.and(s.sub(sum[U], skip[U]), byte);
+                    let outside = s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1));
+                    let used = rows.saturating_sub(16 * U).min(16);
+                    if u32::from(outside) & ((1 << used) - 1) != 0 {
                         return None;
                     }
                 }
-                s.store(numbers[U], &mut symbols[U][w]);
-                s.store(s.sub(s.load(&ends[U]), s.shr(taken, 3)), &mut ends[U]);
-                s.store(s.and(taken, seven), &mut skips[U]);
-                for k in 0..L {
-                    s.store(x[k][U], &mut states[lane + k][U]);
-                }
+                s.store(numbers[U], &mut symbols[first + U][w]);
+                end[U] = s.sub(end[U], s.shr(taken, 3));
+                skip[U] = s.and(taken, seven);
             });
             lane = if L == WINDOW { (lane + WINDOW) % tables.lanes } else { 0 };
         }
+        each_vector!(U in V => {
+            s.store(end[U], &mut ends[first + U]);
+            s.store(skip[U], &mut skips[first + U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    s.store(x[k][U], &mut states[k][first + U]);
+                }
+            }
+        });
         Some(())
     }
 }
@@ -436,6 +459,7 @@ struct Put<'a, 'b, T: Coded> {
     scratch: &'a mut Scratch,
     used: Used,
     unit: &'a mut Pop<'b, T>,
+    indexes: &'a [codec::Indexes<'a>],
     range: Range<usize>,
     past_cache: bool,
 }
@@ -445,7 +469,7 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, used, unit, range, past_cache } = self;
+        let Self { tables, scratch, used, unit, indexes, range, past_cache } = self;
         let form = tables.form;
         // Skipped symbols are 0 with their table's offset, which is 0 as well.
         let offset = match used {
@@ -464,16 +488,15 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                 let begin = row * unit.columns + range.start;
                 let mut out = unit.symbols.range(begin..begin + range.len());
                 let mut parts = s.bytes_from_top(v);
-                for (k, part) in parts.iter_mut().enumerate() {
-                    let offset = match offset {
-                        Some(offset) => s.splat(offset),
-                        None => {
-                            let of_row = unit.indexes.row(unit.first + row);
-                            let at = range.start + 16 * k;
-                            s.gather(&form.offsets, load_indexes(s, of_row, at.min(range.end)))
-                        }
-                    };
-                    *part = s.add(*part, offset);
+                if let Some(offset) = offset {
+                    for part in &mut parts {
+                        *part = s.add(*part, s.splat(offset));
+                    }
+                } else {
+                    let index = load_indexes(s, indexes[row], range.clone());
+                    for (part, index) in parts.iter_mut().zip(index) {
+                        *part = s.add(*part, s.gather(&form.offsets, index));
+                    }
                 }
                 if let ValuesMut::I32(out) = &mut out
                     && let (out, []) = bytemuck::cast_slice_mut(out).as_chunks_mut::<16>()

@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 
-use parans_kernels::codec::{TansFamily, TansRow, WordWriter, tans::BitBuffer};
+use parans_kernels::codec::{self, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
-use super::super::{Coded, push::Tail};
-use super::{LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, valid};
-use crate::coder::Indexes;
+use super::super::{Coded, index_bytes, push::Tail};
+use super::{AHEAD, Ahead, LANES, PAIR, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, load_symbols, regroup};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Push, Values, with_slice};
-use crate::cpu::wide::tables::{load_indexes, load_symbols, prefetch_indexes};
 use crate::simd::ByteTable;
 use crate::simd::rows::{RowSimd, RowWork};
 
@@ -97,38 +95,34 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         sinks.push((bytes, tail.at));
     }
 
-    let (symbols, indexes, first) = (unit.symbols, unit.indexes, unit.rows.first);
+    let of_rows: [_; UNIT] = std::array::from_fn(|row| {
+        let is = row < rows;
+        if is { unit.indexes.row(unit.rows.first + row) } else { codec::Indexes::One(-1) }
+    });
+    let (symbols, indexes, one) = (unit.symbols, &of_rows[..rows], unit.indexes.one_for_all());
     for begin in (0..whole).step_by(STRETCH).rev() {
         let range = begin..(begin + STRETCH).min(whole);
-        let number =
-            Number { tables, scratch, first, rows, symbols, columns, indexes, range: range.clone() };
+        let after = begin.saturating_sub(STRETCH)..begin;
+        let ahead: Ahead<'_> = std::array::from_fn(|k| {
+            let row = k / 2;
+            if row >= rows {
+                return &[][..];
+            } else if k % 2 == 0 {
+                return index_bytes(&of_rows[row], after.clone());
+            }
+            let values = symbols.range(row * columns + after.start..row * columns + after.end);
+            with_slice!(values, Values, values => bytemuck::cast_slice(values))
+        });
+        let number = || Number { tables, symbols, columns, indexes, one, range: range.clone() };
         let bytes = match &tables.form.bytes {
-            Some(bytes) if s.vectorize(NumberBytes(number)) => Some(&**bytes),
+            Some(bytes) if s.vectorize(NumberBytes(number(), &mut scratch.symbols)) => Some(&**bytes),
             _ => {
-                let range = range.clone();
-                let number =
-                    Number { tables, scratch, first, rows, symbols, columns, indexes, range };
-                s.vectorize(number)?;
+                s.vectorize(NumberEach(number(), &mut scratch.entries))?;
                 None
             }
         };
-        take(s, tables, scratch, rows, bytes, range);
-        for (row, (bytes, len)) in sinks.iter_mut().enumerate() {
-            let end = &mut scratch.ends[row / 16][row % 16];
-            let count = *end as usize - row * STAGE;
-            *end = (row * STAGE) as u32;
-            let from = &scratch.stage[row];
-            if let Some(to) = bytes.get_mut(*len..*len + STAGE) {
-                // Few bits a symbol, most often.
-                to[..STAGE / 2].copy_from_slice(&from[..STAGE / 2]);
-                if count > STAGE / 2 {
-                    to[STAGE / 2..].copy_from_slice(&from[STAGE / 2..]);
-                }
-            } else {
-                bytes.get_mut(*len..*len + count)?.copy_from_slice(&from[..count]);
-            }
-            *len += count;
-        }
+        take(s, tables, scratch, &ahead, rows, bytes, range);
+        s.vectorize(Append { scratch, sinks: &mut sinks })?;
     }
     for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
         let (u, e) = (row / 16, row % 16);
@@ -178,110 +172,129 @@ fn tails<T: Coded, const LANES: usize>(
     Some(())
 }
 
-/// Finds the entries of a range of columns; `None` where a symbol cannot be coded, or only with digits.
+/// A range of columns of symbols.
 struct Number<'a> {
     tables: &'a Tables<'a>,
-    scratch: &'a mut Scratch,
-    first: usize,
-    rows: usize,
     symbols: Values<'a>,
     columns: usize,
-    indexes: &'a Indexes<'a>,
+    indexes: &'a [codec::Indexes<'a>],
+    /// What all of them are, where that is known.
+    one: Option<i32>,
     range: Range<usize>,
 }
 
-impl RowWork for Number<'_> {
+/// Finds the positions of the entries; `None` where a symbol cannot be coded, or only with digits.
+struct NumberEach<'a>(Number<'a>, &'a mut [[[u32; 16]; STRETCH]; VECTORS]);
+
+impl RowWork for NumberEach<'_> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, first, rows, symbols, columns, indexes, range } = self;
+        let Self(Number { tables, symbols, columns, indexes, range, .. }, entries) = self;
         let form = tables.form;
         let none = s.splat(tables.count);
         let less = s.splat(u32::from(tables.bypass.is_some()));
-        let zero = s.splat(0);
-        for u in 0..rows.div_ceil(16) {
-            for (block, begin) in range.clone().step_by(16).enumerate() {
-                let valid = valid(begin, range.end);
-                let mut v = [s.shl(none, form.alphabet_bits); 16];
-                for (row, v) in (16 * u..rows).zip(&mut v) {
-                    let values = symbols.range(row * columns..(row + 1) * columns);
-                    let of_row = indexes.row(first + row);
-                    with_slice!(values, Values, values => s.prefetch(values, begin.wrapping_sub(STRETCH)));
-                    prefetch_indexes(s, of_row, begin.wrapping_sub(STRETCH));
-                    let named = tables.named(s, load_indexes(s, of_row, begin), valid)?;
-                    let value = load_symbols(s, values, begin);
-                    let (value, size) = match (form.offset, form.size) {
-                        (Some(offset), Some(size)) => (s.sub(value, s.splat(offset)), s.splat(size)),
-                        _ => (
-                            s.sub(value, s.gather(&form.offsets, named)),
-                            s.gather(&form.sizes, named),
-                        ),
+        let uniform = form.offset.zip(form.size);
+        for (u, (indexes, entries)) in indexes.chunks(16).zip(entries).enumerate() {
+            for (r, &of_row) in indexes.iter().enumerate() {
+                let begin = (16 * u + r) * columns;
+                let values = load_symbols(s, symbols, begin + range.start..begin + range.end);
+                let index = load_indexes(s, of_row, range.clone());
+                let mut outside = 0;
+                for k in 0..4 {
+                    let named = tables.named(s, index[k])?;
+                    let (offset, size) = match uniform {
+                        Some((offset, size)) => (s.splat(offset), s.splat(size)),
+                        None => (s.gather(&form.offsets, named), s.gather(&form.sizes, named)),
                     };
+                    let value = s.sub(values[k], offset);
                     let skipped = s.eq(named, none);
-                    let outside = s.ge(value, s.sub(size, less));
-                    if valid & outside & !skipped != 0 {
-                        return None;
-                    }
-                    let value = s.select(skipped, zero, value);
-                    *v = s.or(s.shl(named, form.alphabet_bits), value);
+                    outside |= s.ge(value, s.sub(size, less)) & !skipped;
+                    let value = s.select(skipped, s.splat(0), value);
+                    let position = s.or(s.shl(named, form.alphabet_bits), value);
+                    s.store(position, &mut entries[16 * k + r]);
                 }
-                s.transpose::<1>(&mut v);
-                for (&v, to) in v.iter().zip(&mut scratch.entries[u][16 * block..]) {
-                    s.store(v, to);
+                if outside != 0 {
+                    return None;
                 }
+            }
+            let (blocks, _) = entries.as_chunks_mut::<16>();
+            for block in blocks {
+                regroup(s, block);
             }
         }
         Some(())
     }
 }
 
-/// As [`Number`], of one table in registers; `false` where a symbol is skipped or not simply one of the table.
-struct NumberBytes<'a>(Number<'a>);
+/// Of one table in registers, writes down the symbols' numbers; `false` where a symbol is skipped or not simply one of the table.
+struct NumberBytes<'a>(Number<'a>, &'a mut [[[u32; 16]; WINDOWS]; VECTORS]);
 
 impl RowWork for NumberBytes<'_> {
     type Output = bool;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> bool {
-        let Number { tables, scratch, first, rows, symbols, columns, indexes, range } = self.0;
+        let Self(Number { tables, symbols, columns, indexes, one, range }, numbers) = self;
         let form = tables.form;
         let less = u32::from(tables.bypass.is_some());
         let (limit, offset) = (s.splat(form.sizes[0] - less), s.splat(form.offsets[0]));
-        let (zero, one) = (s.splat(0), s.splat(1));
         let mut others = 0;
-        let named = indexes.one_for_all() == Some(0);
-        for u in 0..rows.div_ceil(16) {
-            let mut v = [zero; 16];
-            for (row, v) in (16 * u..rows).zip(&mut v) {
-                let values = symbols.range(row * columns..(row + 1) * columns);
-                let of_row = indexes.row(first + row);
-                let mut four = [zero; 4];
-                for (k, value) in four.iter_mut().enumerate() {
-                    let at = range.start + 16 * k;
-                    if at >= range.end {
-                        break;
-                    }
-                    let valid = valid(at, range.end);
-                    with_slice!(values, Values, values => s.prefetch(values, at.wrapping_sub(STRETCH)));
-                    if !named {
-                        prefetch_indexes(s, of_row, at.wrapping_sub(STRETCH));
-                        others |= valid & s.ge(load_indexes(s, of_row, at), one);
-                    }
-                    *value = s.sub(load_symbols(s, values, at), offset);
-                    others |= valid & s.ge(*value, limit);
+        for (u, (indexes, numbers)) in indexes.chunks(16).zip(numbers).enumerate() {
+            for (r, (&of_row, number)) in indexes.iter().zip(&mut *numbers).enumerate() {
+                let begin = (16 * u + r) * columns;
+                let [a, b, c, d] =
+                    load_symbols(s, symbols, begin + range.start..begin + range.end);
+                if one != Some(0) {
+                    let [e, f, g, h] = load_indexes(s, of_row, range.clone());
+                    let any = s.or(s.or(e, f), s.or(g, h));
+                    others |= s.test(any, any);
                 }
-                *v = s.low_bytes(four);
+                let (a, b) = (s.sub(a, offset), s.sub(b, offset));
+                let (c, d) = (s.sub(c, offset), s.sub(d, offset));
+                others |= s.ge(a, limit) | s.ge(b, limit) | s.ge(c, limit) | s.ge(d, limit);
+                s.store(s.low_bytes([a, b, c, d]), number);
             }
             if others != 0 {
                 return false;
             }
-            s.transpose::<1>(&mut v);
-            for (&v, to) in v.iter().zip(&mut scratch.symbols[u]) {
-                s.store(v, to);
-            }
+            regroup(s, numbers);
         }
         true
+    }
+}
+
+/// Appends what is staged to the rows' words; `None` where there is no room.
+struct Append<'a, 'b> {
+    scratch: &'a mut Scratch,
+    /// A row's words, and how many bytes of them are in use.
+    sinks: &'a mut [(&'b mut [u8], usize)],
+}
+
+impl RowWork for Append<'_, '_> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, _s: S) -> Option<()> {
+        const HALF: usize = STAGE / 2;
+        let Scratch { stage, ends, .. } = self.scratch;
+        let staged = ends.as_flattened_mut().iter_mut().zip(&*stage);
+        for (row, ((end, from), (bytes, len))) in staged.zip(self.sinks).enumerate() {
+            let count = *end as usize - row * STAGE;
+            *end = (row * STAGE) as u32;
+            if let Some(to) = bytes.get_mut(*len..).and_then(|to| to.first_chunk_mut::<STAGE>()) {
+                // Few bits a symbol, most often.
+                to[..HALF].copy_from_slice(&from[..HALF]);
+                if count > HALF {
+                    to[HALF..].copy_from_slice(&from[HALF..]);
+                }
+            } else {
+                bytes.get_mut(*len..*len + count)?.copy_from_slice(&from[..count]);
+            }
+            *len += count;
+        }
+        Some(())
     }
 }
 
@@ -291,32 +304,34 @@ fn take<S: RowSimd>(
     s: S,
     tables: &Tables<'_>,
     scratch: &mut Scratch,
+    ahead: &Ahead<'_>,
     rows: usize,
     bytes: Option<&ByteTable<4>>,
     range: Range<usize>,
 ) {
-    macro_rules! with {
-        ($L:literal, $V:literal) => {
-            if bytes.is_some() {
-                s.vectorize(Take::<$L, $V, true> { tables, scratch, bytes, range })
-            } else {
-                s.vectorize(Take::<$L, $V, false> { tables, scratch, bytes, range })
-            }
-        };
-    }
-    macro_rules! with_vectors {
-        ($L:literal) => {
-            match rows.div_ceil(16) {
-                1 => with!($L, 1),
-                2 => with!($L, 2),
-                _ => with!($L, 4),
-            }
-        };
-    }
-    match tables.lanes {
-        1 => with_vectors!(1),
-        2 => with_vectors!(2),
-        _ => with_vectors!(4),
+    for pair in 0..rows.div_ceil(16 * PAIR) {
+        let of_pair = &ahead.as_chunks::<AHEAD>().0[pair];
+        macro_rules! with {
+            ($L:literal, $V:literal) => {{
+                let range = range.clone();
+                if bytes.is_some() {
+                    s.vectorize(Take::<$L, $V, true> { tables, scratch, of_pair, pair, bytes, range })
+                } else {
+                    s.vectorize(Take::<$L, $V, false> { tables, scratch, of_pair, pair, bytes, range })
+                }
+            }};
+        }
+        match (tables.lanes, (rows - 16 * PAIR * pair).div_ceil(16)) {
+            (1, 1) => with!(1, 1),
+            (1, 2) => with!(1, 2),
+            (1, _) => with!(1, 4),
+            (2, 1) => with!(2, 1),
+            (2, 2) => with!(2, 2),
+            (2, _) => with!(2, 4),
+            (_, 1) => with!(4, 1),
+            (_, 2) => with!(4, 2),
+            (_, _) => with!(4, 4),
+        }
     }
 }
 
@@ -324,6 +339,8 @@ fn take<S: RowSimd>(
 struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
     tables: &'a Tables<'a>,
     scratch: &'a mut Scratch,
+    of_pair: &'a [&'a [u8]; AHEAD],
+    pair: usize,
     bytes: Option<&'a ByteTable<4>>,
     range: Range<usize>,
 }
@@ -333,44 +350,52 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) {
-        let Self { tables, scratch, bytes, range } = self;
+        let Self { tables, scratch, of_pair, pair, bytes, range } = self;
         let Scratch { stage, entries, symbols, states, high, low, lens, ends } = scratch;
         let stage = stage.as_flattened_mut();
         let (next, form) = (tables.encoder.next, tables.form);
         let precision = tables.precision;
         let mask = s.splat((1 << precision) - 1);
         let (zero, seven) = (s.splat(0), s.splat(7));
+        let first = PAIR * pair;
+        let mut x = [[zero; PAIR]; L];
+        let [mut upper, mut lower, mut len, mut end] = [[zero; PAIR]; 4];
+        each_vector!(U in V => {
+            upper[U] = s.load(&high[first + U]);
+            lower[U] = s.load(&low[first + U]);
+            len[U] = s.load(&lens[first + U]);
+            end[U] = s.load(&ends[first + U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    x[k][U] = s.load(&states[k][first + U]);
+                }
+            }
+        });
         for w in (0..range.len() / WINDOW).rev() {
+            fetch(s, of_pair, w);
             let lane = if L == WINDOW { (range.start + WINDOW * w) % tables.lanes } else { 0 };
-            let mut x = [[zero; VECTORS]; L];
-            let [mut upper, mut lower, mut len] = [[zero; VECTORS]; 3];
-            let mut looked_up = [[zero; 4]; VECTORS];
+            let mut looked_up = [[zero; 4]; PAIR];
             each_vector!(U in V => {
-                upper[U] = s.load(&high[U]);
-                lower[U] = s.load(&low[U]);
-                len[U] = s.load(&lens[U]);
                 if BYTES && let Some(bytes) = bytes {
-                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[U][w]));
+                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[first + U][w]));
                 }
             });
             macro_rules! step {
                 ($k:literal) => {
-                    let mut count = [zero; VECTORS];
-                    let mut before = [zero; VECTORS];
-                    let mut entry = [zero; VECTORS];
-                    let mut place = [zero; VECTORS];
+                    // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
+                    let [mut count, mut before, mut entry, mut place] = [[zero; PAIR]; 4];
                     each_vector!(U in V => {
                         if BYTES {
                             entry[U] = looked_up[U][$k];
                         } else {
-                            let position = s.load(&entries[U][WINDOW * w + $k]);
+                            let position = s.load(&entries[first + U][WINDOW * w + $k]);
                             entry[U] = s.gather(&form.encoder, position);
                             place[U] = s.shl(s.shr(position, form.alphabet_bits), precision);
                         }
                     });
                     each_vector!(U in V => {
-                        before[U] = if $k + L >= WINDOW {
-                            s.load(&states[lane + $k % L][U])
+                        before[U] = if L == WINDOW {
+                            s.load(&states[lane + $k][first + U])
                         } else {
                             x[$k % L][U]
                         };
@@ -379,6 +404,9 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
                         let at = s.add(s.shr_by(before[U], count[U]), entry[U]);
                         let at = s.or(s.and(at, mask), place[U]);
                         x[$k % L][U] = s.gather_u16(next, at);
+                        if L == WINDOW {
+                            s.store(x[$k % L][U], &mut states[lane + $k][first + U]);
+                        }
                     });
                     each_vector!(U in V => {
                         lower[U] = s.funnel_shr(upper[U], lower[U], count[U]);
@@ -392,16 +420,21 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
             step!(1);
             step!(0);
             each_vector!(U in V => {
-                let end = s.load(&ends[U]);
-                s.store_top_bits([upper[U], lower[U]], len[U], stage, end);
-                s.store(s.add(end, s.shr(len[U], 3)), &mut ends[U]);
-                s.store(s.and(len[U], seven), &mut lens[U]);
-                s.store(upper[U], &mut high[U]);
-                s.store(lower[U], &mut low[U]);
-                for k in 0..L {
-                    s.store(x[k][U], &mut states[lane + k][U]);
-                }
+                s.store_top_bits([upper[U], lower[U]], len[U], stage, end[U]);
+                end[U] = s.add(end[U], s.shr(len[U], 3));
+                len[U] = s.and(len[U], seven);
             });
         }
+        each_vector!(U in V => {
+            s.store(upper[U], &mut high[first + U]);
+            s.store(lower[U], &mut low[first + U]);
+            s.store(len[U], &mut lens[first + U]);
+            s.store(end[U], &mut ends[first + U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    s.store(x[k][U], &mut states[k][first + U]);
+                }
+            }
+        });
     }
 }
