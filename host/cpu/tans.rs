@@ -14,6 +14,8 @@
 
 mod pop;
 mod push;
+#[cfg(test)]
+mod tests;
 mod wide;
 
 use std::ops::Range;
