@@ -26,9 +26,6 @@ use crate::tables::TansWideForm;
 
 /// Vectors of rows in a unit.
 const VECTORS: usize = 4;
-/// Vectors whose steps are taken together: a gather keeps the processor from beginning anything else, so that two chains hide all that waits, and more
-/// would not fit the registers.
-const PAIR: usize = 4;
 /// Rows in a unit.
 const UNIT: usize = 16 * VECTORS;
 /// Fewer rows than this are faster in scalar registers.
@@ -44,7 +41,7 @@ const STAGE: usize = 128;
 /// The most lanes of a row.
 const LANES: usize = 32;
 
-/// Runs a block for each vector of a pair with the vector's number as a constant: a loop would keep the states in memory.
+/// Runs a block for each vector of a unit with the vector's number as a constant: a loop would keep the states in memory.
 macro_rules! each_vector {
     ($u:ident in $v:ident => $body:block) => {
         each_vector!(@ $u $v $body 0 1 2 3)
@@ -109,13 +106,10 @@ impl<'a> Tables<'a> {
 /// is, while the steps leave memory alone.
 type Ahead<'a> = [&'a [u8]; 2 * UNIT];
 
-/// Those of a pair of vectors.
-const AHEAD: usize = 2 * 16 * PAIR;
-
 /// Brings near what a window's share of the next stretch is.
 #[inline(always)]
-fn fetch<S: RowSimd>(s: S, ahead: &[&[u8]; AHEAD], window: usize) {
-    const SHARE: usize = AHEAD / WINDOWS;
+fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize) {
+    const SHARE: usize = 2 * UNIT / WINDOWS;
     for part in &ahead[SHARE * window..SHARE * (window + 1)] {
         // A line that two stretches share is near already.
         for line in 0..STRETCH * size_of::<i32>() / 64 {

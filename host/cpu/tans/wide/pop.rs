@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, TansFamily, TansRow, WordInt, WordReader, tans::BitBuffer,
+    self, Tans16, TansFamily, TansRow, WordInt, WordReader, tans::BitBuffer,
 };
 
 use super::super::{Coded, index_bytes};
-use super::{AHEAD, Ahead, LANES, PAIR, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, regroup};
+use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, regroup};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
@@ -57,7 +57,7 @@ struct Source<'a> {
     bits: usize,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
     /// Copies the last bytes; gives how many bits of the last one are not the row's any more.
     #[inline(always)]
     fn stage(&self, to: &mut [u8; STAGE]) -> u32 {
@@ -70,7 +70,7 @@ impl Source<'_> {
     }
 
     /// What the next stretch is likely to read.
-    fn ahead(&self) -> &[u8] {
+    fn ahead(&self) -> &'a [u8] {
         let end = (self.bits / 8).saturating_sub(STAGE).min(self.bytes.len());
         &self.bytes[end.saturating_sub(STAGE)..end]
     }
@@ -93,6 +93,57 @@ impl Source<'_> {
         let bits = words.get(len).map_or(self.rest, |word| word.to_u32());
         (BitBuffer { bits: bits & ((1 << rest) - 1), len: rest }, len)
     }
+}
+
+/// A range of columns.
+struct Block<'a, 's> {
+    tables: &'a Tables<'a>,
+    sources: &'a mut [Source<'s>],
+    indexes: &'a [codec::Indexes<'a>],
+    range: Range<usize>,
+    /// Symbols that came through the codec: row, column, value.
+    patches: Vec<(usize, usize, i32)>,
+}
+
+/// Pops a window of a row through the codec, digits and all, of whose bits so many are taken already. Stages the row anew, and gives how many bits of the last
+/// byte are not its own any more.
+#[cold]
+#[inline(never)]
+fn redo(
+    block: &mut Block<'_, '_>,
+    lanes: usize,
+    stage: &mut [u8; STAGE],
+    row: usize,
+    column: usize,
+    taken: usize,
+    states: &mut [u32; WINDOW],
+) -> Option<u32> {
+    let tables = block.tables;
+    let source = &mut block.sources[row];
+    source.bits = source.bits.next_multiple_of(8).checked_sub(taken)?;
+    let skip = source.stage(stage);
+    // Words of a byte, the last of which may be in the buffer.
+    let rest = (8 - skip) % 8;
+    let (words, last) = if rest == 0 { (&stage[..], 0) } else { (&stage[..STAGE - 1], stage[STAGE - 1]) };
+    let bits = u32::from(last) & ((1 << rest) - 1);
+    let state = |x: u32| 1 << tables.precision | (x & ((1 << tables.precision) - 1));
+    let buffer = BitBuffer { bits, len: rest };
+    let mut codec = TansRow::<WINDOW> { states: states.map(state), buffer };
+    let mut reader = WordReader::new(words);
+    for k in 0..WINDOW {
+        let (lane, index) = (k % lanes, block.indexes[row].at(column + k));
+        let view = &tables.decoder;
+        let value = view.pop_one::<Tans16, WINDOW>(&mut codec, lane, index, &mut reader).ok()?;
+        block.patches.push((row, column + k, value));
+    }
+    if reader.underflowed() {
+        return None;
+    }
+    let count = 8 * words.len() + rest as usize;
+    let left = 8 * reader.len() + codec.buffer.len as usize;
+    source.bits = source.bits.checked_sub(count - left)?;
+    *states = codec.states;
+    Some(source.stage(stage))
 }
 
 /// Pops a unit's rows; `None` where the other path has to.
@@ -124,6 +175,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         sources[row] = Source { bytes: bytemuck::cast_slice(words), rest: buffer.bits, bits };
     }
     let sources = &mut sources[..rows];
+    let mut patches = Vec::new();
     let of_rows: [_; UNIT] = std::array::from_fn(|row| match sources.get(row) {
         Some(_) => unit.indexes.row(unit.first + row),
         None => codec::Indexes::One(-1),
@@ -151,7 +203,9 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         s.vectorize(Stage { scratch, sources });
         let find = Find { tables, scratch, indexes, one: unit.indexes.one_for_all(), range: range.clone() };
         let used = s.vectorize(find)?;
-        take(s, tables, scratch, &ahead, rows, used, range.clone())?;
+        let mut block = Block { tables, sources, indexes, range: range.clone(), patches };
+        take(s, &mut block, scratch, &ahead, used)?;
+        patches = block.patches;
         for (row, source) in sources.iter_mut().enumerate() {
             let end = scratch.ends[row / 16][row % 16] as usize;
             let taken = ((row + 2) * STAGE).wrapping_sub(end);
@@ -162,6 +216,10 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         }
         let past_cache = lead.is_some();
         s.vectorize(Put { tables, scratch, used, unit: &mut *unit, indexes, range, past_cache })?;
+        for (row, column, value) in patches.drain(..) {
+            let at = row * columns + column;
+            unit.symbols.range(at..at + 1).put(&[value]).ok()?;
+        }
         begin = end;
     }
     for (row, fields) in unit.states.chunks_exact_mut(fields).enumerate() {
@@ -297,98 +355,94 @@ impl RowWork for Find<'_> {
 #[inline(always)]
 fn take<S: RowSimd>(
     s: S,
-    tables: &Tables<'_>,
+    block: &mut Block<'_, '_>,
     scratch: &mut Scratch,
     ahead: &Ahead<'_>,
-    rows: usize,
     used: Used,
-    range: Range<usize>,
 ) -> Option<()> {
-    for pair in 0..rows.div_ceil(16 * PAIR) {
-        let of_pair = &ahead.as_chunks::<AHEAD>().0[pair];
-        let rows = rows - 16 * PAIR * pair;
-        macro_rules! with {
-            ($L:literal, $V:literal) => {{
-                let range = range.clone();
-                if let Used::One(one) = used {
-                    s.vectorize(Take::<$L, $V, false> { tables, scratch, of_pair, pair, rows, one, range })
-                } else {
-                    let one = 0;
-                    s.vectorize(Take::<$L, $V, true> { tables, scratch, of_pair, pair, rows, one, range })
-                }
-            }};
-        }
-        match (tables.lanes, rows.div_ceil(16)) {
-            (1, 1) => with!(1, 1)?,
-            (1, 2) => with!(1, 2)?,
-            (1, _) => with!(1, 4)?,
-            (2, 1) => with!(2, 1)?,
-            (2, 2) => with!(2, 2)?,
-            (2, _) => with!(2, 4)?,
-            (_, 1) => with!(4, 1)?,
-            (_, 2) => with!(4, 2)?,
-            (_, _) => with!(4, 4)?,
-        }
+    macro_rules! with {
+        ($L:literal, $V:literal) => {
+            if let Used::One(one) = used {
+                s.vectorize(Take::<$L, $V, false> { block, scratch, one, ahead })
+            } else {
+                s.vectorize(Take::<$L, $V, true> { block, scratch, one: 0, ahead })
+            }
+        };
     }
-    Some(())
+    match (block.tables.lanes, block.indexes.len().div_ceil(16)) {
+        (1, 1) => with!(1, 1),
+        (1, 2) => with!(1, 2),
+        (1, _) => with!(1, 4),
+        (2, 1) => with!(2, 1),
+        (2, 2) => with!(2, 2),
+        (2, _) => with!(2, 4),
+        (_, 1) => with!(4, 1),
+        (_, 2) => with!(4, 2),
+        (_, _) => with!(4, 4),
+    }
 }
 
 /// The steps of rows of `L` lanes (4 for more as well), in `V` vectors.
-struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
-    tables: &'a Tables<'a>,
+struct Take<'a, 'b, 's, const L: usize, const V: usize, const EACH: bool> {
+    block: &'a mut Block<'b, 's>,
     scratch: &'a mut Scratch,
-    of_pair: &'a [&'a [u8]; AHEAD],
-    pair: usize,
-    /// Rows of this pair and those after it.
-    rows: usize,
     one: u32,
-    range: Range<usize>,
+    ahead: &'a Ahead<'a>,
 }
 
-impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V, EACH> {
+impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, '_, L, V, EACH> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, of_pair, pair, rows, one, range } = self;
+        let Self { block, scratch, one, ahead } = self;
         let Scratch { stage, tables: places, symbols, states, ends, skips } = scratch;
-        let (entries, stage) = (&tables.form.decoder[..], stage.as_flattened());
+        let (tables, range) = (block.tables, block.range.clone());
+        let entries = &tables.form.decoder[..];
         let precision = tables.precision;
         let mask = s.splat((1 << precision) - 1);
         let upper = s.splat(!0 << precision);
         let only = s.splat(one << precision);
         let (zero, eight, byte, seven) = (s.splat(0), s.splat(8), s.splat(0xff), s.splat(7));
-        let first = PAIR * pair;
-        let mut x = [[zero; PAIR]; L];
-        let [mut end, mut skip] = [[zero; PAIR]; 2];
+        let mut before = [[[0; 16]; VECTORS]; L];
+        let mut x = [[zero; VECTORS]; L];
+        let [mut end, mut skip] = [[zero; VECTORS]; 2];
         each_vector!(U in V => {
-            end[U] = s.load(&ends[first + U]);
-            skip[U] = s.load(&skips[first + U]);
+            end[U] = s.load(&ends[U]);
+            skip[U] = s.load(&skips[U]);
             if L < WINDOW {
                 for k in 0..L {
-                    x[k][U] = s.load(&states[k][first + U]);
+                    x[k][U] = s.load(&states[k][U]);
                 }
             }
         });
         let mut lane = if L == WINDOW { range.start % tables.lanes } else { 0 };
         for w in 0..range.len() / WINDOW {
-            fetch(s, of_pair, w);
-            let [mut high, mut low, mut sum, mut top, mut last, mut numbers] = [[zero; PAIR]; 6];
+            fetch(s, ahead, w);
+            if tables.bypass.is_some() {
+                each_vector!(U in V => {
+                    for k in 0..L {
+                        let state = if L == WINDOW { s.load(&states[lane + k][U]) } else { x[k][U] };
+                        s.store(state, &mut before[k][U]);
+                    }
+                });
+            }
+            let [mut high, mut low, mut sum, mut top, mut last, mut numbers] = [[zero; VECTORS]; 6];
             each_vector!(U in V => {
-                [high[U], low[U]] = s.load_eight_before(stage, end[U]);
+                [high[U], low[U]] = s.load_eight_before(stage.as_flattened(), end[U]);
                 sum[U] = skip[U];
             });
             macro_rules! step {
                 ($k:literal) => {
                     // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
-                    let mut entry = [zero; PAIR];
+                    let mut entry = [zero; VECTORS];
                     each_vector!(U in V => {
                         if L == WINDOW {
-                            x[$k % L][U] = s.load(&states[lane + $k][first + U]);
+                            x[$k % L][U] = s.load(&states[lane + $k][U]);
                         }
                         let state = s.and(x[$k % L][U], mask);
                         let place = if EACH {
-                            let two = s.load(&places[first + U][2 * w + $k / 2]);
+                            let two = s.load(&places[U][2 * w + $k / 2]);
                             if $k % 2 == 0 {
                                 s.shr(s.shl(two, 16), 16 - precision)
                             } else {
@@ -412,7 +466,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
                         }
                         x[$k % L][U] = s.funnel_shl(s.shr(entry[U], 8), top[U], entry[U]);
                         if L == WINDOW {
-                            s.store(x[$k % L][U], &mut states[lane + $k][first + U]);
+                            s.store(x[$k % L][U], &mut states[lane + $k][U]);
                         }
                         numbers[U] = s.funnel_shl(numbers[U], entry[U], eight);
                         sum[U] = s.add(sum[U], entry[U]);
@@ -424,28 +478,61 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
             step!(1);
             step!(2);
             step!(3);
-            each_vector!(U in V => {
-                let taken = s.and(sum[U], byte);
-                if tables.bypass.is_some() {
+            if tables.bypass.is_some() {
+                each_vector!(U in V => {
                     let bits = s.and(s.sub(sum[U], skip[U]), byte);
                     let outside = s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1));
-                    let used = rows.saturating_sub(16 * U).min(16);
-                    if u32::from(outside) & ((1 << used) - 1) != 0 {
-                        return None;
+                    let used = block.indexes.len().saturating_sub(16 * U).min(16);
+                    let outside = u32::from(outside) & ((1 << used) - 1);
+                    if outside != 0 {
+                        // As two of the loop's vectors have it: all bits taken since the end, without a byte's worth of them moved into that.
+                        let mut now = [[0; 16]; L];
+                        let [mut at, mut of_window] = [[0; 16]; 2];
+                        for k in 0..L {
+                            s.store(x[k][U], &mut now[k]);
+                        }
+                        s.store(end[U], &mut at);
+                        s.store(s.and(sum[U], byte), &mut of_window);
+                        let mut first = [0; 16];
+                        s.store(skip[U], &mut first);
+                        for e in 0..16 {
+                            if outside >> e & 1 == 0 {
+                                continue;
+                            }
+                            let row = 16 * U + e;
+                            let mut states = std::array::from_fn(|k| before[k % L][U][e]);
+                            let column = range.start + WINDOW * w;
+                            let taken = 8 * ((row + 2) * STAGE - at[e] as usize) + first[e] as usize;
+                            of_window[e] = redo(block, L, &mut stage[row + 1], row, column, taken, &mut states)?;
+                            at[e] = ((row + 2) * STAGE) as u32;
+                            for k in 0..L {
+                                now[k][e] = states[k];
+                            }
+                        }
+                        for k in 0..L {
+                            x[k][U] = s.load(&now[k]);
+                            if L == WINDOW {
+                                s.store(x[k][U], &mut states[lane + k][U]);
+                            }
+                        }
+                        (end[U], sum[U]) = (s.load(&at), s.load(&of_window));
                     }
-                }
-                s.store(numbers[U], &mut symbols[first + U][w]);
+                });
+            }
+            each_vector!(U in V => {
+                let taken = s.and(sum[U], byte);
+                s.store(numbers[U], &mut symbols[U][w]);
                 end[U] = s.sub(end[U], s.shr(taken, 3));
                 skip[U] = s.and(taken, seven);
             });
             lane = if L == WINDOW { (lane + WINDOW) % tables.lanes } else { 0 };
         }
         each_vector!(U in V => {
-            s.store(end[U], &mut ends[first + U]);
-            s.store(skip[U], &mut skips[first + U]);
+            s.store(end[U], &mut ends[U]);
+            s.store(skip[U], &mut skips[U]);
             if L < WINDOW {
                 for k in 0..L {
-                    s.store(x[k][U], &mut states[k][first + U]);
+                    s.store(x[k][U], &mut states[k][U]);
                 }
             }
         });

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use parans_kernels::codec::{self, TansFamily, TansRow, WordWriter, tans::BitBuffer};
+use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
 use super::super::{Coded, index_bytes, push::Tail};
-use super::{AHEAD, Ahead, LANES, PAIR, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, load_symbols, regroup};
+use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, load_symbols, regroup};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Push, Values, with_slice};
 use crate::simd::ByteTable;
@@ -30,6 +30,8 @@ pub(in super::super) struct Scratch {
     lens: [[u32; 16]; VECTORS],
     /// and where in the stage they go.
     ends: [[u32; 16]; VECTORS],
+    /// The rows, a bit each, that have symbols outside their tables in each window.
+    odd: [u64; WINDOWS],
 }
 
 impl Default for Scratch {
@@ -43,7 +45,36 @@ impl Default for Scratch {
             low: [[0; 16]; VECTORS],
             lens: [[0; 16]; VECTORS],
             ends: [[0; 16]; VECTORS],
+            odd: [0; WINDOWS],
         }
+    }
+}
+
+/// Where a row's bits go.
+struct Sink<'a> {
+    /// The row's words.
+    bytes: &'a mut [u8],
+    /// Bytes in use.
+    len: usize,
+}
+
+impl Sink<'_> {
+    /// Appends the first bytes of some; `None` where there is no room.
+    #[inline(always)]
+    fn append(&mut self, from: &[u8; STAGE], count: usize) -> Option<()> {
+        const HALF: usize = STAGE / 2;
+        let to = self.bytes.get_mut(self.len..)?;
+        if let Some(to) = to.first_chunk_mut::<STAGE>() {
+            // Few bits a symbol, most often.
+            to[..HALF].copy_from_slice(&from[..HALF]);
+            if count > HALF {
+                to[HALF..].copy_from_slice(&from[HALF..]);
+            }
+        } else {
+            to.get_mut(..count)?.copy_from_slice(&from[..count]);
+        }
+        self.len += count;
+        Some(())
     }
 }
 
@@ -62,7 +93,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
 
     let width = size_of::<T::Unit>();
     let mut left = &mut *unit.rows.words;
-    let mut sinks: Vec<(&mut [u8], usize)> = Vec::with_capacity(rows);
+    let mut sinks: Vec<Sink<'_>> = Vec::with_capacity(rows);
     scratch.states = [[[1 << tables.precision; 16]; VECTORS]; LANES];
     for row in 0..UNIT {
         let (u, e) = (row / 16, row % 16);
@@ -92,7 +123,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         scratch.high[u][e] = ((tail.window as u32) << 1) << (31 - tail.len);
         scratch.low[u][e] = 0;
         scratch.lens[u][e] = tail.len;
-        sinks.push((bytes, tail.at));
+        sinks.push(Sink { bytes, len: tail.at });
     }
 
     let of_rows: [_; UNIT] = std::array::from_fn(|row| {
@@ -113,15 +144,17 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             let values = symbols.range(row * columns + after.start..row * columns + after.end);
             with_slice!(values, Values, values => bytemuck::cast_slice(values))
         });
-        let number = || Number { tables, symbols, columns, indexes, one, range: range.clone() };
+        let block = Block { tables, symbols, columns, indexes, one, range };
+        scratch.odd = [0; WINDOWS];
         let bytes = match &tables.form.bytes {
-            Some(bytes) if s.vectorize(NumberBytes(number(), &mut scratch.symbols)) => Some(&**bytes),
+            Some(bytes) if s.vectorize(NumberBytes { block: &block, scratch }) => Some(&**bytes),
             _ => {
-                s.vectorize(NumberEach(number(), &mut scratch.entries))?;
+                scratch.odd = [0; WINDOWS];
+                s.vectorize(NumberEach { block: &block, scratch })?;
                 None
             }
         };
-        take(s, tables, scratch, &ahead, rows, bytes, range);
+        take(s, &block, scratch, &mut sinks, &ahead, bytes)?;
         s.vectorize(Append { scratch, sinks: &mut sinks })?;
     }
     for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
@@ -133,8 +166,8 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         let len = scratch.lens[u][e];
         let window = u64::from(scratch.high[u][e]) << 32 >> (64 - len) % 64;
         let window = if len == 0 { 0 } else { window };
-        let tail = Tail { window, len, at: sinks[row].1 };
-        let (buffer, len) = tail.into_buffer::<T::Codec>(sinks[row].0);
+        let tail = Tail { window, len, at: sinks[row].len };
+        let (buffer, len) = tail.into_buffer::<T::Codec>(sinks[row].bytes);
         rest.copy_from_slice(&[buffer.bits, buffer.len]);
         unit.rows.lens[row] = len;
     }
@@ -173,7 +206,7 @@ fn tails<T: Coded, const LANES: usize>(
 }
 
 /// A range of columns of symbols.
-struct Number<'a> {
+struct Block<'a> {
     tables: &'a Tables<'a>,
     symbols: Values<'a>,
     columns: usize,
@@ -183,25 +216,51 @@ struct Number<'a> {
     range: Range<usize>,
 }
 
-/// Finds the positions of the entries; `None` where a symbol cannot be coded, or only with digits.
-struct NumberEach<'a>(Number<'a>, &'a mut [[[u32; 16]; STRETCH]; VECTORS]);
+impl Block<'_> {
+    /// A row's symbols.
+    #[inline(always)]
+    fn load<S: RowSimd>(&self, s: S, row: usize) -> [S::U32; 4] {
+        let begin = row * self.columns;
+        load_symbols(s, self.symbols, begin + self.range.start..begin + self.range.end)
+    }
+}
+
+/// Notes which windows of a row have symbols outside their tables, given those of each sixteen columns.
+#[cold]
+#[inline(never)]
+fn note(odd: &mut [u64; WINDOWS], row: usize, outside: [u16; 4]) {
+    for (k, outside) in outside.into_iter().enumerate() {
+        for w in 0..4 {
+            if outside >> (WINDOW * w) & 0xf != 0 {
+                odd[4 * k + w] |= 1 << row;
+            }
+        }
+    }
+}
+
+/// Finds the positions of the entries; `None` where a symbol cannot be coded.
+struct NumberEach<'a> {
+    block: &'a Block<'a>,
+    scratch: &'a mut Scratch,
+}
 
 impl RowWork for NumberEach<'_> {
     type Output = Option<()>;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self(Number { tables, symbols, columns, indexes, range, .. }, entries) = self;
+        let Self { block, scratch } = self;
+        let tables = block.tables;
         let form = tables.form;
         let none = s.splat(tables.count);
         let less = s.splat(u32::from(tables.bypass.is_some()));
         let uniform = form.offset.zip(form.size);
-        for (u, (indexes, entries)) in indexes.chunks(16).zip(entries).enumerate() {
+        let of_vectors = block.indexes.chunks(16).zip(&mut scratch.entries);
+        for (u, (indexes, entries)) in of_vectors.enumerate() {
             for (r, &of_row) in indexes.iter().enumerate() {
-                let begin = (16 * u + r) * columns;
-                let values = load_symbols(s, symbols, begin + range.start..begin + range.end);
-                let index = load_indexes(s, of_row, range.clone());
-                let mut outside = 0;
+                let values = block.load(s, 16 * u + r);
+                let index = load_indexes(s, of_row, block.range.clone());
+                let mut outside = [0; 4];
                 for k in 0..4 {
                     let named = tables.named(s, index[k])?;
                     let (offset, size) = match uniform {
@@ -209,14 +268,17 @@ impl RowWork for NumberEach<'_> {
                         None => (s.gather(&form.offsets, named), s.gather(&form.sizes, named)),
                     };
                     let value = s.sub(values[k], offset);
+                    // With bypass, the last symbol of a table codes all that is outside.
+                    let limit = s.sub(size, less);
                     let skipped = s.eq(named, none);
-                    outside |= s.ge(value, s.sub(size, less)) & !skipped;
-                    let value = s.select(skipped, s.splat(0), value);
+                    outside[k] = s.ge(value, limit) & !skipped;
+                    let value = s.select(skipped, s.splat(0), s.min(value, limit));
                     let position = s.or(s.shl(named, form.alphabet_bits), value);
                     s.store(position, &mut entries[16 * k + r]);
                 }
-                if outside != 0 {
-                    return None;
+                if outside[0] | outside[1] | outside[2] | outside[3] != 0 {
+                    tables.bypass?;
+                    note(&mut scratch.odd, 16 * u + r, outside);
                 }
             }
             let (blocks, _) = entries.as_chunks_mut::<16>();
@@ -228,32 +290,44 @@ impl RowWork for NumberEach<'_> {
     }
 }
 
-/// Of one table in registers, writes down the symbols' numbers; `false` where a symbol is skipped or not simply one of the table.
-struct NumberBytes<'a>(Number<'a>, &'a mut [[[u32; 16]; WINDOWS]; VECTORS]);
+/// Of one table in registers, writes down the symbols' numbers; `false` where a symbol is skipped or cannot be coded.
+struct NumberBytes<'a> {
+    block: &'a Block<'a>,
+    scratch: &'a mut Scratch,
+}
 
 impl RowWork for NumberBytes<'_> {
     type Output = bool;
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> bool {
-        let Self(Number { tables, symbols, columns, indexes, one, range }, numbers) = self;
+        let Self { block, scratch } = self;
+        let tables = block.tables;
         let form = tables.form;
         let less = u32::from(tables.bypass.is_some());
         let (limit, offset) = (s.splat(form.sizes[0] - less), s.splat(form.offsets[0]));
         let mut others = 0;
-        for (u, (indexes, numbers)) in indexes.chunks(16).zip(numbers).enumerate() {
+        let of_vectors = block.indexes.chunks(16).zip(&mut scratch.symbols);
+        for (u, (indexes, numbers)) in of_vectors.enumerate() {
             for (r, (&of_row, number)) in indexes.iter().zip(&mut *numbers).enumerate() {
-                let begin = (16 * u + r) * columns;
-                let [a, b, c, d] =
-                    load_symbols(s, symbols, begin + range.start..begin + range.end);
-                if one != Some(0) {
-                    let [e, f, g, h] = load_indexes(s, of_row, range.clone());
+                let [a, b, c, d] = block.load(s, 16 * u + r);
+                if block.one != Some(0) {
+                    let [e, f, g, h] = load_indexes(s, of_row, block.range.clone());
                     let any = s.or(s.or(e, f), s.or(g, h));
                     others |= s.test(any, any);
                 }
-                let (a, b) = (s.sub(a, offset), s.sub(b, offset));
-                let (c, d) = (s.sub(c, offset), s.sub(d, offset));
-                others |= s.ge(a, limit) | s.ge(b, limit) | s.ge(c, limit) | s.ge(d, limit);
+                let (mut a, mut b) = (s.sub(a, offset), s.sub(b, offset));
+                let (mut c, mut d) = (s.sub(c, offset), s.sub(d, offset));
+                let outside = [s.ge(a, limit), s.ge(b, limit), s.ge(c, limit), s.ge(d, limit)];
+                let any = outside[0] | outside[1] | outside[2] | outside[3];
+                if any != 0 {
+                    if tables.bypass.is_none() {
+                        return false;
+                    }
+                    note(&mut scratch.odd, 16 * u + r, outside);
+                    (a, b) = (s.min(a, limit), s.min(b, limit));
+                    (c, d) = (s.min(c, limit), s.min(d, limit));
+                }
                 s.store(s.low_bytes([a, b, c, d]), number);
             }
             if others != 0 {
@@ -268,8 +342,7 @@ impl RowWork for NumberBytes<'_> {
 /// Appends what is staged to the rows' words; `None` where there is no room.
 struct Append<'a, 'b> {
     scratch: &'a mut Scratch,
-    /// A row's words, and how many bytes of them are in use.
-    sinks: &'a mut [(&'b mut [u8], usize)],
+    sinks: &'a mut [Sink<'b>],
 }
 
 impl RowWork for Append<'_, '_> {
@@ -277,140 +350,171 @@ impl RowWork for Append<'_, '_> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, _s: S) -> Option<()> {
-        const HALF: usize = STAGE / 2;
         let Scratch { stage, ends, .. } = self.scratch;
         let staged = ends.as_flattened_mut().iter_mut().zip(&*stage);
-        for (row, ((end, from), (bytes, len))) in staged.zip(self.sinks).enumerate() {
-            let count = *end as usize - row * STAGE;
+        for (row, ((end, from), sink)) in staged.zip(self.sinks).enumerate() {
+            sink.append(from, *end as usize - row * STAGE)?;
             *end = (row * STAGE) as u32;
-            if let Some(to) = bytes.get_mut(*len..).and_then(|to| to.first_chunk_mut::<STAGE>()) {
-                // Few bits a symbol, most often.
-                to[..HALF].copy_from_slice(&from[..HALF]);
-                if count > HALF {
-                    to[HALF..].copy_from_slice(&from[HALF..]);
-                }
-            } else {
-                bytes.get_mut(*len..*len + count)?.copy_from_slice(&from[..count]);
-            }
-            *len += count;
         }
         Some(())
     }
+}
+
+/// A window of a row before its steps.
+#[derive(Default)]
+struct Before {
+    /// The states that its columns begin with: one or two of them for rows of as many lanes.
+    states: [u32; WINDOW],
+    /// Bits that fill no byte, at the top, and how many.
+    high: u32,
+    len: u32,
+}
+
+/// Pushes a window of a row through the codec, digits and all, right into the row's words; gives the bits then left, at the top, and how many.
+#[cold]
+#[inline(never)]
+fn redo(
+    block: &Block<'_>,
+    lanes: usize,
+    sink: &mut Sink<'_>,
+    row: usize,
+    column: usize,
+    before: &Before,
+) -> Option<(u32, u32)> {
+    let Before { states, high, len } = *before;
+    let buffer = BitBuffer { bits: (high >> 1) >> (31 - len), len };
+    let mut codec = TansRow::<WINDOW> { states, buffer };
+    let mut writer = WordWriter::new(sink.bytes, sink.len);
+    for k in (0..WINDOW).rev() {
+        let symbol = block.symbols.at(row * block.columns + column + k);
+        let index = block.indexes[row].at(column + k);
+        let (view, lane) = (&block.tables.encoder, k % lanes.min(WINDOW));
+        view.push_one::<Tans16, WINDOW>(&mut codec, lane, symbol, index, &mut writer).ok()?;
+    }
+    if writer.overflowed() {
+        return None;
+    }
+    sink.len = writer.len();
+    Some(((codec.buffer.bits << 1) << (31 - codec.buffer.len), codec.buffer.len))
 }
 
 /// Takes a stretch's steps.
 #[inline(always)]
 fn take<S: RowSimd>(
     s: S,
-    tables: &Tables<'_>,
+    block: &Block<'_>,
     scratch: &mut Scratch,
+    sinks: &mut [Sink<'_>],
     ahead: &Ahead<'_>,
-    rows: usize,
     bytes: Option<&ByteTable<4>>,
-    range: Range<usize>,
-) {
-    for pair in 0..rows.div_ceil(16 * PAIR) {
-        let of_pair = &ahead.as_chunks::<AHEAD>().0[pair];
-        macro_rules! with {
-            ($L:literal, $V:literal) => {{
-                let range = range.clone();
-                if bytes.is_some() {
-                    s.vectorize(Take::<$L, $V, true> { tables, scratch, of_pair, pair, bytes, range })
-                } else {
-                    s.vectorize(Take::<$L, $V, false> { tables, scratch, of_pair, pair, bytes, range })
-                }
-            }};
-        }
-        match (tables.lanes, (rows - 16 * PAIR * pair).div_ceil(16)) {
-            (1, 1) => with!(1, 1),
-            (1, 2) => with!(1, 2),
-            (1, _) => with!(1, 4),
-            (2, 1) => with!(2, 1),
-            (2, 2) => with!(2, 2),
-            (2, _) => with!(2, 4),
-            (_, 1) => with!(4, 1),
-            (_, 2) => with!(4, 2),
-            (_, _) => with!(4, 4),
-        }
+) -> Option<()> {
+    macro_rules! with {
+        ($L:literal, $V:literal) => {
+            if bytes.is_some() {
+                s.vectorize(Take::<$L, $V, true> { block, scratch, sinks, ahead, bytes })
+            } else {
+                s.vectorize(Take::<$L, $V, false> { block, scratch, sinks, ahead, bytes })
+            }
+        };
+    }
+    match (block.tables.lanes, block.indexes.len().div_ceil(16)) {
+        (1, 1) => with!(1, 1),
+        (1, 2) => with!(1, 2),
+        (1, _) => with!(1, 4),
+        (2, 1) => with!(2, 1),
+        (2, 2) => with!(2, 2),
+        (2, _) => with!(2, 4),
+        (_, 1) => with!(4, 1),
+        (_, 2) => with!(4, 2),
+        (_, _) => with!(4, 4),
     }
 }
 
 /// The steps of rows of `L` lanes (4 for more as well), in `V` vectors, the last first.
-struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
-    tables: &'a Tables<'a>,
+struct Take<'a, 'b, const L: usize, const V: usize, const BYTES: bool> {
+    block: &'a Block<'a>,
     scratch: &'a mut Scratch,
-    of_pair: &'a [&'a [u8]; AHEAD],
-    pair: usize,
+    sinks: &'a mut [Sink<'b>],
+    ahead: &'a Ahead<'a>,
     bytes: Option<&'a ByteTable<4>>,
-    range: Range<usize>,
 }
 
-impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, V, BYTES> {
-    type Output = ();
+impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, '_, L, V, BYTES> {
+    type Output = Option<()>;
 
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) {
-        let Self { tables, scratch, of_pair, pair, bytes, range } = self;
-        let Scratch { stage, entries, symbols, states, high, low, lens, ends } = scratch;
-        let stage = stage.as_flattened_mut();
+    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+        let Self { block, scratch, sinks, ahead, bytes } = self;
+        let Scratch { stage, entries, symbols, states, high, low, lens, ends, odd } = scratch;
+        let (tables, range) = (block.tables, &block.range);
         let (next, form) = (tables.encoder.next, tables.form);
         let precision = tables.precision;
         let mask = s.splat((1 << precision) - 1);
         let (zero, seven) = (s.splat(0), s.splat(7));
-        let first = PAIR * pair;
-        let mut x = [[zero; PAIR]; L];
-        let [mut upper, mut lower, mut len, mut end] = [[zero; PAIR]; 4];
+        let mut before = [[[0; 16]; VECTORS]; L];
+        let mut x = [[zero; VECTORS]; L];
+        let [mut upper, mut lower, mut len, mut end] = [[zero; VECTORS]; 4];
         each_vector!(U in V => {
-            upper[U] = s.load(&high[first + U]);
-            lower[U] = s.load(&low[first + U]);
-            len[U] = s.load(&lens[first + U]);
-            end[U] = s.load(&ends[first + U]);
+            upper[U] = s.load(&high[U]);
+            lower[U] = s.load(&low[U]);
+            len[U] = s.load(&lens[U]);
+            end[U] = s.load(&ends[U]);
             if L < WINDOW {
                 for k in 0..L {
-                    x[k][U] = s.load(&states[k][first + U]);
+                    x[k][U] = s.load(&states[k][U]);
                 }
             }
         });
         for w in (0..range.len() / WINDOW).rev() {
-            fetch(s, of_pair, w);
+            fetch(s, ahead, w);
             let lane = if L == WINDOW { (range.start + WINDOW * w) % tables.lanes } else { 0 };
-            let mut looked_up = [[zero; 4]; PAIR];
+            if odd[w] != 0 {
+                each_vector!(U in V => {
+                    s.store(upper[U], &mut high[U]);
+                    s.store(len[U], &mut lens[U]);
+                    for k in 0..L {
+                        let state = if L == WINDOW { s.load(&states[lane + k][U]) } else { x[k][U] };
+                        s.store(state, &mut before[k][U]);
+                    }
+                });
+            }
+            let mut looked_up = [[zero; 4]; VECTORS];
             each_vector!(U in V => {
                 if BYTES && let Some(bytes) = bytes {
-                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[first + U][w]));
+                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[U][w]));
                 }
             });
             macro_rules! step {
                 ($k:literal) => {
                     // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
-                    let [mut count, mut before, mut entry, mut place] = [[zero; PAIR]; 4];
+                    let [mut count, mut old, mut entry, mut place] = [[zero; VECTORS]; 4];
                     each_vector!(U in V => {
                         if BYTES {
                             entry[U] = looked_up[U][$k];
                         } else {
-                            let position = s.load(&entries[first + U][WINDOW * w + $k]);
+                            let position = s.load(&entries[U][WINDOW * w + $k]);
                             entry[U] = s.gather(&form.encoder, position);
                             place[U] = s.shl(s.shr(position, form.alphabet_bits), precision);
                         }
                     });
                     each_vector!(U in V => {
-                        before[U] = if L == WINDOW {
-                            s.load(&states[lane + $k][first + U])
+                        old[U] = if L == WINDOW {
+                            s.load(&states[lane + $k][U])
                         } else {
                             x[$k % L][U]
                         };
-                        let sum = s.add(s.shl(before[U], precision), entry[U]);
+                        let sum = s.add(s.shl(old[U], precision), entry[U]);
                         count[U] = s.shr(sum, 2 * precision + 1);
-                        let at = s.add(s.shr_by(before[U], count[U]), entry[U]);
+                        let at = s.add(s.shr_by(old[U], count[U]), entry[U]);
                         let at = s.or(s.and(at, mask), place[U]);
                         x[$k % L][U] = s.gather_u16(next, at);
                         if L == WINDOW {
-                            s.store(x[$k % L][U], &mut states[lane + $k][first + U]);
+                            s.store(x[$k % L][U], &mut states[lane + $k][U]);
                         }
                     });
                     each_vector!(U in V => {
                         lower[U] = s.funnel_shr(upper[U], lower[U], count[U]);
-                        upper[U] = s.funnel_shr(before[U], upper[U], count[U]);
+                        upper[U] = s.funnel_shr(old[U], upper[U], count[U]);
                         len[U] = s.add(len[U], count[U]);
                     });
                 };
@@ -419,22 +523,49 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
             step!(2);
             step!(1);
             step!(0);
+            if odd[w] != 0 {
+                each_vector!(U in V => {
+                    let mut now = [[0; 16]; 3];
+                    s.store(upper[U], &mut now[0]);
+                    s.store(len[U], &mut now[1]);
+                    s.store(end[U], &mut now[2]);
+                    for e in 0..16 {
+                        let row = 16 * U + e;
+                        if odd[w] >> row & 1 == 0 {
+                            continue;
+                        }
+                        let before = Before {
+                            states: std::array::from_fn(|k| before[k % L][U][e]),
+                            high: high[U][e],
+                            len: lens[U][e],
+                        };
+                        let (sink, column) = (&mut sinks[row], range.start + WINDOW * w);
+                        // Which bits the row has now, the vectors do not know: they go on with none but those of no byte.
+                        sink.append(&stage[row], now[2][e] as usize - row * STAGE)?;
+                        (now[0][e], now[1][e]) = redo(block, L, sink, row, column, &before)?;
+                        now[2][e] = (row * STAGE) as u32;
+                    }
+                    (upper[U], len[U], end[U]) = (s.load(&now[0]), s.load(&now[1]), s.load(&now[2]));
+                });
+            }
             each_vector!(U in V => {
+                let stage = stage.as_flattened_mut();
                 s.store_top_bits([upper[U], lower[U]], len[U], stage, end[U]);
                 end[U] = s.add(end[U], s.shr(len[U], 3));
                 len[U] = s.and(len[U], seven);
             });
         }
         each_vector!(U in V => {
-            s.store(upper[U], &mut high[first + U]);
-            s.store(lower[U], &mut low[first + U]);
-            s.store(len[U], &mut lens[first + U]);
-            s.store(end[U], &mut ends[first + U]);
+            s.store(upper[U], &mut high[U]);
+            s.store(lower[U], &mut low[U]);
+            s.store(len[U], &mut lens[U]);
+            s.store(end[U], &mut ends[U]);
             if L < WINDOW {
                 for k in 0..L {
-                    s.store(x[k][U], &mut states[k][first + U]);
+                    s.store(x[k][U], &mut states[k][U]);
                 }
             }
         });
+        Some(())
     }
 }
