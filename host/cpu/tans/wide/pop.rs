@@ -31,6 +31,19 @@ pub(in super::super) struct Scratch {
     ends: [[u32; 16]; VECTORS],
     /// and how many bits of that byte are none any more.
     skips: [[u32; 16]; VECTORS],
+    /// What a window began with, where bypass coding is on.
+    before: Before,
+    /// The rows, a bit each, to whose last window a symbol outside its table belongs.
+    outside: u64,
+}
+
+/// States, one or two for rows of as many lanes, ends and skips.
+#[derive(Default)]
+#[repr(C, align(64))]
+struct Before {
+    states: [[[u32; 16]; VECTORS]; WINDOW],
+    ends: [[u32; 16]; VECTORS],
+    skips: [[u32; 16]; VECTORS],
 }
 
 impl Default for Scratch {
@@ -42,6 +55,8 @@ impl Default for Scratch {
             states: [[[0; 16]; VECTORS]; LANES],
             ends: [[0; 16]; VECTORS],
             skips: [[0; 16]; VECTORS],
+            before: Before::default(),
+            outside: 0,
         }
     }
 }
@@ -67,6 +82,12 @@ impl<'a> Source<'a> {
             None => self.stage_few(to, end),
         }
         (8 * end - self.bits) as u32
+    }
+
+    /// Takes as many bits off the end, those that were skipped in the last byte included; `None` where there are fewer.
+    fn take(&mut self, bits: usize) -> Option<()> {
+        self.bits = self.bits.next_multiple_of(8).checked_sub(bits)?;
+        Some(())
     }
 
     /// What the next stretch is likely to read.
@@ -105,45 +126,54 @@ struct Block<'a, 's> {
     patches: Vec<(usize, usize, i32)>,
 }
 
-/// Pops a window of a row through the codec, digits and all, of whose bits so many are taken already. Stages the row anew, and gives how many bits of the last
-/// byte are not its own any more.
+/// Pops a window of a row through the codec, digits and all, from what it began with, and stages the row anew.
 #[cold]
 #[inline(never)]
 fn redo(
     block: &mut Block<'_, '_>,
-    lanes: usize,
-    stage: &mut [u8; STAGE],
+    scratch: &mut Scratch,
     row: usize,
-    column: usize,
-    taken: usize,
-    states: &mut [u32; WINDOW],
-) -> Option<u32> {
+    window: usize,
+) -> Option<()> {
     let tables = block.tables;
+    let (u, e) = (row / 16, row % 16);
+    let Scratch { stage, states, ends, skips, before, .. } = scratch;
+    let lanes = tables.lanes.min(WINDOW);
+    let stage = &mut stage[row + 1];
     let source = &mut block.sources[row];
-    source.bits = source.bits.next_multiple_of(8).checked_sub(taken)?;
+    let end = (row + 2) * STAGE;
+    source.take(8 * (end - before.ends[u][e] as usize) + before.skips[u][e] as usize)?;
     let skip = source.stage(stage);
     // Words of a byte, the last of which may be in the buffer.
     let rest = (8 - skip) % 8;
-    let (words, last) = if rest == 0 { (&stage[..], 0) } else { (&stage[..STAGE - 1], stage[STAGE - 1]) };
-    let bits = u32::from(last) & ((1 << rest) - 1);
-    let state = |x: u32| 1 << tables.precision | (x & ((1 << tables.precision) - 1));
-    let buffer = BitBuffer { bits, len: rest };
-    let mut codec = TansRow::<WINDOW> { states: states.map(state), buffer };
+    let words = &stage[..if rest == 0 { STAGE } else { STAGE - 1 }];
+    let bits = u32::from(stage[STAGE - 1]) & ((1 << rest) - 1);
+    let low = |x: u32| x & ((1 << tables.precision) - 1);
+    let mut codec = TansRow::<WINDOW> {
+        states: std::array::from_fn(|k| {
+            1 << tables.precision | low(before.states[k % lanes][u][e])
+        }),
+        buffer: BitBuffer { bits, len: rest },
+    };
     let mut reader = WordReader::new(words);
-    for k in 0..WINDOW {
-        let (lane, index) = (k % lanes, block.indexes[row].at(column + k));
+    let column = block.range.start + WINDOW * window;
+    for column in column..column + WINDOW {
+        let (lane, index) = (column % lanes, block.indexes[row].at(column));
         let view = &tables.decoder;
         let value = view.pop_one::<Tans16, WINDOW>(&mut codec, lane, index, &mut reader).ok()?;
-        block.patches.push((row, column + k, value));
+        block.patches.push((row, column, value));
     }
     if reader.underflowed() {
         return None;
     }
-    let count = 8 * words.len() + rest as usize;
     let left = 8 * reader.len() + codec.buffer.len as usize;
-    source.bits = source.bits.checked_sub(count - left)?;
-    *states = codec.states;
-    Some(source.stage(stage))
+    source.bits = source.bits.checked_sub(8 * words.len() + rest as usize - left)?;
+    for lane in 0..lanes {
+        states[(column + lane) % tables.lanes][u][e] = codec.states[(column + lane) % lanes];
+    }
+    ends[u][e] = end as u32;
+    skips[u][e] = source.stage(stage);
+    Some(())
 }
 
 /// Pops a unit's rows; `None` where the other path has to.
@@ -207,12 +237,8 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         take(s, &mut block, scratch, &ahead, used)?;
         patches = block.patches;
         for (row, source) in sources.iter_mut().enumerate() {
-            let end = scratch.ends[row / 16][row % 16] as usize;
-            let taken = ((row + 2) * STAGE).wrapping_sub(end);
-            let taken = taken.wrapping_mul(8) + scratch.skips[row / 16][row % 16] as usize;
-            // Of the end that the stretch began with, there were as many bits less as fill the byte.
-            let before = source.bits.next_multiple_of(8);
-            source.bits = before.checked_sub(taken)?;
+            let taken = ((row + 2) * STAGE).wrapping_sub(scratch.ends[row / 16][row % 16] as usize);
+            source.take(taken.wrapping_mul(8).wrapping_add(scratch.skips[row / 16][row % 16] as usize))?;
         }
         let past_cache = lead.is_some();
         s.vectorize(Put { tables, scratch, used, unit: &mut *unit, indexes, range, past_cache })?;
@@ -358,53 +384,73 @@ fn take<S: RowSimd>(
     block: &mut Block<'_, '_>,
     scratch: &mut Scratch,
     ahead: &Ahead<'_>,
-    used: Used,
+    used_tables: Used,
 ) -> Option<()> {
-    macro_rules! with {
-        ($L:literal, $V:literal) => {
-            if let Used::One(one) = used {
-                s.vectorize(Take::<$L, $V, false> { block, scratch, one, ahead })
-            } else {
-                s.vectorize(Take::<$L, $V, true> { block, scratch, one: 0, ahead })
-            }
+    let (tables, rows) = (block.tables, block.indexes.len());
+    let lanes = tables.lanes.min(WINDOW);
+    let used = u64::MAX >> (UNIT - rows);
+    let (mut done, all) = (0, block.range.len() / WINDOW);
+    while done < all {
+        let windows = done..all;
+        let first = block.range.start + WINDOW * done;
+        let lane = if lanes == WINDOW { first % tables.lanes } else { 0 };
+        macro_rules! with {
+            ($L:literal, $V:literal) => {
+                if let Used::One(one) = used_tables {
+                    s.vectorize(Take::<$L, $V, false> { tables, scratch, one, ahead, lane, windows, used })
+                } else {
+                    let one = 0;
+                    s.vectorize(Take::<$L, $V, true> { tables, scratch, one, ahead, lane, windows, used })
+                }
+            };
+        }
+        done = match (lanes, rows.div_ceil(16)) {
+            (1, 1) => with!(1, 1),
+            (1, 2) => with!(1, 2),
+            (1, _) => with!(1, 4),
+            (2, 1) => with!(2, 1),
+            (2, 2) => with!(2, 2),
+            (2, _) => with!(2, 4),
+            (_, 1) => with!(4, 1),
+            (_, 2) => with!(4, 2),
+            (_, _) => with!(4, 4),
         };
+        while scratch.outside != 0 {
+            let row = scratch.outside.trailing_zeros() as usize;
+            scratch.outside &= scratch.outside - 1;
+            redo(block, scratch, row, done - 1)?;
+        }
     }
-    match (block.tables.lanes, block.indexes.len().div_ceil(16)) {
-        (1, 1) => with!(1, 1),
-        (1, 2) => with!(1, 2),
-        (1, _) => with!(1, 4),
-        (2, 1) => with!(2, 1),
-        (2, 2) => with!(2, 2),
-        (2, _) => with!(2, 4),
-        (_, 1) => with!(4, 1),
-        (_, 2) => with!(4, 2),
-        (_, _) => with!(4, 4),
-    }
+    Some(())
 }
 
-/// The steps of rows of `L` lanes (4 for more as well), in `V` vectors.
-struct Take<'a, 'b, 's, const L: usize, const V: usize, const EACH: bool> {
-    block: &'a mut Block<'b, 's>,
+/// The steps of rows of `L` lanes (4 for more as well), in `V` vectors; up to which window they came, the last of which has rows with symbols outside their
+/// table where it is not that asked for.
+struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
+    tables: &'a Tables<'a>,
     scratch: &'a mut Scratch,
     one: u32,
     ahead: &'a Ahead<'a>,
+    /// The lane that the first window begins with.
+    lane: usize,
+    windows: Range<usize>,
+    /// The rows that there are, a bit each.
+    used: u64,
 }
 
-impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, '_, L, V, EACH> {
-    type Output = Option<()>;
+impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V, EACH> {
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { block, scratch, one, ahead } = self;
-        let Scratch { stage, tables: places, symbols, states, ends, skips } = scratch;
-        let (tables, range) = (block.tables, block.range.clone());
+    fn run<S: RowSimd>(self, s: S) -> usize {
+        let Self { tables, scratch, one, ahead, lane, windows, used } = self;
+        let Scratch { stage, tables: places, symbols, states, ends, skips, before, .. } = scratch;
         let entries = &tables.form.decoder[..];
         let precision = tables.precision;
         let mask = s.splat((1 << precision) - 1);
         let upper = s.splat(!0 << precision);
         let only = s.splat(one << precision);
         let (zero, eight, byte, seven) = (s.splat(0), s.splat(8), s.splat(0xff), s.splat(7));
-        let mut before = [[[0; 16]; VECTORS]; L];
         let mut x = [[zero; VECTORS]; L];
         let [mut end, mut skip] = [[zero; VECTORS]; 2];
         each_vector!(U in V => {
@@ -416,14 +462,16 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, 
                 }
             }
         });
-        let mut lane = if L == WINDOW { range.start % tables.lanes } else { 0 };
-        for w in 0..range.len() / WINDOW {
+        let (mut lane, mut done) = (lane, windows.start);
+        for w in windows {
             fetch(s, ahead, w);
             if tables.bypass.is_some() {
                 each_vector!(U in V => {
+                    s.store(end[U], &mut before.ends[U]);
+                    s.store(skip[U], &mut before.skips[U]);
                     for k in 0..L {
                         let state = if L == WINDOW { s.load(&states[lane + k][U]) } else { x[k][U] };
-                        s.store(state, &mut before[k][U]);
+                        s.store(state, &mut before.states[k][U]);
                     }
                 });
             }
@@ -478,45 +526,12 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, 
             step!(1);
             step!(2);
             step!(3);
+            let mut outside = 0;
             if tables.bypass.is_some() {
                 each_vector!(U in V => {
                     let bits = s.and(s.sub(sum[U], skip[U]), byte);
-                    let outside = s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1));
-                    let used = block.indexes.len().saturating_sub(16 * U).min(16);
-                    let outside = u32::from(outside) & ((1 << used) - 1);
-                    if outside != 0 {
-                        // As two of the loop's vectors have it: all bits taken since the end, without a byte's worth of them moved into that.
-                        let mut now = [[0; 16]; L];
-                        let [mut at, mut of_window] = [[0; 16]; 2];
-                        for k in 0..L {
-                            s.store(x[k][U], &mut now[k]);
-                        }
-                        s.store(end[U], &mut at);
-                        s.store(s.and(sum[U], byte), &mut of_window);
-                        let mut first = [0; 16];
-                        s.store(skip[U], &mut first);
-                        for e in 0..16 {
-                            if outside >> e & 1 == 0 {
-                                continue;
-                            }
-                            let row = 16 * U + e;
-                            let mut states = std::array::from_fn(|k| before[k % L][U][e]);
-                            let column = range.start + WINDOW * w;
-                            let taken = 8 * ((row + 2) * STAGE - at[e] as usize) + first[e] as usize;
-                            of_window[e] = redo(block, L, &mut stage[row + 1], row, column, taken, &mut states)?;
-                            at[e] = ((row + 2) * STAGE) as u32;
-                            for k in 0..L {
-                                now[k][e] = states[k];
-                            }
-                        }
-                        for k in 0..L {
-                            x[k][U] = s.load(&now[k]);
-                            if L == WINDOW {
-                                s.store(x[k][U], &mut states[lane + k][U]);
-                            }
-                        }
-                        (end[U], sum[U]) = (s.load(&at), s.load(&of_window));
-                    }
+                    let those = s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1));
+                    outside |= u64::from(those) << (16 * U);
                 });
             }
             each_vector!(U in V => {
@@ -525,6 +540,11 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, 
                 end[U] = s.sub(end[U], s.shr(taken, 3));
                 skip[U] = s.and(taken, seven);
             });
+            done += 1;
+            scratch.outside = outside & used;
+            if scratch.outside != 0 {
+                break;
+            }
             lane = if L == WINDOW { (lane + WINDOW) % tables.lanes } else { 0 };
         }
         each_vector!(U in V => {
@@ -536,7 +556,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, '_, 
                 }
             }
         });
-        Some(())
+        done
     }
 }
 

@@ -360,42 +360,63 @@ impl RowWork for Append<'_, '_> {
     }
 }
 
-/// A window of a row before its steps.
-#[derive(Default)]
+/// What a window begins with.
 struct Before {
     /// The states that its columns begin with: one or two of them for rows of as many lanes.
-    states: [u32; WINDOW],
-    /// Bits that fill no byte, at the top, and how many.
-    high: u32,
-    len: u32,
+    states: [[[u32; 16]; VECTORS]; WINDOW],
+    high: [[u32; 16]; VECTORS],
+    lens: [[u32; 16]; VECTORS],
+    ends: [[u32; 16]; VECTORS],
 }
 
-/// Pushes a window of a row through the codec, digits and all, right into the row's words; gives the bits then left, at the top, and how many.
+impl Before {
+    #[cold]
+    #[inline(never)]
+    fn new(scratch: &Scratch, lanes: usize, column: usize) -> Self {
+        Self {
+            states: std::array::from_fn(|k| scratch.states[(column + k) % lanes]),
+            high: scratch.high,
+            lens: scratch.lens,
+            ends: scratch.ends,
+        }
+    }
+}
+
+/// Pushes a window of a row through the codec, digits and all, right into the row's words: its steps had the states right, but not the bits.
 #[cold]
 #[inline(never)]
 fn redo(
     block: &Block<'_>,
-    lanes: usize,
+    scratch: &mut Scratch,
     sink: &mut Sink<'_>,
     row: usize,
     column: usize,
     before: &Before,
-) -> Option<(u32, u32)> {
-    let Before { states, high, len } = *before;
-    let buffer = BitBuffer { bits: (high >> 1) >> (31 - len), len };
-    let mut codec = TansRow::<WINDOW> { states, buffer };
+) -> Option<()> {
+    let (u, e) = (row / 16, row % 16);
+    let lanes = block.tables.lanes.min(WINDOW);
+    sink.append(&scratch.stage[row], before.ends[u][e] as usize - row * STAGE)?;
+    let len = before.lens[u][e];
+    let mut codec = TansRow::<WINDOW> {
+        states: std::array::from_fn(|k| before.states[k][u][e]),
+        buffer: BitBuffer { bits: (before.high[u][e] >> 1) >> (31 - len), len },
+    };
     let mut writer = WordWriter::new(sink.bytes, sink.len);
     for k in (0..WINDOW).rev() {
         let symbol = block.symbols.at(row * block.columns + column + k);
         let index = block.indexes[row].at(column + k);
-        let (view, lane) = (&block.tables.encoder, k % lanes.min(WINDOW));
+        let (view, lane) = (&block.tables.encoder, k % lanes);
         view.push_one::<Tans16, WINDOW>(&mut codec, lane, symbol, index, &mut writer).ok()?;
     }
     if writer.overflowed() {
         return None;
     }
     sink.len = writer.len();
-    Some(((codec.buffer.bits << 1) << (31 - codec.buffer.len), codec.buffer.len))
+    let BitBuffer { bits, len } = codec.buffer;
+    scratch.high[u][e] = (bits << 1) << (31 - len);
+    scratch.lens[u][e] = len;
+    scratch.ends[u][e] = (row * STAGE) as u32;
+    Some(())
 }
 
 /// Takes a stretch's steps.
@@ -408,50 +429,72 @@ fn take<S: RowSimd>(
     ahead: &Ahead<'_>,
     bytes: Option<&ByteTable<4>>,
 ) -> Option<()> {
-    macro_rules! with {
-        ($L:literal, $V:literal) => {
-            if bytes.is_some() {
-                s.vectorize(Take::<$L, $V, true> { block, scratch, sinks, ahead, bytes })
-            } else {
-                s.vectorize(Take::<$L, $V, false> { block, scratch, sinks, ahead, bytes })
-            }
+    let tables = block.tables;
+    let mut left = block.range.len() / WINDOW;
+    while left > 0 {
+        // The windows above the topmost one with symbols outside, or that one.
+        let odd = scratch.odd[..left].iter().rposition(|&rows| rows != 0);
+        let begin = match odd {
+            Some(odd) if odd + 1 == left => odd,
+            Some(odd) => odd + 1,
+            None => 0,
         };
+        let rows = scratch.odd[begin];
+        let column = block.range.start + WINDOW * begin;
+        let before = (rows != 0).then(|| Before::new(scratch, tables.lanes, column));
+        let windows = begin..left;
+        macro_rules! with {
+            ($L:literal, $V:literal) => {
+                if bytes.is_some() {
+                    s.vectorize(Take::<$L, $V, true> { block, scratch, ahead, bytes, windows })
+                } else {
+                    s.vectorize(Take::<$L, $V, false> { block, scratch, ahead, bytes, windows })
+                }
+            };
+        }
+        match (tables.lanes, block.indexes.len().div_ceil(16)) {
+            (1, 1) => with!(1, 1),
+            (1, 2) => with!(1, 2),
+            (1, _) => with!(1, 4),
+            (2, 1) => with!(2, 1),
+            (2, 2) => with!(2, 2),
+            (2, _) => with!(2, 4),
+            (_, 1) => with!(4, 1),
+            (_, 2) => with!(4, 2),
+            (_, _) => with!(4, 4),
+        }
+        if let Some(before) = before {
+            for row in (0..UNIT).filter(|row| rows >> row & 1 != 0) {
+                redo(block, scratch, &mut sinks[row], row, column, &before)?;
+            }
+        }
+        left = begin;
     }
-    match (block.tables.lanes, block.indexes.len().div_ceil(16)) {
-        (1, 1) => with!(1, 1),
-        (1, 2) => with!(1, 2),
-        (1, _) => with!(1, 4),
-        (2, 1) => with!(2, 1),
-        (2, 2) => with!(2, 2),
-        (2, _) => with!(2, 4),
-        (_, 1) => with!(4, 1),
-        (_, 2) => with!(4, 2),
-        (_, _) => with!(4, 4),
-    }
+    Some(())
 }
 
 /// The steps of rows of `L` lanes (4 for more as well), in `V` vectors, the last first.
-struct Take<'a, 'b, const L: usize, const V: usize, const BYTES: bool> {
+struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
     block: &'a Block<'a>,
     scratch: &'a mut Scratch,
-    sinks: &'a mut [Sink<'b>],
     ahead: &'a Ahead<'a>,
     bytes: Option<&'a ByteTable<4>>,
+    windows: Range<usize>,
 }
 
-impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, '_, L, V, BYTES> {
-    type Output = Option<()>;
+impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, V, BYTES> {
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { block, scratch, sinks, ahead, bytes } = self;
-        let Scratch { stage, entries, symbols, states, high, low, lens, ends, odd } = scratch;
-        let (tables, range) = (block.tables, &block.range);
+    fn run<S: RowSimd>(self, s: S) {
+        let Self { block, scratch, ahead, bytes, windows } = self;
+        let Scratch { stage, entries, symbols, states, high, low, lens, ends, .. } = scratch;
+        let stage = stage.as_flattened_mut();
+        let (tables, first) = (block.tables, block.range.start);
         let (next, form) = (tables.encoder.next, tables.form);
         let precision = tables.precision;
         let mask = s.splat((1 << precision) - 1);
         let (zero, seven) = (s.splat(0), s.splat(7));
-        let mut before = [[[0; 16]; VECTORS]; L];
         let mut x = [[zero; VECTORS]; L];
         let [mut upper, mut lower, mut len, mut end] = [[zero; VECTORS]; 4];
         each_vector!(U in V => {
@@ -465,19 +508,9 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, '_,
                 }
             }
         });
-        for w in (0..range.len() / WINDOW).rev() {
+        for w in windows.rev() {
             fetch(s, ahead, w);
-            let lane = if L == WINDOW { (range.start + WINDOW * w) % tables.lanes } else { 0 };
-            if odd[w] != 0 {
-                each_vector!(U in V => {
-                    s.store(upper[U], &mut high[U]);
-                    s.store(len[U], &mut lens[U]);
-                    for k in 0..L {
-                        let state = if L == WINDOW { s.load(&states[lane + k][U]) } else { x[k][U] };
-                        s.store(state, &mut before[k][U]);
-                    }
-                });
-            }
+            let lane = if L == WINDOW { (first + WINDOW * w) % tables.lanes } else { 0 };
             let mut looked_up = [[zero; 4]; VECTORS];
             each_vector!(U in V => {
                 if BYTES && let Some(bytes) = bytes {
@@ -523,33 +556,7 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, '_,
             step!(2);
             step!(1);
             step!(0);
-            if odd[w] != 0 {
-                each_vector!(U in V => {
-                    let mut now = [[0; 16]; 3];
-                    s.store(upper[U], &mut now[0]);
-                    s.store(len[U], &mut now[1]);
-                    s.store(end[U], &mut now[2]);
-                    for e in 0..16 {
-                        let row = 16 * U + e;
-                        if odd[w] >> row & 1 == 0 {
-                            continue;
-                        }
-                        let before = Before {
-                            states: std::array::from_fn(|k| before[k % L][U][e]),
-                            high: high[U][e],
-                            len: lens[U][e],
-                        };
-                        let (sink, column) = (&mut sinks[row], range.start + WINDOW * w);
-                        // Which bits the row has now, the vectors do not know: they go on with none but those of no byte.
-                        sink.append(&stage[row], now[2][e] as usize - row * STAGE)?;
-                        (now[0][e], now[1][e]) = redo(block, L, sink, row, column, &before)?;
-                        now[2][e] = (row * STAGE) as u32;
-                    }
-                    (upper[U], len[U], end[U]) = (s.load(&now[0]), s.load(&now[1]), s.load(&now[2]));
-                });
-            }
             each_vector!(U in V => {
-                let stage = stage.as_flattened_mut();
                 s.store_top_bits([upper[U], lower[U]], len[U], stage, end[U]);
                 end[U] = s.add(end[U], s.shr(len[U], 3));
                 len[U] = s.and(len[U], seven);
@@ -566,6 +573,5 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, '_,
                 }
             }
         });
-        Some(())
     }
 }
