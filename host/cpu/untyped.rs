@@ -199,7 +199,6 @@ impl<'a, F: RowFormat> Push<'a, F> {
             indexes: self.indexes,
         }
     }
-
 }
 
 impl<F: HostFamily> Push<'_, F> {
@@ -245,7 +244,6 @@ impl<'a, F: RowFormat> Pop<'a, F> {
             indexes: self.indexes,
         }
     }
-
 }
 
 impl<F: HostFamily> Pop<'_, F> {

@@ -120,13 +120,7 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn bytes_from_top(self, v: Self::U32) -> [Self::U32; 4];
     /// Stores the top `len` bits, fewer than 64, of `high:low` of each element as eight little-endian bytes from byte `min(at, last)` of `to` on, where
     /// `last` is the largest that leaves eight. There must be eight. Elements are stored in any order.
-    fn store_top_bits(
-        self,
-        high_low: [Self::U32; 2],
-        len: Self::U32,
-        to: &mut [u8],
-        at: Self::U32,
-    );
+    fn store_top_bits(self, high_low: [Self::U32; 2], len: Self::U32, to: &mut [u8], at: Self::U32);
 
     /// `x / d` or one less, for quotients below 2^21; `x` below 2^31, `d` from 1 to 2^24.
     fn quotient(self, x: Self::U32, d: Self::U32) -> Self::U32;

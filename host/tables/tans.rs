@@ -163,8 +163,7 @@ impl TansWideForm {
             for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
                 decoder.extend(entries.iter().map(|entry| {
                     let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
-                    let count =
-                        if outside { TansRowsForm::OUTSIDE } else { entry.bits(precision) };
+                    let count = if outside { TansRowsForm::OUTSIDE } else { entry.bits(precision) };
                     count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << 24
                 }));
             }

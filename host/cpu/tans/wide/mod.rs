@@ -134,10 +134,22 @@ macro_rules! load_stretch {
         };
         let (chunks, _) = all.as_chunks::<16>();
         [
-            { let $chunk = &chunks[0]; $load },
-            { let $chunk = &chunks[1]; $load },
-            { let $chunk = &chunks[2]; $load },
-            { let $chunk = &chunks[3]; $load },
+            {
+                let $chunk = &chunks[0];
+                $load
+            },
+            {
+                let $chunk = &chunks[1];
+                $load
+            },
+            {
+                let $chunk = &chunks[2];
+                $load
+            },
+            {
+                let $chunk = &chunks[3];
+                $load
+            },
         ]
     }};
 }

@@ -1,15 +1,18 @@
 //! Pushing a unit of rows, a stretch of columns at a time.
 
+mod number;
+mod steps;
+
 use std::ops::Range;
 
 use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
-use super::super::{Coded, index_bytes, push::Tail};
-use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, each_vector, fetch, load_indexes, load_symbols, regroup};
+use super::super::{Coded, bits::Tail, index_bytes};
+use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, load_symbols};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Push, Values, with_slice};
-use crate::simd::ByteTable;
 use crate::simd::rows::{RowSimd, RowWork};
+use number::{NumberBytes, NumberEach};
 
 /// What a stretch keeps in the first-level cache.
 #[repr(C, align(64))]
@@ -154,7 +157,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
                 None
             }
         };
-        take(s, &block, scratch, &mut sinks, &ahead, bytes)?;
+        steps::take(s, &block, scratch, &mut sinks, &ahead, bytes)?;
         s.vectorize(Append { scratch, sinks: &mut sinks })?;
     }
     for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
@@ -164,8 +167,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             *x = scratch.states[lane][u][e];
         }
         let len = scratch.lens[u][e];
-        let window = u64::from(scratch.high[u][e]) << 32 >> (64 - len) % 64;
-        let window = if len == 0 { 0 } else { window };
+        let window = u64::from((scratch.high[u][e] >> 1) >> (31 - len));
         let tail = Tail { window, len, at: sinks[row].len };
         let (buffer, len) = tail.into_buffer::<T::Codec>(sinks[row].bytes);
         rest.copy_from_slice(&[buffer.bits, buffer.len]);
@@ -222,120 +224,6 @@ impl Block<'_> {
     fn load<S: RowSimd>(&self, s: S, row: usize) -> [S::U32; 4] {
         let begin = row * self.columns;
         load_symbols(s, self.symbols, begin + self.range.start..begin + self.range.end)
-    }
-}
-
-/// Notes which windows of a row have symbols outside their tables, given those of each sixteen columns.
-#[cold]
-#[inline(never)]
-fn note(odd: &mut [u64; WINDOWS], row: usize, outside: [u16; 4]) {
-    for (k, outside) in outside.into_iter().enumerate() {
-        for w in 0..4 {
-            if outside >> (WINDOW * w) & 0xf != 0 {
-                odd[4 * k + w] |= 1 << row;
-            }
-        }
-    }
-}
-
-/// Finds the positions of the entries; `None` where a symbol cannot be coded.
-struct NumberEach<'a> {
-    block: &'a Block<'a>,
-    scratch: &'a mut Scratch,
-}
-
-impl RowWork for NumberEach<'_> {
-    type Output = Option<()>;
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { block, scratch } = self;
-        let tables = block.tables;
-        let form = tables.form;
-        let none = s.splat(tables.count);
-        let less = s.splat(u32::from(tables.bypass.is_some()));
-        let uniform = form.offset.zip(form.size);
-        let of_vectors = block.indexes.chunks(16).zip(&mut scratch.entries);
-        for (u, (indexes, entries)) in of_vectors.enumerate() {
-            for (r, &of_row) in indexes.iter().enumerate() {
-                let values = block.load(s, 16 * u + r);
-                let index = load_indexes(s, of_row, block.range.clone());
-                let mut outside = [0; 4];
-                for k in 0..4 {
-                    let named = tables.named(s, index[k])?;
-                    let (offset, size) = match uniform {
-                        Some((offset, size)) => (s.splat(offset), s.splat(size)),
-                        None => (s.gather(&form.offsets, named), s.gather(&form.sizes, named)),
-                    };
-                    let value = s.sub(values[k], offset);
-                    // With bypass, the last symbol of a table codes all that is outside.
-                    let limit = s.sub(size, less);
-                    let skipped = s.eq(named, none);
-                    outside[k] = s.ge(value, limit) & !skipped;
-                    let value = s.select(skipped, s.splat(0), s.min(value, limit));
-                    let position = s.or(s.shl(named, form.alphabet_bits), value);
-                    s.store(position, &mut entries[16 * k + r]);
-                }
-                if outside[0] | outside[1] | outside[2] | outside[3] != 0 {
-                    tables.bypass?;
-                    note(&mut scratch.odd, 16 * u + r, outside);
-                }
-            }
-            let (blocks, _) = entries.as_chunks_mut::<16>();
-            for block in blocks {
-                regroup(s, block);
-            }
-        }
-        Some(())
-    }
-}
-
-/// Of one table in registers, writes down the symbols' numbers; `false` where a symbol is skipped or cannot be coded.
-struct NumberBytes<'a> {
-    block: &'a Block<'a>,
-    scratch: &'a mut Scratch,
-}
-
-impl RowWork for NumberBytes<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> bool {
-        let Self { block, scratch } = self;
-        let tables = block.tables;
-        let form = tables.form;
-        let less = u32::from(tables.bypass.is_some());
-        let (limit, offset) = (s.splat(form.sizes[0] - less), s.splat(form.offsets[0]));
-        let mut others = 0;
-        let of_vectors = block.indexes.chunks(16).zip(&mut scratch.symbols);
-        for (u, (indexes, numbers)) in of_vectors.enumerate() {
-            for (r, (&of_row, number)) in indexes.iter().zip(&mut *numbers).enumerate() {
-                let [a, b, c, d] = block.load(s, 16 * u + r);
-                if block.one != Some(0) {
-                    let [e, f, g, h] = load_indexes(s, of_row, block.range.clone());
-                    let any = s.or(s.or(e, f), s.or(g, h));
-                    others |= s.test(any, any);
-                }
-                let (mut a, mut b) = (s.sub(a, offset), s.sub(b, offset));
-                let (mut c, mut d) = (s.sub(c, offset), s.sub(d, offset));
-                let outside = [s.ge(a, limit), s.ge(b, limit), s.ge(c, limit), s.ge(d, limit)];
-                let any = outside[0] | outside[1] | outside[2] | outside[3];
-                if any != 0 {
-                    if tables.bypass.is_none() {
-                        return false;
-                    }
-                    note(&mut scratch.odd, 16 * u + r, outside);
-                    (a, b) = (s.min(a, limit), s.min(b, limit));
-                    (c, d) = (s.min(c, limit), s.min(d, limit));
-                }
-                s.store(s.low_bytes([a, b, c, d]), number);
-            }
-            if others != 0 {
-                return false;
-            }
-            regroup(s, numbers);
-        }
-        true
     }
 }
 
@@ -417,161 +305,4 @@ fn redo(
     scratch.lens[u][e] = len;
     scratch.ends[u][e] = (row * STAGE) as u32;
     Some(())
-}
-
-/// Takes a stretch's steps.
-#[inline(always)]
-fn take<S: RowSimd>(
-    s: S,
-    block: &Block<'_>,
-    scratch: &mut Scratch,
-    sinks: &mut [Sink<'_>],
-    ahead: &Ahead<'_>,
-    bytes: Option<&ByteTable<4>>,
-) -> Option<()> {
-    let tables = block.tables;
-    let mut left = block.range.len() / WINDOW;
-    while left > 0 {
-        // The windows above the topmost one with symbols outside, or that one.
-        let odd = scratch.odd[..left].iter().rposition(|&rows| rows != 0);
-        let begin = match odd {
-            Some(odd) if odd + 1 == left => odd,
-            Some(odd) => odd + 1,
-            None => 0,
-        };
-        let rows = scratch.odd[begin];
-        let column = block.range.start + WINDOW * begin;
-        let before = (rows != 0).then(|| Before::new(scratch, tables.lanes, column));
-        let windows = begin..left;
-        macro_rules! with {
-            ($L:literal, $V:literal) => {
-                if bytes.is_some() {
-                    s.vectorize(Take::<$L, $V, true> { block, scratch, ahead, bytes, windows })
-                } else {
-                    s.vectorize(Take::<$L, $V, false> { block, scratch, ahead, bytes, windows })
-                }
-            };
-        }
-        match (tables.lanes, block.indexes.len().div_ceil(16)) {
-            (1, 1) => with!(1, 1),
-            (1, 2) => with!(1, 2),
-            (1, _) => with!(1, 4),
-            (2, 1) => with!(2, 1),
-            (2, 2) => with!(2, 2),
-            (2, _) => with!(2, 4),
-            (_, 1) => with!(4, 1),
-            (_, 2) => with!(4, 2),
-            (_, _) => with!(4, 4),
-        }
-        if let Some(before) = before {
-            for row in (0..UNIT).filter(|row| rows >> row & 1 != 0) {
-                redo(block, scratch, &mut sinks[row], row, column, &before)?;
-            }
-        }
-        left = begin;
-    }
-    Some(())
-}
-
-/// The steps of rows of `L` lanes (4 for more as well), in `V` vectors, the last first.
-struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
-    block: &'a Block<'a>,
-    scratch: &'a mut Scratch,
-    ahead: &'a Ahead<'a>,
-    bytes: Option<&'a ByteTable<4>>,
-    windows: Range<usize>,
-}
-
-impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, V, BYTES> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) {
-        let Self { block, scratch, ahead, bytes, windows } = self;
-        let Scratch { stage, entries, symbols, states, high, low, lens, ends, .. } = scratch;
-        let stage = stage.as_flattened_mut();
-        let (tables, first) = (block.tables, block.range.start);
-        let (next, form) = (tables.encoder.next, tables.form);
-        let precision = tables.precision;
-        let mask = s.splat((1 << precision) - 1);
-        let (zero, seven) = (s.splat(0), s.splat(7));
-        let mut x = [[zero; VECTORS]; L];
-        let [mut upper, mut lower, mut len, mut end] = [[zero; VECTORS]; 4];
-        each_vector!(U in V => {
-            upper[U] = s.load(&high[U]);
-            lower[U] = s.load(&low[U]);
-            len[U] = s.load(&lens[U]);
-            end[U] = s.load(&ends[U]);
-            if L < WINDOW {
-                for k in 0..L {
-                    x[k][U] = s.load(&states[k][U]);
-                }
-            }
-        });
-        for w in windows.rev() {
-            fetch(s, ahead, w);
-            let lane = if L == WINDOW { (first + WINDOW * w) % tables.lanes } else { 0 };
-            let mut looked_up = [[zero; 4]; VECTORS];
-            each_vector!(U in V => {
-                if BYTES && let Some(bytes) = bytes {
-                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[U][w]));
-                }
-            });
-            macro_rules! step {
-                ($k:literal) => {
-                    // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
-                    let [mut count, mut old, mut entry, mut place] = [[zero; VECTORS]; 4];
-                    each_vector!(U in V => {
-                        if BYTES {
-                            entry[U] = looked_up[U][$k];
-                        } else {
-                            let position = s.load(&entries[U][WINDOW * w + $k]);
-                            entry[U] = s.gather(&form.encoder, position);
-                            place[U] = s.shl(s.shr(position, form.alphabet_bits), precision);
-                        }
-                    });
-                    each_vector!(U in V => {
-                        old[U] = if L == WINDOW {
-                            s.load(&states[lane + $k][U])
-                        } else {
-                            x[$k % L][U]
-                        };
-                        let sum = s.add(s.shl(old[U], precision), entry[U]);
-                        count[U] = s.shr(sum, 2 * precision + 1);
-                        let at = s.add(s.shr_by(old[U], count[U]), entry[U]);
-                        let at = s.or(s.and(at, mask), place[U]);
-                        x[$k % L][U] = s.gather_u16(next, at);
-                        if L == WINDOW {
-                            s.store(x[$k % L][U], &mut states[lane + $k][U]);
-                        }
-                    });
-                    each_vector!(U in V => {
-                        lower[U] = s.funnel_shr(upper[U], lower[U], count[U]);
-                        upper[U] = s.funnel_shr(old[U], upper[U], count[U]);
-                        len[U] = s.add(len[U], count[U]);
-                    });
-                };
-            }
-            step!(3);
-            step!(2);
-            step!(1);
-            step!(0);
-            each_vector!(U in V => {
-                s.store_top_bits([upper[U], lower[U]], len[U], stage, end[U]);
-                end[U] = s.add(end[U], s.shr(len[U], 3));
-                len[U] = s.and(len[U], seven);
-            });
-        }
-        each_vector!(U in V => {
-            s.store(upper[U], &mut high[U]);
-            s.store(lower[U], &mut low[U]);
-            s.store(len[U], &mut lens[U]);
-            s.store(end[U], &mut ends[U]);
-            if L < WINDOW {
-                for k in 0..L {
-                    s.store(x[k][U], &mut states[k][U]);
-                }
-            }
-        });
-    }
 }
