@@ -198,7 +198,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
                     let in_table = freqs.len() - usize::from(bypass.is_some() && freqs.len() > 1);
                     offsets[table as usize] + rng.random_range(0..in_table) as i32
                 }
-                None => 0,
+                None => rng.random_range(narrow.clone()),
             };
             S::from_i32(symbol.clamp(narrow.start, narrow.end - 1)).unwrap()
         })

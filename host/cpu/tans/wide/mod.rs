@@ -29,7 +29,9 @@ const VECTORS: usize = 4;
 /// Rows in a unit.
 const UNIT: usize = 16 * VECTORS;
 /// Fewer rows than this are faster in scalar registers.
-const LEAST_ROWS: usize = 12;
+const LEAST_ROWS: usize = 14;
+/// Rows of fewer columns as well.
+const LEAST_COLUMNS: usize = 16;
 /// Columns of a window.
 const WINDOW: usize = super::WINDOW;
 /// Windows of a stretch.
@@ -198,6 +200,16 @@ fn regroup<S: RowSimd>(s: S, vectors: &mut [[u32; 16]; 16]) {
     }
 }
 
+/// How many of a block's rows the next unit takes. With a third vector it would take all four.
+fn rows_of_unit(rows: usize, columns: usize) -> Option<usize> {
+    match rows {
+        _ if columns < LEAST_COLUMNS => None,
+        ..LEAST_ROWS => None,
+        ..=48 => Some(rows.min(32)),
+        _ => Some(rows.min(UNIT)),
+    }
+}
+
 /// Pushes as many of a block's rows as fill units; gives back those that a unit gave up, or that are too few.
 pub(super) fn push<'a, T: Coded>(
     level: Level,
@@ -205,8 +217,11 @@ pub(super) fn push<'a, T: Coded>(
     scratch: &mut Option<Box<push::Scratch>>,
     block: &mut Push<'a, T>,
 ) -> Option<Push<'a, T>> {
-    while block.rows.len() >= LEAST_ROWS && !tables.form.encoder.is_empty() {
-        let mut unit = block.take(block.rows.len().min(UNIT));
+    if tables.form.encoder.is_empty() {
+        return None;
+    }
+    while let Some(count) = rows_of_unit(block.rows.len(), block.columns) {
+        let mut unit = block.take(count);
         let (fields, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
         let scratch = scratch.get_or_insert_default();
         let work = PushWork { tables, scratch, unit: &mut unit };
@@ -226,8 +241,11 @@ pub(super) fn pop<'a, T: Coded>(
     scratch: &mut Option<Box<pop::Scratch>>,
     block: &mut Pop<'a, T>,
 ) -> Option<Pop<'a, T>> {
-    while block.lens.len() >= LEAST_ROWS && !tables.form.decoder.is_empty() {
-        let mut unit = block.take(block.lens.len().min(UNIT));
+    if tables.form.decoder.is_empty() {
+        return None;
+    }
+    while let Some(count) = rows_of_unit(block.lens.len(), block.columns) {
+        let mut unit = block.take(count);
         let (fields, lens) = (unit.states.to_vec(), unit.lens.to_vec());
         let scratch = scratch.get_or_insert_default();
         let work = PopWork { tables, scratch, unit: &mut unit };

@@ -102,11 +102,13 @@ impl<'a> Source<'a> {
     #[cold]
     #[inline(never)]
     fn stage_few(&self, to: &mut [u8; STAGE], end: usize) {
-        *to = [0; STAGE];
-        for (to, at) in to.iter_mut().rev().zip((0..end).rev()) {
-            let past = |at: usize| (self.rest >> (8 * at)) as u8;
-            *to = self.bytes.get(at).copied().unwrap_or_else(|| past(at - self.bytes.len()));
-        }
+        let rest = end.saturating_sub(self.bytes.len());
+        let (of_words, of_rest) = to.split_at_mut(STAGE - rest);
+        of_rest.copy_from_slice(&self.rest.to_le_bytes()[..rest]);
+        let count = of_words.len().min(end - rest);
+        let (before, of_words) = of_words.split_at_mut(of_words.len() - count);
+        before.fill(0);
+        of_words.copy_from_slice(&self.bytes[end - rest - count..end - rest]);
     }
 
     /// The codec's buffer and how many words come before it.

@@ -97,7 +97,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     let width = size_of::<T::Unit>();
     let mut left = &mut *unit.rows.words;
     let mut sinks: Vec<Sink<'_>> = Vec::with_capacity(rows);
-    scratch.states = [[[1 << tables.precision; 16]; VECTORS]; LANES];
+    scratch.states[..tables.lanes].fill([[1 << tables.precision; 16]; VECTORS]);
     for row in 0..UNIT {
         let (u, e) = (row / 16, row % 16);
         scratch.ends[u][e] = (row * STAGE) as u32;
