@@ -1,4 +1,5 @@
-//! tANS on the CPU: several rows side by side, in stretches of columns.
+//! tANS on the CPU: several rows at a time, in stretches of columns. Where the processor has vectors that suit it, sixteen rows are [one vector](wide);
+//! else, and wherever those give up, eight rows go side by side through scalar registers, as follows.
 //!
 //! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a core could do forty instructions. What makes rows
 //! fast is what their loops leave out:
@@ -146,6 +147,10 @@ pub(super) fn push<T: Coded, S: Symbol>(
 }
 
 /// Pushes a block of rows at a level.
+#[cfg_attr(
+    fuzzing,
+    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
+)]
 pub(super) fn push_at<T: Coded>(
     level: Level,
     plan: &Plan,
@@ -161,6 +166,7 @@ pub(super) fn push_at<T: Coded>(
     push_side_by_side(plan, block)
 }
 
+/// Pushes a block of rows without vectors of them.
 fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     // The builder prepared them: an error would have come there.
@@ -216,6 +222,10 @@ pub(super) fn pop<T: Coded, S: Symbol>(
 }
 
 /// Pops a block of rows at a level.
+#[cfg_attr(
+    fuzzing,
+    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
+)]
 pub(super) fn pop_at<T: Coded>(
     level: Level,
     plan: &Plan,
@@ -231,6 +241,7 @@ pub(super) fn pop_at<T: Coded>(
     pop_side_by_side(plan, block)
 }
 
+/// Pops a block of rows without vectors of them.
 fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: Pop<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     let Ok(form) = prepared.tans() else { return Ok(()) };

@@ -118,7 +118,7 @@ impl TansRowsForm {
     }
 }
 
-/// What coding rows across vectors reads, for alphabets of up to 256 symbols where it pops.
+/// What coding rows across vectors reads, for fewer than 2^16 tables of up to 256 symbols where it pops.
 #[derive(Clone, Debug)]
 pub(crate) struct TansWideForm {
     /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte, as in
@@ -158,7 +158,7 @@ impl TansWideForm {
         let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(1);
         let alphabet_bits = largest.next_power_of_two().ilog2();
         let mut decoder = Vec::new();
-        if precision <= TansRowsForm::MAX_PRECISION && largest <= 256 {
+        if precision <= TansRowsForm::MAX_PRECISION && largest <= 256 && tables.len() < 1 << 16 {
             decoder.reserve_exact(form.decoder.len() + states as usize);
             for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
                 decoder.extend(entries.iter().map(|entry| {
@@ -172,7 +172,10 @@ impl TansWideForm {
         let mut encoder = Vec::new();
         let mut bytes = None;
         let entries = (tables.len() + 1) << alphabet_bits;
-        if precision <= Self::MAX_ENCODER_PRECISION && entries <= Self::MOST_ENTRIES {
+        if precision <= Self::MAX_ENCODER_PRECISION
+            && entries <= Self::MOST_ENTRIES
+            && form.next.len() < 1 << 31
+        {
             encoder.resize(entries, 0);
             let of_tables = tables.iter().zip(encoder.chunks_mut(1 << alphabet_bits));
             for (table, entries) in of_tables {

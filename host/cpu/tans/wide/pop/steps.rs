@@ -125,7 +125,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
             });
             macro_rules! step {
                 ($k:literal) => {
-                    // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
+                    // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
                     let mut entry = [zero; VECTORS];
                     each_vector!(U in V => {
                         if L == WINDOW {

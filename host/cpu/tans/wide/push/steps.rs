@@ -105,7 +105,7 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
             });
             macro_rules! step {
                 ($k:literal) => {
-                    // One thing at a time for both vectors: while one waits for its gather, the other's is on its way.
+                    // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
                     let [mut count, mut old, mut entry, mut place] = [[zero; VECTORS]; 4];
                     each_vector!(U in V => {
                         if BYTES {
