@@ -12,7 +12,7 @@ use parans_kernels::codec::{
 use super::super::{Coded, index_bytes};
 use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS};
 use crate::cpu::scalar::with_lanes;
-use crate::cpu::untyped::Pop;
+use crate::cpu::untyped::{Pop, ValuesMut};
 use crate::simd::rows::{RowSimd, RowWork};
 use ends::{Find, Put};
 
@@ -34,6 +34,8 @@ pub(in super::super) struct Scratch {
     ends: [[u32; 16]; VECTORS],
     /// and how many bits of that byte are none any more.
     skips: [[u32; 16]; VECTORS],
+    /// The last symbols that went past the caches, of which the next line of a row begins with some.
+    put: [[u32; 16]; UNIT],
     /// What a window began with, where bypass coding is on.
     before: Before,
     /// The rows, a bit each, to whose last window a symbol outside its table belongs.
@@ -58,6 +60,7 @@ impl Default for Scratch {
             states: [[[0; 16]; VECTORS]; LANES],
             ends: [[0; 16]; VECTORS],
             skips: [[0; 16]; VECTORS],
+            put: [[0; 16]; UNIT],
             before: Before::default(),
             outside: 0,
         }
@@ -213,17 +216,9 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     let indexes = &of_rows[..rows];
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = unit.indexes.rows().saturating_mul(columns) >= LARGE;
-    let lead = unit
-        .symbols
-        .before_aligned()
-        .filter(|lead| large && columns % (64 / size_of::<i32>()) == 0 && lead % WINDOW == 0);
-    let mut begin = 0;
-    while begin < whole {
-        let end = match lead {
-            Some(lead @ 1..) if begin == 0 => lead,
-            _ => begin + STRETCH,
-        };
-        let range = begin..end.min(whole);
+    let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
+    for begin in (0..whole).step_by(STRETCH) {
+        let range = begin..(begin + STRETCH).min(whole);
         let after = range.end..(range.end + STRETCH).min(whole);
         let ahead: Ahead<'_> = std::array::from_fn(|k| match (sources.get(k / 2), k % 2) {
             (Some(_), 0) => index_bytes(&of_rows[k / 2], after.clone()),
@@ -248,13 +243,16 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
                 taken.wrapping_mul(8).wrapping_add(scratch.skips[row / 16][row % 16] as usize),
             )?;
         }
-        let past_cache = lead.is_some();
-        s.vectorize(Put { tables, scratch, used, unit: &mut *unit, indexes, range, past_cache })?;
-        for (row, column, value) in patches.drain(..) {
+        let last = range.end == whole;
+        // What is put past the caches may wait for the next range to fill a cache line.
+        let there = if past_cache && !last { range.end - 16 } else { range.end };
+        let unit = &mut *unit;
+        s.vectorize(Put { tables, scratch, used, unit, indexes, range, past_cache, last })?;
+        for &(row, column, value) in patches.iter().filter(|&&(_, column, _)| column < there) {
             let at = row * columns + column;
             unit.symbols.range(at..at + 1).put(&[value]).ok()?;
         }
-        begin = end;
+        patches.retain(|&(_, column, _)| column >= there);
     }
     for (row, fields) in unit.states.chunks_exact_mut(fields).enumerate() {
         let words = &unit.words[unit.starts[row]..unit.starts[row] + unit.lens[row]];

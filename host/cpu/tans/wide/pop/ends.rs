@@ -71,6 +71,8 @@ pub(super) struct Put<'a, 'b, T: Coded> {
     pub(super) indexes: &'a [codec::Indexes<'a>],
     pub(super) range: Range<usize>,
     pub(super) past_cache: bool,
+    /// Whether no range follows.
+    pub(super) last: bool,
 }
 
 impl<T: Coded> RowWork for Put<'_, '_, T> {
@@ -78,7 +80,7 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        let Self { tables, scratch, used, unit, indexes, range, past_cache } = self;
+        let Self { tables, scratch, used, unit, indexes, range, past_cache, last } = self;
         let form = tables.form;
         // Skipped symbols are 0 with their table's offset, which is 0 as well.
         let offset = match used {
@@ -94,8 +96,6 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
             }
             s.transpose::<1>(&mut v);
             for (row, &v) in (16 * u..rows).zip(&v) {
-                let begin = row * unit.columns + range.start;
-                let mut out = unit.symbols.range(begin..begin + range.len());
                 let mut parts = s.bytes_from_top(v);
                 if let Some(offset) = offset {
                     for part in &mut parts {
@@ -107,11 +107,19 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                         *part = s.add(*part, s.gather(&form.offsets, index));
                     }
                 }
+                let of_row = row * unit.columns..(row + 1) * unit.columns;
+                if past_cache && let ValuesMut::I32(all) = &mut unit.symbols {
+                    let out = bytemuck::cast_slice_mut(&mut all[of_row]);
+                    put_past_cache(s, &parts, out, &mut scratch.put[row], &range, last);
+                    continue;
+                }
+                let begin = of_row.start + range.start;
+                let mut out = unit.symbols.range(begin..begin + range.len());
                 if let ValuesMut::I32(out) = &mut out
                     && let (out, []) = bytemuck::cast_slice_mut(out).as_chunks_mut::<16>()
                 {
                     for (out, &part) in out.iter_mut().zip(&parts) {
-                        if past_cache { s.store_past_cache(part, out) } else { s.store(part, out) }
+                        s.store(part, out);
                     }
                 } else {
                     let mut values = [[0; 16]; 4];
@@ -121,20 +129,57 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                     let values = bytemuck::cast_slice(values.as_flattened());
                     out.put(&values[..range.len()]).ok()?;
                 }
-                if !past_cache {
-                    let next = begin + range.len();
-                    with_slice!(&mut unit.symbols, ValuesMut, all => {
-                        let line = 64 / size_of_val(&all[0]);
-                        for at in (next..next + STRETCH).step_by(line) {
-                            s.prefetch_to_write(all, at);
-                        }
-                    });
-                }
+                let next = begin + range.len();
+                with_slice!(&mut unit.symbols, ValuesMut, all => {
+                    let line = 64 / size_of_val(&all[0]);
+                    for at in (next..next + STRETCH).step_by(line) {
+                        s.prefetch_to_write(all, at);
+                    }
+                });
             }
         }
         if past_cache {
             s.fence();
         }
         Some(())
+    }
+}
+
+/// Puts a range of a row past the caches, in whole cache lines. What its last line lacks waits for the next range.
+#[inline(always)]
+fn put_past_cache<S: RowSimd>(
+    s: S,
+    parts: &[S::U32; 4],
+    out: &mut [u32],
+    before: &mut [u32; 16],
+    range: &Range<usize>,
+    last: bool,
+) {
+    const COUNTING: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    // How far into a line the row begins, and each of its vectors: a line is the last symbols of one and the first of the next.
+    let into = out.as_ptr() as usize / size_of::<u32>() % 16;
+    let order = s.add(s.load(&COUNTING), s.splat(16 - into as u32));
+    let mut v = s.load(before);
+    for (k, &part) in parts.iter().enumerate() {
+        let at = range.start + 16 * k;
+        if at + 16 > range.end {
+            break;
+        }
+        if at == 0 {
+            s.store(part, before);
+            out[..16 - into].copy_from_slice(&before[..16 - into]);
+        } else if let Some(line) = out[at - into..].first_chunk_mut() {
+            s.store_past_cache(s.permute_two(v, part, order), line);
+        }
+        v = part;
+    }
+    s.store(v, before);
+    if last {
+        let at = range.end - range.len() % 16;
+        out[at - into..at].copy_from_slice(&before[16 - into..]);
+        if let Some(&part) = parts.get(range.len() / 16) {
+            s.store(part, before);
+            out[at..range.end].copy_from_slice(&before[..range.end - at]);
+        }
     }
 }
