@@ -1,4 +1,5 @@
-//! tANS on the CPU: several rows side by side, in stretches of columns.
+//! tANS on the CPU: several rows at a time, in stretches of columns. Where the processor has vectors that suit it, sixteen rows are [one vector](wide);
+//! else, and wherever those give up, eight rows go side by side through scalar registers, as follows.
 //!
 //! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a core could do forty instructions. What makes rows
 //! fast is what their loops leave out:
@@ -12,8 +13,19 @@
 //! digits, errors, the first and last bits of a row) goes through the codec's own [`push_one`](TansEncoderView::push_one) and
 //! [`pop_one`](TansDecoderView::pop_one), between which and the loops a row can change at every window.
 
+mod bits;
 mod pop;
 mod push;
+#[cfg(test)]
+mod tests;
+#[cfg_attr(
+    any(fuzzing, not(target_arch = "x86_64")),
+    allow(
+        dead_code,
+        reason = "so far only x86-64 has vectors for rows; the fuzz targets leave them out, see `cpu`"
+    )
+)]
+mod wide;
 
 use std::ops::Range;
 
@@ -24,9 +36,10 @@ use parans_kernels::codec::{
 use super::Failed;
 use super::block::{PopBlock, PushBlock};
 use super::scalar::{tables_view, with_lanes};
+use super::untyped::{Pop, Push, Values, ValuesMut, with_slice};
 use crate::coder::{Plan, Symbol};
 use crate::family::RowFormat;
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::simd::{BitWork, Bits, Level, dispatch_bits};
 
 /// Symbols that share a window: four states' bits (at most 14 each) and up to seven bits left over fit 64.
 const WINDOW: usize = 4;
@@ -130,6 +143,31 @@ pub(super) fn push<T: Coded, S: Symbol>(
     plan: &Plan,
     block: PushBlock<'_, T, S>,
 ) -> Result<(), Failed> {
+    push_at(Level::current(), plan, Push::new(block))
+}
+
+/// Pushes a block of rows at a level.
+#[cfg_attr(
+    fuzzing,
+    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
+)]
+pub(super) fn push_at<T: Coded>(
+    level: Level,
+    plan: &Plan,
+    mut block: Push<'_, T>,
+) -> Result<(), Failed> {
+    #[cfg(not(fuzzing))]
+    if let Some(tables) = wide::Tables::new(level, plan) {
+        let mut scratch = None;
+        while let Some(given_up) = wide::push(level, &tables, &mut scratch, &mut block) {
+            push_side_by_side(plan, given_up)?;
+        }
+    }
+    push_side_by_side(plan, block)
+}
+
+/// Pushes a block of rows without vectors of them.
+fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     // The builder prepared them: an error would have come there.
     let Ok(form) = prepared.tans() else { return Ok(()) };
@@ -143,7 +181,7 @@ pub(super) fn push<T: Coded, S: Symbol>(
         entries: &rows_form.encoder,
         alike: alike(prepared.tables()),
     };
-    let PushBlock { rows, symbols, columns, indexes } = block;
+    let Push { rows, symbols, columns, indexes } = block;
     let fields = T::FAMILY.header_fields(plan.lanes);
     let mut words = rows.words;
     let mut scratch = push::Scratch::default();
@@ -155,15 +193,20 @@ pub(super) fn push<T: Coded, S: Symbol>(
             let row = first + at;
             let (own, after) = words.split_at_mut(rows.starts[row + 1] - rows.starts[row]);
             words = after;
-            let symbols = bytemuck::cast_slice(&symbols[row * columns..(row + 1) * columns]);
+            let symbols = symbols.range(row * columns..(row + 1) * columns);
+            let symbols = with_slice!(symbols, Values, symbols => bytemuck::cast_slice(symbols));
             let indexes = indexes.row(rows.first + row);
             jobs.push(push::Job::<T::Codec> { fields, words: own, len, symbols, indexes });
         }
         let load = |row: usize, at: usize, to: &mut [i32]| {
-            let from = &symbols[(first + row) * columns + at..];
-            to.iter_mut().zip(from).for_each(|(to, symbol)| *to = symbol.to_i32());
+            let from = (first + row) * columns + at;
+            with_slice!(symbols.range(from..from + to.len()), Values, from => {
+                to.iter_mut().zip(from).for_each(|(to, symbol)| *to = symbol.to_i32());
+            });
         };
-        let symbols = push::Symbols { columns, width: size_of::<S>(), load: &load };
+        let width =
+            with_slice!(symbols, Values, symbols => size_of_val(symbols) / symbols.len().max(1));
+        let symbols = push::Symbols { columns, width, load: &load };
         with_lanes!(plan.lanes, LANES => push::rows::<T::Codec, LANES>(&tables, &mut scratch, &symbols, &mut jobs))
             .map_err(|(at, fault)| (rows.first + first + at, fault))?;
     }
@@ -175,6 +218,31 @@ pub(super) fn pop<T: Coded, S: Symbol>(
     plan: &Plan,
     block: PopBlock<'_, T, S>,
 ) -> Result<(), Failed> {
+    pop_at(Level::current(), plan, Pop::new(block))
+}
+
+/// Pops a block of rows at a level.
+#[cfg_attr(
+    fuzzing,
+    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
+)]
+pub(super) fn pop_at<T: Coded>(
+    level: Level,
+    plan: &Plan,
+    mut block: Pop<'_, T>,
+) -> Result<(), Failed> {
+    #[cfg(not(fuzzing))]
+    if let Some(tables) = wide::Tables::new(level, plan) {
+        let mut scratch = None;
+        while let Some(given_up) = wide::pop(level, &tables, &mut scratch, &mut block) {
+            pop_side_by_side(plan, given_up)?;
+        }
+    }
+    pop_side_by_side(plan, block)
+}
+
+/// Pops a block of rows without vectors of them.
+fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: Pop<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
@@ -189,7 +257,7 @@ pub(super) fn pop<T: Coded, S: Symbol>(
     let groups = block.lens.chunks_mut(ROWS).zip(block.states.chunks_mut(fields * ROWS));
     for (group, (lens, states)) in groups.enumerate() {
         let first = group * ROWS;
-        let symbols = &mut block.symbols[first * columns..(first + lens.len()) * columns];
+        let symbols = &mut block.symbols;
         let mut jobs = Vec::with_capacity(ROWS);
         for (at, (len, fields)) in lens.iter_mut().zip(states.chunks_mut(fields)).enumerate() {
             let start = block.starts[first + at];
@@ -200,14 +268,14 @@ pub(super) fn pop<T: Coded, S: Symbol>(
         // A fault of the row itself comes before one of the caller's type.
         let mut too_narrow = None;
         let mut store = |row: usize, at: usize, values: &[i32]| {
-            let to = &mut symbols[row * columns + at..][..values.len()];
-            if let Err(fault) = super::scalar::narrow_into(values, to) {
+            let begin = (first + row) * columns;
+            if let Err(fault) = symbols.range(begin + at..begin + at + values.len()).put(values) {
                 let fault = fault.error.at(at + fault.position);
                 too_narrow = too_narrow.or(Some((row, fault)));
             }
             let next = (at + values.len()).min(columns)..(at + values.len() + STRETCH).min(columns);
-            let next = &symbols[row * columns..][next];
-            dispatch_bits(Fetch(bytemuck::cast_slice(next)));
+            let next = symbols.range(begin + next.start..begin + next.end);
+            with_slice!(next, ValuesMut, next => dispatch_bits(Fetch(bytemuck::cast_slice(next))));
         };
         with_lanes!(plan.lanes, LANES => {
             const TOGETHER: usize = if LANES < 4 { 4 } else { 2 };

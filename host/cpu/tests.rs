@@ -12,7 +12,7 @@ use super::{Failed, PushBlock, rows_a_block_of, rows_together, scalar, wide};
 use crate::coder::{Indexes, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::Level;
-use crate::{Lookup, Precision, Tables};
+use crate::{Family, Lookup, Precision, Tables};
 use wide::WideFamily;
 
 /// Rows in the form that blocks borrow.
@@ -271,10 +271,12 @@ fn rans32x16_paths_equal_the_scalar_one() {
 
 #[test]
 fn blocks_fill_the_vectors_of_every_thread() {
-    let block = |threads, rows, columns, lanes| {
+    let block_of = |family, threads, rows, columns, lanes| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| rows_a_block_of(rows, columns, rows_together(lanes)))
+        pool.install(|| rows_a_block_of(rows, columns, rows_together(family, lanes)))
     };
+    let block =
+        |threads, rows, columns, lanes| block_of(Family::Rans64, threads, rows, columns, lanes);
     // Too little work for two threads: one block, as for one thread.
     assert_eq!(
         [block(2, 1000, 16, 1), block(2, 1, 1 << 20, 1), block(1, 256, 1000, 1)],
@@ -286,6 +288,8 @@ fn blocks_fill_the_vectors_of_every_thread() {
         [64, 32, 32]
     );
     assert_eq!(block(2, 4096, 1000, 1), 512);
+    // Of tANS blocks of 32 rows at least.
+    assert_eq!([block_of(Family::Tans32, 2, 100, 1000, 8), block(2, 100, 1000, 8)], [32, 16]);
     // Every thread has a block, however few the rows.
     assert_eq!(
         [block(2, 64, 1000, 1), block(8, 256, 1000, 1), block(2, 3, 100_000, 8)],

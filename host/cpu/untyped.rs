@@ -8,7 +8,7 @@ use parans_kernels::codec::{RowError, RowFault};
 use super::block::{PopBlock, PushBlock, Rows};
 use super::{Failed, scalar};
 use crate::coder::{Indexes, Plan, Symbol};
-use crate::family::HostFamily;
+use crate::family::{HostFamily, RowFormat};
 
 /// Symbols to push.
 #[derive(Clone, Copy)]
@@ -155,7 +155,7 @@ fn take<'a, T>(values: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 }
 
 /// A block to push.
-pub(super) struct Push<'a, F: HostFamily> {
+pub(super) struct Push<'a, F: RowFormat> {
     pub(super) rows: Rows<'a, F>,
     pub(super) symbols: Values<'a>,
     pub(super) columns: usize,
@@ -163,10 +163,10 @@ pub(super) struct Push<'a, F: HostFamily> {
 }
 
 /// A block to pop.
-pub(super) struct Pop<'a, F: HostFamily> {
+pub(super) struct Pop<'a, F: RowFormat> {
     pub(super) first: usize,
-    pub(super) states: &'a mut [F::State],
-    pub(super) words: &'a [F::Word],
+    pub(super) states: &'a mut [F::Field],
+    pub(super) words: &'a [F::Unit],
     pub(super) starts: &'a [usize],
     pub(super) lens: &'a mut [usize],
     pub(super) symbols: ValuesMut<'a>,
@@ -174,7 +174,7 @@ pub(super) struct Pop<'a, F: HostFamily> {
     pub(super) indexes: &'a Indexes<'a>,
 }
 
-impl<'a, F: HostFamily> Push<'a, F> {
+impl<'a, F: RowFormat> Push<'a, F> {
     pub(super) fn new<T: Symbol>(block: PushBlock<'a, F, T>) -> Self {
         let PushBlock { rows, symbols, columns, indexes } = block;
         Self { rows, symbols: Values::new(symbols), columns, indexes }
@@ -199,7 +199,9 @@ impl<'a, F: HostFamily> Push<'a, F> {
             indexes: self.indexes,
         }
     }
+}
 
+impl<F: HostFamily> Push<'_, F> {
     /// Pushes one row after another through the codec.
     pub(super) fn push_scalar(mut self, plan: &Plan) -> Result<(), Failed> {
         let (columns, indexes) = (self.columns, self.indexes);
@@ -216,7 +218,7 @@ impl<'a, F: HostFamily> Push<'a, F> {
     }
 }
 
-impl<'a, F: HostFamily> Pop<'a, F> {
+impl<'a, F: RowFormat> Pop<'a, F> {
     pub(super) fn new<T: Symbol>(block: PopBlock<'a, F, T>) -> Self {
         let PopBlock { first, states, words, starts, lens, symbols, columns, indexes } = block;
         let symbols = ValuesMut::new(symbols);
@@ -242,7 +244,9 @@ impl<'a, F: HostFamily> Pop<'a, F> {
             indexes: self.indexes,
         }
     }
+}
 
+impl<F: HostFamily> Pop<'_, F> {
     /// Pops one row after another through the codec.
     pub(super) fn pop_scalar(mut self, plan: &Plan) -> Result<(), Failed> {
         let Self { words, columns, indexes, .. } = self;

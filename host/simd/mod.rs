@@ -34,6 +34,8 @@ pub(crate) mod rows;
 mod rows_avx512;
 #[cfg(target_arch = "x86_64")]
 mod rows_avx512_loads;
+#[cfg(target_arch = "x86_64")]
+mod rows_avx512_moves;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
 mod slots;

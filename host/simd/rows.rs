@@ -4,6 +4,8 @@
 //! A trait of its own, because only instruction sets with masks, variable shifts and compression to bytes make it pay: the others run
 //! several rows in scalar registers at once instead, which needs no vectors.
 
+use super::ByteTable;
+
 /// Operations on sixteen elements of 32 or 64 bits. A value is a token, as with [`Simd`](super::Simd). Arithmetic wraps.
 ///
 /// Masks are sixteen bits, element 0 lowest.
@@ -46,14 +48,20 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn mul(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Bitwise and.
     fn and(self, a: Self::U32, b: Self::U32) -> Self::U32;
+    /// Bitwise or.
+    fn or(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// The smaller, unsigned.
     fn min(self, a: Self::U32, b: Self::U32) -> Self::U32;
     /// Shift left by fewer than 32 bits.
     fn shl(self, v: Self::U32, bits: u32) -> Self::U32;
     /// Shift right by fewer than 32 bits.
     fn shr(self, v: Self::U32, bits: u32) -> Self::U32;
-    /// The upper half of `high:low` shifted left by `bits` elementwise, each below 32.
+    /// Shift right by each element of `bits`; 0 from 32 on.
+    fn shr_by(self, v: Self::U32, bits: Self::U32) -> Self::U32;
+    /// The upper half of `high:low` shifted left by `bits` elementwise, modulo 32.
     fn funnel_shl(self, high: Self::U32, low: Self::U32, bits: Self::U32) -> Self::U32;
+    /// The lower half of `high:low` shifted right by `bits` elementwise, modulo 32.
+    fn funnel_shr(self, high: Self::U32, low: Self::U32, bits: Self::U32) -> Self::U32;
     /// Unsigned `a >= b`.
     fn ge(self, a: Self::U32, b: Self::U32) -> u16;
     /// `a == b`.
@@ -69,6 +77,10 @@ pub(crate) trait RowSimd: Copy + 'static {
 
     /// `table[min(i, last)]` for each element `i`. The table must not be empty.
     fn gather(self, table: &[u32], index: Self::U32) -> Self::U32;
+    /// `table[min(i, last - 1)]` for each element `i`, zero extended: the last value of the table, which has two at least, is never found.
+    fn gather_u16(self, table: &[u16], index: Self::U32) -> Self::U32;
+    /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
+    fn lookup_bytes(self, table: &ByteTable<4>, bytes: Self::U32) -> [Self::U32; 4];
     /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
     fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
     /// The same by a load for each, where gathers are slow.
@@ -99,6 +111,16 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn permute_two(self, a: Self::U32, b: Self::U32, index: Self::U32) -> Self::U32;
     /// Each block of `L` elements in the opposite order.
     fn reverse_blocks<const L: usize>(self, v: Self::U32) -> Self::U32;
+
+    /// The low halves of 32 elements in order, two an element, the first lowest.
+    fn low_halves(self, v: [Self::U32; 2]) -> Self::U32;
+    /// The low bytes of 64 elements in order, four an element, the first lowest.
+    fn low_bytes(self, v: [Self::U32; 4]) -> Self::U32;
+    /// The 64 bytes, each element's highest first, zero extended.
+    fn bytes_from_top(self, v: Self::U32) -> [Self::U32; 4];
+    /// Stores the top `len` bits, fewer than 64, of `high:low` of each element as eight little-endian bytes from byte `min(at, last)` of `to` on, where
+    /// `last` is the largest that leaves eight. There must be eight. Elements are stored in any order.
+    fn store_top_bits(self, high_low: [Self::U32; 2], len: Self::U32, to: &mut [u8], at: Self::U32);
 
     /// `x / d` or one less, for quotients below 2^21; `x` below 2^31, `d` from 1 to 2^24.
     fn quotient(self, x: Self::U32, d: Self::U32) -> Self::U32;

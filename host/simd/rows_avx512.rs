@@ -4,34 +4,28 @@
 
 use std::arch::x86_64::*;
 
+use super::avx512::Avx512;
 use super::rows::{RowSimd, RowWork};
 use super::rows_avx512_loads::load_each;
+use super::{ByteTable, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI2 and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowsAvx512 {
     slow_gathers: bool,
+    permutes: Avx512<true>,
 }
 
 impl RowsAvx512 {
     /// The token, if the processor has the features; `slow_gathers` chooses loads where there is a choice.
     pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi2")
-            && is_x86_feature_detected!("avx512vpopcntdq")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        has.then_some(Self { slow_gathers })
+        let permutes = Avx512::new()?;
+        is_x86_feature_detected!("avx512vpopcntdq").then_some(Self { slow_gathers, permutes })
     }
 }
 
 #[target_feature(
-    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi2,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
+    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
 )]
 fn enter<W: RowWork>(token: RowsAvx512, work: W) -> W::Output {
     work.run(token)
@@ -44,24 +38,6 @@ macro_rules! with_features {
         unsafe { $($call)* }
     };
 }
-
-/// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each place of the new `a` and of the new
-/// `b`, where bit `g` of the element number is what the stage exchanges for the vector.
-const fn exchange(g: usize) -> [[u32; 16]; 2] {
-    let mut order = [[0; 16]; 2];
-    let mut e = 0;
-    while e < 16 {
-        order[0][e] = if e & g == 0 { e as u32 } else { 16 + (e ^ g) as u32 };
-        order[1][e] = if e & g == 0 { (e ^ g) as u32 } else { 16 + e as u32 };
-        e += 1;
-    }
-    order
-}
-
-const EXCHANGE_1: [[u32; 16]; 2] = exchange(1);
-const EXCHANGE_2: [[u32; 16]; 2] = exchange(2);
-const EXCHANGE_4: [[u32; 16]; 2] = exchange(4);
-const EXCHANGE_8: [[u32; 16]; 2] = exchange(8);
 
 const fn reversed(l: usize) -> [u32; 16] {
     let mut order = [0; 16];
@@ -76,34 +52,12 @@ const fn reversed(l: usize) -> [u32; 16] {
 const ROUND_DOWN: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
 #[inline(always)]
-fn load_order(order: &'static [u32; 16]) -> __m512i {
+pub(super) fn load_order(order: &'static [u32; 16]) -> __m512i {
     // SAFETY: only methods of a token call this; 64 bytes are there.
     unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
 }
 
 impl RowsAvx512 {
-    /// One stage of a block transpose.
-    #[inline(always)]
-    fn exchange<const G: usize, const L: usize>(self, v: &mut [__m512i; 16]) {
-        let order = match G {
-            1 => &EXCHANGE_1,
-            2 => &EXCHANGE_2,
-            4 => &EXCHANGE_4,
-            _ => &EXCHANGE_8,
-        };
-        let (to_a, to_b) = (load_order(&order[0]), load_order(&order[1]));
-        let bit = G / L;
-        for i in 0..16 / L {
-            if i & bit == 0 {
-                let (a, b) = (v[i], v[i | bit]);
-                with_features!({
-                    v[i] = _mm512_permutex2var_epi32(a, to_a, b);
-                    v[i | bit] = _mm512_permutex2var_epi32(a, to_b, b);
-                });
-            }
-        }
-    }
-
     /// Indexes that lie in a table, those past its end those of the last element.
     #[inline(always)]
     fn inside(self, table: &[u64], index: __m512i) -> [__m256i; 2] {
@@ -204,6 +158,11 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_or_si512(a, b))
+    }
+
+    #[inline(always)]
     fn min(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_min_epu32(a, b))
     }
@@ -216,6 +175,16 @@ impl RowSimd for RowsAvx512 {
     #[inline(always)]
     fn shr(self, v: __m512i, bits: u32) -> __m512i {
         with_features!(_mm512_srl_epi32(v, _mm_cvtsi32_si128(bits as i32)))
+    }
+
+    #[inline(always)]
+    fn shr_by(self, v: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_srlv_epi32(v, bits))
+    }
+
+    #[inline(always)]
+    fn funnel_shr(self, high: __m512i, low: __m512i, bits: __m512i) -> __m512i {
+        with_features!(_mm512_shrdv_epi32(low, high, bits))
     }
 
     #[inline(always)]
@@ -259,6 +228,22 @@ impl RowSimd for RowsAvx512 {
         let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
         // SAFETY: the token proves the features; every index is at most the last.
         unsafe { _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(2).expect("two values");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; four bytes from every index on lie inside the table.
+        unsafe {
+            let found = _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast());
+            _mm512_and_si512(found, _mm512_set1_epi32(0xffff))
+        }
+    }
+
+    #[inline(always)]
+    fn lookup_bytes(self, table: &ByteTable<4>, bytes: __m512i) -> [__m512i; 4] {
+        self.permutes.lookup_bytes(table, bytes)
     }
 
     #[inline(always)]
@@ -352,6 +337,26 @@ impl RowSimd for RowsAvx512 {
         }
         let order = const { &reversed(L) };
         with_features!(_mm512_permutexvar_epi32(load_order(order), v))
+    }
+
+    #[inline(always)]
+    fn low_halves(self, v: [__m512i; 2]) -> __m512i {
+        self.lower_halves(v)
+    }
+
+    #[inline(always)]
+    fn low_bytes(self, v: [__m512i; 4]) -> __m512i {
+        self.lowest_bytes(v)
+    }
+
+    #[inline(always)]
+    fn bytes_from_top(self, v: __m512i) -> [__m512i; 4] {
+        self.spread_bytes(v)
+    }
+
+    #[inline(always)]
+    fn store_top_bits(self, bits: [__m512i; 2], len: __m512i, to: &mut [u8], at: __m512i) {
+        self.store_bits(bits, len, to, at);
     }
 
     #[inline(always)]
@@ -497,23 +502,7 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn expand_u8(self, bytes: &[u8; 32], first: u16, second: u16) -> __m512i {
-        // SAFETY: the token proves the features; 32 bytes are there.
-        unsafe {
-            let order = _mm256_set_epi64x(
-                0x0001_0203_0405_0607,
-                0x0809_0a0b_0c0d_0e0f,
-                0x0001_0203_0405_0607,
-                0x0809_0a0b_0c0d_0e0f,
-            );
-            let bytes = _mm256_shuffle_epi8(_mm256_loadu_si256(bytes.as_ptr().cast()), order);
-            let backwards = _mm256_permute4x64_epi64::<0x4e>(bytes);
-            // An element's first byte goes above its second.
-            let mask = _pdep_u32(first.into(), 0x5555_5555) | _pdep_u32(second.into(), 0xaaaa_aaaa);
-            let pairs = _mm512_cvtepu16_epi32(_mm256_maskz_expand_epi8(mask, backwards));
-            let upper = _mm512_slli_epi32::<24>(pairs);
-            let lower = _mm512_and_si512(pairs, _mm512_set1_epi32(0xff00));
-            _mm512_or_si512(upper, _mm512_slli_epi32::<8>(lower))
-        }
+        self.deal_bytes(bytes, first, second)
     }
 
     #[inline(always)]

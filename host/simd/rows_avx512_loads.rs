@@ -7,6 +7,10 @@ use std::arch::x86_64::*;
 use super::rows::RowSimd;
 use super::rows_avx512::RowsAvx512;
 
+/// A place for vectors in memory: stores and loads that cross a cache line take twice as long.
+#[repr(align(64))]
+pub(super) struct Aligned<T>(pub(super) T);
+
 impl RowsAvx512 {
     /// The eight bytes before each end.
     #[inline(always)]
@@ -117,14 +121,16 @@ impl RowsAvx512 {
         end: __m512i,
     ) -> Result<[*const W; N], [u32; 16]> {
         let apart = if N == 16 { 1 } else { COUNT };
-        let mut ends = [0u32; 16];
-        self.store(end, &mut ends);
+        let mut ends = Aligned([0u32; 16]);
+        self.store(end, &mut ends.0);
         let least = self.splat(COUNT as u32);
         let most = self.splat(words.len().min(u32::MAX as usize) as u32);
         if self.ge(end, least) & self.ge(most, end) != u16::MAX {
-            return Err(ends);
+            return Err(ends.0);
         }
-        let from = |n: usize| (ends[n * apart % 16] as usize).wrapping_sub(COUNT);
+        // SAFETY: the element is one of sixteen. Volatile, or the compiler takes them out of the vector one by one, which costs more than to read them back.
+        let end = |n: usize| unsafe { (&raw const ends.0[n * apart % 16]).read_volatile() };
+        let from = |n: usize| (end(n) as usize).wrapping_sub(COUNT);
         // Inside `words`: each end is from `COUNT` to their number.
         Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(from(n))))
     }

@@ -1,6 +1,9 @@
 //! Every level that this machine has against plain arrays.
 
-use super::{ByteSet, ByteTable, LOWER_BOUND, Level, Simd, SlotTable, Work, dispatch};
+use super::rows::{RowSimd, RowWork};
+use super::{
+    ByteSet, ByteTable, LOWER_BOUND, Level, Simd, SlotTable, Work, dispatch, dispatch_rows,
+};
 
 type Elements = [u32; 16];
 
@@ -276,10 +279,96 @@ fn check_words<S: Simd>(simd: S, source: &mut Source) {
     assert_eq!(64 - 2 * count, left.len());
 }
 
+/// What rows across vectors need, as far as the codec's tests would not tell what is wrong.
+struct CheckRows {
+    seed: u64,
+}
+
+impl RowWork for CheckRows {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, simd: S) {
+        let mut source = Source(self.seed);
+        for _ in 0..200 {
+            check_row_arithmetic(simd, &mut source);
+            check_row_moves(simd, &mut source);
+            check_row_bits(simd, &mut source);
+        }
+    }
+}
+
+fn get_row<S: RowSimd>(simd: S, v: S::U32) -> Elements {
+    let mut elements = [0; 16];
+    simd.store(v, &mut elements);
+    elements
+}
+
+fn check_row_arithmetic<S: RowSimd>(simd: S, source: &mut Source) {
+    let (a, b, c) = (source.elements(), source.elements(), source.elements());
+    let (va, vb) = (simd.load(&a), simd.load(&b));
+    assert_eq!(get_row(simd, simd.or(va, vb)), std::array::from_fn(|i| a[i] | b[i]));
+    let by = c.map(|c| c % 40);
+    let shifted = |i: usize| a[i].checked_shr(by[i]).unwrap_or(0);
+    assert_eq!(get_row(simd, simd.shr_by(va, simd.load(&by))), std::array::from_fn(shifted));
+    let both = |i: usize| u64::from(a[i]) << 32 | u64::from(b[i]);
+    let down = simd.funnel_shr(va, vb, simd.load(&c));
+    assert_eq!(get_row(simd, down), std::array::from_fn(|i| (both(i) >> (c[i] % 32)) as u32));
+    let up = simd.funnel_shl(va, vb, simd.load(&c));
+    let upper = |i: usize| (both(i) << (c[i] % 32) >> 32) as u32;
+    assert_eq!(get_row(simd, up), std::array::from_fn(upper));
+    let table: [u16; 77] = std::array::from_fn(|_| source.next() as u16);
+    let index = a.map(|a| a % 90);
+    let found = simd.gather_u16(&table, simd.load(&index));
+    assert_eq!(get_row(simd, found), index.map(|i| u32::from(table[i.min(75) as usize])));
+    let entries: [u32; 256] = std::array::from_fn(|_| source.next() as u32);
+    let mut four = ByteTable::<4>::zeroed();
+    four.set(&entries);
+    let found = simd.lookup_bytes(&four, va);
+    for (k, found) in found.into_iter().enumerate() {
+        assert_eq!(get_row(simd, found), a.map(|a| entries[(a >> (8 * k)) as usize & 0xff]));
+    }
+}
+
+fn check_row_moves<S: RowSimd>(simd: S, source: &mut Source) {
+    let of: [Elements; 4] = std::array::from_fn(|_| source.elements());
+    let all = of.as_flattened();
+    let [a, b, c, d] = std::array::from_fn(|k| simd.load(&of[k]));
+    let halves = |e: usize| all[2 * e] & 0xffff | all[2 * e + 1] << 16;
+    assert_eq!(get_row(simd, simd.low_halves([a, b])), std::array::from_fn(halves));
+    let bytes = |e: usize| u32::from_le_bytes(std::array::from_fn(|k| all[4 * e + k] as u8));
+    assert_eq!(get_row(simd, simd.low_bytes([a, b, c, d])), std::array::from_fn(bytes));
+    for (k, part) in simd.bytes_from_top(a).into_iter().enumerate() {
+        let byte = |e: usize| u32::from(of[0][4 * k + e / 4].to_be_bytes()[e % 4]);
+        assert_eq!(get_row(simd, part), std::array::from_fn(byte));
+    }
+}
+
+fn check_row_bits<S: RowSimd>(simd: S, source: &mut Source) {
+    let (high, low) = (source.elements(), source.elements());
+    let len = source.elements().map(|len| len % 64);
+    // Apart from each other, the last as far behind as there is room, or further.
+    let mut at: Elements = std::array::from_fn(|i| 9 * i as u32 + (source.next() % 2) as u32);
+    at[15] = u32::MAX >> (source.next() % 24);
+    let mut want = [7; 150];
+    for i in 0..16 {
+        let bits = u64::from(high[i]) << 32 | u64::from(low[i]);
+        let bits = bits.checked_shr(64 - len[i]).unwrap_or(0);
+        let at = (at[i] as usize).min(want.len() - 8);
+        want[at..at + 8].copy_from_slice(&bits.to_le_bytes());
+    }
+    let mut got = [7; 150];
+    let (bits, at) = ([simd.load(&high), simd.load(&low)], simd.load(&at));
+    simd.store_top_bits(bits, simd.load(&len), &mut got, at);
+    assert_eq!(got, want);
+}
+
 #[test]
 fn every_level_computes_the_same() {
     for level in Level::available() {
         for seed in 0..20 {
+            let rows = matches!(level, Level::Avx512Gather | Level::Avx512Permute);
+            assert_eq!(dispatch_rows(level, CheckRows { seed }).is_ok(), rows, "{}", level.name());
             let left = dispatch(level, Check { seed });
             assert_eq!(left.is_err(), level == Level::Scalar, "{}", level.name());
         }

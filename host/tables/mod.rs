@@ -20,7 +20,7 @@ mod prepared;
 pub(crate) mod quantise;
 mod slots;
 mod tans;
-pub(crate) use tans::TansRowsForm;
+pub(crate) use tans::{TansRowsForm, TansWideForm};
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::Precision;
 use super::alias::AliasForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
-use super::tans::{TansForm, TansRowsForm};
+use super::tans::{TansForm, TansRowsForm, TansWideForm};
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two bytes fill a second-level cache, and filling more
@@ -40,6 +40,8 @@ pub(crate) struct Prepared {
     tans: OnceLock<TansForm>,
     /// Without and with bypass coding.
     tans_rows: [OnceLock<TansRowsForm>; 2],
+    /// Likewise.
+    tans_wide: [OnceLock<TansWideForm>; 2],
 }
 
 /// An entry a span. Tails are runs of one frequency, which is divided by once.
@@ -69,6 +71,7 @@ impl Prepared {
             slots: OnceLock::new(),
             tans: OnceLock::new(),
             tans_rows: Default::default(),
+            tans_wide: Default::default(),
         }
     }
 
@@ -191,5 +194,13 @@ impl Prepared {
         let precision = self.precision.bits();
         let build = || TansRowsForm::build(form, &self.tables, precision, bypass);
         Ok(self.tans_rows[usize::from(bypass)].get_or_init(build))
+    }
+
+    /// The tANS form for rows across vectors.
+    pub(crate) fn tans_wide(&self, bypass: bool) -> Result<&TansWideForm> {
+        let form = self.tans()?;
+        let precision = self.precision.bits();
+        let build = || TansWideForm::build(form, &self.tables, precision, bypass);
+        Ok(self.tans_wide[usize::from(bypass)].get_or_init(build))
     }
 }

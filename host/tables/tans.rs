@@ -4,13 +4,15 @@ use parans_kernels::codec::tans::can_spread;
 use parans_kernels::codec::{Span, TableSpan, TansDecoderEntry, TansEncoderEntry, tans_table};
 
 use crate::error::{Error, Result};
+use crate::simd::ByteTable;
 
 /// What tANS push and pop read.
 #[derive(Clone, Debug)]
 pub(crate) struct TansForm {
     /// An entry a symbol, placed as the spans are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
-    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which stay what they are.
+    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which stay what they are, and one more, so that four
+    /// bytes can be read from each on.
     pub(crate) next: Vec<u16>,
     /// The states' entries, `2^precision` a table.
     pub(crate) decoder: Vec<TansDecoderEntry>,
@@ -37,6 +39,7 @@ impl TansForm {
             decoder: vec![TansDecoderEntry::default(); states],
         };
         form.next.extend((0..1u32 << precision).map(|state| ((1 << precision) + state) as u16));
+        form.next.push(0);
         let mut counters = Vec::new();
         for (row, table) in tables.iter().enumerate() {
             let symbols = table.base as usize..(table.base + table.symbols) as usize;
@@ -112,6 +115,102 @@ impl TansRowsForm {
             decoder.extend((0..states).map(|state| state << (32 - precision)));
         }
         Self { encoder, decoder }
+    }
+}
+
+/// What coding rows across vectors reads, for fewer than 2^16 tables of up to 256 symbols where it pops.
+#[derive(Clone, Debug)]
+pub(crate) struct TansWideForm {
+    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte, as in
+    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and in the top byte the symbol's number. Empty where they do not fit.
+    pub(crate) decoder: Vec<u32>,
+    /// The entry of each symbol, `2^alphabet_bits` a table, and of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
+    /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next state in its low bits. Empty where they do not fit.
+    pub(crate) encoder: Vec<u32>,
+    /// log2 of the entries a table.
+    pub(crate) alphabet_bits: u32,
+    /// The entries of a single table of up to 256 symbols once more, for lookups in registers.
+    pub(crate) bytes: Option<Box<ByteTable<4>>>,
+    /// Symbols of each table.
+    pub(crate) sizes: Vec<u32>,
+    /// Offset of each table; one more for skipped symbols, as there is in `sizes`.
+    pub(crate) offsets: Vec<u32>,
+    /// The offset, where all tables have the same.
+    pub(crate) offset: Option<u32>,
+    /// Likewise the symbols.
+    pub(crate) size: Option<u32>,
+}
+
+impl TansWideForm {
+    /// The largest precision whose encoder entries fit.
+    const MAX_ENCODER_PRECISION: u32 = 13;
+    /// Ragged tables could ask for many more entries than they have symbols.
+    const MOST_ENTRIES: usize = 1 << 22;
+
+    /// Packs the form of all tables.
+    pub(crate) fn build(
+        form: &TansForm,
+        tables: &[TableSpan],
+        precision: u32,
+        bypass: bool,
+    ) -> Self {
+        let states = 1u32 << precision;
+        let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(1);
+        let alphabet_bits = largest.next_power_of_two().ilog2();
+        let mut decoder = Vec::new();
+        if precision <= TansRowsForm::MAX_PRECISION && largest <= 256 && tables.len() < 1 << 16 {
+            decoder.reserve_exact(form.decoder.len() + states as usize);
+            for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
+                decoder.extend(entries.iter().map(|entry| {
+                    let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
+                    let count = if outside { TansRowsForm::OUTSIDE } else { entry.bits(precision) };
+                    count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << 24
+                }));
+            }
+            decoder.extend((states..2 * states).map(|number| number << 8));
+        }
+        let mut encoder = Vec::new();
+        let mut bytes = None;
+        let entries = (tables.len() + 1) << alphabet_bits;
+        if precision <= Self::MAX_ENCODER_PRECISION
+            && entries <= Self::MOST_ENTRIES
+            && form.next.len() < 1 << 31
+        {
+            encoder.resize(entries, 0);
+            let of_tables = tables.iter().zip(encoder.chunks_mut(1 << alphabet_bits));
+            for (table, entries) in of_tables {
+                let own = table.base as usize..(table.base + table.symbols) as usize;
+                for (entry, packed) in form.encoder[own].iter().zip(entries) {
+                    // The codec's bias again, for a shift by `precision + 1` instead of 16: the most bits, less the state from which on they are written.
+                    let most = (entry.bits_bias >> 16) + 1;
+                    let bias = (most << (precision + 1)) - ((most << 16) - entry.bits_bias);
+                    *packed = bias << precision | (entry.next_bias & (states - 1));
+                }
+            }
+            if tables.len() == 1 && largest <= 256 {
+                let mut padded = [0; 256];
+                padded[..1 << alphabet_bits].copy_from_slice(&encoder[..1 << alphabet_bits]);
+                let mut table = Box::new(ByteTable::zeroed());
+                table.set(&padded);
+                bytes = Some(table);
+            }
+        }
+        let skipped = TableSpan { symbols: 1, ..Default::default() };
+        let all = || tables.iter().copied().chain([skipped]);
+        let same = |of: fn(&TableSpan) -> u32| {
+            let first = tables.first().map(of)?;
+            tables.iter().all(|table| of(table) == first).then_some(first)
+        };
+        Self {
+            decoder,
+            encoder,
+            alphabet_bits,
+            bytes,
+            sizes: all().map(|table| table.symbols).collect(),
+            offsets: all().map(|table| table.offset as u32).collect(),
+            offset: same(|table| table.offset as u32),
+            size: same(|table| table.symbols),
+        }
     }
 }
 

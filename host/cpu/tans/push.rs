@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansEncoderEntry, TansEncoderView,
-    TansFamily, TansRow, WordInt, WordWriter,
+    Indexes, RowError, RowFault, TableSpan, TansEncoderEntry, TansEncoderView, TansFamily, TansRow,
+    WordInt, WordWriter,
 };
 
+use super::bits::{Pack, Packed, Tail, Write};
 use super::{NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
 use crate::simd::{BitWork, Bits, dispatch_bits};
 
@@ -55,14 +56,6 @@ struct Stretch {
     counts: [[u8; WINDOWS]; WINDOW],
 }
 
-/// Windows of bits: four symbols' each, that of the last symbol lowest.
-#[derive(Clone)]
-struct Packed {
-    pairs: [[u32; WINDOWS]; 2],
-    lens: [[u32; WINDOWS]; 2],
-    windows: [u64; WINDOWS],
-}
-
 /// Room for the stretches of a group.
 pub(super) struct Scratch {
     stretches: Vec<Stretch>,
@@ -76,40 +69,7 @@ impl Default for Scratch {
             states: [[0; WINDOWS]; WINDOW],
             counts: [[0; WINDOWS]; WINDOW],
         };
-        let packed =
-            Packed { pairs: [[0; WINDOWS]; 2], lens: [[0; WINDOWS]; 2], windows: [0; WINDOWS] };
-        Self { stretches: vec![stretch; ROWS], packed }
-    }
-}
-
-/// The bits of a row that are not written yet, fewer than eight, from `bytes[at]` on.
-#[derive(Clone, Copy, Default)]
-struct Tail {
-    window: u64,
-    len: u32,
-    at: usize,
-}
-
-impl Tail {
-    fn from_buffer(BitBuffer { bits, len }: BitBuffer, byte_len: usize, bytes: &mut [u8]) -> Self {
-        let mut new = Self { window: u64::from(bits), len, at: byte_len };
-        // Where there is no room for this byte, there is none for a window.
-        if let (true, Some(byte)) = (len >= 8, bytes.get_mut(byte_len)) {
-            *byte = bits as u8;
-            (new.window, new.len, new.at) = (new.window >> 8, len - 8, byte_len + 1);
-        }
-        new
-    }
-
-    /// The codec's buffer, shorter than a word, and the number of words before it.
-    fn into_buffer<T: TansFamily>(mut self, bytes: &[u8]) -> (BitBuffer, usize) {
-        // Where a word was written in part (one byte of two), fewer than 8 bits come after it.
-        while !self.at.is_multiple_of(T::Word::BYTES) {
-            self.at -= 1;
-            self.window = (self.window << 8) | u64::from(bytes[self.at]);
-            self.len += 8;
-        }
-        (BitBuffer { bits: self.window as u32, len: self.len }, self.at / T::Word::BYTES)
+        Self { stretches: vec![stretch; ROWS], packed: Packed::default() }
     }
 }
 
@@ -415,7 +375,8 @@ fn write<T: TansFamily>(
     odd: u64,
 ) -> bool {
     let stretch = &scratch.stretches[number];
-    dispatch_bits(Pack { stretch, packed: &mut scratch.packed });
+    let Stretch { states, counts, .. } = stretch;
+    dispatch_bits(Pack { states, counts, packed: &mut scratch.packed });
     let mut end = count / WINDOW;
     let mut left = odd;
     loop {
@@ -435,88 +396,6 @@ fn write<T: TansFamily>(
             return false;
         }
         (end, left) = (top, left ^ (1 << top));
-    }
-}
-
-/// Packs the bits of each window.
-struct Pack<'a> {
-    stretch: &'a Stretch,
-    packed: &'a mut Packed,
-}
-
-impl BitWork for Pack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
-        let [s0, s1, s2, s3] = &self.stretch.states;
-        let [c0, c1, c2, c3] = &self.stretch.counts;
-        let Packed { pairs: [low, high], lens: [half, whole], windows } = self.packed;
-        // One simple loop for each step: compilers make vectors of these, and not of one that does it all.
-        pair((s3, c3), (s2, c2), low, half);
-        pair((s1, c1), (s0, c0), high, whole);
-        for w in 0..WINDOWS {
-            windows[w] = u64::from(low[w]) | u64::from(high[w]) << (half[w] & 63);
-        }
-        for w in 0..WINDOWS {
-            whole[w] += half[w];
-        }
-    }
-}
-
-/// The bits of the symbols `first` and `second` of each window, and how many.
-#[inline(always)]
-fn pair(
-    first: (&[u16; WINDOWS], &[u8; WINDOWS]),
-    second: (&[u16; WINDOWS], &[u8; WINDOWS]),
-    pairs: &mut [u32; WINDOWS],
-    lens: &mut [u32; WINDOWS],
-) {
-    for w in 0..WINDOWS {
-        // Counts are at most 14; the masks say so.
-        let (m, n) = (u32::from(first.1[w] & 31), u32::from(second.1[w] & 31));
-        let one = u32::from(first.0[w]) & !(u32::MAX << m);
-        let two = u32::from(second.0[w]) & !(u32::MAX << n);
-        pairs[w] = one | two << m;
-        lens[w] = m + n;
-    }
-}
-
-/// Appends windows, the last first.
-struct Write<'a> {
-    packed: &'a Packed,
-    windows: Range<usize>,
-    tail: &'a mut Tail,
-    bytes: &'a mut [u8],
-}
-
-impl BitWork for Write<'_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
-        let Tail { mut window, mut len, at } = *self.tail;
-        let Some(bytes) = self.bytes.get_mut(at..) else { return false };
-        let (windows, lens) = (&self.packed.windows, &self.packed.lens[1]);
-        let (Some(windows), Some(lens)) =
-            (windows.get(self.windows.clone()), lens.get(self.windows))
-        else {
-            return false;
-        };
-        let mut written = 0u32;
-        for (&bits, &count) in windows.iter().zip(lens).rev() {
-            window |= bits.wrapping_shl(len);
-            let place = written as usize;
-            let Some(eight) = bytes.get_mut(place..place + 8) else { return false };
-            eight.copy_from_slice(&window.to_le_bytes());
-            // At most 7 + 4 * 14 bits are in the window.
-            len += count;
-            window >>= len & 56;
-            written += len / 8;
-            len &= 7;
-        }
-        *self.tail = Tail { window, len, at: at + written as usize };
-        true
     }
 }
 

@@ -1,0 +1,288 @@
+//! tANS rows across vector elements: sixteen rows in a vector, four vectors in a unit, whatever their lanes.
+//!
+//! An element is a row, not a state: a row's symbols lie in one stream of bits in the order of its columns, and which lane a column belongs to says only which
+//! vector of states it takes its step in. A window of four columns moves at most 56 bits a row, so that the bits of sixteen rows fit two vectors.
+//!
+//! A stretch of columns goes through loops each of which does one thing to data that the first-level cache holds. Symbols and indexes are regrouped as bytes
+//! and halves rather than words: a 16 by 16 transpose then moves four columns or two at a time. Bits go through a stage, the part of each row's words that a
+//! stretch reads or writes: it lies together where rows lie apart, has room for whole vectors at both ends, and holds a row's bits that fill no word like any
+//! others.
+//!
+//! Anything out of the ordinary makes a unit give up, and the rows are coded again side by side from their states before: errors are that path's own.
+
+mod pop;
+mod push;
+
+use std::ops::Range;
+
+use parans_kernels::codec::{self, Bypass, TansDecoderView, TansEncoderView};
+
+use super::Coded;
+use crate::coder::Plan;
+use crate::cpu::untyped::{Pop, Push, Values};
+use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{Level, dispatch_rows};
+use crate::tables::TansWideForm;
+
+/// Vectors of rows in a unit.
+const VECTORS: usize = 4;
+/// Rows in a unit.
+const UNIT: usize = 16 * VECTORS;
+/// Fewer rows than this are faster in scalar registers.
+const LEAST_ROWS: usize = 14;
+/// Rows of fewer columns as well.
+const LEAST_COLUMNS: usize = 16;
+/// Columns of a window.
+const WINDOW: usize = super::WINDOW;
+/// Windows of a stretch.
+const WINDOWS: usize = 16;
+/// Columns of a stretch.
+const STRETCH: usize = WINDOW * WINDOWS;
+/// Bytes of a row in the stage: the bits of a stretch, those of a byte begun before, and a whole window past them.
+const STAGE: usize = 128;
+/// The most lanes of a row.
+const LANES: usize = 32;
+
+/// Runs a block for each vector of a unit with the vector's number as a constant: a loop would keep the states in memory.
+macro_rules! each_vector {
+    ($u:ident in $v:ident => $body:block) => {
+        each_vector!(@ $u $v $body 0 1 2 3)
+    };
+    (@ $u:ident $v:ident $body:block $($n:literal)*) => {$(
+        if $n < $v {
+            const $u: usize = $n;
+            $body
+        }
+    )*};
+}
+use each_vector;
+
+/// What a block's rows share.
+pub(super) struct Tables<'a> {
+    form: &'a TansWideForm,
+    encoder: TansEncoderView<'a>,
+    decoder: TansDecoderView<'a>,
+    /// How many tables.
+    count: u32,
+    precision: u32,
+    bypass: Option<Bypass>,
+    skip_past_end: bool,
+    lanes: usize,
+}
+
+impl<'a> Tables<'a> {
+    /// The tables of plans whose rows may be coded across vectors.
+    pub(super) fn new(level: Level, plan: &'a Plan) -> Option<Self> {
+        if !matches!(level, Level::Avx512Gather | Level::Avx512Permute) {
+            return None;
+        }
+        let prepared = plan.tables.prepared();
+        let form = prepared.tans().ok()?;
+        let view = super::tables_view(plan);
+        Some(Self {
+            form: prepared.tans_wide(plan.bypass.is_some()).ok()?,
+            encoder: TansEncoderView { tables: view, entries: &form.encoder, next: &form.next },
+            decoder: TansDecoderView { tables: view, entries: &form.decoder },
+            count: plan.tables.len() as u32,
+            precision: plan.tables.precision().bits(),
+            bypass: plan.bypass,
+            skip_past_end: plan.skip_past_end,
+            lanes: plan.lanes,
+        })
+    }
+
+    /// The table of each index, the number of tables for a skipped symbol; `None` where one is wrong.
+    #[inline(always)]
+    fn named<S: RowSimd>(&self, s: S, index: S::U32) -> Option<S::U32> {
+        let count = s.splat(self.count);
+        let skip_from = if self.skip_past_end { count } else { s.splat(i32::MIN as u32) };
+        let past = s.ge(index, count);
+        if past & !s.ge(index, skip_from) != 0 {
+            return None;
+        }
+        Some(s.min(index, count))
+    }
+}
+
+/// What the next stretch reads: two parts a row. A stretch's steps bring it near, a few lines a window: read all at once it would come no faster than memory
+/// is, while the steps leave memory alone.
+type Ahead<'a> = [&'a [u8]; 2 * UNIT];
+
+/// Brings near what a window's share of the next stretch is.
+#[inline(always)]
+fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize) {
+    const SHARE: usize = 2 * UNIT / WINDOWS;
+    for part in &ahead[SHARE * window..SHARE * (window + 1)] {
+        // A line that two stretches share is near already.
+        for line in 0..STRETCH * size_of::<i32>() / 64 {
+            if 64 * line < part.len() {
+                s.prefetch(part, 64 * line);
+            }
+        }
+    }
+}
+
+/// Loads a stretch of up to 64 values, in vectors of sixteen; past its end come copies of the first.
+macro_rules! load_stretch {
+    ($values:expr, $range:expr, $chunk:ident => $load:expr) => {{
+        let values = &$values[$range];
+        let few;
+        let all = match values.first_chunk::<STRETCH>() {
+            Some(all) => all,
+            None => {
+                few = padded(values);
+                &few
+            }
+        };
+        let (chunks, _) = all.as_chunks::<16>();
+        [
+            {
+                let $chunk = &chunks[0];
+                $load
+            },
+            {
+                let $chunk = &chunks[1];
+                $load
+            },
+            {
+                let $chunk = &chunks[2];
+                $load
+            },
+            {
+                let $chunk = &chunks[3];
+                $load
+            },
+        ]
+    }};
+}
+
+/// Values, and copies of the first.
+#[cold]
+#[inline(never)]
+fn padded<T: Copy>(values: &[T]) -> [T; STRETCH] {
+    let mut padded = [values[0]; STRETCH];
+    padded[..values.len()].copy_from_slice(values);
+    padded
+}
+
+/// The symbols of a range.
+#[inline(always)]
+fn load_symbols<S: RowSimd>(s: S, symbols: Values<'_>, range: Range<usize>) -> [S::U32; 4] {
+    match symbols {
+        Values::I32(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        Values::I16(all) => load_stretch!(all, range, v => s.load_i16(v)),
+        Values::U16(all) => load_stretch!(all, range, v => s.load_u16(v)),
+        Values::U8(all) => load_stretch!(all, range, v => s.load_u8(v)),
+    }
+}
+
+/// A row's indexes of a range.
+#[inline(always)]
+fn load_indexes<S: RowSimd>(s: S, row: codec::Indexes<'_>, range: Range<usize>) -> [S::U32; 4] {
+    match row {
+        codec::Indexes::One(index) => [s.splat(index as u32); 4],
+        codec::Indexes::Each(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        codec::Indexes::EachU16(all) => load_stretch!(all, range, v => s.load_u16(v)),
+        codec::Indexes::EachU8(all) => load_stretch!(all, range, v => s.load_u8(v)),
+    }
+}
+
+/// Sixteen vectors of a row each become as many of a step each, or back.
+#[inline(always)]
+fn regroup<S: RowSimd>(s: S, vectors: &mut [[u32; 16]; 16]) {
+    let mut v = [s.splat(0); 16];
+    for (v, from) in v.iter_mut().zip(&*vectors) {
+        *v = s.load(from);
+    }
+    s.transpose::<1>(&mut v);
+    for (&v, to) in v.iter().zip(vectors) {
+        s.store(v, to);
+    }
+}
+
+/// How many of a block's rows the next unit takes. With a third vector it would take all four.
+fn rows_of_unit(rows: usize, columns: usize) -> Option<usize> {
+    match rows {
+        _ if columns < LEAST_COLUMNS => None,
+        ..LEAST_ROWS => None,
+        ..=48 => Some(rows.min(32)),
+        _ => Some(rows.min(UNIT)),
+    }
+}
+
+/// Pushes as many of a block's rows as fill units; gives back those that a unit gave up, or that are too few.
+pub(super) fn push<'a, T: Coded>(
+    level: Level,
+    tables: &Tables<'_>,
+    scratch: &mut Option<Box<push::Scratch>>,
+    block: &mut Push<'a, T>,
+) -> Option<Push<'a, T>> {
+    if tables.form.encoder.is_empty() {
+        return None;
+    }
+    while let Some(count) = rows_of_unit(block.rows.len(), block.columns) {
+        let mut unit = block.take(count);
+        let (fields, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
+        let scratch = scratch.get_or_insert_default();
+        let work = PushWork { tables, scratch, unit: &mut unit };
+        if dispatch_rows(level, work).ok().flatten().is_none() {
+            unit.rows.states.copy_from_slice(&fields);
+            unit.rows.lens.copy_from_slice(&lens);
+            return Some(unit);
+        }
+    }
+    None
+}
+
+/// Pops likewise.
+pub(super) fn pop<'a, T: Coded>(
+    level: Level,
+    tables: &Tables<'_>,
+    scratch: &mut Option<Box<pop::Scratch>>,
+    block: &mut Pop<'a, T>,
+) -> Option<Pop<'a, T>> {
+    if tables.form.decoder.is_empty() {
+        return None;
+    }
+    while let Some(count) = rows_of_unit(block.lens.len(), block.columns) {
+        let mut unit = block.take(count);
+        let (fields, lens) = (unit.states.to_vec(), unit.lens.to_vec());
+        let scratch = scratch.get_or_insert_default();
+        let work = PopWork { tables, scratch, unit: &mut unit };
+        if dispatch_rows(level, work).ok().flatten().is_none() {
+            unit.states.copy_from_slice(&fields);
+            unit.lens.copy_from_slice(&lens);
+            return Some(unit);
+        }
+    }
+    None
+}
+struct PushWork<'a, 'b, T: Coded> {
+    tables: &'a Tables<'a>,
+    scratch: &'a mut push::Scratch,
+    unit: &'a mut Push<'b, T>,
+}
+
+impl<T: Coded> RowWork for PushWork<'_, '_, T> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+        push::unit(s, self.tables, self.scratch, self.unit)
+    }
+}
+
+struct PopWork<'a, 'b, T: Coded> {
+    tables: &'a Tables<'a>,
+    scratch: &'a mut pop::Scratch,
+    unit: &'a mut Pop<'b, T>,
+}
+
+impl<T: Coded> RowWork for PopWork<'_, '_, T> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+        pop::unit(s, self.tables, self.scratch, self.unit)
+    }
+}

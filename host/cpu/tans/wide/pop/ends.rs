@@ -1,0 +1,185 @@
+//! The two ends of a stretch: which tables its symbols are of, and where they go.
+
+use std::ops::Range;
+
+use parans_kernels::codec;
+
+use super::{Scratch, Used};
+use crate::cpu::tans::Coded;
+use crate::cpu::tans::wide::{STRETCH, Tables, load_indexes, regroup};
+use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
+use crate::simd::rows::{RowSimd, RowWork};
+
+/// Writes down which table each symbol is of.
+pub(super) struct Find<'a> {
+    pub(super) tables: &'a Tables<'a>,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) indexes: &'a [codec::Indexes<'a>],
+    /// What all of them are, where that is known.
+    pub(super) one: Option<i32>,
+    pub(super) range: Range<usize>,
+}
+
+impl RowWork for Find<'_> {
+    type Output = Option<Used>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<Used> {
+        let Self { tables, scratch, indexes, one, range } = self;
+        if let Some(one) = one
+            && (one as u32) < tables.count
+        {
+            return Some(Used::One(one as u32));
+        }
+        if tables.count == 1 {
+            // Nothing to write down where no symbol is skipped: the indexes are only checked.
+            let mut others = s.splat(0);
+            for &of_row in indexes {
+                let [a, b, c, d] = load_indexes(s, of_row, range.clone());
+                others = s.or(others, s.or(s.or(a, b), s.or(c, d)));
+            }
+            if s.test(others, others) == 0 {
+                return Some(Used::One(0));
+            }
+        }
+        let mut skipping = 0;
+        let none = s.splat(tables.count);
+        for (indexes, numbers) in indexes.chunks(16).zip(&mut scratch.tables) {
+            for (r, &of_row) in indexes.iter().enumerate() {
+                let [a, b, c, d] = load_indexes(s, of_row, range.clone());
+                let (a, b) = (tables.named(s, a)?, tables.named(s, b)?);
+                let (c, d) = (tables.named(s, c)?, tables.named(s, d)?);
+                skipping |= s.eq(a, none) | s.eq(b, none) | s.eq(c, none) | s.eq(d, none);
+                s.store(s.low_halves([a, b]), &mut numbers[r]);
+                s.store(s.low_halves([c, d]), &mut numbers[16 + r]);
+            }
+            let (halves, _) = numbers.as_chunks_mut::<16>();
+            for half in halves {
+                regroup(s, half);
+            }
+        }
+        Some(if skipping != 0 { Used::Skipping } else { Used::Each })
+    }
+}
+
+/// Puts a range of columns of symbols where the caller wants them.
+pub(super) struct Put<'a, 'b, T: Coded> {
+    pub(super) tables: &'a Tables<'a>,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) used: Used,
+    pub(super) unit: &'a mut Pop<'b, T>,
+    pub(super) indexes: &'a [codec::Indexes<'a>],
+    pub(super) range: Range<usize>,
+    pub(super) past_cache: bool,
+    /// Whether no range follows.
+    pub(super) last: bool,
+}
+
+impl<T: Coded> RowWork for Put<'_, '_, T> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+        let Self { tables, scratch, used, unit, indexes, range, past_cache, last } = self;
+        let form = tables.form;
+        // Skipped symbols are 0 with their table's offset, which is 0 as well.
+        let offset = match used {
+            Used::One(table) => Some(form.offsets[table as usize]),
+            Used::Each => form.offset,
+            Used::Skipping => form.offset.filter(|&offset| offset == 0),
+        };
+        let rows = unit.lens.len();
+        for u in 0..rows.div_ceil(16) {
+            let mut v = [s.splat(0); 16];
+            for (v, from) in v.iter_mut().zip(&scratch.symbols[u]) {
+                *v = s.load(from);
+            }
+            s.transpose::<1>(&mut v);
+            for (row, &v) in (16 * u..rows).zip(&v) {
+                let mut parts = s.bytes_from_top(v);
+                if let Some(offset) = offset {
+                    for part in &mut parts {
+                        *part = s.add(*part, s.splat(offset));
+                    }
+                } else {
+                    let index = load_indexes(s, indexes[row], range.clone());
+                    for (part, index) in parts.iter_mut().zip(index) {
+                        *part = s.add(*part, s.gather(&form.offsets, index));
+                    }
+                }
+                let of_row = row * unit.columns..(row + 1) * unit.columns;
+                if past_cache && let ValuesMut::I32(all) = &mut unit.symbols {
+                    let out = bytemuck::cast_slice_mut(&mut all[of_row]);
+                    put_past_cache(s, &parts, out, &mut scratch.put[row], &range, last);
+                    continue;
+                }
+                let begin = of_row.start + range.start;
+                let mut out = unit.symbols.range(begin..begin + range.len());
+                if let ValuesMut::I32(out) = &mut out
+                    && let (out, []) = bytemuck::cast_slice_mut(out).as_chunks_mut::<16>()
+                {
+                    for (out, &part) in out.iter_mut().zip(&parts) {
+                        s.store(part, out);
+                    }
+                } else {
+                    let mut values = [[0; 16]; 4];
+                    for (values, &part) in values.iter_mut().zip(&parts) {
+                        s.store(part, values);
+                    }
+                    let values = bytemuck::cast_slice(values.as_flattened());
+                    out.put(&values[..range.len()]).ok()?;
+                }
+                let next = begin + range.len();
+                with_slice!(&mut unit.symbols, ValuesMut, all => {
+                    let line = 64 / size_of_val(&all[0]);
+                    for at in (next..next + STRETCH).step_by(line) {
+                        s.prefetch_to_write(all, at);
+                    }
+                });
+            }
+        }
+        if past_cache {
+            s.fence();
+        }
+        Some(())
+    }
+}
+
+/// Puts a range of a row past the caches, in whole cache lines. What its last line lacks waits for the next range.
+#[inline(always)]
+fn put_past_cache<S: RowSimd>(
+    s: S,
+    parts: &[S::U32; 4],
+    out: &mut [u32],
+    before: &mut [u32; 16],
+    range: &Range<usize>,
+    last: bool,
+) {
+    const COUNTING: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    // How far into a line the row begins, and each of its vectors: a line is the last symbols of one and the first of the next.
+    let into = out.as_ptr() as usize / size_of::<u32>() % 16;
+    let order = s.add(s.load(&COUNTING), s.splat(16 - into as u32));
+    let mut v = s.load(before);
+    for (k, &part) in parts.iter().enumerate() {
+        let at = range.start + 16 * k;
+        if at + 16 > range.end {
+            break;
+        }
+        if at == 0 {
+            s.store(part, before);
+            out[..16 - into].copy_from_slice(&before[..16 - into]);
+        } else if let Some(line) = out[at - into..].first_chunk_mut() {
+            s.store_past_cache(s.permute_two(v, part, order), line);
+        }
+        v = part;
+    }
+    s.store(v, before);
+    if last {
+        let at = range.end - range.len() % 16;
+        out[at - into..at].copy_from_slice(&before[16 - into..]);
+        if let Some(&part) = parts.get(range.len() / 16) {
+            s.store(part, before);
+            out[at..range.end].copy_from_slice(&before[..range.end - at]);
+        }
+    }
+}

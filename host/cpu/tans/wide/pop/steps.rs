@@ -1,0 +1,204 @@
+//! The steps of a stretch: states in, symbols' numbers out.
+
+use std::ops::Range;
+
+use super::{Block, Scratch, Used, redo};
+use crate::cpu::tans::wide::{Ahead, Tables, UNIT, VECTORS, WINDOW, each_vector, fetch};
+use crate::simd::rows::{RowSimd, RowWork};
+use crate::tables::TansRowsForm;
+
+/// Takes a stretch's steps.
+#[inline(always)]
+pub(super) fn take<S: RowSimd>(
+    s: S,
+    block: &mut Block<'_, '_>,
+    scratch: &mut Scratch,
+    ahead: &Ahead<'_>,
+    used_tables: Used,
+) -> Option<()> {
+    let (tables, rows) = (block.tables, block.indexes.len());
+    let used = u64::MAX >> (UNIT - rows);
+    let (mut done, all) = (0, block.range.len() / WINDOW);
+    while done < all {
+        let windows = done..all;
+        let first = block.range.start + WINDOW * done;
+        let lane = first % tables.lanes;
+        macro_rules! with {
+            ($L:literal, $V:literal) => {
+                if let Used::One(one) = used_tables {
+                    s.vectorize(Take::<$L, $V, false> {
+                        tables,
+                        scratch,
+                        one,
+                        ahead,
+                        lane,
+                        windows,
+                        used,
+                    })
+                } else {
+                    let one = 0;
+                    s.vectorize(Take::<$L, $V, true> {
+                        tables,
+                        scratch,
+                        one,
+                        ahead,
+                        lane,
+                        windows,
+                        used,
+                    })
+                }
+            };
+        }
+        done = match (tables.lanes, rows.div_ceil(16)) {
+            (1, 1) => with!(1, 1),
+            (1, 2) => with!(1, 2),
+            (1, _) => with!(1, 4),
+            (_, 1) => with!(4, 1),
+            (_, 2) => with!(4, 2),
+            (_, _) => with!(4, 4),
+        };
+        while scratch.outside != 0 {
+            let row = scratch.outside.trailing_zeros() as usize;
+            scratch.outside &= scratch.outside - 1;
+            redo(block, scratch, row, done - 1)?;
+        }
+    }
+    Some(())
+}
+
+/// The steps of rows of one lane (`L` = 1) or several (4), in `V` vectors; up to which window they came, the last of which has rows with symbols outside their
+/// table where it is not that asked for.
+struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
+    tables: &'a Tables<'a>,
+    scratch: &'a mut Scratch,
+    one: u32,
+    ahead: &'a Ahead<'a>,
+    /// The lane that the first window begins with.
+    lane: usize,
+    windows: Range<usize>,
+    /// The rows that there are, a bit each.
+    used: u64,
+}
+
+impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V, EACH> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) -> usize {
+        let Self { tables, scratch, one, ahead, lane, windows, used } = self;
+        let Scratch { stage, tables: places, symbols, states, ends, skips, before, .. } = scratch;
+        let entries = &tables.form.decoder[..];
+        let precision = tables.precision;
+        let mask = s.splat((1 << precision) - 1);
+        let upper = s.splat(!0 << precision);
+        let only = s.splat(one << precision);
+        let (zero, eight, byte, seven) = (s.splat(0), s.splat(8), s.splat(0xff), s.splat(7));
+        let mut x = [[zero; VECTORS]; L];
+        let [mut end, mut skip] = [[zero; VECTORS]; 2];
+        each_vector!(U in V => {
+            end[U] = s.load(&ends[U]);
+            skip[U] = s.load(&skips[U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    x[k][U] = s.load(&states[k][U]);
+                }
+            }
+        });
+        let lanes = if L == 1 { 1 } else { tables.lanes };
+        let (mut lane, mut done) = (lane, windows.start);
+        for w in windows {
+            fetch(s, ahead, w);
+            if tables.bypass.is_some() {
+                each_vector!(U in V => {
+                    s.store(end[U], &mut before.ends[U]);
+                    s.store(skip[U], &mut before.skips[U]);
+                    for k in 0..L {
+                        let state = if L == WINDOW { s.load(&states[(lane + k) % lanes][U]) } else { x[k][U] };
+                        s.store(state, &mut before.states[k][U]);
+                    }
+                });
+            }
+            let [mut high, mut low, mut sum, mut top, mut last, mut numbers] = [[zero; VECTORS]; 6];
+            each_vector!(U in V => {
+                [high[U], low[U]] = s.load_eight_before(stage.as_flattened(), end[U]);
+                sum[U] = skip[U];
+            });
+            macro_rules! step {
+                ($k:literal) => {
+                    // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
+                    let mut entry = [zero; VECTORS];
+                    each_vector!(U in V => {
+                        if L == WINDOW {
+                            x[$k % L][U] = s.load(&states[(lane + $k) % lanes][U]);
+                        }
+                        let state = s.and(x[$k % L][U], mask);
+                        let place = if EACH {
+                            let two = s.load(&places[U][2 * w + $k / 2]);
+                            if $k % 2 == 0 {
+                                s.shr(s.shl(two, 16), 16 - precision)
+                            } else {
+                                s.and(s.shr(two, 16 - precision), upper)
+                            }
+                        } else {
+                            only
+                        };
+                        entry[U] = s.gather(entries, s.or(state, place));
+                    });
+                    each_vector!(U in V => {
+                        // The bits that come next, from the top. Two steps take them from all that was loaded; after those 29 are sure to be left, and
+                        // the two others take 28 at most.
+                        top[U] = match $k {
+                            0 | 1 => s.funnel_shl(high[U], low[U], sum[U]),
+                            2 => s.funnel_shl(top[U], low[U], last[U]),
+                            _ => s.funnel_shl(top[U], zero, last[U]),
+                        };
+                        if $k == 1 {
+                            low[U] = s.funnel_shl(low[U], zero, sum[U]);
+                        }
+                        x[$k % L][U] = s.funnel_shl(s.shr(entry[U], 8), top[U], entry[U]);
+                        if L == WINDOW {
+                            s.store(x[$k % L][U], &mut states[(lane + $k) % lanes][U]);
+                        }
+                        numbers[U] = s.funnel_shl(numbers[U], entry[U], eight);
+                        sum[U] = s.add(sum[U], entry[U]);
+                        last[U] = entry[U];
+                    });
+                };
+            }
+            step!(0);
+            step!(1);
+            step!(2);
+            step!(3);
+            let mut outside = 0;
+            if tables.bypass.is_some() {
+                each_vector!(U in V => {
+                    let bits = s.and(s.sub(sum[U], skip[U]), byte);
+                    let those = s.ge(bits, s.splat(TansRowsForm::MOST_BITS + 1));
+                    outside |= u64::from(those) << (16 * U);
+                });
+            }
+            each_vector!(U in V => {
+                let taken = s.and(sum[U], byte);
+                s.store(numbers[U], &mut symbols[U][w]);
+                end[U] = s.sub(end[U], s.shr(taken, 3));
+                skip[U] = s.and(taken, seven);
+            });
+            done += 1;
+            scratch.outside = outside & used;
+            if scratch.outside != 0 {
+                break;
+            }
+            lane = (lane + WINDOW) % lanes;
+        }
+        each_vector!(U in V => {
+            s.store(end[U], &mut ends[U]);
+            s.store(skip[U], &mut skips[U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    s.store(x[k][U], &mut states[k][U]);
+                }
+            }
+        });
+        done
+    }
+}

@@ -1,0 +1,308 @@
+//! Pushing a unit of rows, a stretch of columns at a time.
+
+mod number;
+mod steps;
+
+use std::ops::Range;
+
+use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
+
+use super::super::{Coded, bits::Tail, index_bytes};
+use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, load_symbols};
+use crate::cpu::scalar::with_lanes;
+use crate::cpu::untyped::{Push, Values, with_slice};
+use crate::simd::rows::{RowSimd, RowWork};
+use number::{NumberBytes, NumberEach};
+
+/// What a stretch keeps in the first-level cache.
+#[repr(C, align(64))]
+pub(in super::super) struct Scratch {
+    /// The bits that a stretch writes.
+    stage: [[u8; STAGE]; UNIT],
+    /// Positions of the symbols' entries.
+    entries: [[[u32; 16]; STRETCH]; VECTORS],
+    /// Of one table in registers, the symbols' numbers instead: a byte each, those of a window, the first lowest.
+    symbols: [[[u32; 16]; WINDOWS]; VECTORS],
+    /// States of each lane.
+    states: [[[u32; 16]; VECTORS]; LANES],
+    /// The last 64 bits of each row, the youngest at the top: the upper half,
+    high: [[u32; 16]; VECTORS],
+    /// and the lower.
+    low: [[u32; 16]; VECTORS],
+    /// How many of them fill no byte,
+    lens: [[u32; 16]; VECTORS],
+    /// and where in the stage they go.
+    ends: [[u32; 16]; VECTORS],
+    /// The rows, a bit each, that have symbols outside their tables in each window.
+    odd: [u64; WINDOWS],
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self {
+            stage: [[0; STAGE]; UNIT],
+            entries: [[[0; 16]; STRETCH]; VECTORS],
+            symbols: [[[0; 16]; WINDOWS]; VECTORS],
+            states: [[[0; 16]; VECTORS]; LANES],
+            high: [[0; 16]; VECTORS],
+            low: [[0; 16]; VECTORS],
+            lens: [[0; 16]; VECTORS],
+            ends: [[0; 16]; VECTORS],
+            odd: [0; WINDOWS],
+        }
+    }
+}
+
+/// Where a row's bits go.
+struct Sink<'a> {
+    /// The row's words.
+    bytes: &'a mut [u8],
+    /// Bytes in use.
+    len: usize,
+}
+
+impl Sink<'_> {
+    /// Appends the first bytes of some; `None` where there is no room.
+    #[inline(always)]
+    fn append(&mut self, from: &[u8; STAGE], count: usize) -> Option<()> {
+        const HALF: usize = STAGE / 2;
+        let to = self.bytes.get_mut(self.len..)?;
+        if let Some(to) = to.first_chunk_mut::<STAGE>() {
+            // Few bits a symbol, most often.
+            to[..HALF].copy_from_slice(&from[..HALF]);
+            if count > HALF {
+                to[HALF..].copy_from_slice(&from[HALF..]);
+            }
+        } else {
+            to.get_mut(..count)?.copy_from_slice(&from[..count]);
+        }
+        self.len += count;
+        Some(())
+    }
+}
+
+/// Pushes a unit's rows; `None` where the other path has to.
+pub(super) fn unit<S: RowSimd, T: Coded>(
+    s: S,
+    tables: &Tables<'_>,
+    scratch: &mut Scratch,
+    unit: &mut Push<'_, T>,
+) -> Option<()> {
+    let columns = unit.columns;
+    let rows = unit.rows.len();
+    let fields = T::FAMILY.header_fields(tables.lanes);
+    let whole = columns / WINDOW * WINDOW;
+    with_lanes!(tables.lanes, LANES => tails::<T, LANES>(tables, unit, whole)?);
+
+    let width = size_of::<T::Unit>();
+    let mut left = &mut *unit.rows.words;
+    let mut sinks: Vec<Sink<'_>> = Vec::with_capacity(rows);
+    scratch.states[..tables.lanes].fill([[1 << tables.precision; 16]; VECTORS]);
+    for row in 0..UNIT {
+        let (u, e) = (row / 16, row % 16);
+        scratch.ends[u][e] = (row * STAGE) as u32;
+        scratch.lens[u][e] = 0;
+        let Some(fields) = unit.rows.states.get(row * fields..(row + 1) * fields) else { continue };
+        let (own, after) = left.split_at_mut(unit.rows.starts[row + 1] - unit.rows.starts[row]);
+        left = after;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(own);
+        let (lanes, buffer) = fields.split_at(tables.lanes);
+        for (lane, &x) in lanes.iter().enumerate() {
+            let x = if x == 0 { 1 << tables.precision } else { x };
+            if x >> tables.precision != 1 {
+                return None;
+            }
+            scratch.states[lane][u][e] = x;
+        }
+        let buffer = BitBuffer { bits: buffer[0], len: buffer[1] };
+        if !buffer.is_valid(T::Codec::WORD_BITS) {
+            return None;
+        }
+        let tail = Tail::from_buffer(buffer, unit.rows.lens[row] * width, bytes);
+        if tail.at > bytes.len() {
+            return None;
+        }
+        // The bits of no byte at the top; nothing is there where there are none.
+        scratch.high[u][e] = ((tail.window as u32) << 1) << (31 - tail.len);
+        scratch.low[u][e] = 0;
+        scratch.lens[u][e] = tail.len;
+        sinks.push(Sink { bytes, len: tail.at });
+    }
+
+    let of_rows: [_; UNIT] = std::array::from_fn(|row| {
+        let is = row < rows;
+        if is { unit.indexes.row(unit.rows.first + row) } else { codec::Indexes::One(-1) }
+    });
+    let (symbols, indexes, one) = (unit.symbols, &of_rows[..rows], unit.indexes.one_for_all());
+    for begin in (0..whole).step_by(STRETCH).rev() {
+        let range = begin..(begin + STRETCH).min(whole);
+        let after = begin.saturating_sub(STRETCH)..begin;
+        let ahead: Ahead<'_> = std::array::from_fn(|k| {
+            let row = k / 2;
+            if row >= rows {
+                return &[][..];
+            } else if k % 2 == 0 {
+                return index_bytes(&of_rows[row], after.clone());
+            }
+            let values = symbols.range(row * columns + after.start..row * columns + after.end);
+            with_slice!(values, Values, values => bytemuck::cast_slice(values))
+        });
+        let block = Block { tables, symbols, columns, indexes, one, range };
+        scratch.odd = [0; WINDOWS];
+        let bytes = match &tables.form.bytes {
+            Some(bytes) if s.vectorize(NumberBytes { block: &block, scratch }) => Some(&**bytes),
+            _ => {
+                scratch.odd = [0; WINDOWS];
+                s.vectorize(NumberEach { block: &block, scratch })?;
+                None
+            }
+        };
+        steps::take(s, &block, scratch, &mut sinks, &ahead, bytes)?;
+        s.vectorize(Append { scratch, sinks: &mut sinks })?;
+    }
+    for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
+        let (u, e) = (row / 16, row % 16);
+        let (lanes, rest) = fields.split_at_mut(tables.lanes);
+        for (lane, x) in lanes.iter_mut().enumerate() {
+            *x = scratch.states[lane][u][e];
+        }
+        let len = scratch.lens[u][e];
+        let window = u64::from((scratch.high[u][e] >> 1) >> (31 - len));
+        let tail = Tail { window, len, at: sinks[row].len };
+        let (buffer, len) = tail.into_buffer::<T::Codec>(sinks[row].bytes);
+        rest.copy_from_slice(&[buffer.bits, buffer.len]);
+        unit.rows.lens[row] = len;
+    }
+    Some(())
+}
+
+/// Pushes the columns past the last window, through the codec.
+fn tails<T: Coded, const LANES: usize>(
+    tables: &Tables<'_>,
+    unit: &mut Push<'_, T>,
+    whole: usize,
+) -> Option<()> {
+    if whole == unit.columns {
+        return Some(());
+    }
+    let fields = T::FAMILY.header_fields(LANES);
+    let base = unit.rows.starts[0];
+    for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
+        let mut codec = TansRow::<LANES>::load::<T::Codec>(fields, tables.precision).ok()?;
+        let own = unit.rows.starts[row] - base..unit.rows.starts[row + 1] - base;
+        let mut writer = WordWriter::new(&mut unit.rows.words[own], unit.rows.lens[row]);
+        let indexes = unit.indexes.row(unit.rows.first + row);
+        for column in (whole..unit.columns).rev() {
+            let (lane, index) = (column % LANES, indexes.at(column));
+            let symbol = unit.symbols.at(row * unit.columns + column);
+            let view = &tables.encoder;
+            view.push_one::<T::Codec, LANES>(&mut codec, lane, symbol, index, &mut writer).ok()?;
+        }
+        if writer.overflowed() {
+            return None;
+        }
+        unit.rows.lens[row] = writer.len();
+        codec.store(fields);
+    }
+    Some(())
+}
+
+/// A range of columns of symbols.
+struct Block<'a> {
+    tables: &'a Tables<'a>,
+    symbols: Values<'a>,
+    columns: usize,
+    indexes: &'a [codec::Indexes<'a>],
+    /// What all of them are, where that is known.
+    one: Option<i32>,
+    range: Range<usize>,
+}
+
+impl Block<'_> {
+    /// A row's symbols.
+    #[inline(always)]
+    fn load<S: RowSimd>(&self, s: S, row: usize) -> [S::U32; 4] {
+        let begin = row * self.columns;
+        load_symbols(s, self.symbols, begin + self.range.start..begin + self.range.end)
+    }
+}
+
+/// Appends what is staged to the rows' words; `None` where there is no room.
+struct Append<'a, 'b> {
+    scratch: &'a mut Scratch,
+    sinks: &'a mut [Sink<'b>],
+}
+
+impl RowWork for Append<'_, '_> {
+    type Output = Option<()>;
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, _s: S) -> Option<()> {
+        let Scratch { stage, ends, .. } = self.scratch;
+        let staged = ends.as_flattened_mut().iter_mut().zip(&*stage);
+        for (row, ((end, from), sink)) in staged.zip(self.sinks).enumerate() {
+            sink.append(from, *end as usize - row * STAGE)?;
+            *end = (row * STAGE) as u32;
+        }
+        Some(())
+    }
+}
+
+/// What a window begins with.
+struct Before {
+    /// The states that its columns begin with: one or two of them for rows of as many lanes.
+    states: [[[u32; 16]; VECTORS]; WINDOW],
+    high: [[u32; 16]; VECTORS],
+    lens: [[u32; 16]; VECTORS],
+    ends: [[u32; 16]; VECTORS],
+}
+
+impl Before {
+    #[cold]
+    #[inline(never)]
+    fn new(scratch: &Scratch, lanes: usize, column: usize) -> Self {
+        Self {
+            states: std::array::from_fn(|k| scratch.states[(column + k) % lanes]),
+            high: scratch.high,
+            lens: scratch.lens,
+            ends: scratch.ends,
+        }
+    }
+}
+
+/// Pushes a window of a row through the codec, digits and all, right into the row's words: its steps had the states right, but not the bits.
+#[cold]
+#[inline(never)]
+fn redo(
+    block: &Block<'_>,
+    scratch: &mut Scratch,
+    sink: &mut Sink<'_>,
+    row: usize,
+    column: usize,
+    before: &Before,
+) -> Option<()> {
+    let (u, e) = (row / 16, row % 16);
+    let lanes = block.tables.lanes.min(WINDOW);
+    sink.append(&scratch.stage[row], before.ends[u][e] as usize - row * STAGE)?;
+    let len = before.lens[u][e];
+    let mut codec = TansRow::<WINDOW> {
+        states: std::array::from_fn(|k| before.states[k][u][e]),
+        buffer: BitBuffer { bits: (before.high[u][e] >> 1) >> (31 - len), len },
+    };
+    let mut writer = WordWriter::new(sink.bytes, sink.len);
+    for k in (0..WINDOW).rev() {
+        let symbol = block.symbols.at(row * block.columns + column + k);
+        let index = block.indexes[row].at(column + k);
+        let (view, lane) = (&block.tables.encoder, k % lanes);
+        view.push_one::<Tans16, WINDOW>(&mut codec, lane, symbol, index, &mut writer).ok()?;
+    }
+    if writer.overflowed() {
+        return None;
+    }
+    sink.len = writer.len();
+    let BitBuffer { bits, len } = codec.buffer;
+    scratch.high[u][e] = (bits << 1) << (31 - len);
+    scratch.lens[u][e] = len;
+    scratch.ends[u][e] = (row * STAGE) as u32;
+    Some(())
+}

@@ -1,0 +1,163 @@
+//! The steps of a stretch: entries in, bits out.
+
+use std::ops::Range;
+
+use super::{Before, Block, Scratch, Sink, redo};
+use crate::cpu::tans::wide::{Ahead, UNIT, VECTORS, WINDOW, each_vector, fetch};
+use crate::simd::ByteTable;
+use crate::simd::rows::{RowSimd, RowWork};
+
+/// Takes a stretch's steps.
+#[inline(always)]
+pub(super) fn take<S: RowSimd>(
+    s: S,
+    block: &Block<'_>,
+    scratch: &mut Scratch,
+    sinks: &mut [Sink<'_>],
+    ahead: &Ahead<'_>,
+    bytes: Option<&ByteTable<4>>,
+) -> Option<()> {
+    let tables = block.tables;
+    let mut left = block.range.len() / WINDOW;
+    while left > 0 {
+        // The windows above the topmost one with symbols outside, or that one.
+        let odd = scratch.odd[..left].iter().rposition(|&rows| rows != 0);
+        let begin = match odd {
+            Some(odd) if odd + 1 == left => odd,
+            Some(odd) => odd + 1,
+            None => 0,
+        };
+        let rows = scratch.odd[begin];
+        let column = block.range.start + WINDOW * begin;
+        let before = (rows != 0).then(|| Before::new(scratch, tables.lanes, column));
+        let windows = begin..left;
+        macro_rules! with {
+            ($L:literal, $V:literal) => {
+                if bytes.is_some() {
+                    s.vectorize(Take::<$L, $V, true> { block, scratch, ahead, bytes, windows })
+                } else {
+                    s.vectorize(Take::<$L, $V, false> { block, scratch, ahead, bytes, windows })
+                }
+            };
+        }
+        match (tables.lanes, block.indexes.len().div_ceil(16)) {
+            (1, 1) => with!(1, 1),
+            (1, 2) => with!(1, 2),
+            (1, _) => with!(1, 4),
+            (_, 1) => with!(4, 1),
+            (_, 2) => with!(4, 2),
+            (_, _) => with!(4, 4),
+        }
+        if let Some(before) = before {
+            for row in (0..UNIT).filter(|row| rows >> row & 1 != 0) {
+                redo(block, scratch, &mut sinks[row], row, column, &before)?;
+            }
+        }
+        left = begin;
+    }
+    Some(())
+}
+
+/// The steps of rows of one lane (`L` = 1) or several (4), in `V` vectors, the last first.
+struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
+    block: &'a Block<'a>,
+    scratch: &'a mut Scratch,
+    ahead: &'a Ahead<'a>,
+    bytes: Option<&'a ByteTable<4>>,
+    windows: Range<usize>,
+}
+
+impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, V, BYTES> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: RowSimd>(self, s: S) {
+        let Self { block, scratch, ahead, bytes, windows } = self;
+        let Scratch { stage, entries, symbols, states, high, low, lens, ends, .. } = scratch;
+        let stage = stage.as_flattened_mut();
+        let (tables, first) = (block.tables, block.range.start);
+        let lanes = if L == 1 { 1 } else { tables.lanes };
+        let (next, form) = (tables.encoder.next, tables.form);
+        let precision = tables.precision;
+        let mask = s.splat((1 << precision) - 1);
+        let (zero, seven) = (s.splat(0), s.splat(7));
+        let mut x = [[zero; VECTORS]; L];
+        let [mut upper, mut lower, mut len, mut end] = [[zero; VECTORS]; 4];
+        each_vector!(U in V => {
+            upper[U] = s.load(&high[U]);
+            lower[U] = s.load(&low[U]);
+            len[U] = s.load(&lens[U]);
+            end[U] = s.load(&ends[U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    x[k][U] = s.load(&states[k][U]);
+                }
+            }
+        });
+        for w in windows.rev() {
+            fetch(s, ahead, w);
+            let lane = (first + WINDOW * w) % lanes;
+            let mut looked_up = [[zero; 4]; VECTORS];
+            each_vector!(U in V => {
+                if BYTES && let Some(bytes) = bytes {
+                    looked_up[U] = s.lookup_bytes(bytes, s.load(&symbols[U][w]));
+                }
+            });
+            macro_rules! step {
+                ($k:literal) => {
+                    // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
+                    let [mut count, mut old, mut entry, mut place] = [[zero; VECTORS]; 4];
+                    each_vector!(U in V => {
+                        if BYTES {
+                            entry[U] = looked_up[U][$k];
+                        } else {
+                            let position = s.load(&entries[U][WINDOW * w + $k]);
+                            entry[U] = s.gather(&form.encoder, position);
+                            place[U] = s.shl(s.shr(position, form.alphabet_bits), precision);
+                        }
+                    });
+                    each_vector!(U in V => {
+                        old[U] = if L == WINDOW {
+                            s.load(&states[(lane + $k) % lanes][U])
+                        } else {
+                            x[$k % L][U]
+                        };
+                        let sum = s.add(s.shl(old[U], precision), entry[U]);
+                        count[U] = s.shr(sum, 2 * precision + 1);
+                        let at = s.add(s.shr_by(old[U], count[U]), entry[U]);
+                        let at = s.or(s.and(at, mask), place[U]);
+                        x[$k % L][U] = s.gather_u16(next, at);
+                        if L == WINDOW {
+                            s.store(x[$k % L][U], &mut states[(lane + $k) % lanes][U]);
+                        }
+                    });
+                    each_vector!(U in V => {
+                        lower[U] = s.funnel_shr(upper[U], lower[U], count[U]);
+                        upper[U] = s.funnel_shr(old[U], upper[U], count[U]);
+                        len[U] = s.add(len[U], count[U]);
+                    });
+                };
+            }
+            step!(3);
+            step!(2);
+            step!(1);
+            step!(0);
+            each_vector!(U in V => {
+                s.store_top_bits([upper[U], lower[U]], len[U], stage, end[U]);
+                end[U] = s.add(end[U], s.shr(len[U], 3));
+                len[U] = s.and(len[U], seven);
+            });
+        }
+        each_vector!(U in V => {
+            s.store(upper[U], &mut high[U]);
+            s.store(lower[U], &mut low[U]);
+            s.store(len[U], &mut lens[U]);
+            s.store(end[U], &mut ends[U]);
+            if L < WINDOW {
+                for k in 0..L {
+                    s.store(x[k][U], &mut states[k][U]);
+                }
+            }
+        });
+    }
+}
