@@ -293,6 +293,7 @@ impl RowWork for CheckRows {
         for _ in 0..200 {
             check_row_arithmetic(simd, &mut source);
             check_row_moves(simd, &mut source);
+            check_row_masks(simd, &mut source);
             check_row_bits(simd, &mut source);
         }
     }
@@ -341,6 +342,30 @@ fn check_row_moves<S: RowSimd>(simd: S, source: &mut Source) {
     for (k, part) in simd.bytes_from_top(a).into_iter().enumerate() {
         let byte = |e: usize| u32::from(of[0][4 * k + e / 4].to_be_bytes()[e % 4]);
         assert_eq!(get_row(simd, part), std::array::from_fn(byte));
+    }
+}
+
+fn check_row_masks<S: RowSimd>(simd: S, source: &mut Source) {
+    let (value, mask) = (source.next(), source.next());
+    let mut want = 0;
+    for (to, from) in (0..64).filter(|bit| mask >> bit & 1 == 1).enumerate() {
+        want |= (value >> from & 1) << to;
+    }
+    assert_eq!(simd.extract_bits(value, mask), want);
+    let (a, b, c) = (source.elements(), source.elements(), source.elements());
+    let both = [a, b];
+    let moved = simd.permute_two(simd.load(&a), simd.load(&b), simd.load(&c));
+    let element = |i: usize| both.as_flattened()[c[i] as usize % 32];
+    assert_eq!(get_row(simd, moved), std::array::from_fn(element));
+    let wide: [[u64; 16]; 4] =
+        std::array::from_fn(|_| std::array::from_fn(|_| source.next() >> (source.next() % 64)));
+    let [v, more, x, y] = wide.each_ref().map(|wide| simd.load64(wide));
+    assert_eq!(get_row(simd, simd.narrow_high(v)), wide[0].map(|v| (v >> 32) as u32));
+    let mut sums = [0; 16];
+    simd.store64(simd.add64_where_ge(v, more, x, y), &mut sums);
+    for (i, sum) in sums.into_iter().enumerate() {
+        let [v, more, x, y] = wide.map(|wide| wide[i]);
+        assert_eq!(sum, if x >= y { v.wrapping_add(more) } else { v });
     }
 }
 
