@@ -108,18 +108,26 @@ impl<'a> Tables<'a> {
 /// is, while the steps leave memory alone.
 type Ahead<'a> = [&'a [u8]; 2 * UNIT];
 
-/// Brings near what a window's share of the next stretch is.
+/// Brings near what a window's share of the next stretch is, of which `near` tells the byte of each 64 to ask for: where lines are not aligned, the stretch
+/// shares one with that before it, its first or its last.
 #[inline(always)]
-fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize) {
+fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize, near: usize) {
     const SHARE: usize = 2 * UNIT / WINDOWS;
     for part in &ahead[SHARE * window..SHARE * (window + 1)] {
-        // A line that two stretches share is near already.
         for line in 0..STRETCH * size_of::<i32>() / 64 {
             if 64 * line < part.len() {
-                s.prefetch(part, 64 * line);
+                s.prefetch(part, 64 * line + near);
             }
         }
     }
+}
+
+/// How many columns to take by themselves, so that stretches begin with a cache line in every row, where that can be had.
+fn columns_to_line<T>(symbols: &[T], columns: usize) -> usize {
+    const LINE: usize = 64;
+    let lead = (symbols.as_ptr() as usize).wrapping_neg() % LINE / size_of::<T>();
+    let alike = columns * size_of::<T>() % LINE == 0;
+    if alike && lead.is_multiple_of(WINDOW) { lead } else { 0 }
 }
 
 /// Loads a stretch of up to 64 values, in vectors of sixteen; past its end come copies of the first.

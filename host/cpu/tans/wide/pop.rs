@@ -10,9 +10,11 @@ use parans_kernels::codec::{
 };
 
 use super::super::{Coded, index_bytes};
-use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS};
+use super::{
+    Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, columns_to_line,
+};
 use crate::cpu::scalar::with_lanes;
-use crate::cpu::untyped::{Pop, ValuesMut};
+use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
 use ends::{Find, Put};
 
@@ -217,8 +219,11 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = unit.indexes.rows().saturating_mul(columns) >= LARGE;
     let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
-    for begin in (0..whole).step_by(STRETCH) {
-        let range = begin..(begin + STRETCH).min(whole);
+    let lead = with_slice!(&unit.symbols, ValuesMut, all => columns_to_line(all, columns));
+    let mut begin = 0;
+    while begin < whole {
+        let end = if begin < lead { lead } else { begin + STRETCH };
+        let range = begin..end.min(whole);
         let after = range.end..(range.end + STRETCH).min(whole);
         let ahead: Ahead<'_> = std::array::from_fn(|k| match (sources.get(k / 2), k % 2) {
             (Some(_), 0) => index_bytes(&of_rows[k / 2], after.clone()),
@@ -245,7 +250,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         }
         let last = range.end == whole;
         // What is put past the caches may wait for the next range to fill a cache line.
-        let there = if past_cache && !last { range.end - 16 } else { range.end };
+        let there = if past_cache && !last { range.end.saturating_sub(16) } else { range.end };
         let unit = &mut *unit;
         s.vectorize(Put { tables, scratch, used, unit, indexes, range, past_cache, last })?;
         for &(row, column, value) in patches.iter().filter(|&&(_, column, _)| column < there) {
@@ -253,6 +258,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             unit.symbols.range(at..at + 1).put(&[value]).ok()?;
         }
         patches.retain(|&(_, column, _)| column >= there);
+        begin = end;
     }
     for (row, fields) in unit.states.chunks_exact_mut(fields).enumerate() {
         let words = &unit.words[unit.starts[row]..unit.starts[row] + unit.lens[row]];

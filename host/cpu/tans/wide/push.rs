@@ -8,7 +8,10 @@ use std::ops::Range;
 use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
 use super::super::{Coded, bits::Tail, index_bytes};
-use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, load_symbols};
+use super::{
+    Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, columns_to_line,
+    load_symbols,
+};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Push, Values, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
@@ -134,8 +137,11 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         if is { unit.indexes.row(unit.rows.first + row) } else { codec::Indexes::One(-1) }
     });
     let (symbols, indexes, one) = (unit.symbols, &of_rows[..rows], unit.indexes.one_for_all());
-    for begin in (0..whole).step_by(STRETCH).rev() {
-        let range = begin..(begin + STRETCH).min(whole);
+    let lead = with_slice!(symbols, Values, all => columns_to_line(all, columns));
+    let mut end = whole;
+    while end > 0 {
+        let begin = if end > lead { lead + (end - lead - 1) / STRETCH * STRETCH } else { 0 };
+        let range = begin..end;
         let after = begin.saturating_sub(STRETCH)..begin;
         let ahead: Ahead<'_> = std::array::from_fn(|k| {
             let row = k / 2;
@@ -159,6 +165,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         };
         steps::take(s, &block, scratch, &mut sinks, &ahead, bytes)?;
         s.vectorize(Append { scratch, sinks: &mut sinks })?;
+        end = begin;
     }
     for (row, fields) in unit.rows.states.chunks_exact_mut(fields).enumerate() {
         let (u, e) = (row / 16, row % 16);

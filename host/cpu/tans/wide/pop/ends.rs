@@ -156,27 +156,35 @@ fn put_past_cache<S: RowSimd>(
     last: bool,
 ) {
     const COUNTING: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-    // How far into a line the row begins, and each of its vectors: a line is the last symbols of one and the first of the next.
-    let into = out.as_ptr() as usize / size_of::<u32>() % 16;
-    let order = s.add(s.load(&COUNTING), s.splat(16 - into as u32));
-    let mut v = s.load(before);
-    for (k, &part) in parts.iter().enumerate() {
-        let at = range.start + 16 * k;
-        if at + 16 > range.end {
-            break;
+    // How far into a line the range begins, and each of its vectors: a line is the last symbols of one and the first of the next. Of a short first range
+    // that ends with a line all symbols are those past its last whole vector.
+    let into = (out.as_ptr() as usize / size_of::<u32>() + range.start) % 16;
+    if into == 0 {
+        let (lines, _) = out[range.clone()].as_chunks_mut();
+        for (line, &part) in lines.iter_mut().zip(parts) {
+            s.store_past_cache(part, line);
         }
-        if at == 0 {
-            s.store(part, before);
-            out[..16 - into].copy_from_slice(&before[..16 - into]);
-        } else if let Some(line) = out[at - into..].first_chunk_mut() {
-            s.store_past_cache(s.permute_two(v, part, order), line);
+    } else {
+        let order = s.add(s.load(&COUNTING), s.splat(16 - into as u32));
+        let mut v = s.load(before);
+        for (k, &part) in parts.iter().enumerate().take(range.len() / 16) {
+            let at = range.start + 16 * k;
+            if at == 0 {
+                s.store(part, before);
+                out[..16 - into].copy_from_slice(&before[..16 - into]);
+            } else if let Some(line) = out[at - into..].first_chunk_mut() {
+                s.store_past_cache(s.permute_two(v, part, order), line);
+            }
+            v = part;
         }
-        v = part;
+        s.store(v, before);
     }
-    s.store(v, before);
-    if last {
+    let short = range.start == 0 && range.len() < 16;
+    if last || short {
         let at = range.end - range.len() % 16;
-        out[at - into..at].copy_from_slice(&before[16 - into..]);
+        if !short {
+            out[at - into..at].copy_from_slice(&before[16 - into..]);
+        }
         if let Some(&part) = parts.get(range.len() / 16) {
             s.store(part, before);
             out[at..range.end].copy_from_slice(&before[..range.end - at]);

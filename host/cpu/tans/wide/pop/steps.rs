@@ -107,7 +107,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
         let lanes = if L == 1 { 1 } else { tables.lanes };
         let (mut lane, mut done) = (lane, windows.start);
         for w in windows {
-            fetch(s, ahead, w);
+            fetch(s, ahead, w, 63);
             if tables.bypass.is_some() {
                 each_vector!(U in V => {
                     s.store(end[U], &mut before.ends[U]);

@@ -95,7 +95,7 @@ impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, 
             }
         });
         for w in windows.rev() {
-            fetch(s, ahead, w);
+            fetch(s, ahead, w, 0);
             let lane = (first + WINDOW * w) % lanes;
             let mut looked_up = [[zero; 4]; VECTORS];
             each_vector!(U in V => {
