@@ -126,7 +126,7 @@ fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize, near: usize) {
 fn columns_to_line<T>(symbols: &[T], columns: usize) -> usize {
     const LINE: usize = 64;
     let lead = (symbols.as_ptr() as usize).wrapping_neg() % LINE / size_of::<T>();
-    let alike = columns * size_of::<T>() % LINE == 0;
+    let alike = (columns * size_of::<T>()).is_multiple_of(LINE);
     if alike && lead.is_multiple_of(WINDOW) { lead } else { 0 }
 }
 
@@ -210,11 +210,12 @@ fn regroup<S: RowSimd>(s: S, vectors: &mut [[u32; 16]; 16]) {
 
 /// How many of a block's rows the next unit takes. With a third vector it would take all four.
 fn rows_of_unit(rows: usize, columns: usize) -> Option<usize> {
-    match rows {
-        _ if columns < LEAST_COLUMNS => None,
-        ..LEAST_ROWS => None,
-        ..=48 => Some(rows.min(32)),
-        _ => Some(rows.min(UNIT)),
+    if rows < LEAST_ROWS || columns < LEAST_COLUMNS {
+        None
+    } else if rows <= 48 {
+        Some(rows.min(32))
+    } else {
+        Some(rows.min(UNIT))
     }
 }
 
