@@ -39,16 +39,6 @@ macro_rules! with_features {
     };
 }
 
-const fn reversed(l: usize) -> [u32; 16] {
-    let mut order = [0; 16];
-    let mut e = 0;
-    while e < 16 {
-        order[e] = (e ^ (l - 1)) as u32;
-        e += 1;
-    }
-    order
-}
-
 const ROUND_DOWN: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
 #[inline(always)]
@@ -232,13 +222,7 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
-        let last = table.len().checked_sub(2).expect("two values");
-        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        // SAFETY: the token proves the features; four bytes from every index on lie inside the table.
-        unsafe {
-            let found = _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast());
-            _mm512_and_si512(found, _mm512_set1_epi32(0xffff))
-        }
+        self.gather_words(table, index)
     }
 
     #[inline(always)]
@@ -288,33 +272,12 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn gather_before(self, bytes: &[u8], end: __m512i) -> __m512i {
-        let last = bytes.len().checked_sub(4).expect("at least four bytes");
-        let last = self.splat(last.min(i32::MAX as usize) as u32);
-        with_features!({
-            let four = _mm512_set1_epi32(4);
-            let from = _mm512_sub_epi32(_mm512_max_epu32(end, four), four);
-            let from = _mm512_min_epu32(from, last);
-            // 0 but for the first bytes of all.
-            let missing = _mm512_sub_epi32(_mm512_add_epi32(from, four), end);
-            let got = _mm512_i32gather_epi32::<1>(from, bytes.as_ptr().cast());
-            _mm512_sllv_epi32(got, _mm512_slli_epi32::<3>(missing))
-        })
+        self.gather_ends(bytes, end)
     }
 
     #[inline(always)]
     fn transpose<const L: usize>(self, v: &mut [__m512i; 16]) {
-        if L <= 8 {
-            self.exchange::<8, L>(v);
-        }
-        if L <= 4 {
-            self.exchange::<4, L>(v);
-        }
-        if L <= 2 {
-            self.exchange::<2, L>(v);
-        }
-        if L <= 1 {
-            self.exchange::<1, L>(v);
-        }
+        self.exchange_blocks::<L>(v);
     }
 
     #[inline(always)]
@@ -329,14 +292,7 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn reverse_blocks<const L: usize>(self, v: __m512i) -> __m512i {
-        const {
-            assert!(L.is_power_of_two() && L <= 16);
-        }
-        if L == 1 {
-            return v;
-        }
-        let order = const { &reversed(L) };
-        with_features!(_mm512_permutexvar_epi32(load_order(order), v))
+        self.turn_blocks::<L>(v)
     }
 
     #[inline(always)]

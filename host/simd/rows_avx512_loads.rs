@@ -1,4 +1,5 @@
-//! Loads in place of gathers, for the rows of [`RowsAvx512`]: where elements are neighbours in memory, and where gathers are slow.
+//! Loads in place of gathers, for the rows of [`RowsAvx512`]: where elements are neighbours in memory, and where gathers are slow; and gathers of what is not
+//! made of words.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
@@ -12,6 +13,35 @@ use super::rows_avx512::RowsAvx512;
 pub(super) struct Aligned<T>(pub(super) T);
 
 impl RowsAvx512 {
+    /// [`RowSimd::gather_u16`].
+    #[inline(always)]
+    pub(super) fn gather_words(self, table: &[u16], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(2).expect("two values");
+        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
+        // SAFETY: the token proves the features; four bytes from every index on lie inside the table.
+        unsafe {
+            let found = _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast());
+            _mm512_and_si512(found, _mm512_set1_epi32(0xffff))
+        }
+    }
+
+    /// [`RowSimd::gather_before`].
+    #[inline(always)]
+    pub(super) fn gather_ends(self, bytes: &[u8], end: __m512i) -> __m512i {
+        let last = bytes.len().checked_sub(4).expect("at least four bytes");
+        let last = self.splat(last.min(i32::MAX as usize) as u32);
+        // SAFETY: the token proves the features; four bytes from every place on lie inside `bytes`.
+        unsafe {
+            let four = _mm512_set1_epi32(4);
+            let from = _mm512_sub_epi32(_mm512_max_epu32(end, four), four);
+            let from = _mm512_min_epu32(from, last);
+            // 0 but for the first bytes of all.
+            let missing = _mm512_sub_epi32(_mm512_add_epi32(from, four), end);
+            let got = _mm512_i32gather_epi32::<1>(from, bytes.as_ptr().cast());
+            _mm512_sllv_epi32(got, _mm512_slli_epi32::<3>(missing))
+        }
+    }
+
     /// The eight bytes before each end.
     #[inline(always)]
     pub(super) fn eight_before(self, bytes: &[u8], end: __m512i) -> [__m512i; 2] {

@@ -26,6 +26,17 @@ const EXCHANGE_2: [[u32; 16]; 2] = exchange(2);
 const EXCHANGE_4: [[u32; 16]; 2] = exchange(4);
 const EXCHANGE_8: [[u32; 16]; 2] = exchange(8);
 
+/// Blocks of `l` elements in the opposite order.
+const fn reversed(l: usize) -> [u32; 16] {
+    let mut order = [0; 16];
+    let mut e = 0;
+    while e < 16 {
+        order[e] = (e ^ (l - 1)) as u32;
+        e += 1;
+    }
+    order
+}
+
 /// Every other one of 64 halves.
 const LOW_HALVES: [u16; 32] = {
     let mut order = [0; 32];
@@ -62,7 +73,7 @@ const fn from_top(part: u32) -> [u32; 16] {
 impl RowsAvx512 {
     /// One stage of a block transpose.
     #[inline(always)]
-    pub(super) fn exchange<const G: usize, const L: usize>(self, v: &mut [__m512i; 16]) {
+    fn exchange<const G: usize, const L: usize>(self, v: &mut [__m512i; 16]) {
         let order = match G {
             1 => &EXCHANGE_1,
             2 => &EXCHANGE_2,
@@ -81,6 +92,37 @@ impl RowsAvx512 {
                 }
             }
         }
+    }
+
+    /// [`RowSimd::transpose`].
+    #[inline(always)]
+    pub(super) fn exchange_blocks<const L: usize>(self, v: &mut [__m512i; 16]) {
+        if L <= 8 {
+            self.exchange::<8, L>(v);
+        }
+        if L <= 4 {
+            self.exchange::<4, L>(v);
+        }
+        if L <= 2 {
+            self.exchange::<2, L>(v);
+        }
+        if L <= 1 {
+            self.exchange::<1, L>(v);
+        }
+    }
+
+    /// [`RowSimd::reverse_blocks`].
+    #[inline(always)]
+    pub(super) fn turn_blocks<const L: usize>(self, v: __m512i) -> __m512i {
+        const {
+            assert!(L.is_power_of_two() && L <= 16);
+        }
+        if L == 1 {
+            return v;
+        }
+        let order = const { &reversed(L) };
+        // SAFETY: the token proves the features; no pointer is involved.
+        unsafe { _mm512_permutexvar_epi32(load_order(order), v) }
     }
 
     /// [`RowSimd::expand_u8`].
