@@ -83,10 +83,7 @@ pub(super) fn number<S: RowSimd, const L: usize>(
     let mut odd = [u32::MAX; 16 * VECTORS];
     let ordinary = Ordinary::<L> { tables, unit, range: range.clone(), numbers, odd: &mut odd };
     // Without vectors for it, all steps count as odd.
-    let whole = match dispatch(level, ordinary) {
-        Ok(whole) => whole,
-        Err(_) => 0,
-    };
+    let whole = dispatch(level, ordinary).unwrap_or_default();
     s.vectorize(Rest::<L> { tables, unit, range, whole, odd: &odd, numbers, digits })
 }
 
