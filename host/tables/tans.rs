@@ -118,12 +118,14 @@ impl TansRowsForm {
     }
 }
 
-/// What coding rows across vectors reads, for fewer than 2^16 tables of up to 256 symbols where it pops.
+/// What coding rows across vectors reads, for fewer than 2^16 tables where it pops.
 #[derive(Clone, Debug)]
 pub(crate) struct TansWideForm {
     /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte, as in
-    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and in the top byte the symbol's number. Empty where they do not fit.
+    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and at the top the symbol's number. Empty where they do not fit.
     pub(crate) decoder: Vec<u32>,
+    /// The bit that a symbol's number begins at in those entries: 24 where it has a byte, else at least 16.
+    pub(crate) symbol_shift: u32,
     /// The entry of each symbol, `2^alphabet_bits` a table, and of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
     /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next state in its low bits. Empty where they do not fit.
     pub(crate) encoder: Vec<u32>,
@@ -157,14 +159,18 @@ impl TansWideForm {
         let states = 1u32 << precision;
         let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(1);
         let alphabet_bits = largest.next_power_of_two().ilog2();
+        let symbol_shift = if largest <= 256 { 24 } else { (9 + precision).max(16) };
         let mut decoder = Vec::new();
-        if precision <= TansRowsForm::MAX_PRECISION && largest <= 256 && tables.len() < 1 << 16 {
+        if precision <= TansRowsForm::MAX_PRECISION
+            && largest <= 1 << (32 - symbol_shift)
+            && tables.len() < 1 << 16
+        {
             decoder.reserve_exact(form.decoder.len() + states as usize);
             for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
                 decoder.extend(entries.iter().map(|entry| {
                     let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
                     let count = if outside { TansRowsForm::OUTSIDE } else { entry.bits(precision) };
-                    count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << 24
+                    count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << symbol_shift
                 }));
             }
             decoder.extend((states..2 * states).map(|number| number << 8));
@@ -203,6 +209,7 @@ impl TansWideForm {
         };
         Self {
             decoder,
+            symbol_shift,
             encoder,
             alphabet_bits,
             bytes,
