@@ -116,6 +116,8 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn low_halves(self, v: [Self::U32; 2]) -> Self::U32;
     /// The low bytes of 64 elements in order, four an element, the first lowest.
     fn low_bytes(self, v: [Self::U32; 4]) -> Self::U32;
+    /// The 32 halves, each element's higher first, zero extended.
+    fn halves_from_top(self, v: Self::U32) -> [Self::U32; 2];
     /// The 64 bytes, each element's highest first, zero extended.
     fn bytes_from_top(self, v: Self::U32) -> [Self::U32; 4];
     /// Stores the top `len` bits, fewer than 64, of `high:low` of each element as eight little-endian bytes from byte `min(at, last)` of `to` on, where

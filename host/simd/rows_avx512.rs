@@ -306,6 +306,11 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
+    fn halves_from_top(self, v: __m512i) -> [__m512i; 2] {
+        self.spread_halves(v)
+    }
+
+    #[inline(always)]
     fn bytes_from_top(self, v: __m512i) -> [__m512i; 4] {
         self.spread_bytes(v)
     }

@@ -59,12 +59,12 @@ const LOW_BYTES: [u8; 64] = {
     order
 };
 
-/// For each element, where byte `16 part + e` stands if each element's highest byte is its first.
-const fn from_top(part: u32) -> [u32; 16] {
+/// For each element, where part `16 part + e` stands if each element has `parts` (a power of two) and its highest is the first.
+const fn from_top(parts: u32, part: u32) -> [u32; 16] {
     let mut order = [0; 16];
     let mut e = 0;
     while e < 16 {
-        order[e] = (16 * part + e as u32) ^ 3;
+        order[e] = (16 * part + e as u32) ^ (parts - 1);
         e += 1;
     }
     order
@@ -169,6 +169,18 @@ impl RowsAvx512 {
         }
     }
 
+    /// [`RowSimd::halves_from_top`].
+    #[inline(always)]
+    pub(super) fn spread_halves(self, v: __m512i) -> [__m512i; 2] {
+        // SAFETY: the token proves the features; each order is 64 bytes.
+        unsafe {
+            let part = |order: &'static [u32; 16]| {
+                _mm512_maskz_permutexvar_epi16(0x5555_5555, load_order(order), v)
+            };
+            [part(const { &from_top(2, 0) }), part(const { &from_top(2, 1) })]
+        }
+    }
+
     /// [`RowSimd::bytes_from_top`].
     #[inline(always)]
     pub(super) fn spread_bytes(self, v: __m512i) -> [__m512i; 4] {
@@ -178,10 +190,10 @@ impl RowsAvx512 {
                 _mm512_maskz_permutexvar_epi8(0x1111_1111_1111_1111, load_order(order), v)
             };
             [
-                part(const { &from_top(0) }),
-                part(const { &from_top(1) }),
-                part(const { &from_top(2) }),
-                part(const { &from_top(3) }),
+                part(const { &from_top(4, 0) }),
+                part(const { &from_top(4, 1) }),
+                part(const { &from_top(4, 2) }),
+                part(const { &from_top(4, 3) }),
             ]
         }
     }

@@ -339,6 +339,10 @@ fn check_row_moves<S: RowSimd>(simd: S, source: &mut Source) {
     assert_eq!(get_row(simd, simd.low_halves([a, b])), std::array::from_fn(halves));
     let bytes = |e: usize| u32::from_le_bytes(std::array::from_fn(|k| all[4 * e + k] as u8));
     assert_eq!(get_row(simd, simd.low_bytes([a, b, c, d])), std::array::from_fn(bytes));
+    for (k, part) in simd.halves_from_top(a).into_iter().enumerate() {
+        let half = |e: usize| of[0][8 * k + e / 2] >> (16 * (1 - e % 2)) & 0xffff;
+        assert_eq!(get_row(simd, part), std::array::from_fn(half));
+    }
     for (k, part) in simd.bytes_from_top(a).into_iter().enumerate() {
         let byte = |e: usize| u32::from(of[0][4 * k + e / 4].to_be_bytes()[e % 4]);
         assert_eq!(get_row(simd, part), std::array::from_fn(byte));

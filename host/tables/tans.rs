@@ -118,13 +118,15 @@ impl TansRowsForm {
     }
 }
 
-/// What coding rows across vectors reads, for fewer than 2^16 tables of up to 256 symbols where it pops.
+/// What coding rows across vectors reads, for fewer than 2^16 tables where it pops.
 #[derive(Clone, Debug)]
 pub(crate) struct TansWideForm {
     /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte, as in
-    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and in the top byte the symbol's number. Empty where they do not fit.
+    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and at the top the symbol's number. Empty where they do not fit.
     pub(crate) decoder: Vec<u32>,
-    /// The entry of each symbol, `2^alphabet_bits` a table, and of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
+    /// The bit that a symbol's number begins at in those entries: 24 where it has a byte, else at least 16.
+    pub(crate) symbol_shift: u32,
+    /// The entry of each symbol, `2^alphabet_bits` a table, each table's [turned](Self::TURN), and of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
     /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next state in its low bits. Empty where they do not fit.
     pub(crate) encoder: Vec<u32>,
     /// log2 of the entries a table.
@@ -144,6 +146,9 @@ pub(crate) struct TansWideForm {
 impl TansWideForm {
     /// The largest precision whose encoder entries fit.
     const MAX_ENCODER_PRECISION: u32 = 13;
+    /// How far each table's entries are turned against those of the table before: a cache line. The likely symbols of tables are the same ones most often, and
+    /// unturned, as many entries apart as is a power of two, they would share a few sets of a cache.
+    pub(crate) const TURN: usize = 16;
     /// Ragged tables could ask for many more entries than they have symbols.
     const MOST_ENTRIES: usize = 1 << 22;
 
@@ -157,14 +162,18 @@ impl TansWideForm {
         let states = 1u32 << precision;
         let largest = tables.iter().map(|table| table.symbols).max().unwrap_or(1);
         let alphabet_bits = largest.next_power_of_two().ilog2();
+        let symbol_shift = if largest <= 256 { 24 } else { (9 + precision).max(16) };
         let mut decoder = Vec::new();
-        if precision <= TansRowsForm::MAX_PRECISION && largest <= 256 && tables.len() < 1 << 16 {
+        if precision <= TansRowsForm::MAX_PRECISION
+            && largest <= 1 << (32 - symbol_shift)
+            && tables.len() < 1 << 16
+        {
             decoder.reserve_exact(form.decoder.len() + states as usize);
             for (table, entries) in tables.iter().zip(form.decoder.chunks(states as usize)) {
                 decoder.extend(entries.iter().map(|entry| {
                     let outside = bypass && u32::from(entry.symbol) + 1 == table.symbols;
                     let count = if outside { TansRowsForm::OUTSIDE } else { entry.bits(precision) };
-                    count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << 24
+                    count | u32::from(entry.number) << 8 | u32::from(entry.symbol) << symbol_shift
                 }));
             }
             decoder.extend((states..2 * states).map(|number| number << 8));
@@ -178,13 +187,14 @@ impl TansWideForm {
         {
             encoder.resize(entries, 0);
             let of_tables = tables.iter().zip(encoder.chunks_mut(1 << alphabet_bits));
-            for (table, entries) in of_tables {
+            for (number, (table, entries)) in of_tables.enumerate() {
                 let own = table.base as usize..(table.base + table.symbols) as usize;
-                for (entry, packed) in form.encoder[own].iter().zip(entries) {
+                for (symbol, entry) in form.encoder[own].iter().enumerate() {
                     // The codec's bias again, for a shift by `precision + 1` instead of 16: the most bits, less the state from which on they are written.
                     let most = (entry.bits_bias >> 16) + 1;
                     let bias = (most << (precision + 1)) - ((most << 16) - entry.bits_bias);
-                    *packed = bias << precision | (entry.next_bias & (states - 1));
+                    let at = (symbol + number * Self::TURN) & ((1 << alphabet_bits) - 1);
+                    entries[at] = bias << precision | (entry.next_bias & (states - 1));
                 }
             }
             if tables.len() == 1 && largest <= 256 {
@@ -203,6 +213,7 @@ impl TansWideForm {
         };
         Self {
             decoder,
+            symbol_shift,
             encoder,
             alphabet_bits,
             bytes,

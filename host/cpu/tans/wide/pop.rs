@@ -10,9 +10,7 @@ use parans_kernels::codec::{
 };
 
 use super::super::{Coded, index_bytes};
-use super::{
-    Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, columns_to_line,
-};
+use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, columns_to_line};
 use crate::cpu::scalar::with_lanes;
 use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
@@ -28,8 +26,8 @@ pub(in super::super) struct Scratch {
     stage: [[u8; STAGE]; UNIT + 1],
     /// Which table each symbol is of: those of two columns, the first lower.
     tables: [[[u32; 16]; STRETCH / 2]; VECTORS],
-    /// The symbols' numbers: a byte each, those of a window, the first highest.
-    symbols: [[[u32; 16]; WINDOWS]; VECTORS],
+    /// The symbols' numbers, the first highest: a byte each, those of a window; of large alphabets a half each, those of two columns.
+    symbols: [[[u32; 16]; STRETCH / 2]; VECTORS],
     /// States of each lane.
     states: [[[u32; 16]; VECTORS]; LANES],
     /// Where each row's bits end: past which byte of the stage,
@@ -58,7 +56,7 @@ impl Default for Scratch {
         Self {
             stage: [[0; STAGE]; UNIT + 1],
             tables: [[[0; 16]; STRETCH / 2]; VECTORS],
-            symbols: [[[0; 16]; WINDOWS]; VECTORS],
+            symbols: [[[0; 16]; STRETCH / 2]; VECTORS],
             states: [[[0; 16]; VECTORS]; LANES],
             ends: [[0; 16]; VECTORS],
             skips: [[0; 16]; VECTORS],

@@ -89,14 +89,23 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
             Used::Skipping => form.offset.filter(|&offset| offset == 0),
         };
         let rows = unit.lens.len();
+        let bytes = form.symbol_shift == 24;
         for u in 0..rows.div_ceil(16) {
-            let mut v = [s.splat(0); 16];
-            for (v, from) in v.iter_mut().zip(&scratch.symbols[u]) {
-                *v = s.load(from);
+            let symbols = &mut scratch.symbols[u];
+            let (blocks, _) = symbols.as_chunks_mut::<16>();
+            for block in blocks.iter_mut().take(if bytes { 1 } else { 2 }) {
+                regroup(s, block);
             }
-            s.transpose::<1>(&mut v);
-            for (row, &v) in (16 * u..rows).zip(&v) {
-                let mut parts = s.bytes_from_top(v);
+            for (r, row) in (16 * u..rows.min(16 * (u + 1))).enumerate() {
+                let mut parts = if bytes {
+                    s.bytes_from_top(s.load(&symbols[r]))
+                } else {
+                    let [a, b] = s.halves_from_top(s.load(&symbols[r]));
+                    let [c, d] = s.halves_from_top(s.load(&symbols[16 + r]));
+                    // Below a symbol come bits of its state's number.
+                    let by = form.symbol_shift - 16;
+                    [s.shr(a, by), s.shr(b, by), s.shr(c, by), s.shr(d, by)]
+                };
                 if let Some(offset) = offset {
                     for part in &mut parts {
                         *part = s.add(*part, s.splat(offset));

@@ -92,7 +92,9 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
         let mask = s.splat((1 << precision) - 1);
         let upper = s.splat(!0 << precision);
         let only = s.splat(one << precision);
-        let (zero, eight, byte, seven) = (s.splat(0), s.splat(8), s.splat(0xff), s.splat(7));
+        let (zero, byte, seven) = (s.splat(0), s.splat(0xff), s.splat(7));
+        let bytes = tables.form.symbol_shift == 24;
+        let width = s.splat(if bytes { 8 } else { 16 });
         let mut x = [[zero; VECTORS]; L];
         let [mut end, mut skip] = [[zero; VECTORS]; 2];
         each_vector!(U in V => {
@@ -159,7 +161,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
                         if L == WINDOW {
                             s.store(x[$k % L][U], &mut states[(lane + $k) % lanes][U]);
                         }
-                        numbers[U] = s.funnel_shl(numbers[U], entry[U], eight);
+                        numbers[U] = s.funnel_shl(numbers[U], entry[U], width);
                         sum[U] = s.add(sum[U], entry[U]);
                         last[U] = entry[U];
                     });
@@ -167,6 +169,11 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
             }
             step!(0);
             step!(1);
+            if !bytes {
+                each_vector!(U in V => {
+                    s.store(numbers[U], &mut symbols[U][2 * w]);
+                });
+            }
             step!(2);
             step!(3);
             let mut outside = 0;
@@ -179,7 +186,7 @@ impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V
             }
             each_vector!(U in V => {
                 let taken = s.and(sum[U], byte);
-                s.store(numbers[U], &mut symbols[U][w]);
+                s.store(numbers[U], &mut symbols[U][if bytes { w } else { 2 * w + 1 }]);
                 end[U] = s.sub(end[U], s.shr(taken, 3));
                 skip[U] = s.and(taken, seven);
             });

@@ -3,6 +3,7 @@
 use super::{Block, Scratch};
 use crate::cpu::tans::wide::{WINDOW, WINDOWS, load_indexes, regroup};
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::tables::TansWideForm;
 
 /// Notes which windows of a row have symbols outside their tables, given those of each sixteen columns.
 #[cold]
@@ -33,6 +34,7 @@ impl RowWork for NumberEach<'_> {
         let form = tables.form;
         let none = s.splat(tables.count);
         let less = s.splat(u32::from(tables.bypass.is_some()));
+        let within = s.splat((1 << form.alphabet_bits) - 1);
         let uniform = form.offset.zip(form.size);
         let of_vectors = block.indexes.chunks(16).zip(&mut scratch.entries);
         for (u, (indexes, entries)) in of_vectors.enumerate() {
@@ -52,7 +54,9 @@ impl RowWork for NumberEach<'_> {
                     let skipped = s.eq(named, none);
                     outside[k] = s.ge(value, limit) & !skipped;
                     let value = s.select(skipped, s.splat(0), s.min(value, limit));
-                    let position = s.or(s.shl(named, form.alphabet_bits), value);
+                    let turn = s.shl(named, const { TansWideForm::TURN.ilog2() });
+                    let turned = s.and(s.add(value, turn), within);
+                    let position = s.or(s.shl(named, form.alphabet_bits), turned);
                     s.store(position, &mut entries[16 * k + r]);
                 }
                 if outside[0] | outside[1] | outside[2] | outside[3] != 0 {
