@@ -88,11 +88,12 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
     pub(in crate::cpu) fn find_missed<S: RowSimd<U32 = V>, const N: usize>(
         &self,
         s: S,
-        missed: u64,
+        mut missed: u64,
         tables: [V; N],
         slots: [V; N],
         found: &mut [Found<V>; N],
     ) {
+        let Packed { entries, bases, offsets, symbols, .. } = self.packed;
         let mut of = [[[0; 16]; N]; 5];
         for n in 0..N {
             let Found { freq, rank, symbol } = found[n];
@@ -101,13 +102,34 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
             }
         }
         let [tables, slots, freqs, ranks, numbers] = &mut of;
-        search(
-            self.packed,
-            missed,
-            [tables.as_flattened(), slots.as_flattened()],
-            [freqs.as_flattened_mut(), ranks.as_flattened_mut(), numbers.as_flattened_mut()],
-        );
-        let [_, _, freqs, ranks, numbers] = &of;
+        while missed != 0 {
+            let e = missed.trailing_zeros() as usize;
+            let (n, e) = (e / 16, e % 16);
+            missed &= missed - 1;
+            let (table, slot) = (tables[n][e] as usize, slots[n][e]);
+            let (base, count) = (bases[table], symbols[table]);
+            let first = match self.pairs.lowest {
+                Some(lowest) => offsets[table].wrapping_sub(lowest),
+                None => 0,
+            };
+            // Mostly it is near the bucket's.
+            let near = numbers[n][e].wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
+            let around = &entries[(base + near) as usize..];
+            let mut number = near.wrapping_sub(1);
+            if let Some(around) = around.first_chunk() {
+                let begun = s.ge(s.splat(slot), s.and(s.load(around), s.splat(0xffff)));
+                number = number.wrapping_add(begun.count_ones());
+            }
+            number = number.min(count - 1);
+            let mut entry = entries[(base + number) as usize];
+            if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
+                (entry, number) = self.packed.find(table, slot);
+                number = number.wrapping_sub(offsets[table]);
+            }
+            freqs[n][e] = (entry >> 16) + 1;
+            ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
+            numbers[n][e] = number.wrapping_add(first);
+        }
         for n in 0..N {
             found[n] = Found {
                 freq: s.load(&freqs[n]),
@@ -133,41 +155,5 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
     }
 }
 
-/// The owner of a missed slot is sought first among so many symbols, of which so many stand before that of its bucket.
-const AROUND: usize = 16;
+/// How far below the symbol of its bucket the owner of a missed slot is sought first, among sixteen.
 const BEFORE: u32 = 6;
-
-/// [`SlotLookup::find_missed`], apart from loops that need the room.
-#[cold]
-#[inline(never)]
-fn search(
-    packed: &Packed,
-    mut missed: u64,
-    [tables, slots]: [&[u32]; 2],
-    [freqs, ranks, numbers]: [&mut [u32]; 3],
-) {
-    let Packed { entries, bases, offsets, symbols, .. } = packed;
-    let lowest = packed.pairs().lowest;
-    while missed != 0 {
-        let e = missed.trailing_zeros() as usize;
-        missed &= missed - 1;
-        let (table, slot) = (tables[e] as usize, slots[e]);
-        let (base, count) = (bases[table], symbols[table]);
-        let first = lowest.map_or(0, |lowest| offsets[table].wrapping_sub(lowest));
-        // Mostly it is near the bucket's.
-        let near = numbers[e].wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
-        let mut number = near;
-        if let Some(around) = entries[(base + near) as usize..].first_chunk::<AROUND>() {
-            let begun: u32 = around.iter().map(|entry| u32::from(entry & 0xffff <= slot)).sum();
-            number = (near + begun).saturating_sub(1).min(count - 1);
-        }
-        let mut entry = entries[(base + number) as usize];
-        if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
-            (entry, number) = packed.find(table, slot);
-            number = number.wrapping_sub(offsets[table]);
-        }
-        freqs[e] = (entry >> 16) + 1;
-        ranks[e] = slot.wrapping_sub(entry & 0xffff);
-        numbers[e] = number.wrapping_add(first);
-    }
-}
