@@ -405,7 +405,7 @@ fn push_group<F: HostFamily, const L: usize, const R: usize>(
             && (0..R).all(room)
             && numbers.iter_mut().enumerate().all(|(r, numbers)| {
                 let symbols = values.range(r * columns + at..r * columns + end);
-                tables.find_entries(symbols, indexes.row(rows.first + r), at, numbers)
+                tables.find_spans(symbols, indexes.row(rows.first + r), at, numbers)
             });
         if plain {
             dispatch_bits(PushSteps::<F, L, R> {

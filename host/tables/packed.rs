@@ -23,20 +23,26 @@ const MOST_BITS: u32 = 13;
 /// The share of slots whose bucket may name another symbol: a miss costs about as much as ten hits.
 const MISSES: u64 = 128;
 
+/// Entries between tables: a cache line, without which the likely symbols of many tables of a power of two of symbols share a few of the cache's sets.
+const APART: usize = 16;
+
 /// How many tables are looked at to choose the number of buckets.
 const SAMPLED: usize = 16;
 
 /// The packed form of all tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
-    /// `start | (freq - 1) << 16`, placed as the spans are. The entry behind the last is that of a skipped symbol: it owns every slot, which leaves
-    /// a state as it is.
+    /// `start | (freq - 1) << 16` of each table's symbols. The last entry is that of a skipped symbol: it owns every slot, which leaves a state as it is.
     pub(crate) entries: Vec<u32>,
+    /// Position of each table's first entry, and of a skipped symbol's.
+    pub(crate) places: Vec<u32>,
+    /// How far apart tables begin, where all have the same number of symbols.
+    pub(crate) stride: u32,
     /// The entries of a single table of up to 256 symbols once more, for lookups in registers.
     pub(crate) bytes: Option<Box<ByteTable<4>>>,
     /// Number of symbols and offset, where all tables have the same.
     pub(crate) uniform: Option<(u32, u32)>,
-    /// Position of each table's first entry. This and the next two have an element more than there are tables, for skipped symbols.
+    /// Position of each table's first span. This and the next two have an element more than there are tables, for skipped symbols.
     pub(crate) bases: Vec<u32>,
     /// Symbols of each table.
     pub(crate) symbols: Vec<u32>,
@@ -65,8 +71,16 @@ impl Packed {
         if precision > MAX_PRECISION || largest > 1 << 16 || spans.len() >= 1 << 30 {
             return None;
         }
-        let mut entries: Vec<u32> =
-            spans.iter().map(|span| span.start | (span.freq - 1) << 16).collect();
+        let mut entries = Vec::with_capacity(spans.len() + tables.len() * APART + 1);
+        let mut places = Vec::with_capacity(tables.len() + 1);
+        for table in tables {
+            places.push(entries.len() as u32);
+            let at = table.base as usize;
+            let spans = &spans[at..at + table.symbols as usize];
+            entries.extend(spans.iter().map(|span| span.start | (span.freq - 1) << 16));
+            entries.resize(entries.len() + APART, u32::MAX);
+        }
+        places.push(entries.len() as u32);
         entries.push(((1u32 << precision) - 1) << 16);
         let one = tables.first()?;
         let uniform = tables
@@ -83,6 +97,8 @@ impl Packed {
         });
         Some(Self {
             entries,
+            places,
+            stride: one.symbols + APART as u32,
             bytes,
             uniform,
             bases: all().map(|table| table.base).collect(),
@@ -101,7 +117,7 @@ impl Packed {
 
     /// The spans of a table.
     pub(super) fn spans(&self, table: usize) -> impl Iterator<Item = Span> {
-        let base = self.bases[table] as usize;
+        let base = self.places[table] as usize;
         let entries = &self.entries[base..base + self.symbols[table] as usize];
         entries.iter().map(|entry| Span { start: entry & 0xffff, freq: (entry >> 16) + 1 })
     }
@@ -136,7 +152,7 @@ impl Packed {
     #[cold]
     #[inline(never)]
     pub(crate) fn find(&self, table: usize, slot: u32) -> (u32, u32) {
-        let base = self.bases[table] as usize;
+        let base = self.places[table] as usize;
         let entries = &self.entries[base..base + self.symbols[table] as usize];
         let number = entries.partition_point(|entry| entry & 0xffff <= slot).saturating_sub(1);
         (entries[number], (number as u32).wrapping_add(self.offsets[table]))

@@ -241,11 +241,11 @@ impl Number<'_, '_> {
                 let index = index[half];
                 let (base, size, offset) = match packed.uniform {
                     Some((size, offset)) => {
-                        let size = s.splat(size);
-                        (s.mul_low(index, size), size, s.splat(offset))
+                        let base = s.mul_low(index, s.splat(packed.stride));
+                        (base, s.splat(size), s.splat(offset))
                     }
                     None => (
-                        s.gather_at::<4>(bytemuck::cast_slice(&packed.bases), index),
+                        s.gather_at::<4>(bytemuck::cast_slice(&packed.places), index),
                         s.gather_at::<4>(bytemuck::cast_slice(&packed.symbols), index),
                         s.gather_at::<4>(bytemuck::cast_slice(&packed.offsets), index),
                     ),

@@ -93,7 +93,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         slots: [V; N],
         found: &mut [Found<V>; N],
     ) {
-        let Packed { entries, bases, offsets, symbols, .. } = self.packed;
+        let Packed { entries, places, offsets, symbols, .. } = self.packed;
         let mut of = [[[0; 16]; N]; 5];
         for n in 0..N {
             let Found { freq, rank, symbol } = found[n];
@@ -107,7 +107,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
             let (n, e) = (e / 16, e % 16);
             missed &= missed - 1;
             let (table, slot) = (tables[n][e] as usize, slots[n][e]);
-            let (base, count) = (bases[table], symbols[table]);
+            let (base, count) = (places[table], symbols[table]);
             let first = match self.pairs.lowest {
                 Some(lowest) => offsets[table].wrapping_sub(lowest),
                 None => 0,

@@ -74,9 +74,11 @@ impl<'a> WideTables<'a> {
         valid: u16,
     ) -> Option<Numbered<S::U32>> {
         let (base, size, offset) = match self.packed.uniform {
-            Some((size, offset)) => (s.mul(index, s.splat(size)), s.splat(size), s.splat(offset)),
+            Some((size, offset)) => {
+                (s.mul(index, s.splat(self.packed.stride)), s.splat(size), s.splat(offset))
+            }
             None => (
-                s.gather(&self.packed.bases, index),
+                s.gather(&self.packed.places, index),
                 s.gather(&self.packed.symbols, index),
                 s.gather(&self.packed.offsets, index),
             ),
@@ -146,9 +148,9 @@ impl<'a> WideTables<'a> {
         (!wrong).then_some(())
     }
 
-    /// Positions of the entries of a row's symbols, which stand from column `at` on; false where one is skipped, lies outside its table or
+    /// Positions of the spans of a row's symbols, which stand from column `at` on; false where one is skipped, lies outside its table or
     /// cannot be coded.
-    pub(in crate::cpu) fn find_entries(
+    pub(in crate::cpu) fn find_spans(
         &self,
         symbols: Values<'_>,
         row: Indexes<'_>,
