@@ -22,7 +22,7 @@ use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
 use crate::simd::Level;
 use tables::Used;
-pub(super) use tables::{Number, StretchIndexes, bytes_of};
+pub(super) use tables::{Number, StretchIndexes, bytes_of, widen};
 
 /// Interleaved states of a row.
 pub(super) const LANES: usize = 32;
@@ -31,7 +31,7 @@ pub(super) const LANES: usize = 32;
 const ROWS: usize = 4;
 
 /// Steps of a stretch, 32 columns each: what four rows read and write on the way stays in half of a first-level cache.
-const STEPS: usize = 32;
+pub(super) const STEPS: usize = 32;
 
 /// What a step has for each lane.
 pub(super) type Step = [u32; LANES];

@@ -91,7 +91,10 @@ impl<'a> StretchIndexes<'a> {
 }
 
 /// Symbols of whole steps, as they are or widened into a buffer.
-pub(super) fn widen<'a, T: Symbol>(symbols: &'a [T], buffer: &'a mut Stretch) -> &'a [Step] {
+pub(in crate::cpu) fn widen<'a, T: Symbol>(
+    symbols: &'a [T],
+    buffer: &'a mut Stretch,
+) -> &'a [Step] {
     if size_of::<T>() == size_of::<i32>() {
         // Of the symbol types only i32 has four bytes.
         return steps_of(bytemuck::cast_slice(symbols));

@@ -5,16 +5,10 @@ use std::ops::Range;
 use super::tables::{WideTables, load_indexes, load_symbols};
 use super::{STEPS, VECTORS};
 use crate::coder::Indexes;
-use crate::cpu::lanes32::{Number, Step, Stretch, StretchIndexes, bytes_of};
+use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, widen};
 use crate::cpu::untyped::{Values, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, Simd, Work, dispatch};
-
-/// Columns of a [`Step`].
-const OF_STEP: usize = size_of::<Step>() / size_of::<u32>();
-
-/// Steps of a [`Stretch`].
-const STEPS_OF_ROW: usize = size_of::<Stretch>() / size_of::<Step>();
 
 /// Bypass digits that a row pushes before a step.
 pub(super) struct Digits {
@@ -43,7 +37,7 @@ impl Numbers {
     pub(super) fn new<const L: usize>(columns: usize) -> Self {
         let rows = 16 * VECTORS / L;
         let of_row =
-            columns.div_ceil(16).clamp(1, (STRETCH / rows).min(OF_STEP * STEPS_OF_ROW / 16));
+            columns.div_ceil(16).clamp(1, (STRETCH / rows).min(LANES * lanes32::STEPS / 16));
         let entries = vec![[0; 16]; rows * of_row];
         Self { entries, of_row, symbols: Default::default(), indexes: Default::default() }
     }
@@ -104,7 +98,7 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
         let Self { tables, unit, range, numbers, odd } = self;
-        let whole = range.len() / OF_STEP * OF_STEP;
+        let whole = range.len() / LANES * LANES;
         let columns = range.start..range.start + whole;
         // The next stretch, which lies below.
         let below = range.start.saturating_sub(numbers.columns())..range.start;
@@ -115,7 +109,7 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
             let index = unit.indexes.row(unit.first_row + row);
             let number = Number {
                 tables,
-                symbols: steps_of(unit.symbols.range(at(&columns)), &mut numbers.symbols),
+                symbols: with_slice!(unit.symbols, Values, all => widen(&all[at(&columns)], &mut numbers.symbols)),
                 indexes: StretchIndexes::new(index, columns.clone(), &mut numbers.indexes),
                 ahead: [
                     with_slice!(unit.symbols, Values, all => bytemuck::cast_slice(&all[at(&below)])),
@@ -160,7 +154,7 @@ impl<const L: usize> RowWork for Rest<'_, '_, L> {
             let values = symbols.range(row * columns..(row + 1) * columns);
             let index = indexes.row(first_row + row);
             for at in (if odd == 0 { begin + whole } else { begin }..end).step_by(16) {
-                if at < begin + whole && odd >> ((at - begin) / OF_STEP) & 1 == 0 {
+                if at < begin + whole && odd >> ((at - begin) / LANES) & 1 == 0 {
                     continue;
                 }
                 let valid = u16::MAX >> (16 - (end - at).min(16));
@@ -194,23 +188,4 @@ impl<const L: usize> RowWork for Rest<'_, '_, L> {
         }
         Some(())
     }
-}
-
-/// Symbols of whole steps, as they are or widened into a buffer.
-#[inline(always)]
-fn steps_of<'a>(symbols: Values<'a>, buffer: &'a mut Stretch) -> &'a [Step] {
-    fn widen<T: Copy + Into<i32>>(symbols: &[T], buffer: &mut Stretch) {
-        for (to, &symbol) in buffer.as_flattened_mut().iter_mut().zip(symbols) {
-            let symbol: i32 = symbol.into();
-            *to = symbol as u32;
-        }
-    }
-    let count = with_slice!(symbols, Values, symbols => symbols.len()) / OF_STEP;
-    match symbols {
-        Values::I32(symbols) => return bytemuck::cast_slice(symbols),
-        Values::I16(symbols) => widen(symbols, buffer),
-        Values::U16(symbols) => widen(symbols, buffer),
-        Values::U8(symbols) => widen(symbols, buffer),
-    }
-    &buffer[..count]
 }
