@@ -38,9 +38,9 @@ const ROWS_TOGETHER: usize = 16;
 /// slower than one that popped 64.
 const STATES_TOGETHER: usize = 64;
 
-/// Rows that make such a block. tANS has rows rather than states side by side, and with several lanes two vectors of them are nearly as fast as four.
+/// Rows that make such a block: tANS has rows rather than states side by side.
 fn rows_together(family: Family, lanes: usize) -> usize {
-    (STATES_TOGETHER / lanes).max(if family.is_tans() { 32 } else { 8 })
+    if family.is_tans() { STATES_TOGETHER } else { (STATES_TOGETHER / lanes).max(8) }
 }
 
 /// How the CPU codes a block of a family's rows.
@@ -100,8 +100,10 @@ fn rows_a_block_of(rows: usize, columns: usize, together: usize) -> usize {
         // Fewer rows a block than are best: that beats idle threads.
         a_thread.max(worthwhile)
     } else {
-        // Four blocks a thread even out the load.
-        rows.div_ceil(4 * threads).max(worthwhile).next_multiple_of(together)
+        // Four blocks a thread even out the load, unless their rows round up to one thread with much more to do than others.
+        let block = rows.div_ceil(4 * threads).max(worthwhile).next_multiple_of(together);
+        let most = rows.div_ceil(block).div_ceil(threads) * block;
+        if most > a_thread + a_thread / 8 { a_thread.max(worthwhile) } else { block }
     }
 }
 

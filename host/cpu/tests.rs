@@ -288,8 +288,10 @@ fn blocks_fill_the_vectors_of_every_thread() {
         [64, 32, 32]
     );
     assert_eq!(block(2, 4096, 1000, 1), 512);
-    // Of tANS blocks of 32 rows at least.
-    assert_eq!([block_of(Family::Tans32, 2, 100, 1000, 8), block(2, 100, 1000, 8)], [32, 16]);
+    // Of tANS 64 rows, whatever their lanes.
+    assert_eq!([block_of(Family::Tans32, 2, 256, 1000, 8), block(2, 256, 1000, 8)], [64, 32]);
+    // Rather fewer than one thread with far more to do than the other: 192 rows are not 128 and 64, nor 136 72 and 64.
+    assert_eq!([block(2, 192, 1000, 1), block(2, 136, 1000, 1)], [96, 68]);
     // Every thread has a block, however few the rows.
     assert_eq!(
         [block(2, 64, 1000, 1), block(8, 256, 1000, 1), block(2, 3, 100_000, 8)],

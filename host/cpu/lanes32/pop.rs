@@ -71,8 +71,8 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
     });
     let view =
         DecoderView { tables: scalar::tables_view(plan), lookup: PairsLookup(tables.packed) };
-    scratch.numbers.resize(R, [[0; LANES]; STEPS]);
-    scratch.symbols.resize(R, [[0; LANES]; STEPS]);
+    scratch.numbers.resize_with(R, Stretch::default);
+    scratch.symbols.resize_with(R, Stretch::default);
     let steps = columns / LANES;
     for begin in (0..steps).step_by(STEPS) {
         let count = STEPS.min(steps - begin);

@@ -72,7 +72,7 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
 
     let steps = columns / LANES;
     push_columns(steps * LANES..columns, &mut states, &mut words, &mut lens)?;
-    scratch.entries.resize(R, [[0; LANES]; STEPS]);
+    scratch.entries.resize_with(R, Stretch::default);
     for begin in (0..steps).step_by(STEPS).rev() {
         let count = STEPS.min(steps - begin);
         let range = begin * LANES..(begin + count) * LANES;
@@ -86,7 +86,7 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                 symbols: widen(&row[range.clone()], &mut scratch.symbols),
                 indexes: StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes),
                 ahead: [bytemuck::cast_slice(&row[below.clone()]), bytes_of(of_row, below.clone())],
-                entries,
+                entries: &mut entries[..],
             };
             odd |= dispatch(level, number).ok()?;
         }

@@ -7,7 +7,7 @@ use super::{STEPS, VECTORS};
 use crate::coder::Indexes;
 use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, widen};
 use crate::cpu::untyped::{Values, with_slice};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::rows::{Line, RowSimd, RowWork};
 use crate::simd::{Level, Simd, Work, dispatch};
 
 /// Bypass digits that a row pushes before a step.
@@ -25,7 +25,7 @@ const STRETCH: usize = 4 * STEPS;
 /// The entries of a stretch.
 pub(super) struct Numbers {
     /// One row after another.
-    entries: Vec<[u32; 16]>,
+    entries: Vec<Line>,
     /// Vectors of a row.
     of_row: usize,
     symbols: Stretch,
@@ -38,7 +38,7 @@ impl Numbers {
         let rows = 16 * VECTORS / L;
         let of_row =
             columns.div_ceil(16).clamp(1, (STRETCH / rows).min(LANES * lanes32::STEPS / 16));
-        let entries = vec![[0; 16]; rows * of_row];
+        let entries = vec![Line::default(); rows * of_row];
         Self { entries, of_row, symbols: Default::default(), indexes: Default::default() }
     }
 
@@ -115,7 +115,7 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
                     with_slice!(unit.symbols, Values, all => bytemuck::cast_slice(&all[at(&below)])),
                     bytes_of(index, below.clone()),
                 ],
-                entries: entries.as_flattened_mut().as_chunks_mut().0,
+                entries: bytemuck::cast_slice_mut::<_, u32>(entries).as_chunks_mut().0,
             };
             *odd = number.run(s);
         }
@@ -148,7 +148,7 @@ impl<const L: usize> RowWork for Rest<'_, '_, L> {
         let of_rows = numbers.entries.chunks_exact_mut(of_row).zip(odd);
         for (row, (entries, &odd)) in of_rows.enumerate() {
             if row >= rows {
-                entries.fill([((1 << tables.precision) - 1) << 16; 16]);
+                entries.fill(Line([((1 << tables.precision) - 1) << 16; 16]));
                 continue;
             }
             let values = symbols.range(row * columns..(row + 1) * columns);

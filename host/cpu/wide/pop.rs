@@ -34,6 +34,7 @@ pub(super) const fn stretch(lanes: usize) -> usize {
 const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 
 /// What a stretch keeps in the first-level cache.
+#[repr(C, align(64))]
 pub(super) struct Scratch {
     tables: [[u32; 16]; STEPS],
     pub(super) symbols: [[u32; 16]; STEPS],

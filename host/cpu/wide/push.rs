@@ -24,9 +24,10 @@ use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, DirectPlacement};
 
 /// What the loops hand on.
+#[repr(C, align(64))]
 pub(super) struct Scratch {
-    numbers: Numbers,
     words: [[u32; 16]; STEPS],
+    numbers: Numbers,
     first: Masks,
     second: Masks,
     digits: Vec<Digits>,
