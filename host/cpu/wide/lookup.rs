@@ -1,6 +1,6 @@
 //! Whose slots sixteen states stand at.
 
-use crate::simd::rows::RowSimd;
+use crate::simd::rows::{Line, RowSimd};
 use crate::tables::{Packed, Pairs, RUN};
 
 /// The plan's tables as lookups read them.
@@ -94,7 +94,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         found: &mut [Found<V>; N],
     ) {
         let Packed { entries, places, offsets, symbols, .. } = self.packed;
-        let mut of = [[[0; 16]; N]; 5];
+        let mut of = [[Line::default(); N]; 5];
         for n in 0..N {
             let Found { freq, rank, symbol } = found[n];
             for (of, v) in of.iter_mut().zip([tables[n], slots[n], freq, rank, symbol]) {

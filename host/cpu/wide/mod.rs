@@ -214,9 +214,9 @@ impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
             let mut unit = block.take(block.lens.len().min(16 / L * VECTORS));
             let (states, lens) = (unit.states.to_vec(), unit.lens.to_vec());
             let scratch = scratch.get_or_insert_with(|| pop::Scratch::new(&tables));
-            if pop::unit::<S, F, L>(s, &tables, scratch, &mut unit).is_none()
-                || pop::tails::<F, L>(plan, &tables, &mut unit).is_none()
-            {
+            let done = pop::unit::<S, F, L>(s, &tables, scratch, &mut unit);
+            s.fence();
+            if done.is_none() || pop::tails::<F, L>(plan, &tables, &mut unit).is_none() {
                 unit.states.copy_from_slice(&states);
                 unit.lens.copy_from_slice(&lens);
                 unit.pop_scalar(plan)?;

@@ -69,7 +69,8 @@ impl<const L: usize> RowWork for Put<'_, '_, L> {
     }
 }
 
-/// Puts a range of columns past the caches, in whole cache lines. What a row's last line lacks waits for the next range.
+/// Puts a range of columns past the caches, in whole cache lines. What a row's last line lacks waits for the next range. A fence must follow: the unit's,
+/// as each range would wait for memory at its own.
 pub(super) struct PutPastCache<'a, const L: usize> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) rows: usize,
@@ -121,6 +122,5 @@ impl<const L: usize> RowWork for PutPastCache<'_, L> {
                 }
             }
         }
-        s.fence();
     }
 }

@@ -292,6 +292,8 @@ impl<T: Coded> RowWork for PopWork<'_, '_, T> {
 
     #[inline(always)]
     fn run<S: RowSimd>(self, s: S) -> Option<()> {
-        pop::unit(s, self.tables, self.scratch, self.unit)
+        let done = pop::unit(s, self.tables, self.scratch, self.unit);
+        s.fence();
+        done
     }
 }

@@ -62,7 +62,8 @@ impl RowWork for Find<'_> {
     }
 }
 
-/// Puts a range of columns of symbols where the caller wants them.
+/// Puts a range of columns of symbols where the caller wants them. Past the caches a fence must follow: the unit's, as each range would wait for memory at
+/// its own.
 pub(super) struct Put<'a, 'b, T: Coded> {
     pub(super) tables: &'a Tables<'a>,
     pub(super) scratch: &'a mut Scratch,
@@ -146,9 +147,6 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                     }
                 });
             }
-        }
-        if past_cache {
-            s.fence();
         }
         Some(())
     }
