@@ -320,11 +320,18 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
                 let found = self.gather_at::<4>(bytemuck::cast_slice(table), index);
                 return self.store(found, bytemuck::cast_mut(out));
             }
-            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them.
+            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them. Four results to a store: sixteen stores
+            // cost more than inserting does, and for one or two stores more is inserted than they save.
             let mut at = [0u32; 16];
             _mm512_storeu_si512(at.as_mut_ptr().cast(), index);
-            for (out, &at) in out.iter_mut().zip(&at) {
-                *out = table.as_ptr().add(at as usize).read_volatile();
+            let load = |n: usize| table.as_ptr().add(at[n] as usize).read_volatile() as i32;
+            let to: *mut __m128i = out.as_mut_ptr().cast();
+            for four in 0..4 {
+                let found = _mm_cvtsi32_si128(load(4 * four));
+                let found = _mm_insert_epi32::<1>(found, load(4 * four + 1));
+                let found = _mm_insert_epi32::<2>(found, load(4 * four + 2));
+                let found = _mm_insert_epi32::<3>(found, load(4 * four + 3));
+                _mm_storeu_si128(to.add(four), found);
             }
         }
     }

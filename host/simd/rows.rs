@@ -117,12 +117,14 @@ pub(crate) trait RowSimd: Copy + 'static {
     /// The last four of the words that end before word `end` of `words`, the last one first; 0 where fewer precede it. An end outside `words` gives
     /// anything.
     fn load_four_before(self, words: &[u32], end: Self::U32) -> [Self::U32; 4];
-    /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the same end; in their order, zero extended. 0 where
-    /// fewer precede it. An end outside `words` gives anything. A word has two or four bytes.
+    /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the same end; in their order, zero extended. Where fewer
+    /// precede it, those and 0 before them if `near`, else anything, as an end outside `words` gives. Unless `near` there are `L`. A word has two or
+    /// four bytes.
     fn load_before<const L: usize, W: bytemuck::Pod>(
         self,
         words: &[W],
         end: Self::U32,
+        near: bool,
     ) -> Self::U32;
 
     /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a matrix of `16 / L` by `16 / L` blocks: block c of

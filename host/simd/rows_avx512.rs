@@ -266,8 +266,13 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn load_before<const L: usize, W: bytemuck::Pod>(self, words: &[W], end: __m512i) -> __m512i {
-        self.blocks_before::<L, W>(words, end)
+    fn load_before<const L: usize, W: bytemuck::Pod>(
+        self,
+        words: &[W],
+        end: __m512i,
+        near: bool,
+    ) -> __m512i {
+        self.blocks_before::<L, W>(words, end, near)
     }
 
     #[inline(always)]

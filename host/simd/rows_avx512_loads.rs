@@ -12,6 +12,20 @@ use super::rows_avx512::RowsAvx512;
 #[repr(align(64))]
 pub(super) struct Aligned<T>(pub(super) T);
 
+/// Where `$count` words begin for each of `$n` ends: before it in `$words`, or a copy behind zeros where fewer are there, which may be if `$near`.
+macro_rules! words_before {
+    ($from:ident in $self:ident, $words:ident, $end:ident, $near:expr, $word:ty, $count:literal, $n:literal) => {
+        let few;
+        let $from = match $self.before::<$word, $count, $n>($words, $end, $near) {
+            Ok(from) => from,
+            Err(ends) => {
+                few = few_before::<$word, $count, $n>($words, &ends);
+                few.each_ref().map(|few| few.as_ptr())
+            }
+        };
+    };
+}
+
 impl RowsAvx512 {
     /// [`RowSimd::gather_u16`].
     #[inline(always)]
@@ -45,14 +59,7 @@ impl RowsAvx512 {
     /// The eight bytes before each end.
     #[inline(always)]
     pub(super) fn eight_before(self, bytes: &[u8], end: __m512i) -> [__m512i; 2] {
-        let padded;
-        let from = match self.before::<u8, 8, 16>(bytes, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<u8, 8, 16>(bytes, &ends, 1);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
-        };
+        words_before!(from in self, bytes, end, true, u8, 8, 16);
         // SAFETY: the token proves the features; from each pointer on there are eight bytes.
         unsafe {
             let two = |e: usize| {
@@ -69,14 +76,7 @@ impl RowsAvx512 {
     /// [`RowSimd::load_four_before`].
     #[inline(always)]
     pub(super) fn four_before(self, words: &[u32], end: __m512i) -> [__m512i; 4] {
-        let padded;
-        let from = match self.before::<u32, 4, 16>(words, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<u32, 4, 16>(words, &ends, 1);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
-        };
+        words_before!(from in self, words, end, true, u32, 4, 16);
         // SAFETY: the token proves the features; from each pointer on there are four words.
         unsafe {
             let four = |e: usize| _mm_loadu_si128(from[e].cast());
@@ -100,82 +100,105 @@ impl RowsAvx512 {
         self,
         words: &[W],
         end: __m512i,
+        near: bool,
     ) -> __m512i {
         const {
             assert!(matches!(L, 2 | 4 | 8) && matches!(size_of::<W>(), 2 | 4));
         }
-        let padded;
-        let from: [*const W; 8] = match self.before::<W, L, 8>(words, end) {
-            Ok(from) => from,
-            Err(ends) => {
-                padded = few_before::<W, L, 8>(words, &ends, L);
-                padded.each_ref().map(|few| few.as_ptr())
-            }
+        let join = |low, high| {
+            // SAFETY: the token proves the features; no pointer is involved.
+            unsafe { _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high) }
         };
-        // SAFETY: the token proves the features; from each pointer on there are `L` words.
-        unsafe {
-            let eight = |r: usize| _mm_loadl_epi64(from[r].cast());
-            let sixteen = |r: usize| _mm_loadu_si128(from[r].cast());
-            let two_eights = |r: usize| _mm_unpacklo_epi64(eight(r), eight(r + 1));
-            let join = |low, high| _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high);
-            let four = |r: usize| _mm_cvtsi32_si128(from[r].cast::<i32>().read_unaligned());
-            let two_fours = |r: usize| _mm_unpacklo_epi32(four(r), four(r + 1));
-            let four_fours = |r: usize| _mm_unpacklo_epi64(two_fours(r), two_fours(r + 2));
-            let wide = |low, high| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-            if size_of::<W>() == 4 {
-                match L {
-                    8 => {
-                        wide(_mm256_loadu_si256(from[0].cast()), _mm256_loadu_si256(from[1].cast()))
-                    }
-                    4 => wide(join(sixteen(0), sixteen(1)), join(sixteen(2), sixteen(3))),
-                    _ => {
-                        wide(join(two_eights(0), two_eights(2)), join(two_eights(4), two_eights(6)))
+        let wide = |low, high| {
+            // SAFETY: as above.
+            unsafe { _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high) }
+        };
+        let of_halves = |halves| {
+            // SAFETY: as above.
+            unsafe { _mm512_cvtepu16_epi32(halves) }
+        };
+        match L {
+            8 => {
+                words_before!(from in self, words, end, near, W, 8, 2);
+                // SAFETY: the token proves the features; from each pointer on there are `L` words.
+                unsafe {
+                    if size_of::<W>() == 4 {
+                        let eight = |r: usize| _mm256_loadu_si256(from[r].cast());
+                        wide(eight(0), eight(1))
+                    } else {
+                        let eight = |r: usize| _mm_loadu_si128(from[r].cast());
+                        of_halves(join(eight(0), eight(1)))
                     }
                 }
-            } else {
-                _mm512_cvtepu16_epi32(match L {
-                    8 => join(sixteen(0), sixteen(1)),
-                    4 => join(two_eights(0), two_eights(2)),
-                    _ => join(four_fours(0), four_fours(4)),
-                })
+            }
+            4 => {
+                words_before!(from in self, words, end, near, W, 4, 4);
+                // SAFETY: as above.
+                unsafe {
+                    if size_of::<W>() == 4 {
+                        let four = |r: usize| _mm_loadu_si128(from[r].cast());
+                        wide(join(four(0), four(1)), join(four(2), four(3)))
+                    } else {
+                        let four = |r: usize| _mm_loadl_epi64(from[r].cast());
+                        let two = |r: usize| _mm_unpacklo_epi64(four(r), four(r + 1));
+                        of_halves(join(two(0), two(2)))
+                    }
+                }
+            }
+            _ => {
+                words_before!(from in self, words, end, near, W, 2, 8);
+                // SAFETY: as above.
+                unsafe {
+                    if size_of::<W>() == 4 {
+                        let two = |r: usize| _mm_loadl_epi64(from[r].cast());
+                        let four = |r: usize| _mm_unpacklo_epi64(two(r), two(r + 1));
+                        wide(join(four(0), four(2)), join(four(4), four(6)))
+                    } else {
+                        let two =
+                            |r: usize| _mm_cvtsi32_si128(from[r].cast::<i32>().read_unaligned());
+                        let four = |r: usize| _mm_unpacklo_epi32(two(r), two(r + 1));
+                        let eight = |r: usize| _mm_unpacklo_epi64(four(r), four(r + 2));
+                        of_halves(join(eight(0), eight(4)))
+                    }
+                }
             }
         }
     }
 
-    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements (any where `N` is more than there are), if
-    /// all have so many; else the ends.
+    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements, unless `near` and one of them has not as many before it:
+    /// then the ends. Unless `near` there are as many words.
     #[inline(always)]
     fn before<W, const COUNT: usize, const N: usize>(
         self,
         words: &[W],
         end: __m512i,
+        near: bool,
     ) -> Result<[*const W; N], [u32; 16]> {
-        let apart = if N == 16 { 1 } else { COUNT };
-        let mut ends = Aligned([0u32; 16]);
-        self.store(end, &mut ends.0);
-        let least = self.splat(COUNT as u32);
-        let most = self.splat(words.len().min(u32::MAX as usize) as u32);
-        if self.ge(end, least) & self.ge(most, end) != u16::MAX {
-            return Err(ends.0);
+        let count = self.splat(COUNT as u32);
+        let mut places = Aligned([0u32; 16]);
+        if near && (words.len() < COUNT || self.ge(end, count) != u16::MAX) {
+            self.store(end, &mut places.0);
+            return Err(places.0);
         }
+        let last = words.len().checked_sub(COUNT).expect("so many words");
+        let last = self.splat(last.min(u32::MAX as usize) as u32);
+        self.store(self.min(self.sub(end, count), last), &mut places.0);
         // SAFETY: the element is one of sixteen. Volatile, or the compiler takes them out of the vector one by one, which costs more than to read them back.
-        let end = |n: usize| unsafe { (&raw const ends.0[n * apart % 16]).read_volatile() };
-        let from = |n: usize| (end(n) as usize).wrapping_sub(COUNT);
-        // Inside `words`: each end is from `COUNT` to their number.
-        Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(from(n))))
+        let place = |n: usize| unsafe { (&raw const places.0[16 / N * n]).read_volatile() };
+        // Inside `words`, and `COUNT` before their end at least.
+        Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(place(n) as usize)))
     }
 }
 
-/// The last words before every `apart`-th end, fewer than `COUNT` of which may be there, behind zeros.
+/// The last words before `N` of the ends, fewer than `COUNT` of which may be there, behind zeros.
 #[cold]
 #[inline(never)]
 fn few_before<W: bytemuck::Pod, const COUNT: usize, const N: usize>(
     words: &[W],
     ends: &[u32; 16],
-    apart: usize,
 ) -> [[W; COUNT]; N] {
     let mut out = [[W::zeroed(); COUNT]; N];
-    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(apart)) {
+    for (out, &end) in out.iter_mut().zip(ends.iter().step_by(16 / N)) {
         let found = &words[..(end as usize).min(words.len())];
         let found = &found[found.len().saturating_sub(COUNT)..];
         out[COUNT - found.len()..].copy_from_slice(found);

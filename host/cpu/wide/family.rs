@@ -60,8 +60,14 @@ pub(crate) trait WideFamily: Lanes32 {
     /// Steps whose words [`fetch`](Self::fetch) has at hand, where rows have one lane.
     const STEPS_AT_HAND: usize;
 
-    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`](Self::STEPS_AT_HAND) steps, else those of one.
-    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[Self::Word], cursors: &mut Cursors<S::U32>);
+    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`](Self::STEPS_AT_HAND) steps, else those of one. `near` where
+    /// fewer than [`SLACK`] words may come before a row's first.
+    fn fetch<S: RowSimd, const L: usize>(
+        s: S,
+        words: &[Self::Word],
+        cursors: &mut Cursors<S::U32>,
+        near: bool,
+    );
 
     /// Takes words in.
     fn refill<S: RowSimd, const L: usize>(
@@ -79,6 +85,9 @@ pub(crate) trait WideFamily: Lanes32 {
         len: usize,
     ) -> Option<usize>;
 }
+
+/// Words before a unit's first row that make it like the others.
+pub(crate) const SLACK: usize = 16;
 
 /// Where sixteen elements stand in the words of their rows, which are taken from the end. A row that runs out of words goes on with whatever
 /// it finds; that its end lies below its beginning then tells.
@@ -146,6 +155,21 @@ fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
     s.count_ones(s.and(s.splat(mask.into()), s.load(const { &Group::<L>::ALL })))
 }
 
+/// The words at hand of rows of several lanes.
+#[inline(always)]
+fn load_before<S: RowSimd, W: WordInt, const L: usize>(
+    s: S,
+    words: &[W],
+    cursors: &Cursors<S::U32>,
+    near: bool,
+) -> S::U32 {
+    match L {
+        2 => s.load_before::<2, W>(words, cursors.end, near),
+        4 => s.load_before::<4, W>(words, cursors.end, near),
+        _ => s.load_before::<8, W>(words, cursors.end, near),
+    }
+}
+
 /// The word that each element of the mask gets, where a row's words at hand stand in the order of memory, the last one first to go.
 #[inline(always)]
 fn deal<S: RowSimd, const L: usize>(s: S, cursors: &mut Cursors<S::U32>, mask: u16) -> S::U32 {
@@ -206,11 +230,16 @@ impl WideFamily for Rans64 {
     const STEPS_AT_HAND: usize = 8;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u32], cursors: &mut Cursors<S::U32>) {
+    fn fetch<S: RowSimd, const L: usize>(
+        s: S,
+        words: &[u32],
+        cursors: &mut Cursors<S::U32>,
+        near: bool,
+    ) {
         if L == 1 {
             cursors.next = s.load_four_before(words, cursors.end);
         } else {
-            cursors.next[0] = load_before::<S, u32, L>(s, words, cursors);
+            cursors.next[0] = load_before::<S, u32, L>(s, words, cursors, near);
         }
     }
 
@@ -256,20 +285,6 @@ fn shift_out<S: RowSimd>(s: S, cursors: &mut Cursors<S::U32>, bits: S::U32) -> S
     cursors.next[0] = s.funnel_shl(word, after, bits);
     cursors.next[1] = s.funnel_shl(after, s.splat(0), bits);
     word
-}
-
-/// The words at hand of rows of several lanes.
-#[inline(always)]
-fn load_before<S: RowSimd, W: WordInt, const L: usize>(
-    s: S,
-    words: &[W],
-    cursors: &Cursors<S::U32>,
-) -> S::U32 {
-    match L {
-        2 => s.load_before::<2, W>(words, cursors.end),
-        4 => s.load_before::<4, W>(words, cursors.end),
-        _ => s.load_before::<8, W>(words, cursors.end),
-    }
 }
 
 /// What the two families of 32-bit states share.
@@ -338,12 +353,17 @@ impl WideFamily for Rans32x16 {
     const STEPS_AT_HAND: usize = 4;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u16], cursors: &mut Cursors<S::U32>) {
+    fn fetch<S: RowSimd, const L: usize>(
+        s: S,
+        words: &[u16],
+        cursors: &mut Cursors<S::U32>,
+        near: bool,
+    ) {
         if L == 1 {
             let bytes = bytemuck::cast_slice(words);
             [cursors.next[0], cursors.next[1]] = s.load_eight_before(bytes, s.shl(cursors.end, 1));
         } else {
-            cursors.next[0] = load_before::<S, u16, L>(s, words, cursors);
+            cursors.next[0] = load_before::<S, u16, L>(s, words, cursors, near);
         }
     }
 
@@ -402,7 +422,12 @@ impl WideFamily for Rans32 {
     const STEPS_AT_HAND: usize = 4;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(s: S, words: &[u8], cursors: &mut Cursors<S::U32>) {
+    fn fetch<S: RowSimd, const L: usize>(
+        s: S,
+        words: &[u8],
+        cursors: &mut Cursors<S::U32>,
+        _near: bool,
+    ) {
         // Of several lanes, where a state's bytes begin depends on the others.
         if L == 1 {
             [cursors.next[0], cursors.next[1]] = s.load_eight_before(words, cursors.end);

@@ -8,7 +8,7 @@ use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
-use super::family::{Cursors, WideFamily};
+use super::family::{Cursors, SLACK, WideFamily};
 use super::indexes::{FindTables, Used};
 use super::lookup::{Found, SlotLookup};
 use super::put::{Put, PutPastCache};
@@ -60,7 +60,8 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     let across = 16 / L;
     let rows = unit.lens.len();
     let base = unit.starts[0];
-    let words = &unit.words[base..unit.starts[rows]];
+    let slack = base.min(SLACK);
+    let words = &unit.words[base - slack..unit.starts[rows]];
     let bytes = size_of_val(words);
     if bytes < 8
         || bytes >= i32::MAX as usize
@@ -82,7 +83,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     for (row, lanes) in unit.states.chunks_exact(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
         states[u][e..e + L].copy_from_slice(lanes);
-        let floor = unit.starts[row] - base;
+        let floor = unit.starts[row] - base + slack;
         floors[u][e..e + L].fill(floor as u32);
         ends[u][e..e + L].fill((floor + unit.lens[row]) as u32);
     }
@@ -99,7 +100,8 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             Some(one) if (one as u32) < tables.count => Used::One(one as u32),
             _ => s.vectorize(find)?,
         };
-        let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors, rows };
+        let near = slack < SLACK;
+        let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors, near, rows };
         let steps = (end - begin) / L;
         let next = end..(end + stretch(L)).min(columns);
         for (ahead, &of_row) in ahead.iter_mut().zip(of_rows) {
@@ -162,6 +164,8 @@ struct Lanes<'a, F: WideFamily> {
     states: &'a mut [[F::State; 16]; VECTORS],
     ends: &'a mut [[u32; 16]; VECTORS],
     floors: &'a [[u32; 16]; VECTORS],
+    /// Whether fewer than [`SLACK`] words come before some.
+    near: bool,
     rows: usize,
 }
 
@@ -217,10 +221,19 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
                 }
             }
         }
+        // One branch for all vectors, which then overlap.
+        macro_rules! fetch {
+            () => {
+                if lanes.near {
+                    each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u], true); });
+                } else {
+                    each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u], false); });
+                }
+            };
+        }
         for step in 0..steps {
-            // One thing at a time for all vectors: while one waits for its gather, the others' are on their way.
-            if L > 1 || step % F::STEPS_AT_HAND == 0 {
-                each_vector!(u => { F::fetch::<S, L>(s, words, &mut cursors[u]); });
+            if L == 8 || L == 1 && step % F::STEPS_AT_HAND == 0 {
+                fetch!();
             }
             // As many cache lines of 32-bit indexes as a step has.
             for line in VECTORS * step..VECTORS * (step + 1) {
@@ -230,6 +243,7 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
                     s.prefetch(ahead[row], at + 60);
                 }
             }
+            // One thing at a time for all vectors, and no branch between them: while one waits for its gather, the others' are on their way.
             let mut table = [only; VECTORS];
             let mut slot = [only; VECTORS];
             let mut found = [Found::new(only); VECTORS];
@@ -246,20 +260,28 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
             if missed != 0 {
                 lookup.find_missed(s, missed, table, slot, &mut found);
             }
+            if L == 2 || L == 4 {
+                // Of a few rows words are at hand soon enough, and would only be in the way while owners are sought.
+                fetch!();
+            }
+            let mut symbol = [only; VECTORS];
             each_vector!(u => {
-                let at = u * STEPS_EACH + step;
                 let Found { freq, rank, .. } = found[u];
                 x[u] = F::advance(s, x[u], freq, rank, tables.precision);
+                symbol[u] = lookup.symbols(s, table[u], &found[u]);
+                s.store(symbol[u], &mut scratch.symbols[u * STEPS_EACH + step]);
+            });
+            each_vector!(u => {
                 x[u] = F::refill::<S, L>(s, x[u], words, &mut cursors[u]);
-                let symbol = lookup.symbols(s, table[u], &found[u]);
-                s.store(symbol, &mut scratch.symbols[at]);
-                if let Some(bypass) = tables.bypass {
+            });
+            if let Some(bypass) = tables.bypass {
+                each_vector!(u => {
                     let last = last_of_all.unwrap_or_else(|| {
                         let sizes = s.gather(&packed.symbols, table[u]);
                         s.sub(s.add(s.gather(&packed.offsets, table[u]), sizes), one)
                     });
                     let coded = !s.ge(table[u], s.splat(tables.count));
-                    let outside = s.eq(symbol, last) & coded & lanes.used::<L>(u);
+                    let outside = s.eq(symbol[u], last) & coded & lanes.used::<L>(u);
                     if outside != 0 {
                         F::store(s, x[u], &mut lanes.states[u]);
                         s.store(cursors[u].end, &mut lanes.ends[u]);
@@ -268,16 +290,16 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
                         }
                         let mut of_step = [0; 16];
                         s.store(table[u], &mut of_step);
-                        let symbols = &mut scratch.symbols[at];
+                        let symbols = &mut scratch.symbols[u * STEPS_EACH + step];
                         digits::<F, L>(
                             bypass, packed, &mut lanes, words, u, outside, &of_step, symbols,
                         )?;
                         x[u] = F::load(s, &lanes.states[u]);
                         cursors[u].end = s.load(&lanes.ends[u]);
-                        F::fetch::<S, L>(s, words, &mut cursors[u]);
+                        F::fetch::<S, L>(s, words, &mut cursors[u], true);
                     }
-                }
-            });
+                });
+            }
         }
         each_vector!(u => {
             F::store(s, x[u], &mut lanes.states[u]);
