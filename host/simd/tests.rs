@@ -295,6 +295,9 @@ impl RowWork for CheckRows {
             check_row_moves(simd, &mut source);
             check_row_masks(simd, &mut source);
             check_row_bits(simd, &mut source);
+            check_row_words::<S, 2>(simd, &mut source);
+            check_row_words::<S, 4>(simd, &mut source);
+            check_row_words::<S, 8>(simd, &mut source);
         }
     }
 }
@@ -390,6 +393,33 @@ fn check_row_bits<S: RowSimd>(simd: S, source: &mut Source) {
     let (bits, at) = ([simd.load(&high), simd.load(&low)], simd.load(&at));
     simd.store_top_bits(bits, simd.load(&len), &mut got, at);
     assert_eq!(got, want);
+}
+
+/// Words before ends, with at least as many before each and with fewer.
+fn check_row_words<S: RowSimd, const L: usize>(simd: S, source: &mut Source) {
+    let words: [u32; 40] = std::array::from_fn(|_| source.next() as u32);
+    let narrow = words.map(|word| word as u16);
+    for (near, least, count) in [(false, L, 40), (true, 0, 40), (true, 0, L - 1), (true, L, 40)] {
+        let mut ends = [0; 16];
+        for block in ends.chunks_mut(L) {
+            block.fill(least as u32 + source.next() as u32 % (count - least + 1) as u32);
+        }
+        let word = |i: usize| {
+            let at = (ends[i] as usize + i % L).checked_sub(L);
+            at.map_or(0, |at| words[at])
+        };
+        let want: Elements = std::array::from_fn(word);
+        let ends = simd.load(&ends);
+        let got = simd.load_before::<L, u32>(&words[..count], ends, near);
+        assert_eq!(get_row(simd, got), want);
+        let got = simd.load_before::<L, u16>(&narrow[..count], ends, near);
+        assert_eq!(get_row(simd, got), want.map(|word| word & 0xffff));
+    }
+    // Ends outside the words give anything, and read nothing else.
+    let wild = simd.load(&source.elements());
+    for near in [false, true] {
+        simd.load_before::<L, u32>(&words, wild, near);
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! step gathers once, its slot's bucket, which holds all that an ordinary symbol needs. Words come without a gather where a row has several lanes,
 //! and of one lane for four steps at once.
 
+use std::ops::Range;
+
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
@@ -14,7 +16,7 @@ use super::lookup::{Found, SlotLookup};
 use super::put::{Put, PutPastCache};
 use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
-use crate::coder::Plan;
+use crate::coder::{Indexes, Plan};
 use crate::cpu::lanes32::bytes_of;
 use crate::cpu::scalar;
 use crate::cpu::untyped::{Pop, ValuesMut};
@@ -91,21 +93,18 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     let large = indexes.rows().saturating_mul(columns) >= LARGE;
     let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
     let mut ahead: [&[u8]; ROWS] = [&[]; ROWS];
+    let of_rows = &of_rows[..rows];
+    let first = 0..stretch(L).min(groups * L);
+    let mut used = find::<S, L>(s, tables, scratch, indexes, of_rows, first)?;
     for begin in (0..groups * L).step_by(stretch(L)) {
         let end = (begin + stretch(L)).min(groups * L);
-        let range = begin..end;
-        let of_rows = &of_rows[..rows];
-        let find = FindTables::<L> { tables, found: &mut scratch.tables, of_rows, range };
-        let used = match indexes.one_for_all() {
-            Some(one) if (one as u32) < tables.count => Used::One(one as u32),
-            _ => s.vectorize(find)?,
-        };
         let near = slack < SLACK;
         let lanes = Lanes { states: &mut states, ends: &mut ends, floors: &floors, near, rows };
         let steps = (end - begin) / L;
-        let next = end..(end + stretch(L)).min(columns);
+        let next = end..(end + stretch(L)).min(groups * L);
+        let after = next.end..(next.end + stretch(L)).min(groups * L);
         for (ahead, &of_row) in ahead.iter_mut().zip(of_rows) {
-            *ahead = bytes_of(of_row, next.clone());
+            *ahead = bytes_of(of_row, after.clone());
         }
         let ahead = &ahead;
         if let Used::One(_) = used {
@@ -113,6 +112,8 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         } else {
             s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps, ahead })?;
         }
+        // Before symbols go past the caches: what is written down after them would wait for them, and the next steps write little.
+        used = find::<S, L>(s, tables, scratch, indexes, of_rows, next)?;
         let (symbols, range) = (&mut unit.symbols, begin..end);
         match symbols {
             ValuesMut::I32(symbols) if past_cache => {
@@ -128,6 +129,25 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         unit.lens[row] = (ends[u][e] - floors[u][e]) as usize;
     }
     Some(())
+}
+
+/// Which tables a stretch of these columns uses.
+#[inline(always)]
+fn find<S: RowSimd, const L: usize>(
+    s: S,
+    tables: &WideTables<'_>,
+    scratch: &mut Scratch,
+    indexes: &Indexes<'_>,
+    of_rows: &[codec::Indexes<'_>],
+    range: Range<usize>,
+) -> Option<Used> {
+    match indexes.one_for_all() {
+        Some(one) if (one as u32) < tables.count => Some(Used::One(one as u32)),
+        _ => {
+            let found = &mut scratch.tables;
+            s.vectorize(FindTables::<L> { tables, found, of_rows, range })
+        }
+    }
 }
 
 /// Pops the symbols past the last full group, one row after another.
