@@ -321,7 +321,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
                 return self.store(found, bytemuck::cast_mut(out));
             }
             // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them. Four results to a store: sixteen stores
-            // cost more than inserting does, and for one or two stores more is inserted than they save.
+            // cost more than inserting does, and for two stores more is inserted than they save.
             let mut at = [0u32; 16];
             _mm512_storeu_si512(at.as_mut_ptr().cast(), index);
             let load = |n: usize| table.as_ptr().add(at[n] as usize).read_volatile() as i32;

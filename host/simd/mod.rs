@@ -16,6 +16,7 @@
     allow(dead_code, reason = "processors without a vector level only have the scalar path")
 )]
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -42,6 +43,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aligned::{Aligned, Line};
 pub use level::Level;
 pub(crate) use slots::{LOWER_BOUND, SlotTable};
 

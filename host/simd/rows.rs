@@ -4,30 +4,7 @@
 //! A trait of its own, because only instruction sets with masks, variable shifts and compression to bytes make it pay: the others run
 //! several rows in scalar registers at once instead, which needs no vectors.
 
-use bytemuck::{Pod, Zeroable};
-
 use super::ByteTable;
-
-/// Sixteen elements of 32 bits in a cache line of their own: what lies across two lines is loaded and stored at half the speed.
-#[derive(Clone, Copy, Default, Debug, Pod, Zeroable)]
-#[repr(C, align(64))]
-pub(crate) struct Line(pub(crate) [u32; 16]);
-
-impl std::ops::Deref for Line {
-    type Target = [u32; 16];
-
-    #[inline(always)]
-    fn deref(&self) -> &[u32; 16] {
-        &self.0
-    }
-}
-
-impl std::ops::DerefMut for Line {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u32; 16] {
-        &mut self.0
-    }
-}
 
 /// Operations on sixteen elements of 32 or 64 bits. A value is a token, as with [`Simd`](super::Simd). Arithmetic wraps.
 ///

@@ -5,12 +5,9 @@
 
 use std::arch::x86_64::*;
 
+use super::Aligned;
 use super::rows::RowSimd;
 use super::rows_avx512::RowsAvx512;
-
-/// A place for vectors in memory: stores and loads that cross a cache line take twice as long.
-#[repr(align(64))]
-pub(super) struct Aligned<T>(pub(super) T);
 
 /// Where `$count` words begin for each of `$n` ends: before it in `$words`, or a copy behind zeros where fewer are there, which may be if `$near`.
 macro_rules! words_before {

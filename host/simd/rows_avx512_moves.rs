@@ -4,9 +4,9 @@
 
 use std::arch::x86_64::*;
 
+use super::Aligned;
 use super::rows::RowSimd;
 use super::rows_avx512::{RowsAvx512, load_order};
-use super::rows_avx512_loads::Aligned;
 
 /// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each place of the new `a` and of the new
 /// `b`, where bit `g` of the element number is what the stage exchanges for the vector.

@@ -20,7 +20,7 @@ use super::wide::WideTables;
 use super::{Failed, scalar};
 use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
-use crate::simd::Level;
+use crate::simd::{Aligned, Level};
 use tables::Used;
 pub(super) use tables::{Number, StretchIndexes, bytes_of, widen};
 
@@ -36,26 +36,8 @@ pub(super) const STEPS: usize = 32;
 /// What a step has for each lane.
 pub(super) type Step = [u32; LANES];
 
-/// A stretch of one row, on whole cache lines: what lies across two is loaded and stored at half the speed.
-#[derive(Clone, Default)]
-#[repr(C, align(64))]
-pub(super) struct Stretch([Step; STEPS]);
-
-impl std::ops::Deref for Stretch {
-    type Target = [Step; STEPS];
-
-    #[inline(always)]
-    fn deref(&self) -> &[Step; STEPS] {
-        &self.0
-    }
-}
-
-impl std::ops::DerefMut for Stretch {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [Step; STEPS] {
-        &mut self.0
-    }
-}
+/// A stretch of one row.
+pub(super) type Stretch = Aligned<[Step; STEPS]>;
 
 /// Runs a block for each row with its number as a constant: a loop would keep states and cursors in memory, at half the speed.
 macro_rules! each_row {

@@ -1,6 +1,7 @@
 //! Whose slots sixteen states stand at.
 
-use crate::simd::rows::{Line, RowSimd};
+use crate::simd::Line;
+use crate::simd::rows::RowSimd;
 use crate::tables::{Packed, Pairs, RUN};
 
 /// The plan's tables as lookups read them.

@@ -7,8 +7,8 @@ use super::{STEPS, VECTORS};
 use crate::coder::Indexes;
 use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, widen};
 use crate::cpu::untyped::{Values, with_slice};
-use crate::simd::rows::{Line, RowSimd, RowWork};
-use crate::simd::{Level, Simd, Work, dispatch};
+use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{Level, Line, Simd, Work, dispatch};
 
 /// Bypass digits that a row pushes before a step.
 pub(super) struct Digits {
