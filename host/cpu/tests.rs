@@ -269,6 +269,49 @@ fn rans32x16_paths_equal_the_scalar_one() {
     check_all::<codec::Rans32x16>();
 }
 
+/// A unit of 33 rows has a vector without one: whatever stands in its elements must never be taken for tables, least of all where it looks like some.
+#[test]
+fn vectors_without_a_row_skip_every_symbol() {
+    const ROWS: usize = 33;
+    const COLUMNS: usize = 300;
+    const COUNT: usize = 30;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
+    for _ in 0..20 {
+        let weight = |rng: &mut Xoshiro256PlusPlus| {
+            (rng.random_range(0.0f64..1.0).powf(12.0) * 1e6) as u64 + 1
+        };
+        let weights: Vec<u64> = (0..COUNT * 256).map(|_| weight(&mut rng)).collect();
+        let weights = ndarray::Array2::from_shape_vec((COUNT, 256), weights).unwrap();
+        let precision = Precision::new(16).unwrap();
+        let quantised = Tables::builder(precision).counts(weights.view()).unwrap();
+        let frequencies: Vec<Vec<u32>> =
+            (0..COUNT).map(|table| quantised.frequencies(table).collect()).collect();
+        // Shifted by the bits of a bucket, these are numbers of tables.
+        let tables =
+            Tables::from_frequencies(&frequencies, Some(&[1 << 24; COUNT]), precision).unwrap();
+        let plan = Plan {
+            family: Family::Rans64,
+            lanes: 1,
+            lookup: Lookup::InverseCdf,
+            bypass: None,
+            skip_past_end: false,
+            tables,
+        };
+        let each: Vec<i32> =
+            (0..ROWS * COLUMNS).map(|_| rng.random_range(0..COUNT as i32)).collect();
+        let indexes = Indexes::each(&each, ROWS).unwrap();
+        let symbols: Vec<i32> =
+            (0..ROWS * COLUMNS).map(|_| rng.random_range(1 << 24..(1 << 24) + 256)).collect();
+        let mut pushed = Batch::<codec::Rans64>::fresh(ROWS, 1, 2 * COLUMNS);
+        pushed.push(Level::Scalar, &plan, &symbols, COLUMNS, &indexes).unwrap();
+        for level in Level::available() {
+            let mut popped = vec![0; ROWS * COLUMNS];
+            pushed.clone().pop(level, &plan, &mut popped, COLUMNS, &indexes).unwrap();
+            assert_eq!(popped, symbols, "{level:?}");
+        }
+    }
+}
+
 #[test]
 fn blocks_fill_the_vectors_of_every_thread() {
     let block_of = |family, threads, rows, columns, lanes| {

@@ -25,6 +25,8 @@ pub(crate) trait RowSimd: Copy + 'static {
 
     /// All elements equal.
     fn splat(self, value: u32) -> Self::U32;
+    /// A mask in each element.
+    fn splat_mask(self, mask: u16) -> Self::U32;
     /// Sixteen elements.
     fn load(self, from: &[u32; 16]) -> Self::U32;
     /// Inverse of [`load`](Self::load).
@@ -81,10 +83,12 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn gather_u16(self, table: &[u16], index: Self::U32) -> Self::U32;
     /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
     fn lookup_bytes(self, table: &ByteTable<4>, bytes: Self::U32) -> [Self::U32; 4];
-    /// The low and the high halves of `table[min(i, last)]` for each element `i`. The table must not be empty.
-    fn gather_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
-    /// The same by a load for each, where gathers are slow.
-    fn load_halves(self, table: &[u64], index: Self::U32) -> [Self::U32; 2];
+    /// Whether loads one by one are faster than gathers.
+    fn slow_gathers(self) -> bool;
+    /// The low and the high halves of `table[min(i, last)]` for each element `i`.
+    fn gather_halves(self, table: &Bounded<'_, Self::U32>, index: Self::U32) -> [Self::U32; 2];
+    /// The same by a load for each.
+    fn load_halves(self, table: &Bounded<'_, Self::U32>, index: Self::U32) -> [Self::U32; 2];
     /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top. An end
     /// outside `bytes` gives anything. `bytes` has at least four.
     fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;
@@ -172,6 +176,29 @@ pub(crate) trait RowSimd: Copy + 'static {
     fn compress_u16(self, v: Self::U32, mask: u16, out: &mut [u16; 16]);
     /// The low bytes of elements in `first` and the second bytes of elements in `second` likewise, an element's low byte before its second.
     fn compress_u8(self, v: Self::U32, first: u16, second: u16, out: &mut [u8; 32]);
+}
+
+/// A table that is not empty, with the last index that vectors reach, as loops read it.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounded<'a, V> {
+    values: &'a [u64],
+    last: V,
+}
+
+impl<'a, V: Copy> Bounded<'a, V> {
+    /// # Panics
+    /// Where the table is empty.
+    #[inline(always)]
+    pub(crate) fn new<S: RowSimd<U32 = V>>(s: S, values: &'a [u64]) -> Self {
+        let last = values.len().checked_sub(1).expect("a table is never empty");
+        Self { values, last: s.splat(last.min(i32::MAX as usize) as u32) }
+    }
+
+    /// The values, and an index of each element that is inside.
+    #[inline(always)]
+    pub(super) fn inside<S: RowSimd<U32 = V>>(&self, s: S, index: V) -> (*const u64, V) {
+        (self.values.as_ptr(), s.min(index, self.last))
+    }
 }
 
 /// An algorithm over [`RowSimd`].

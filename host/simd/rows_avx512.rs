@@ -5,11 +5,11 @@
 use std::arch::x86_64::*;
 
 use super::avx512::Avx512;
-use super::rows::{RowSimd, RowWork};
+use super::rows::{Bounded, RowSimd, RowWork};
 use super::rows_avx512_loads::load_each;
 use super::{ByteTable, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
+/// Proof that the processor has AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowsAvx512 {
     slow_gathers: bool,
@@ -20,12 +20,14 @@ impl RowsAvx512 {
     /// The token, if the processor has the features; `slow_gathers` chooses loads where there is a choice.
     pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
         let permutes = Avx512::new()?;
-        is_x86_feature_detected!("avx512vpopcntdq").then_some(Self { slow_gathers, permutes })
+        let more =
+            is_x86_feature_detected!("avx512cd") && is_x86_feature_detected!("avx512vpopcntdq");
+        more.then_some(Self { slow_gathers, permutes })
     }
 }
 
 #[target_feature(
-    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
+    enable = "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
 )]
 fn enter<W: RowWork>(token: RowsAvx512, work: W) -> W::Output {
     work.run(token)
@@ -48,12 +50,10 @@ pub(super) fn load_order(order: &'static [u32; 16]) -> __m512i {
 }
 
 impl RowsAvx512 {
-    /// Indexes that lie in a table, those past its end those of the last element.
+    /// The two halves of a vector.
     #[inline(always)]
-    fn inside(self, table: &[u64], index: __m512i) -> [__m256i; 2] {
-        let last = table.len().checked_sub(1).expect("a table is never empty");
-        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        with_features!([_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index)])
+    fn split(self, v: __m512i) -> [__m256i; 2] {
+        with_features!([_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)])
     }
 }
 
@@ -81,6 +81,11 @@ impl RowSimd for RowsAvx512 {
     #[inline(always)]
     fn splat(self, value: u32) -> __m512i {
         with_features!(_mm512_set1_epi32(value as i32))
+    }
+
+    #[inline(always)]
+    fn splat_mask(self, mask: u16) -> __m512i {
+        with_features!(_mm512_broadcastmw_epi32(mask))
     }
 
     #[inline(always)]
@@ -231,26 +236,30 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
-        let [low, high] = self.inside(table, index);
-        // SAFETY: the token proves the features; every index is at most the last.
+    fn slow_gathers(self) -> bool {
+        self.slow_gathers
+    }
+
+    #[inline(always)]
+    fn gather_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
+        let (table, index) = table.inside(self, index);
+        let [low, high] = self.split(index);
+        // SAFETY: the token proves the features; every index is inside.
         let both = unsafe {
             [
-                _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
-                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+                _mm512_i32gather_epi64::<8>(low, table.cast()),
+                _mm512_i32gather_epi64::<8>(high, table.cast()),
             ]
         };
         [self.narrow(both), self.narrow_high(both)]
     }
 
     #[inline(always)]
-    fn load_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
-        if !self.slow_gathers {
-            return self.gather_halves(table, index);
-        }
-        let [low, high] = self.inside(table, index);
-        // SAFETY: the token proves the features; every index is at most the last.
-        let both = unsafe { [load_each(table.as_ptr(), low), load_each(table.as_ptr(), high)] };
+    fn load_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
+        let (table, index) = table.inside(self, index);
+        let [low, high] = self.split(index);
+        // SAFETY: the token proves the features; every index is inside.
+        let both = unsafe { [load_each(table, low), load_each(table, high)] };
         [self.narrow(both), self.narrow_high(both)]
     }
 

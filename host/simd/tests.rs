@@ -1,6 +1,6 @@
 //! Every level that this machine has against plain arrays.
 
-use super::rows::{RowSimd, RowWork};
+use super::rows::{Bounded, RowSimd, RowWork};
 use super::{
     ByteSet, ByteTable, LOWER_BOUND, Level, Simd, SlotTable, Work, dispatch, dispatch_rows,
 };
@@ -325,6 +325,13 @@ fn check_row_arithmetic<S: RowSimd>(simd: S, source: &mut Source) {
     let index = a.map(|a| a % 90);
     let found = simd.gather_u16(&table, simd.load(&index));
     assert_eq!(get_row(simd, found), index.map(|i| u32::from(table[i.min(75) as usize])));
+    let table: [u64; 77] = std::array::from_fn(|_| source.next());
+    let (bounded, v) = (Bounded::new(simd, &table), simd.load(&index));
+    for halves in [simd.gather_halves(&bounded, v), simd.load_halves(&bounded, v)] {
+        let of = index.map(|i| table[i.min(76) as usize]);
+        assert_eq!(get_row(simd, halves[0]), of.map(|value| value as u32));
+        assert_eq!(get_row(simd, halves[1]), of.map(|value| (value >> 32) as u32));
+    }
     let entries: [u32; 256] = std::array::from_fn(|_| source.next() as u32);
     let mut four = ByteTable::<4>::zeroed();
     four.set(&entries);
@@ -359,6 +366,7 @@ fn check_row_masks<S: RowSimd>(simd: S, source: &mut Source) {
         want |= (value >> from & 1) << to;
     }
     assert_eq!(simd.extract_bits(value, mask), want);
+    assert_eq!(get_row(simd, simd.splat_mask(value as u16)), [value as u32 & 0xffff; 16]);
     let (a, b, c) = (source.elements(), source.elements(), source.elements());
     let both = [a, b];
     let moved = simd.permute_two(simd.load(&a), simd.load(&b), simd.load(&c));

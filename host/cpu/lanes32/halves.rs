@@ -4,7 +4,7 @@
 
 use parans_kernels::codec::{Rans32, Rans64};
 
-use super::super::wide::{Found, SlotLookup, WideFamily};
+use super::super::wide::{By, Found, SlotLookup, WideFamily};
 use super::tables::Used;
 use super::{Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
 use crate::simd::rows::{RowSimd, RowWork};
@@ -163,6 +163,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
         let (size, offset) = packed.uniform.unwrap_or((1, 0));
         let last = s.splat(offset.wrapping_add(size - 1));
         let lookup = SlotLookup::new(s, packed, tables.precision);
+        let by = if MANY { By::Gather } else { By::Either };
         let bypass = tables.bypass.is_some();
         let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
         let mut x = [[fresh; 2]; R];
@@ -189,11 +190,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
                     let past;
-                    (found[half], past) = if MANY {
-                        lookup.find::<S, true, true>(s, table[half], slot[half])
-                    } else {
-                        lookup.find::<S, false, false>(s, table[half], slot[half])
-                    };
+                    (found[half], past) = lookup.find(s, by, table[half], slot[half]);
                     missed |= u64::from(past) << (16 * half);
                 }
                 if missed != 0 {
@@ -201,7 +198,10 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
                 }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
                     let Found { freq, rank, .. } = found[half];
-                    let symbol = lookup.symbols(s, table[half], &found[half]);
+                    let mut symbol = lookup.symbols(s, &found[half]);
+                    if lookup.far() {
+                        symbol = lookup.add_offsets(s, symbol, table[half]);
+                    }
                     let advanced = F::advance(s, x[r][half], freq, rank, tables.precision);
                     (x[r][half], left[r]) =
                         F::refill_side_by_side(s, advanced, words[r], left[r]);

@@ -59,9 +59,10 @@ pub(crate) trait WideFamily: Lanes32 {
 
     /// Steps whose words [`fetch`](Self::fetch) has at hand, where rows have one lane.
     const STEPS_AT_HAND: usize;
+    /// Likewise, where they have several.
+    const STEPS_AT_HAND_OF_LANES: usize = 1;
 
-    /// Has at hand the words that come next: for rows of one lane those of [`STEPS_AT_HAND`](Self::STEPS_AT_HAND) steps, else those of one. `near` where
-    /// fewer than [`SLACK`] words may come before a row's first.
+    /// Has at hand the words that come next. `near` where fewer than [`SLACK`] words may come before a row's first.
     fn fetch<S: RowSimd, const L: usize>(
         s: S,
         words: &[Self::Word],
@@ -95,15 +96,17 @@ pub(crate) const SLACK: usize = 16;
 pub(crate) struct Cursors<V> {
     /// End of the words left of each element's row.
     pub(crate) end: V,
-    /// Words at hand, the next first: of rows of one lane those of some steps, else those of one.
+    /// Words at hand: of rows of one lane those of some steps, the next first; of several lanes the first vector alone, each row's in the order of memory.
     next: [V; 4],
+    /// Of several lanes, which element of that vector each row's next word is, where it lasts for more than one step.
+    last: V,
 }
 
 impl<V: Copy> Cursors<V> {
     /// Cursors at these ends, a row's in all its elements.
     #[inline(always)]
     pub(crate) fn new(end: V) -> Self {
-        Self { end, next: [end; 4] }
+        Self { end, next: [end; 4], last: end }
     }
 }
 
@@ -143,7 +146,7 @@ impl<const L: usize> Group<L> {
 /// How many of the elements before each one in its row are in the mask.
 #[inline(always)]
 fn before<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
-    s.count_ones(s.and(s.splat(mask.into()), s.load(const { &Group::<L>::BEFORE })))
+    s.count_ones(s.and(s.splat_mask(mask), s.load(const { &Group::<L>::BEFORE })))
 }
 
 /// How many of the elements of each one's row are in the mask.
@@ -152,7 +155,7 @@ fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
     if L == 1 {
         return s.select(mask, s.splat(1), s.splat(0));
     }
-    s.count_ones(s.and(s.splat(mask.into()), s.load(const { &Group::<L>::ALL })))
+    s.count_ones(s.and(s.splat_mask(mask), s.load(const { &Group::<L>::ALL })))
 }
 
 /// The words at hand of rows of several lanes.
@@ -170,12 +173,22 @@ fn load_before<S: RowSimd, W: WordInt, const L: usize>(
     }
 }
 
-/// The word that each element of the mask gets, where a row's words at hand stand in the order of memory, the last one first to go.
+/// The word that each element of the mask gets, where a row's words at hand stand in the order of memory, the last one first to go. `MORE`: what is left
+/// is for another step.
 #[inline(always)]
-fn deal<S: RowSimd, const L: usize>(s: S, cursors: &mut Cursors<S::U32>, mask: u16) -> S::U32 {
-    cursors.end = s.sub(cursors.end, all::<S, L>(s, mask));
-    let before = before::<S, L>(s, mask);
-    s.permute(cursors.next[0], s.sub(s.load(const { &Group::<L>::LAST }), before))
+fn deal<S: RowSimd, const L: usize, const MORE: bool>(
+    s: S,
+    cursors: &mut Cursors<S::U32>,
+    mask: u16,
+) -> S::U32 {
+    let all = all::<S, L>(s, mask);
+    cursors.end = s.sub(cursors.end, all);
+    let last = if MORE { cursors.last } else { s.load(const { &Group::<L>::LAST }) };
+    let at = s.sub(last, before::<S, L>(s, mask));
+    if MORE {
+        cursors.last = s.sub(last, all);
+    }
+    s.permute(cursors.next[0], at)
 }
 
 impl WideFamily for Rans64 {
@@ -228,6 +241,8 @@ impl WideFamily for Rans64 {
 
     /// Four words last for eight: at precisions up to 16 a state that has just taken a word is at least 2^47, so that it takes none in the next step.
     const STEPS_AT_HAND: usize = 8;
+    /// A word a lane, likewise, lasts for two.
+    const STEPS_AT_HAND_OF_LANES: usize = 2;
 
     #[inline(always)]
     fn fetch<S: RowSimd, const L: usize>(
@@ -240,6 +255,7 @@ impl WideFamily for Rans64 {
             cursors.next = s.load_four_before(words, cursors.end);
         } else {
             cursors.next[0] = load_before::<S, u32, L>(s, words, cursors, near);
+            cursors.last = s.load(const { &Group::<L>::LAST });
         }
     }
 
@@ -259,7 +275,7 @@ impl WideFamily for Rans64 {
             cursors.next = [next(second, first), next(third, second), next(fourth, third), fourth];
             cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
         } else {
-            word = deal::<S, L>(s, cursors, want);
+            word = deal::<S, L, true>(s, cursors, want);
         }
         s.select64(want, s.or64(s.shl64(x, 32), s.widen(word)), x)
     }
@@ -381,7 +397,7 @@ impl WideFamily for Rans32x16 {
             cursors.end = s.sub(cursors.end, all::<S, L>(s, want));
             s.funnel_shl(x, word, bits)
         } else {
-            let word = deal::<S, L>(s, cursors, want);
+            let word = deal::<S, L, false>(s, cursors, want);
             s.select(want, s.add(s.shl(x, 16), word), x)
         }
     }

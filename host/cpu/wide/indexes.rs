@@ -80,6 +80,10 @@ impl<const L: usize> FindTables<'_, L> {
                 }
             }
         }
+        // Vectors without a row skip every symbol. Where their tables stood are now their symbols of the stretch before.
+        for found in found.chunks_exact_mut(STEPS_EACH).skip(rows.div_ceil(across)) {
+            found[..columns / L].fill([tables.count; 16]);
+        }
         Some(Used::Each)
     }
 }

@@ -1,7 +1,7 @@
 //! Whose slots sixteen states stand at.
 
 use crate::simd::Line;
-use crate::simd::rows::RowSimd;
+use crate::simd::rows::{Bounded, RowSimd};
 use crate::tables::{Packed, Pairs, RUN};
 
 /// The plan's tables as lookups read them.
@@ -9,9 +9,29 @@ use crate::tables::{Packed, Pairs, RUN};
 pub(in crate::cpu) struct SlotLookup<'a, V> {
     packed: &'a Packed,
     pairs: &'a Pairs,
-    precision: u32,
-    /// What symbols are relative to, where it is the same for all tables.
-    lowest: Option<V>,
+    /// Those of `pairs`. What each lookup needs stands here: loops that store would read it from there again and again.
+    buckets: Bounded<'a, V>,
+    /// log2 of the buckets a table.
+    bits: u32,
+    /// Bits of a slot below those that choose its bucket.
+    below: u32,
+    /// The bits of a state that are its slot.
+    slot: V,
+    /// What symbols are relative to; 0 where it is each table's offset.
+    lowest: V,
+    /// Whether it is.
+    far: bool,
+}
+
+/// How buckets are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::cpu) enum By {
+    /// Gathers.
+    Gather,
+    /// Loads one by one.
+    Load,
+    /// Whichever is faster here: a branch a vector, which keeps the compiler from mixing the code of one with that of the next.
+    Either,
 }
 
 /// The owners of sixteen slots.
@@ -40,38 +60,81 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         precision: u32,
     ) -> Self {
         let pairs = packed.pairs();
-        Self { packed, pairs, precision, lowest: pairs.lowest.map(|lowest| s.splat(lowest)) }
+        Self {
+            packed,
+            pairs,
+            buckets: Bounded::new(s, &pairs.buckets),
+            bits: pairs.bits,
+            below: precision - pairs.bits,
+            slot: s.splat((1u32 << precision) - 1),
+            lowest: s.splat(pairs.lowest.unwrap_or(0)),
+            far: pairs.lowest.is_none(),
+        }
+    }
+
+    /// Whether no bucket has more than one owner.
+    #[inline(always)]
+    pub(in crate::cpu) fn single(&self) -> bool {
+        self.pairs.single
     }
 
     /// The slots of states.
     #[inline(always)]
     pub(in crate::cpu) fn slots<S: RowSimd<U32 = V>>(&self, s: S, states: V) -> V {
-        s.and(states, s.splat((1u32 << self.precision) - 1))
+        s.and(states, self.slot)
     }
 
-    /// Finds owners by one lookup each, and which of them are still to be found by [`find_missed`](Self::find_missed). `MANY`: there are likely to be
-    /// many tables, more than the first-level cache holds.
+    /// The buckets of slots, low halves and high ones.
     #[inline(always)]
-    pub(in crate::cpu) fn find<S: RowSimd<U32 = V>, const MANY: bool, const GATHER: bool>(
+    fn buckets<S: RowSimd<U32 = V>>(&self, s: S, by: By, table: V, slot: V) -> [V; 2] {
+        let bucket = s.add(s.shl(table, self.bits), s.shr(slot, self.below));
+        let load = match by {
+            By::Gather => false,
+            By::Load => true,
+            By::Either => s.slow_gathers(),
+        };
+        if load {
+            s.load_halves(&self.buckets, bucket)
+        } else {
+            s.gather_halves(&self.buckets, bucket)
+        }
+    }
+
+    /// Finds the first owner of each bucket, which is all of it where buckets are [`single`](Self::single).
+    #[inline(always)]
+    pub(in crate::cpu) fn find_single<S: RowSimd<U32 = V>>(
         &self,
         s: S,
+        by: By,
+        table: V,
+        slot: V,
+    ) -> Found<V> {
+        self.first(s, slot, self.buckets(s, by, table, slot))
+    }
+
+    #[inline(always)]
+    fn first<S: RowSimd<U32 = V>>(&self, s: S, slot: V, [owner, after]: [V; 2]) -> Found<V> {
+        Found {
+            freq: s.add(s.shr(owner, 16), s.splat(1)),
+            rank: s.sub(slot, s.and(owner, s.splat(0xffff))),
+            symbol: s.shr(after, 16),
+        }
+    }
+
+    /// Finds owners by one lookup each, and which of them are still to be found by [`find_missed`](Self::find_missed).
+    #[inline(always)]
+    pub(in crate::cpu) fn find<S: RowSimd<U32 = V>>(
+        &self,
+        s: S,
+        by: By,
         table: V,
         slot: V,
     ) -> (Found<V>, u16) {
-        let (low, one) = (s.splat(0xffff), s.splat(1));
-        let bits = self.pairs.bits;
-        let bucket = s.add(s.shl(table, bits), s.shr(slot, self.precision - bits));
-        let buckets = self.pairs.buckets.as_slice();
-        let [owner, after] =
-            if GATHER { s.gather_halves(buckets, bucket) } else { s.load_halves(buckets, bucket) };
-        let rank = s.sub(slot, s.and(owner, low));
-        let freq = s.add(s.shr(owner, 16), one);
-        let symbol = s.shr(after, 16);
+        let one = s.splat(1);
+        let bucket = self.buckets(s, by, table, slot);
+        let Found { freq, rank, symbol } = self.first(s, slot, bucket);
         let next = s.ge(rank, freq);
-        if !MANY && self.pairs.single {
-            return (Found { freq, rank, symbol }, next);
-        }
-        let next_freq = s.and(after, low);
+        let next_freq = s.and(bucket[1], s.splat(0xffff));
         let rank = s.select(next, s.sub(rank, freq), rank);
         let freq = s.select(next, next_freq, freq);
         // Of a run as well, where no slot lies this far from its beginning but those before it.
@@ -140,19 +203,22 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         }
     }
 
-    /// The symbols found in these tables.
+    /// The symbols found; of tables that lie [`far`](Self::far) apart without what [`add_offsets`](Self::add_offsets) adds.
     #[inline(always)]
-    pub(in crate::cpu) fn symbols<S: RowSimd<U32 = V>>(
-        &self,
-        s: S,
-        table: V,
-        found: &Found<V>,
-    ) -> V {
-        let relative_to = match self.lowest {
-            Some(lowest) => lowest,
-            None => s.gather(&self.packed.offsets, table),
-        };
-        s.add(found.symbol, relative_to)
+    pub(in crate::cpu) fn symbols<S: RowSimd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
+        s.add(found.symbol, self.lowest)
+    }
+
+    /// Whether the symbols of different tables lie too far apart to be told relative to the lowest.
+    #[inline(always)]
+    pub(in crate::cpu) fn far(&self) -> bool {
+        self.far
+    }
+
+    /// Adds the offsets of their tables to symbols.
+    #[inline(always)]
+    pub(in crate::cpu) fn add_offsets<S: RowSimd<U32 = V>>(&self, s: S, symbols: V, table: V) -> V {
+        s.add(symbols, s.gather(&self.packed.offsets, table))
     }
 }
 

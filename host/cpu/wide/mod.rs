@@ -26,7 +26,7 @@ use crate::family::HostFamily;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 pub(crate) use family::WideFamily;
-pub(super) use lookup::{Found, SlotLookup};
+pub(super) use lookup::{By, Found, SlotLookup};
 pub(super) use tables::WideTables;
 
 /// Vectors of states in a unit.
@@ -213,7 +213,7 @@ impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
         while block.lens.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.lens.len().min(16 / L * VECTORS));
             let (states, lens) = (unit.states.to_vec(), unit.lens.to_vec());
-            let scratch = scratch.get_or_insert_with(|| pop::Scratch::new(&tables));
+            let scratch = scratch.get_or_insert_with(pop::Scratch::new);
             let done = pop::unit::<S, F, L>(s, &tables, scratch, &mut unit);
             s.fence();
             if done.is_none() || pop::tails::<F, L>(plan, &tables, &mut unit).is_none() {

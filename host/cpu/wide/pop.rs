@@ -12,7 +12,7 @@ use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
 use super::family::{Cursors, SLACK, WideFamily};
 use super::indexes::{FindTables, Used};
-use super::lookup::{Found, SlotLookup};
+use super::lookup::{By, Found, SlotLookup};
 use super::put::{Put, PutPastCache};
 use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
@@ -38,17 +38,15 @@ const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 /// What a stretch keeps in the first-level cache.
 #[repr(C, align(64))]
 pub(super) struct Scratch {
-    tables: [[u32; 16]; STEPS],
+    /// The tables of each step, and after it its symbols in their place.
     pub(super) symbols: [[u32; 16]; STEPS],
     /// The sixteen symbols of each row before the stretch's.
     pub(super) before: [[u32; 16]; ROWS],
 }
 
 impl Scratch {
-    pub(super) fn new(tables: &WideTables<'_>) -> Self {
-        // Elements without a row skip every symbol.
-        let none = [[tables.count; 16]; STEPS];
-        Self { tables: none, symbols: [[0; 16]; STEPS], before: [[0; 16]; ROWS] }
+    pub(super) fn new() -> Self {
+        Self { symbols: [[0; 16]; STEPS], before: [[0; 16]; ROWS] }
     }
 }
 
@@ -107,13 +105,24 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             *ahead = bytes_of(of_row, after.clone());
         }
         let ahead = &ahead;
-        if let Used::One(_) = used {
-            s.vectorize(Take::<F, L, false> { tables, scratch, lanes, words, used, steps, ahead })?;
-        } else {
-            s.vectorize(Take::<F, L, true> { tables, scratch, lanes, words, used, steps, ahead })?;
+        macro_rules! take {
+            ($each:literal, $gather:literal) => {
+                s.vectorize(Take::<F, L, $each, $gather> {
+                    tables,
+                    scratch,
+                    lanes,
+                    words,
+                    used,
+                    steps,
+                    ahead,
+                })?
+            };
         }
-        // Before symbols go past the caches: what is written down after them would wait for them, and the next steps write little.
-        used = find::<S, L>(s, tables, scratch, indexes, of_rows, next)?;
+        match (used, s.slow_gathers()) {
+            (Used::One(_), true) => take!(false, false),
+            (Used::One(_), false) => take!(false, true),
+            (Used::Each, _) => take!(true, false),
+        }
         let (symbols, range) = (&mut unit.symbols, begin..end);
         match symbols {
             ValuesMut::I32(symbols) if past_cache => {
@@ -122,6 +131,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             }
             _ => s.vectorize(Put::<L> { scratch, rows, symbols, columns, range })?,
         }
+        used = find::<S, L>(s, tables, scratch, indexes, of_rows, next)?;
     }
     for (row, lanes) in unit.states.chunks_exact_mut(L).enumerate() {
         let (u, e) = (row / across, row % across * L);
@@ -144,7 +154,7 @@ fn find<S: RowSimd, const L: usize>(
     match indexes.one_for_all() {
         Some(one) if (one as u32) < tables.count => Some(Used::One(one as u32)),
         _ => {
-            let found = &mut scratch.tables;
+            let found = &mut scratch.symbols;
             s.vectorize(FindTables::<L> { tables, found, of_rows, range })
         }
     }
@@ -203,8 +213,8 @@ impl<F: WideFamily> Lanes<'_, F> {
     }
 }
 
-/// Takes steps, the first first; symbols go to the scratch with their offsets added.
-struct Take<'a, F: WideFamily, const L: usize, const EACH: bool> {
+/// Takes steps, the first first; symbols go to the scratch with their offsets added. `EACH`: [`Used::Each`]. `GATHER`: the only table's buckets by gathers.
+struct Take<'a, F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> {
     tables: &'a WideTables<'a>,
     scratch: &'a mut Scratch,
     lanes: Lanes<'a, F>,
@@ -215,7 +225,9 @@ struct Take<'a, F: WideFamily, const L: usize, const EACH: bool> {
     ahead: &'a [&'a [u8]; ROWS],
 }
 
-impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L, EACH> {
+impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RowWork
+    for Take<'_, F, L, EACH, GATHER>
+{
     type Output = Option<()>;
 
     #[inline(always)]
@@ -223,6 +235,14 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
         let Self { tables, scratch, mut lanes, words, used, steps, ahead } = self;
         let packed = tables.packed;
         let lookup = SlotLookup::new(s, packed, tables.precision);
+        let single = !EACH && lookup.single();
+        let by = if EACH {
+            By::Either
+        } else if GATHER {
+            By::Gather
+        } else {
+            By::Load
+        };
         let only = s.splat(if let Used::One(table) = used { table } else { 0 });
         let last_of_all =
             packed.uniform.map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1)));
@@ -252,35 +272,45 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
             };
         }
         for step in 0..steps {
-            if L == 8 || L == 1 && step % F::STEPS_AT_HAND == 0 {
+            let at_hand = if L == 1 { F::STEPS_AT_HAND } else { F::STEPS_AT_HAND_OF_LANES };
+            let spent = step % at_hand == 0;
+            if spent && (L == 8 || L == 1) {
                 fetch!();
             }
-            // As many cache lines of 32-bit indexes as a step has.
-            for line in VECTORS * step..VECTORS * (step + 1) {
-                let (row, at) = (line % (ROWS / L), line / (ROWS / L) * 64);
-                if at < ahead[row].len() {
+            // As many cache lines of 32-bit indexes as a step has, of as many rows. All rows have as many bytes of them.
+            let (row, at) = (VECTORS * step % (ROWS / L), VECTORS * step / (ROWS / L) * 64);
+            if at < ahead[0].len() {
+                for ahead in &ahead[row..row + VECTORS] {
                     // The line that a row's part begins in came with the part before.
-                    s.prefetch(ahead[row], at + 60);
+                    s.prefetch(ahead, at + 60);
                 }
             }
-            // One thing at a time for all vectors, and no branch between them: while one waits for its gather, the others' are on their way.
+            // One thing at a time for all vectors: while one waits for its lookup, the others' are on their way.
             let mut table = [only; VECTORS];
             let mut slot = [only; VECTORS];
             let mut found = [Found::new(only); VECTORS];
             let mut missed = 0;
             each_vector!(u => {
                 if EACH {
-                    table[u] = s.load(&scratch.tables[u * STEPS_EACH + step]);
+                    table[u] = s.load(&scratch.symbols[u * STEPS_EACH + step]);
                 }
                 slot[u] = lookup.slots(s, F::low(s, x[u]));
-                let past;
-                (found[u], past) = lookup.find::<S, EACH, false>(s, table[u], slot[u]);
-                missed |= u64::from(past) << (16 * u);
             });
-            if missed != 0 {
-                lookup.find_missed(s, missed, table, slot, &mut found);
+            if single {
+                each_vector!(u => {
+                    found[u] = lookup.find_single(s, by, table[u], slot[u]);
+                });
+            } else {
+                each_vector!(u => {
+                    let past;
+                    (found[u], past) = lookup.find(s, by, table[u], slot[u]);
+                    missed |= u64::from(past) << (16 * u);
+                });
+                if missed != 0 {
+                    lookup.find_missed(s, missed, table, slot, &mut found);
+                }
             }
-            if L == 2 || L == 4 {
+            if spent && (L == 2 || L == 4) {
                 // Of a few rows words are at hand soon enough, and would only be in the way while owners are sought.
                 fetch!();
             }
@@ -288,7 +318,12 @@ impl<F: WideFamily, const L: usize, const EACH: bool> RowWork for Take<'_, F, L,
             each_vector!(u => {
                 let Found { freq, rank, .. } = found[u];
                 x[u] = F::advance(s, x[u], freq, rank, tables.precision);
-                symbol[u] = lookup.symbols(s, table[u], &found[u]);
+                symbol[u] = lookup.symbols(s, &found[u]);
+            });
+            if lookup.far() {
+                each_vector!(u => { symbol[u] = lookup.add_offsets(s, symbol[u], table[u]); });
+            }
+            each_vector!(u => {
                 s.store(symbol[u], &mut scratch.symbols[u * STEPS_EACH + step]);
             });
             each_vector!(u => {
