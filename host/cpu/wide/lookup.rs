@@ -109,11 +109,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         table: V,
         slot: V,
     ) -> Found<V> {
-        self.first(s, slot, self.buckets(s, by, table, slot))
-    }
-
-    #[inline(always)]
-    fn first<S: RowSimd<U32 = V>>(&self, s: S, slot: V, [owner, after]: [V; 2]) -> Found<V> {
+        let [owner, after] = self.buckets(s, by, table, slot);
         Found {
             freq: s.add(s.shr(owner, 16), s.splat(1)),
             rank: s.sub(slot, s.and(owner, s.splat(0xffff))),
@@ -130,11 +126,13 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         table: V,
         slot: V,
     ) -> (Found<V>, u16) {
-        let one = s.splat(1);
-        let bucket = self.buckets(s, by, table, slot);
-        let Found { freq, rank, symbol } = self.first(s, slot, bucket);
+        let (low, one) = (s.splat(0xffff), s.splat(1));
+        let [owner, after] = self.buckets(s, by, table, slot);
+        let rank = s.sub(slot, s.and(owner, low));
+        let freq = s.add(s.shr(owner, 16), one);
+        let symbol = s.shr(after, 16);
         let next = s.ge(rank, freq);
-        let next_freq = s.and(bucket[1], s.splat(0xffff));
+        let next_freq = s.and(after, low);
         let rank = s.select(next, s.sub(rank, freq), rank);
         let freq = s.select(next, next_freq, freq);
         // Of a run as well, where no slot lies this far from its beginning but those before it.
