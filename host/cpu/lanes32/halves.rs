@@ -164,6 +164,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
         let last = s.splat(offset.wrapping_add(size - 1));
         let lookup = SlotLookup::new(s, packed, tables.precision);
         let by = if MANY { By::Gather } else { By::Either };
+        let single = !MANY && lookup.single();
         let bypass = tables.bypass.is_some();
         let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
         let mut x = [[fresh; 2]; R];
@@ -190,7 +191,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
                     let past;
-                    (found[half], past) = lookup.find(s, by, table[half], slot[half]);
+                    (found[half], past) = lookup.find(s, by, single, table[half], slot[half]);
                     missed |= u64::from(past) << (16 * half);
                 }
                 if missed != 0 {

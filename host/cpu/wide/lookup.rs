@@ -100,29 +100,14 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         }
     }
 
-    /// Finds the first owner of each bucket, which is all of it where buckets are [`single`](Self::single).
-    #[inline(always)]
-    pub(in crate::cpu) fn find_single<S: RowSimd<U32 = V>>(
-        &self,
-        s: S,
-        by: By,
-        table: V,
-        slot: V,
-    ) -> Found<V> {
-        let [owner, after] = self.buckets(s, by, table, slot);
-        Found {
-            freq: s.add(s.shr(owner, 16), s.splat(1)),
-            rank: s.sub(slot, s.and(owner, s.splat(0xffff))),
-            symbol: s.shr(after, 16),
-        }
-    }
-
-    /// Finds owners by one lookup each, and which of them are still to be found by [`find_missed`](Self::find_missed).
+    /// Finds owners by one lookup each, and which of them are still to be found by [`find_missed`](Self::find_missed): none where buckets are
+    /// [`single`](Self::single).
     #[inline(always)]
     pub(in crate::cpu) fn find<S: RowSimd<U32 = V>>(
         &self,
         s: S,
         by: By,
+        single: bool,
         table: V,
         slot: V,
     ) -> (Found<V>, u16) {
@@ -131,6 +116,9 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let rank = s.sub(slot, s.and(owner, low));
         let freq = s.add(s.shr(owner, 16), one);
         let symbol = s.shr(after, 16);
+        if single {
+            return (Found { freq, rank, symbol }, 0);
+        }
         let next = s.ge(rank, freq);
         let next_freq = s.and(after, low);
         let rank = s.select(next, s.sub(rank, freq), rank);

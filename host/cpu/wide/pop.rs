@@ -296,19 +296,13 @@ impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RowWor
                 }
                 slot[u] = lookup.slots(s, F::low(s, x[u]));
             });
-            if single {
-                each_vector!(u => {
-                    found[u] = lookup.find_single(s, by, table[u], slot[u]);
-                });
-            } else {
-                each_vector!(u => {
-                    let past;
-                    (found[u], past) = lookup.find(s, by, table[u], slot[u]);
-                    missed |= u64::from(past) << (16 * u);
-                });
-                if missed != 0 {
-                    lookup.find_missed(s, missed, table, slot, &mut found);
-                }
+            each_vector!(u => {
+                let past;
+                (found[u], past) = lookup.find(s, by, single, table[u], slot[u]);
+                missed |= u64::from(past) << (16 * u);
+            });
+            if missed != 0 {
+                lookup.find_missed(s, missed, table, slot, &mut found);
             }
             if spent && (L == 2 || L == 4) {
                 // Of a few rows words are at hand soon enough, and would only be in the way while owners are sought.
