@@ -224,6 +224,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn differ(self, a: V, b: V) -> V {
+        halves!(_mm256_xor_si256(a, b))
+    }
+
+    #[inline(always)]
     fn any(self, mask: V) -> bool {
         with_features!({
             let both = _mm256_or_si256(mask[0], mask[1]);

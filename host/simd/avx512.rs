@@ -280,6 +280,11 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn differ(self, a: __mmask16, b: __mmask16) -> __mmask16 {
+        a ^ b
+    }
+
+    #[inline(always)]
     fn any(self, mask: __mmask16) -> bool {
         mask != 0
     }

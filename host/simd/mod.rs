@@ -164,6 +164,8 @@ pub(crate) trait Simd: Copy + 'static {
     fn ge(self, a: Self::U32, b: Self::U32) -> Self::Mask;
     /// Where either is true.
     fn either(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
+    /// Where exactly one is true.
+    fn differ(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// Whether any is true.
     fn any(self, mask: Self::Mask) -> bool;
     /// `a + b` where `mask`, else `a`.

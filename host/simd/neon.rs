@@ -170,6 +170,11 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn differ(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(veorq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
     fn any(self, mask: V) -> bool {
         with_features!({
             let all = vorrq_u32(vorrq_u32(mask[0], mask[1]), vorrq_u32(mask[2], mask[3]));

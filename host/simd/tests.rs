@@ -99,6 +99,9 @@ fn check_arithmetic<S: Simd>(simd: S, source: &mut Source) {
     let smaller = simd.ge(vb, va);
     assert!(simd.any(simd.either(over, smaller)));
     assert!(!simd.any(simd.ge(simd.splat(0), simd.splat(1))));
+    // All are in one of the two, and those in both are equal.
+    let differ = simd.add_where(simd.differ(over, smaller), va, vb);
+    assert_eq!(get(simd, differ), zip(|a, b| if a == b { a } else { a.wrapping_add(b) }));
     let sum = simd.add_where(over, va, vb);
     assert_eq!(get(simd, sum), zip(|a, b| if a >= b { a.wrapping_add(b) } else { a }));
     let equal = simd.add_where(simd.ge(va, va), va, vb);

@@ -4,7 +4,7 @@ use parans_kernels::codec::lookup::Found;
 use parans_kernels::codec::{Lookup, TableSpan};
 
 use super::packed::Packed;
-use super::pairs::RUN;
+use super::pairs::{RUN, RUN_BEFORE};
 
 /// Lookups in the buckets that vectors read.
 pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
@@ -24,8 +24,11 @@ impl Lookup for PairsLookup<'_> {
         if rank < freq {
             return Found { symbol, freq, rank };
         }
-        let past = rank - freq;
-        if past >= second {
+        let past = rank.wrapping_sub(freq);
+        if second == RUN_BEFORE && slot < owner & 0xffff {
+            return Found { symbol: symbol.wrapping_add(rank), freq: 1, rank: 0 };
+        }
+        if past >= second || second == RUN_BEFORE {
             let (entry, symbol) = packed.find(number as usize, slot);
             let symbol = symbol.wrapping_sub(table.offset as u32);
             return Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) };

@@ -34,7 +34,7 @@ pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
 pub(crate) use lookups::{BucketsLookup, PairsLookup};
 pub(crate) use packed::Packed;
-pub(crate) use pairs::{Pairs, RUN};
+pub(crate) use pairs::{Pairs, RUN, RUN_BEFORE};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

@@ -8,7 +8,7 @@ use parans_kernels::codec::{Family, Rans32x16};
 use super::tables::{Used, find_missed, load_step, store_step};
 use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
 use crate::simd::{Level, Simd, Work, dispatch};
-use crate::tables::{Pairs, RUN, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
+use crate::tables::{Pairs, RUN, RUN_BEFORE, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Below this precision quotients exceed what one [`Simd::quotient`] is exact for.
 const ONE_QUOTIENT: u32 = 11;
@@ -251,7 +251,8 @@ impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
         let bucket = s.add(s.shl_by(table, self.bits), s.shr_by(slot, self.coarse));
         let [owner, after] = s.gather_halves(&pairs.buckets, bucket);
         let mut rank = s.sub(slot, s.and(owner, low));
-        let mut freq = s.add(s.shr::<16>(owner), one);
+        let more = s.shr::<16>(owner);
+        let mut freq = s.add(more, one);
         let mut symbol = s.shr::<16>(after);
         let next = s.ge(rank, freq);
         if pairs.single {
@@ -261,8 +262,11 @@ impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
         rank = s.add_where(next, rank, s.sub(zero, freq));
         freq = s.add_where(next, freq, s.sub(next_freq, freq));
         symbol = s.add_where(next, symbol, one);
-        let missed = s.ge(rank, freq);
-        let run = s.ge(s.add_where(next, zero, next_freq), s.splat(RUN));
+        let next_freq = s.add_where(next, zero, next_freq);
+        let run = s.ge(next_freq, s.splat(RUN));
+        let before = s.ge(next_freq, s.splat(RUN_BEFORE));
+        let missed = s.differ(s.ge(rank, freq), before);
+        symbol = s.add_where(before, symbol, more);
         symbol = s.add_where(run, symbol, rank);
         rank = s.add_where(run, rank, s.sub(zero, rank));
         freq = s.add_where(run, freq, s.sub(one, freq));

@@ -2,7 +2,7 @@
 
 use crate::simd::Line;
 use crate::simd::rows::{Bounded, RowSimd};
-use crate::tables::{Packed, Pairs, RUN};
+use crate::tables::{Packed, Pairs, RUN, RUN_BEFORE};
 
 /// The plan's tables as lookups read them.
 #[derive(Clone, Copy)]
@@ -114,7 +114,8 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let (low, one) = (s.splat(0xffff), s.splat(1));
         let [owner, after] = self.buckets(s, by, table, slot);
         let rank = s.sub(slot, s.and(owner, low));
-        let freq = s.add(s.shr(owner, 16), one);
+        let more = s.shr(owner, 16);
+        let freq = s.add(more, one);
         let symbol = s.shr(after, 16);
         if single {
             return (Found { freq, rank, symbol }, 0);
@@ -123,10 +124,12 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let next_freq = s.and(after, low);
         let rank = s.select(next, s.sub(rank, freq), rank);
         let freq = s.select(next, next_freq, freq);
-        // Of a run as well, where no slot lies this far from its beginning but those before it.
-        let missed = s.ge(rank, freq);
-        let run = next & s.eq(next_freq, s.splat(RUN));
+        // Of a run as well, where no slot lies this far from its beginning but those before it, which are the run where it comes before.
+        let before = next & s.eq(next_freq, s.splat(RUN_BEFORE));
+        let missed = s.ge(rank, freq) ^ before;
+        let run = next & s.ge(next_freq, s.splat(RUN));
         let symbol = s.select(next, s.add(symbol, one), symbol);
+        let symbol = s.select(before, s.add(symbol, more), symbol);
         let symbol = s.select(run, s.add(symbol, rank), symbol);
         let rank = s.select(run, s.splat(0), rank);
         let freq = s.select(run, one, freq);
@@ -162,8 +165,10 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
                 Some(lowest) => offsets[table].wrapping_sub(lowest),
                 None => 0,
             };
-            // Mostly it is near the bucket's.
-            let near = numbers[n][e].wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
+            // Mostly it is near the bucket's first.
+            let bucket = (table << self.bits) + (slot >> self.below) as usize;
+            let told = self.pairs.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
+            let near = told.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
             let around = &entries[(base + near) as usize..];
             let mut number = near.wrapping_sub(1);
             if let Some(around) = around.first_chunk() {

@@ -35,6 +35,9 @@ pub(super) const fn stretch(lanes: usize) -> usize {
 /// Symbols of all rows from which on they go past the caches: 32 MiB of them. Few in unit tests, so that those take both ways.
 const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 
+/// Bytes of the smallest page.
+const PAGE: usize = 4096;
+
 /// What a stretch keeps in the first-level cache.
 #[repr(C, align(64))]
 pub(super) struct Scratch {
@@ -105,6 +108,11 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             *ahead = bytes_of(of_row, after.clone());
         }
         let ahead = &ahead;
+        if past_cache && let ValuesMut::I32(symbols) = &mut unit.symbols {
+            for row in 0..rows {
+                ask_for_page(s, symbols, row * columns + end, stretch(L));
+            }
+        }
         macro_rules! take {
             ($each:literal, $gather:literal) => {
                 s.vectorize(Take::<F, L, $each, $gather> {
@@ -139,6 +147,17 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         unit.lens[row] = (ends[u][e] - floors[u][e]) as usize;
     }
     Some(())
+}
+
+/// Asks for the page of the last of these values, where those before have not touched it: stores past the caches would wait for its address one after
+/// another, as they keep their order.
+#[inline(always)]
+fn ask_for_page<S: RowSimd>(s: S, values: &mut [i32], from: usize, count: usize) {
+    let page = |at: usize| (values.as_ptr() as usize + size_of::<i32>() * at) / PAGE;
+    let last = from + count - 1;
+    if page(last) != page(last - count) {
+        s.prefetch_to_write(values, last);
+    }
 }
 
 /// Which tables a stretch of these columns uses.
