@@ -20,23 +20,26 @@ impl Lookup for PairsLookup<'_> {
         // Relative to the table's offset.
         let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
         let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
-        let (freq, rank) = ((owner >> 16) + 1, slot.wrapping_sub(owner & 0xffff));
+        let (freq, start) = ((owner >> 16) + 1, owner & 0xffff);
+        let rank = slot.wrapping_sub(start);
         if rank < freq {
             return Found { symbol, freq, rank };
         }
         let past = rank.wrapping_sub(freq);
-        if second == RUN_BEFORE && slot < owner & 0xffff {
-            return Found { symbol: symbol.wrapping_add(rank), freq: 1, rank: 0 };
+        match second {
+            RUN_BEFORE if slot < start => {
+                Found { symbol: symbol.wrapping_add(rank), freq: 1, rank: 0 }
+            }
+            RUN if past < RUN => Found { symbol: symbol + 1 + past, freq: 1, rank: 0 },
+            next if next < RUN && past < next => {
+                Found { symbol: symbol + 1, freq: next, rank: past }
+            }
+            _ => {
+                let (entry, symbol) = packed.find(number as usize, slot);
+                let symbol = symbol.wrapping_sub(table.offset as u32);
+                Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) }
+            }
         }
-        if past >= second || second == RUN_BEFORE {
-            let (entry, symbol) = packed.find(number as usize, slot);
-            let symbol = symbol.wrapping_sub(table.offset as u32);
-            return Found { symbol, freq: (entry >> 16) + 1, rank: slot - (entry & 0xffff) };
-        }
-        if second == RUN {
-            return Found { symbol: symbol + 1 + past, freq: 1, rank: 0 };
-        }
-        Found { symbol: symbol + 1, freq: second, rank: past }
     }
 }
 

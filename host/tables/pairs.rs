@@ -263,6 +263,7 @@ mod tests {
             };
             let frequencies: Vec<Vec<u32>> = (0..64).map(table).collect();
             let missed = check(&frequencies, &[0; 64], precision);
+            println!("precision {precision}: {missed} of {} slots are missed", 64 << precision);
             assert!(missed < (64 << precision) / 900, "{precision}: {missed}");
         }
     }
