@@ -1,5 +1,4 @@
 //! Model files in frames: recognised by content, tensors named, and the file's very bytes given back.
-#![cfg(feature = "containers")]
 
 use std::{
     collections::HashMap,

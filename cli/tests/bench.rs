@@ -1,5 +1,4 @@
 //! `parans bench`, `parans devices` and `parans compress --check` through the program's own binary.
-#![cfg(feature = "cli")]
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
 //! The program through its own binary: what it writes, says and returns.
-#![cfg(feature = "cli")]
 
 use std::{
     fs,
