@@ -11,12 +11,12 @@ use crate::bench::BenchArgs;
 /// Compress files and tensors with ANS entropy coding.
 ///
 /// Without a command, parans compresses FILE to FILE.parans, or does what -d, -t or -l say, as gzip
-/// and zstd do. Model files (safetensors, npy, npz) are recognised by their content and every tensor
-/// is coded by its type. Input is kept unless --rm is given. No FILE, or `-`, is standard input; its
-/// output goes to standard output.
+/// and zstd do. Model files (safetensors, npy, npz) are recognised by their content and every
+/// tensor is coded by its type. Input is kept unless --rm is given. No FILE, or `-`, is standard
+/// input; its output goes to standard output.
 ///
-/// Exit status: 0 success; 1 a file cannot be read or written; 2 wrong usage; 3 not a parans file, or
-/// one of another version; 4 a damaged file.
+/// Exit status: 0 success; 1 a file cannot be read or written; 2 wrong usage; 3 not a parans file,
+/// or one of another version; 4 a damaged file.
 #[derive(Debug, Parser)]
 #[command(
     name = "parans",
@@ -83,7 +83,8 @@ pub(crate) enum Command {
     Test(ReadArgs),
     /// List the sizes of compressed files, one line per file.
     List(ReadArgs),
-    /// Show what is in compressed files: sizes, coders, tensors with their types, shapes and ratios.
+    /// Show what is in compressed files: sizes, coders, tensors with their types, shapes and
+    /// ratios.
     Inspect(InspectArgs),
     /// Decode one tensor, or a range of bytes, without decoding the rest.
     Extract(ExtractArgs),
@@ -140,8 +141,8 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath,
         conflicts_with_all = ["stdout", "output"])]
     pub(crate) output_dir_flat: Option<PathBuf>,
-    /// Overwrite existing files; write compressed bytes to a terminal; compress files that are named
-    /// .parans.
+    /// Overwrite existing files; write compressed bytes to a terminal; compress files that are
+    /// named .parans.
     #[arg(short, long)]
     pub(crate) force: bool,
     /// Keep the input files, which is the default. Takes an earlier --rm back.
@@ -282,8 +283,8 @@ pub(crate) struct ExtractArgs {
     /// The tensor, as `inspect` names it, with or without .npy. Not needed where there is only one.
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Bytes START up to and without END of the content, instead of a tensor. START is 0 where it is
-    /// left out, END the content's end.
+    /// Bytes START up to and without END of the content, instead of a tensor. START is 0 where it
+    /// is left out, END the content's end.
     #[arg(long, value_name = "START..END", value_parser = byte_range, conflicts_with = "name")]
     pub(crate) bytes: Option<ByteRange>,
     /// Write an npy file, which numpy loads with the tensor's type, shape and order. numpy has no

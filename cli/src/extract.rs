@@ -73,8 +73,8 @@ fn find<'a>(archive: &'a Archive<'_>, name: Option<&str>) -> Result<&'a Entry> {
     }
 }
 
-/// What an npy file of this entry begins with: the header in the content where that is one of numpy's
-/// own, else one made of the entry's type and shape.
+/// What an npy file of this entry begins with: the header in the content where that is one of
+/// numpy's own, else one made of the entry's type and shape.
 fn npy_header(archive: &mut Archive<'_>, entry: &Entry) -> Result<Vec<u8>> {
     let EntryKind::Tensor { dtype, shape } = &entry.kind else {
         return Err(Usage("--npy needs a tensor; this entry has no type and shape".into()).into());

@@ -1,6 +1,6 @@
-//! The `parans` program: compresses, decompresses, inspects and measures, with the library. It reads
-//! its arguments with [`cli`] and [`parse`], tells errors with [`failure`], and has one file per
-//! command.
+//! The `parans` program: compresses, decompresses, inspects and measures, with the library. It
+//! reads its arguments with [`cli`] and [`parse`], tells errors with [`failure`], and has one file
+//! per command.
 
 mod bench;
 mod cli;

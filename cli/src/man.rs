@@ -119,7 +119,7 @@ fn examples(command: Option<&str>) -> &'static [(&'static str, &'static str)] {
         ],
         Some("extract") => &[
             ("parans extract --npy m.npz.parans weights -o w.npy", "Extract a tensor for numpy."),
-            ("parans extract x.parans --bytes 100..", "Extract all bytes from the 100th on."),
+            ("parans extract x.parans --bytes 100..", "Extract all bytes from offset 100 on."),
         ],
         Some("bench") => &[
             ("parans bench", "Measure rans64 on tensors of 1 to 4096 rows."),

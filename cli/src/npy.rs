@@ -10,8 +10,8 @@ const ALIGN: usize = 64;
 /// The longest header in a file that is looked for: one of version 1.0.
 pub(crate) const MAX_HEADER: u64 = START as u64 + 0xffff;
 
-/// The header for elements of `length` bytes in all, in C order. `dtype` is a type of safetensors or
-/// of numpy.
+/// The header for elements of `length` bytes in all, in C order. `dtype` is a type of safetensors
+/// or of numpy.
 ///
 /// # Errors
 /// A sentence that says why numpy cannot have these elements.

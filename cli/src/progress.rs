@@ -59,7 +59,8 @@ impl Progress {
     }
 }
 
-/// Says what became of a file, on standard error. The ratio is always the frame's length in the content's.
+/// Says what became of a file, on standard error. The ratio is always the frame's length in the
+/// content's.
 pub(crate) fn report(name: &Path, from: u64, to: u64, content: u64, seconds: f64) {
     let frame = if from == content { to } else { from };
     let ratio = if content == 0 { 100.0 } else { 100.0 * frame as f64 / content as f64 };

@@ -10,8 +10,8 @@ const BLOCK: usize = 4096;
 
 /// An output that can leave a hole, which reads as zeros.
 pub(crate) trait Holes: Write {
-    /// Passes over `zeros` bytes. If nothing is written after them, completing the output must still
-    /// give it its full length.
+    /// Passes over `zeros` bytes. If nothing is written after them, completing the output must
+    /// still give it its full length.
     fn skip(&mut self, zeros: u64) -> io::Result<()>;
 }
 
@@ -43,8 +43,8 @@ pub(crate) fn write(output: &mut impl Holes, position: u64, mut bytes: &[u8]) ->
     Ok(())
 }
 
-/// Standard output, if it is a regular file in which a hole can be left here: it ends here, and bytes
-/// go where the offset is rather than to the end.
+/// Standard output, if it is a regular file in which a hole can be left here: it ends here, and
+/// bytes go where the offset is rather than to the end.
 #[cfg(target_os = "linux")]
 pub(crate) fn stdout() -> Option<File> {
     use std::os::fd::AsFd;

@@ -30,7 +30,7 @@ fn parse(npy: &[u8]) -> (&str, &[u8]) {
 fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let crc = |bytes: &[u8]| {
         !bytes.iter().fold(u32::MAX, |crc, &byte| {
-            (0..8).fold(crc ^ u32::from(byte), |crc, _| crc >> 1 ^ 0xedb8_8320 * (crc & 1))
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
         })
     };
     let (mut out, mut directory) = (Vec::new(), Vec::new());

@@ -391,19 +391,71 @@ fn instruction_sets() {
     }
 }
 
-/// The help and the version are written, or it is said that they could not be.
+/// What is printed is written, or it is said that it could not be.
 #[cfg(target_os = "linux")]
 #[test]
-fn help_to_a_full_disk() {
-    for line in ["--help", "--version", "compress --help", "help list", "devices", "man --help"] {
+fn text_to_a_full_disk() {
+    let directory = place(&[("x", &text(5000))]);
+    let at = directory.path();
+    succeed(at, "-q x");
+    for line in [
+        "--help",
+        "--version",
+        "compress --help",
+        "help list",
+        "man --help",
+        "man bench",
+        "devices",
+        "inspect --json x.parans",
+        "list x.parans x.parans",
+        "bench --symbols 100 --rows 1 --repeat 1",
+        "bench --symbols 100 --rows 1 --repeat 1 --json",
+        "bench --repeat 1 --bytes x",
+    ] {
         let mut command = parans();
-        command.args(line.split_whitespace()).stdin(Stdio::null());
+        command.current_dir(at).args(line.split_whitespace()).stdin(Stdio::null());
         assert!(command.output().unwrap().status.success(), "{line}");
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
         let output = output.wait_with_output().unwrap();
-        check_failure(&output, line, IO, "standard output: No space left on device");
+        let said = say(&output);
+        assert_eq!(output.status.code(), Some(IO), "{line}: {said}");
+        // A list tells it for every line.
+        for told in said.lines() {
+            assert_eq!(told, "parans: cannot write standard output: No space left on device");
+        }
+        assert!(said.lines().count() >= 1, "{line}");
     }
+}
+
+/// A directory that cannot be read is an error in its place; the files beside it are worked on.
+#[cfg(unix)]
+#[test]
+fn directories_that_cannot_be_read() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let directory = place(&[]);
+    let at = directory.path();
+    fs::create_dir_all(at.join("d/closed")).unwrap();
+    fs::write(at.join("d/x"), b"content").unwrap();
+    let mode = |path: &str, mode| {
+        fs::set_permissions(at.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("", 0o755);
+    mode("d", 0o777);
+    mode("d/closed", 0);
+    let mut command = parans();
+    command.current_dir(at).args(["-rq", "d"]).stderr(Stdio::piped());
+    // The superuser can read everything.
+    if fs::read_dir(at.join("d/closed")).is_ok() {
+        command.uid(65534).gid(65534);
+    }
+    // Another user may have no way to the program.
+    if let Ok(child) = command.spawn() {
+        let output = child.wait_with_output().unwrap();
+        check_failure(&output, "-rq d", IO, "d/closed: Permission denied");
+        assert!(at.join("d/x.parans").exists());
+    }
+    mode("d/closed", 0o700);
 }
 
 /// Without a file and with nothing piped in there is only help to give.

@@ -1,4 +1,5 @@
-//! Lists of compressed files: `-l`, `list`, `test`, `inspect`, and names that a terminal must not get.
+//! Lists of compressed files: `-l`, `list`, `test`, `inspect`, and names that a terminal must not
+//! get.
 
 mod common;
 

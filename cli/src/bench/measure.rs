@@ -118,8 +118,8 @@ pub(super) struct Figures {
     pub(super) copy: Option<f64>,
 }
 
-/// Times pushes and pops of tensors that lie on the device, by the device's own clock; checked as on
-/// the host.
+/// Times pushes and pops of tensors that lie on the device, by the device's own clock; checked as
+/// on the host.
 fn measure_on_gpu(
     coder: &GpuCoder<'_>,
     (symbols, indexes): (&[i32], &[i32]),
@@ -183,8 +183,8 @@ fn figures(count: usize, push: &Seconds, pop: &Seconds, bytes: usize) -> Figures
     }
 }
 
-/// Times pushes and pops of `rows` times `columns` of the symbols; every repetition is checked to come
-/// back as it went in.
+/// Times pushes and pops of `rows` times `columns` of the symbols; every repetition is checked to
+/// come back as it went in.
 pub(super) fn measure(
     coder: &Coder,
     inputs: &Inputs,

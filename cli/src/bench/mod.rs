@@ -1,4 +1,5 @@
-//! `parans bench`: push and pop timed on generated symbols, or order-0 coding on the bytes of a file.
+//! `parans bench`: push and pop timed on generated symbols, or order-0 coding on the bytes of a
+//! file.
 //!
 //! Without `--json` it answers a question of torch_ans' users: which family, how many lanes and how
 //! many parallel rows make my tensors fast here? Beside each speed stands its share of the speed of
@@ -59,7 +60,8 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     bypass: bool,
     /// Threads; 0 is one per core [default: 0, and beside it one thread; 1 with --json]
-    #[arg(short = 'T', long, value_name = "N", value_parser = clap::value_parser!(u32).range(THREADS))]
+    #[arg(short = 'T', long, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(THREADS))]
     threads: Option<u32>,
     /// Timed calls, after one that warms up
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]

@@ -60,7 +60,7 @@ impl<'a> Report<'a> {
         };
         self.started = true;
         let mut out = io::stdout().lock();
-        write!(out, "{heading}{text}\n").and_then(|()| out.flush()).map_err(unwritable)
+        writeln!(out, "{heading}{text}").and_then(|()| out.flush()).map_err(unwritable)
     }
 
     /// Says that a family of a sweep is left out.
