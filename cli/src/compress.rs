@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::Result;
@@ -15,12 +15,10 @@ use crate::{
     decompress,
     failure::Usage,
     input::{Input, ReadAhead, is_stdin},
+    names::{self, Work},
     output::Output,
     progress::{Progress, report},
 };
-
-/// What compressed files are named by.
-pub(crate) const SUFFIX: &str = "parans";
 
 /// Content handed to the writer at once from a mapped file: what the progress bar moves by.
 const STEP: usize = 16 << 20;
@@ -30,7 +28,7 @@ const MAX_HEAD: usize = 16 << 20;
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
     let mut input = Input::open(path)?;
-    let target = target(path, args)?;
+    let target = names::output(path, args, Work::Compress)?;
     if args.check && target.is_none() {
         return Err(
             Usage("--check reads the output file back; standard output is gone".into()).into()
@@ -65,27 +63,6 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
         fs::remove_file(path).map_err(|error| crate::failure::named(error, path.display()))?;
     }
     Ok(())
-}
-
-/// Where the output goes; `None` is standard output.
-fn target(path: &Path, args: &FileArgs) -> Result<Option<PathBuf>> {
-    match &args.output {
-        Some(output) if !is_stdin(output) => Ok(Some(output.clone())),
-        None if !args.stdout && !is_stdin(path) => {
-            if path.extension().is_some_and(|extension| extension == SUFFIX) && !args.force {
-                return Err(Usage(format!(
-                    "{}: named .{SUFFIX} already; --force compresses it again",
-                    path.display()
-                ))
-                .into());
-            }
-            let mut name = path.as_os_str().to_owned();
-            name.push(".");
-            name.push(SUFFIX);
-            Ok(Some(PathBuf::from(name)))
-        }
-        _ => Ok(None),
-    }
 }
 
 #[allow(unsafe_code, reason = "a mapped file can be changed by others while it is read")]

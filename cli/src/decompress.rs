@@ -1,22 +1,24 @@
-//! `parans decompress`, `parans test` and `parans extract`.
+//! `parans decompress` and `parans test`.
 
 use std::{
     fs,
     io::{self, BufReader, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc::sync_channel,
 };
 
 use anyhow::{Context, Result, anyhow};
-use parans::frame::{Damage, FrameArchive, FrameReader, ReadOptions, Summary};
+use parans::frame::{Damage, FrameReader, ReadOptions, Summary};
 
 use crate::{
-    cli::{CommonArgs, ExtractArgs, FileArgs},
-    compress::SUFFIX,
-    failure::{Lossy, Usage, named},
+    cli::{CommonArgs, FileArgs},
+    escape,
+    failure::{Lossy, named},
     input::{Input, ReadAhead, is_stdin},
+    names::{self, Work},
     output::Output,
-    progress::{Progress, report},
+    progress::{Progress, report, report_sound},
+    sparse,
 };
 
 /// Bytes of content handed to the writing thread at once.
@@ -27,7 +29,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     let mut input = Input::open(path)?;
     input.refuse_terminal()?;
     // A foreign file is told before anything is said about names.
-    let target = target(path, args);
+    let target = names::output(path, args, Work::Read);
     if target.is_err() {
         check_magic(&input)?;
     }
@@ -40,7 +42,9 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
         None => Output::stdout(args.force || args.stdout || args.output.is_some())?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
-    let (output, summary, damage, seconds) = run(&mut input, output, &args.common, keep_going)?;
+    let holes = args.sparse.holes(!output.is_stdout());
+    let (output, summary, damage, seconds) =
+        run(&mut input, output, &args.common, keep_going, holes)?;
     output.commit(input.metadata.as_ref())?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
@@ -59,28 +63,11 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
 pub(crate) fn test(path: &Path, common: &CommonArgs) -> Result<()> {
     let mut input = Input::open(path)?;
     input.refuse_terminal()?;
-    let (_, summary, _, seconds) = run(&mut input, Output::nowhere(), common, false)?;
+    let (_, summary, _, seconds) = run(&mut input, Output::nowhere(), common, false, false)?;
     if !common.quiet {
-        report(&input.path, summary.frame, summary.content, summary.content, seconds);
+        report_sound(&input.path, summary.content, seconds);
     }
     Ok(())
-}
-
-/// The file that the content of `path` goes to; none is standard output.
-fn target(path: &Path, args: &FileArgs) -> Result<Option<PathBuf>> {
-    match &args.output {
-        Some(output) if is_stdin(output) => Ok(None),
-        Some(output) => Ok(Some(output.clone())),
-        None if args.stdout || is_stdin(path) => Ok(None),
-        None if path.extension().is_some_and(|extension| extension == SUFFIX) => {
-            Ok(Some(path.with_extension("")))
-        }
-        None => Err(Usage(format!(
-            "{}: not named .{SUFFIX}: say with -o or -c where it goes",
-            path.display()
-        ))
-        .into()),
-    }
 }
 
 /// Refuses a file that begins otherwise than a frame, before its output is thought of.
@@ -108,17 +95,18 @@ fn tell(path: &Path, damage: &[Damage]) {
         let _ = writeln!(
             io::stderr(),
             "parans: {}: lost {lost} at chunk {chunk}: {reason}",
-            path.display()
+            escape::path(path)
         );
     }
 }
 
-/// Decodes `input` into `output`, which another thread writes.
+/// Decodes `input` into `output`, which another thread writes, with or without holes for zeros.
 fn run(
     input: &mut Input,
     mut output: Output,
     common: &CommonArgs,
     keep_going: bool,
+    holes: bool,
 ) -> Result<(Output, Summary, Vec<Damage>, f64)> {
     let mut progress = Progress::new(&input.path, input.length(), common);
     let name = input.path.display().to_string();
@@ -126,7 +114,15 @@ fn run(
     let options = ReadOptions { keep_going, ..ReadOptions::default() };
     let (decoded, written) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| -> io::Result<()> {
-            receiver.into_iter().try_for_each(|piece| output.write_all(&piece))
+            let mut position = 0;
+            receiver.into_iter().try_for_each(|piece| {
+                let begin = position;
+                position += piece.len() as u64;
+                match holes {
+                    true => sparse::write(&mut output, begin, &piece),
+                    false => output.write_all(&piece),
+                }
+            })
         });
         let decoded = input.read_ahead(|ahead| -> Result<(Summary, Vec<Damage>)> {
             let mut reader = FrameReader::new(BufReader::new(ahead), options);
@@ -160,36 +156,6 @@ fn library_error(error: io::Error) -> anyhow::Error {
         Ok(error) => error.into(),
         Err(error) => error.into(),
     }
-}
-
-/// Decodes one tensor or range.
-pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
-    let input = Input::open(&args.file)?;
-    let name = || input.path.display().to_string();
-    let (Some(file), Some(_)) = (input.file(), input.length()) else {
-        return Err(Usage(
-            "extract needs a file: what it skips cannot be skipped in a pipe".into(),
-        )
-        .into());
-    };
-    let mut archive = FrameArchive::open(BufReader::new(file)).with_context(name)?;
-    let content = match (&args.bytes, &args.name) {
-        (Some(range), _) => range.start..range.end,
-        (None, Some(tensor)) => match archive.entry(tensor) {
-            Some(entry) => entry.offset..entry.end(),
-            None => {
-                let text = format!("no tensor is named {tensor:?}; `parans inspect` lists them");
-                return Err(Usage(text)).with_context(name);
-            }
-        },
-        (None, None) => return Err(Usage("say which tensor or which bytes".into()).into()),
-    };
-    let mut output = match &args.output {
-        Some(output) if !is_stdin(output) => Output::file(output, args.force)?,
-        _ => Output::stdout(args.force)?,
-    };
-    archive.copy_range(content, &mut output).with_context(name)?;
-    output.commit(None)
 }
 
 /// Reads a whole stream for its indexes alone.

@@ -5,14 +5,17 @@
 
 use std::{
     fs::{self, File, FileTimes, OpenOptions},
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
 
-use crate::failure::{Usage, named};
+use crate::{
+    failure::{Usage, named},
+    sparse::{self, Holes},
+};
 
 /// Bytes to collect before they are handed to the system: chunk headers are small.
 const BUFFER: usize = 256 << 10;
@@ -120,7 +123,9 @@ impl Output {
         let fail = |error| named(error, format_args!("cannot write {}", path.display()));
         let written: io::Result<()> = match self.sink {
             Sink::Nowhere => Ok(()),
-            Sink::Stdout(mut stdout) => stdout.flush(),
+            Sink::Stdout(mut stdout) => stdout
+                .flush()
+                .and_then(|()| sparse::stdout().as_ref().map_or(Ok(()), sparse::complete)),
             Sink::Direct(mut file) => file.flush(),
             #[cfg(target_os = "linux")]
             Sink::Unnamed(file) => {
@@ -160,6 +165,7 @@ fn like_input(file: &File, like: Option<&fs::Metadata>) {
 #[cfg(target_os = "linux")]
 fn finish(file: BufWriter<File>, like: Option<&fs::Metadata>) -> io::Result<File> {
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    sparse::complete(&file)?;
     like_input(&file, like);
     Ok(file)
 }
@@ -169,6 +175,7 @@ fn finish_named(
     like: Option<&fs::Metadata>,
 ) -> io::Result<NamedTempFile> {
     let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    sparse::complete(file.as_file())?;
     like_input(file.as_file(), like);
     Ok(file)
 }
@@ -219,5 +226,22 @@ impl Write for Output {
             Sink::Nowhere => Ok(()),
         };
         flushed.map_err(|error| named(error, format_args!("cannot write {}", self.path.display())))
+    }
+}
+
+impl Holes for Output {
+    fn skip(&mut self, zeros: u64) -> io::Result<()> {
+        let skipped = match &mut self.sink {
+            #[cfg(target_os = "linux")]
+            Sink::Unnamed(out) => sparse::skip(out, zeros),
+            Sink::Named(out) => sparse::skip(out, zeros),
+            Sink::Stdout(out) => out.flush().and_then(|()| match sparse::stdout() {
+                Some(mut file) => sparse::skip(&mut file, zeros),
+                None => io::copy(&mut io::repeat(0).take(zeros), out).map(drop),
+            }),
+            Sink::Direct(out) => io::copy(&mut io::repeat(0).take(zeros), out).map(drop),
+            Sink::Nowhere => Ok(()),
+        };
+        skipped.map_err(|error| named(error, format_args!("cannot write {}", self.path.display())))
     }
 }
