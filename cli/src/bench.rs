@@ -299,7 +299,7 @@ fn measure(coder: &Coder, rows: usize, columns: usize, repeat: usize) -> Result<
     let indexes = Indexes::each(&indexes, rows)?;
     let mut popped = vec![0i32; count];
     // Streams are preallocated and, after the first turn, warm: as the peer's bench has them.
-    let mut streams: Streams = coder.streams(rows);
+    let mut streams: Streams = coder.streams(rows)?;
     let mut best = (f64::INFINITY, f64::INFINITY);
     let mut bytes = 0;
     for _ in 0..=repeat {

@@ -240,7 +240,7 @@ mod tests {
             .build(tables.unwrap())
             .unwrap();
         let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
-        let mut streams = coder.streams(2);
+        let mut streams = coder.streams(2).unwrap();
         coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
         (CodedRows::new(&coder, streams).unwrap(), symbols)
     }

@@ -6,6 +6,7 @@ use super::{dequantise, quantise};
 use crate::coder::{Bypass, Coder, Indexes};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::memory;
 use crate::tables::{Precision, Tables};
 
 /// Codes (rows, channels * positions) symbols with a table a channel.
@@ -41,8 +42,10 @@ impl EntropyBottleneck {
             let above = (f64::from(high) - centre).ceil() as i32;
             let edge = |k: i32| cdf(channel, centre + f64::from(k) - 0.5);
             // A learned CDF may step back by a rounding error.
-            let mut pmf: Vec<f64> =
-                (-below..=above).map(|k| (edge(k + 1) - edge(k)).max(0.0)).collect();
+            // Two numbers ask for up to 2^32 probabilities.
+            let count = i64::from(below) + i64::from(above) + 2;
+            let mut pmf: Vec<f64> = memory::with_capacity(count as usize)?;
+            pmf.extend((-below..=above).map(|k| (edge(k + 1) - edge(k)).max(0.0)));
             pmf.push((edge(-below) + 1.0 - edge(above + 1)).max(0.0));
             pmfs.push((pmf, -below));
         }
