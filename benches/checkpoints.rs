@@ -34,7 +34,7 @@ fn checkpoints(criterion: &mut Criterion) {
         let precision = Precision::new(12).expect("a precision");
         let tables = Tables::from_counts(counts.view(), precision).expect("tables");
         let coder = Coder::builder(family).lanes(lanes).build(tables).expect("a coder");
-        let mut streams = coder.streams(1);
+        let mut streams = coder.streams(1).expect("memory for them");
         let row = Symbols::from_slice(&symbols, 1).expect("one row");
         let table =
             coder.push_checkpointed(&mut streams, row, indexes(), every).expect("known symbols");

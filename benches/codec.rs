@@ -43,7 +43,7 @@ fn codec(criterion: &mut Criterion) {
             for &lookup in lookups {
                 let coder = Coder::builder(family).lanes(lanes).lookup(lookup);
                 let coder = coder.build(tables.clone()).expect("a coder");
-                let mut streams = coder.streams(ROWS);
+                let mut streams = coder.streams(ROWS).expect("memory for them");
                 let mut popped = vec![0u8; count];
                 let mut push_pop = |timed_push: bool, turns: u64| {
                     let mut time = std::time::Duration::ZERO;

@@ -47,7 +47,7 @@ fn bench(
     models: &impl Models,
     symbols: &Array2<i32>,
 ) {
-    let mut streams = coder.streams(symbols.nrows());
+    let mut streams = coder.streams(symbols.nrows()).expect("memory for them");
     let mut fresh = streams.clone();
     coder.push(&mut streams, models, symbols).expect("symbols that can be coded");
     // The room that they take, kept by popping.

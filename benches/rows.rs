@@ -106,7 +106,7 @@ fn rows(criterion: &mut Criterion) {
             .expect("a coder");
         let shaped = || Symbols::from_slice(&symbols, ROWS).expect("a shape");
         let indexes = || Indexes::each(&indexes, ROWS).expect("a shape");
-        let mut streams = coder.streams(ROWS);
+        let mut streams = coder.streams(ROWS).expect("memory for them");
         streams.reserve(4 * columns + 4096).expect("room");
         let mut fresh = streams.clone();
         coder.push(&mut streams, shaped(), indexes()).expect("symbols of the tables");

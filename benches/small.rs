@@ -66,7 +66,7 @@ fn time(
 ) {
     let shaped = || Symbols::from_slice(symbols, rows).expect("a shape");
     let indexed = || Indexes::each(indexes, rows).expect("a shape");
-    let mut streams = coder.streams(rows);
+    let mut streams = coder.streams(rows).expect("memory for them");
     let mut popped = vec![0i32; symbols.len()];
     let mut turn = || {
         let start = Instant::now();
@@ -107,7 +107,7 @@ fn tables(criterion: &mut Criterion) {
                 let coder = Coder::builder(family).build(build()).expect("a coder");
                 let symbols = Symbols::from_slice(&symbols, TABLES).expect("a shape");
                 let indexes = Indexes::each(&indexes, TABLES).expect("a shape");
-                let mut streams = coder.streams(TABLES);
+                let mut streams = coder.streams(TABLES).expect("memory for them");
                 coder.push(&mut streams, symbols, indexes.clone()).expect("symbols of the tables");
                 coder.pop::<i32>(&mut streams, indexes).expect("intact rows")
             });

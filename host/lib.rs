@@ -82,6 +82,7 @@ pub mod float;
 pub mod frame;
 pub mod gpu;
 pub mod learned;
+mod memory;
 pub mod model;
 pub mod order0;
 pub mod simd;

@@ -124,7 +124,7 @@ fn check(random: &mut Random, coder: &Coder, bypass: bool) {
     let which = Which::random(random, rows, columns);
     let indexes = which.indexes(rows, columns);
 
-    let mut plain = coder.streams(rows);
+    let mut plain = coder.streams(rows).unwrap();
     coder.push(&mut plain, &below, Indexes::one(0, rows, 9)).unwrap();
     let mut streams = plain.clone();
     coder.push(&mut plain, &values, indexes.clone()).unwrap();
@@ -194,7 +194,7 @@ impl Row {
     fn new(family: Family, lanes: usize, columns: usize, every: usize) -> Self {
         let coder = coder(family, lanes);
         let values = symbols(&mut Random::seed_from_u64(4), 1, columns, false);
-        let mut streams = coder.streams(1);
+        let mut streams = coder.streams(1).unwrap();
         let indexes = Indexes::one(1, 1, columns);
         let checkpoints = coder.push_checkpointed(&mut streams, &values, indexes, every).unwrap();
         Self { coder, streams, checkpoints, values }
@@ -311,7 +311,7 @@ fn damaged_rows() {
 fn a_failed_push_changes_nothing() {
     for (rows, family) in [(1, Family::Rans64), (3, Family::Rans32x16), (1, Family::Tans32)] {
         let coder = coder(family, 2);
-        let mut streams = coder.streams(rows);
+        let mut streams = coder.streams(rows).unwrap();
         let first = symbols(&mut Random::seed_from_u64(2), rows, 500, false);
         coder.push(&mut streams, &first, Indexes::one(0, rows, 500)).unwrap();
         let before = streams.clone();
@@ -345,7 +345,7 @@ fn what_does_not_fit_together() {
         )
     };
     assert!(matches!(pop(&mut streams, 199), Err(Error::Shape { .. })));
-    assert!(matches!(pop(&mut coder.streams(2), 200), Err(Error::InvalidArgument(_))));
+    assert!(matches!(pop(&mut coder.streams(2).unwrap(), 200), Err(Error::InvalidArgument(_))));
     assert!(pop(&mut Streams::new(Family::Rans64, 1, 2).unwrap(), 200).is_err());
     coder.push(&mut streams, &row.values, row.indexes()).unwrap();
     let error = pop(&mut streams, 200).unwrap_err();
@@ -353,7 +353,7 @@ fn what_does_not_fit_together() {
         matches!(error, Error::Row { row: 0, position: 64, cause: RowCause::Checkpoint }),
         "{error}"
     );
-    assert!(pop(&mut coder.streams(1), 200).is_err());
+    assert!(pop(&mut coder.streams(1).unwrap(), 200).is_err());
     for (number, part) in [(1, 0..1), (0, 5..201), (0, Range { start: 5, end: 4 })] {
         let peeked =
             coder.peek_columns::<i32>(&row.streams, row.indexes(), checkpoints, number, part);
@@ -372,7 +372,7 @@ fn one_row_on_several_threads() {
             (0..columns).map(|_| random.random_range(0..ALPHABET as u8)).collect();
         let values = ArrayView2::from_shape((1, columns), &values).unwrap();
         let indexes = Indexes::one(2, 1, columns);
-        let mut streams = coder.streams(1);
+        let mut streams = coder.streams(1).unwrap();
         let made = coder.push_checkpointed(&mut streams, values, indexes.clone(), 4096).unwrap();
         for threads in [1, 2, 4] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -392,7 +392,7 @@ fn rows_in_a_frame() {
     let coder = coder(Family::Tans8, 2);
     let values = symbols(&mut Random::seed_from_u64(6), 2, 4, false);
     let indexes = || Indexes::one(1, 2, 4);
-    let mut streams = coder.streams(2);
+    let mut streams = coder.streams(2).unwrap();
     let checkpoints = coder.push_checkpointed(&mut streams, &values, indexes(), 2).unwrap();
     let mut rows = CodedRows::new(&coder, streams).unwrap();
     let without = rows.to_bytes().unwrap();
@@ -428,6 +428,6 @@ fn rows_in_a_frame() {
         let error = CodedRows::from_bytes(&other).err().unwrap().to_string();
         assert!(error.contains(words), "{error}");
     }
-    rows.streams = coder.streams(3);
+    rows.streams = coder.streams(3).unwrap();
     assert!(matches!(rows.to_bytes(), Err(Error::InvalidArgument(_))));
 }

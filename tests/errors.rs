@@ -2,8 +2,9 @@
 
 use ndarray::{Array2, array};
 use parans::{
-    Bypass, Coder, Error, Family, Indexes, LengthBytes, Lookup, Merged, Precision, RowCause,
-    Streams, Symbols, Tables,
+    Bypass, Checkpoints, Coder, Error, Family, Indexes, LengthBytes, Lookup, Merged, Precision,
+    RowCause, Streams, Symbols, Tables,
+    model::{ModelCoder, Uniforms},
 };
 
 fn precision(bits: u32) -> Precision {
@@ -30,7 +31,7 @@ fn cause(result: Result<(), Error>) -> (usize, usize, RowCause) {
 /// Pushes onto streams that hold something, and checks that a failure leaves them as they were.
 #[track_caller]
 fn push(coder: &Coder, symbols: &Array2<i32>, indexes: &Array2<i32>) -> Result<(), Error> {
-    let mut streams = coder.streams(symbols.nrows());
+    let mut streams = coder.streams(symbols.nrows()).unwrap();
     let before = Array2::from_elem((symbols.nrows(), 9), 1);
     coder.push(&mut streams, &before, &before.mapv(|_| 0)).unwrap();
     let kept = streams.clone();
@@ -97,7 +98,7 @@ fn builders_refuse_what_no_coder_can_do() {
 #[test]
 fn shapes_that_disagree_are_told() {
     let coder = coder(Bypass::Off);
-    let mut streams = coder.streams(2);
+    let mut streams = coder.streams(2).unwrap();
     let symbols = array![[1, 2, 3], [0, 1, 2]];
     let shape = |result: Result<(), Error>| match result {
         Err(Error::Shape { expected, got, .. }) => format!("{expected} {got}"),
@@ -105,7 +106,7 @@ fn shapes_that_disagree_are_told() {
     };
     let told = shape(coder.push(&mut streams, &symbols, &array![[0, 0], [0, 0]]));
     assert!(told.contains("(2, 3)") && told.contains("(2, 2)"), "{told}");
-    shape(coder.push(&mut coder.streams(3), &symbols, &symbols));
+    shape(coder.push(&mut coder.streams(3).unwrap(), &symbols, &symbols));
     shape(coder.pop_into(&mut streams, &symbols, &mut [0i32; 5]));
     shape(Symbols::from_slice(&[1i32, 2, 3], 2).map(|_| ()));
     shape(Indexes::each(&[1, 2, 3], 2).map(|_| ()));
@@ -152,7 +153,7 @@ fn damaged_rows_are_told_and_left() {
     let coder = coder(Bypass::Off);
     let symbols = Array2::from_shape_fn((2, 200), |(r, c)| ((r + c * c) % 4) as i32);
     let indexes = symbols.mapv(|s| s % 2);
-    let mut streams = coder.streams(2);
+    let mut streams = coder.streams(2).unwrap();
     coder.push(&mut streams, &symbols, &indexes).unwrap();
     let good = streams.to_byte_strings();
     let pop = |strings: &[Vec<u8>]| {
@@ -180,7 +181,7 @@ fn damaged_rows_are_told_and_left() {
     // A symbol that does not fit the type asked for.
     let wide = Tables::builder(precision(12)).offsets(&[255]).counts(array![[1u64, 1]].view());
     let coder = Coder::builder(Family::Rans64).build(wide.unwrap()).unwrap();
-    let mut streams = coder.streams(1);
+    let mut streams = coder.streams(1).unwrap();
     coder.push(&mut streams, &array![[255, 256]], &array![[0, 0]]).unwrap();
     let result = coder.pop::<u8>(&mut streams, &array![[0, 0]]);
     assert_eq!(cause(result.map(|_| ())), (0, 1, RowCause::SymbolWidth));
@@ -192,7 +193,7 @@ fn lengths_of_merged_bytes_are_checked() {
     let coder = coder(Bypass::Off);
     let symbols = Array2::from_shape_fn((3, 3000), |(r, c)| ((r + c) % 4) as i32);
     let indexes = symbols.mapv(|_| 0);
-    let mut streams = coder.streams(3);
+    let mut streams = coder.streams(3).unwrap();
     coder.push(&mut streams, &symbols, &indexes).unwrap();
     for length_bytes in [LengthBytes::Two, LengthBytes::Four, LengthBytes::Eight] {
         for rows in [None, Some(3)] {
@@ -279,4 +280,81 @@ fn queues_decode_in_the_order_of_encoding() {
     let mut early = coder.dequeue(&bytes, 2).unwrap();
     early.decode::<i32>(&indexes[0]).unwrap();
     assert_eq!(cause(early.finish()).2, RowCause::FinalState);
+}
+
+/// Shapes that no machine has memory for are refused; nothing overflows and nothing aborts.
+#[test]
+fn shapes_past_all_memory() {
+    #[track_caller]
+    fn refused<T>(result: Result<T, Error>) {
+        let error = result.err().expect("a refusal");
+        assert!(matches!(error, Error::InvalidArgument(_) | Error::Shape { .. }), "{error}");
+    }
+    const FAR: [usize; 6] =
+        [1 << 48, 1 << 58, 1 << 61, usize::MAX / 2, usize::MAX / 2 + 1, usize::MAX];
+    let coder = coder(Bypass::Off);
+    let reshaping = Coder::builder(Family::Rans64).lanes(2);
+    let models = ModelCoder::new(Family::Rans64, 2).unwrap();
+    let symbols = array![[1i32, 2, 3, 0], [0, 0, 1, 2]];
+    let one = |rows, columns| Indexes::one(0, rows, columns);
+    let bytes = coder.encode(&symbols, one(2, 4)).unwrap();
+    let mut streams = coder.streams(2).unwrap();
+    let checkpoints = coder.push_checkpointed(&mut streams, &symbols, one(2, 4), 2).unwrap();
+    let before = streams.clone();
+    for far in FAR {
+        for &family in Family::ALL {
+            for &lanes in Family::LANES {
+                refused(Streams::new(family, far, lanes));
+                let merged = Merged { length_bytes: LengthBytes::One, rows: Some(far) };
+                assert!(Streams::from_merged(family, lanes, &[0; 9], merged).is_err());
+            }
+        }
+        refused(coder.streams(far));
+        refused(models.streams(far));
+        refused(streams.reserve(far));
+        for (rows, columns) in [(2, far), (far, 2), (far, far), (far, 0), (0, far)] {
+            let none = Symbols::<i32>::from_slice(&[], rows);
+            let indexes = || one(rows, columns);
+            if rows > 0 {
+                refused(coder.pop::<i32>(&mut streams, indexes()));
+                assert!(coder.decode::<i32>(&bytes, indexes()).is_err());
+                refused(coder.pop_into(&mut streams, indexes(), &mut [0i32; 8]));
+                refused(coder.pop_checkpointed::<i32>(&mut streams, indexes(), &checkpoints));
+                refused(coder.peek_columns::<i32>(&streams, indexes(), &checkpoints, 0, 0..far));
+                refused(coder.push(&mut streams, &symbols, indexes()));
+                refused(coder.push_checkpointed(&mut streams, &symbols, indexes(), 2));
+                refused(coder.encode(&symbols, indexes()));
+            }
+            if let (true, Ok(none)) = (rows == far && columns == 0, none) {
+                refused(coder.encode(none, indexes()));
+            }
+            let uniform = Uniforms::new(0, 4, rows, columns).unwrap();
+            if rows > 0 {
+                refused(models.pop::<i32>(&mut streams, &uniform));
+                assert!(models.decode::<i32>(&uniform, &bytes).is_err());
+                refused(models.encode(&uniform, &symbols));
+            }
+        }
+        let reshaping = reshaping.clone().parallel_rows(far).build(tables(12)).unwrap();
+        refused(reshaping.encode(&symbols, one(2, 4)));
+        assert!(reshaping.decode::<i32>(&bytes, one(2, 4)).is_err());
+        let reshaping = self::reshaping(3);
+        assert!(reshaping.decode::<i32>(&bytes, one(2, far)).is_err());
+    }
+    assert!(streams == before);
+    // A table of checkpoints that announces columns without end, none of which has a checkpoint.
+    let mut table = checkpoints.to_bytes().unwrap()[..32].to_vec();
+    table[8..16].copy_from_slice(&(1u64 << 62).to_le_bytes());
+    table[16..24].copy_from_slice(&(1u64 << 62).to_le_bytes());
+    let endless = Checkpoints::from_bytes(&table).unwrap();
+    let indexes = || one(2, 1 << 62);
+    refused(coder.pop_checkpointed::<i32>(&mut streams, indexes(), &endless));
+    refused(coder.peek_columns::<i32>(&streams, indexes(), &endless, 1, 0..1 << 62));
+    // One long row makes a tensor of all rows as long.
+    let tensor = Streams::new(Family::Rans64, 3, 1).unwrap().to_tensor().unwrap();
+    assert_eq!(tensor.dim(), (3, 3));
+}
+
+fn reshaping(rows: usize) -> Coder {
+    Coder::builder(Family::Rans64).lanes(2).parallel_rows(rows).build(tables(12)).unwrap()
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use parans::frame::{FrameReader, ReadOptions};
+use parans::frame::{EntryKind, FrameReader, ReadOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
 fn number(bytes: &[u8]) -> u64 {
@@ -27,11 +27,109 @@ impl<'a> Bytes<'a> {
     fn number(&mut self, n: usize) -> u64 {
         number(self.take(n))
     }
+
+    fn varint(&mut self) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = self.number(1);
+            value |= (byte & 0x7f) << shift;
+            if byte < 0x80 {
+                assert!(byte > 0 || shift == 0);
+                return value;
+            }
+            shift += 7;
+        }
+    }
+
+    fn difference(&mut self, from: u64) -> u64 {
+        let d = self.varint();
+        if d % 2 == 0 { from.wrapping_add(d / 2) } else { from.wrapping_sub(d / 2 + 1) }
+    }
 }
 
-/// The content of the frames of a file (`host/frame/FORMAT.md`), and a count of chunks by codec.
-fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
-    let mut content = Vec::new();
+/// A directory entry: kind, name, content offset and length, name of the element type, dimensions.
+type Entry = (u8, String, u64, u64, String, Vec<u64>);
+
+/// The columns of an index.
+fn columns(index: &[u8]) -> Vec<u8> {
+    let mut rest = Bytes(index);
+    let mut columns = Vec::new();
+    while !rest.0.is_empty() {
+        let (length, coded) = (rest.varint() as usize, rest.varint() as usize);
+        assert!((1..=1 << 20).contains(&length));
+        if coded == 0 {
+            columns.extend_from_slice(rest.take(length));
+        } else {
+            columns.extend(order0(rest.take(coded), length));
+        }
+    }
+    assert!(columns.len() <= (1 << 16) + 16 * index.len());
+    columns
+}
+
+/// The table of chunks (`raw`, `coded`, codec, element type) and the directory of an index.
+fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
+    let columns = columns(index);
+    let mut rest = Bytes(&columns);
+    assert!(rest.number(1) <= 3);
+    let (c, e) = (rest.varint() as usize, rest.varint() as usize);
+    let codecs = rest.take(c);
+    let mut elements = rest.take(codecs.iter().filter(|&&codec| codec == 3).count()).iter();
+    let mut table: Vec<[u64; 4]> = Vec::new();
+    let mut raw = 0;
+    for &codec in codecs {
+        raw = rest.difference(raw);
+        let element = if codec == 3 { *elements.next().unwrap() } else { 0 };
+        table.push([raw, 0, codec.into(), element.into()]);
+    }
+    for row in &mut table {
+        row[1] = rest.varint();
+    }
+    let kinds = rest.take(e);
+    let mut numbers = || -> Vec<usize> { (0..e).map(|_| rest.varint() as usize).collect() };
+    let (fronts, backs, middles) = (numbers(), numbers(), numbers());
+    let mut names: Vec<Vec<u8>> = Vec::new();
+    for i in 0..e {
+        let before = names.last().map_or(&[][..], |name| name);
+        let (front, back) = (&before[..fronts[i]], &before[before.len() - backs[i]..]);
+        assert!(fronts[i] + backs[i] <= before.len());
+        names.push([front, rest.take(middles[i]), back].concat());
+    }
+    let lengths: Vec<u64> = (0..e).map(|_| rest.varint()).collect();
+    let mut end = 0;
+    let mut entries: Vec<Entry> = Vec::new();
+    for ((name, length), &kind) in names.into_iter().zip(lengths).zip(kinds) {
+        assert!(kind <= 2 && name.len() <= 4096);
+        let offset = rest.difference(end);
+        end = offset + length;
+        let name = String::from_utf8(name).unwrap();
+        entries.push((kind, name, offset, length, String::new(), Vec::new()));
+    }
+    let mut tensors: Vec<&mut Entry> = entries.iter_mut().filter(|entry| entry.0 == 1).collect();
+    if !tensors.is_empty() {
+        let types: Vec<String> = (0..rest.varint())
+            .map(|_| {
+                let length = rest.number(1) as usize;
+                assert!(length <= 32);
+                String::from_utf8(rest.take(length).to_vec()).unwrap()
+            })
+            .collect();
+        for tensor in &mut tensors {
+            tensor.4.clone_from(&types[rest.varint() as usize]);
+        }
+        let dimensions = rest.take(tensors.len());
+        for (tensor, &dimensions) in tensors.iter_mut().zip(dimensions) {
+            assert!(dimensions <= 32);
+            tensor.5 = (0..dimensions).map(|_| rest.varint()).collect();
+        }
+    }
+    assert!(rest.0.is_empty());
+    (table, entries)
+}
+
+/// The content of the frames of a file (`host/frame/FORMAT.md`), the entries of each, and a count of chunks by codec.
+fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>) {
+    let (mut content, mut directories) = (Vec::new(), Vec::new());
     let mut rest = file;
     while !rest.is_empty() {
         let mut frame = Bytes(rest);
@@ -57,8 +155,7 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
                 2 => order0(bytes, raw as usize),
                 _ => planes(bytes, element, raw as usize),
             });
-            table.extend_from_slice(&header[8..16]);
-            table.extend([codec, element]);
+            table.push([raw, coded, codec.into(), element.into()]);
         }
         let at = rest.len() - frame.0.len();
         let header = frame.take(16);
@@ -66,8 +163,8 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
         check_32(&header[..12], &header[12..]);
         let n = number(&header[4..12]);
         let index = frame.take(n as usize);
-        // The directory is not needed to read the content; the table of chunks stands at its end.
-        assert!(index.ends_with(&table));
+        let (chunks, entries) = read_index(index);
+        assert_eq!(chunks, table);
         let footer = frame.take(48);
         assert_eq!((number(&footer[..8]), number(&footer[8..16])), (at as u64, n));
         assert_eq!(number(&footer[16..24]), xxh3_64(index));
@@ -77,9 +174,11 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
         assert_eq!(number(&footer[32..40]), xxh3_64(&content[begin..]));
         check_32(&footer[..40], &footer[40..44]);
         assert_eq!(footer[44..], *b"done");
+        assert!(entries.iter().all(|entry| entry.2 + entry.3 <= length));
+        directories.push(entries);
         rest = frame.0;
     }
-    content
+    (content, directories)
 }
 
 /// Bits from the least significant end of each byte.
@@ -309,12 +408,35 @@ fn fractions(rest: &mut Bytes<'_>, width: usize, count: usize) -> Vec<u8> {
 fn a_reader_from_the_texts_alone() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let mut codecs = [0; 4];
+    let mut kinds = [0; 3];
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         let mut content = Vec::new();
-        FrameReader::new(&bytes[..], ReadOptions::default()).copy_to(&mut content).unwrap();
-        assert!(read_file(&bytes, &mut codecs) == content, "{}", path.display());
+        let options = ReadOptions { keep_indexes: true, ..ReadOptions::default() };
+        let mut reader = FrameReader::new(&bytes[..], options);
+        reader.copy_to(&mut content).unwrap();
+        let (own, directories) = read_file(&bytes, &mut codecs);
+        assert!(own == content, "{}", path.display());
+        assert_eq!(directories.len(), reader.indexes().len());
+        for (own, index) in directories.into_iter().zip(reader.indexes()) {
+            own.iter().for_each(|entry| kinds[usize::from(entry.0)] += 1);
+            let entries: Vec<Entry> = index
+                .entries
+                .iter()
+                .map(|entry| {
+                    let (kind, dtype, shape) = match &entry.kind {
+                        EntryKind::Bytes => (0, String::new(), Vec::new()),
+                        EntryKind::Tensor { dtype, shape } => (1, dtype.clone(), shape.clone()),
+                        EntryKind::Rows => (2, String::new(), Vec::new()),
+                        kind => panic!("{kind:?}"),
+                    };
+                    (kind, entry.name.clone(), entry.offset, entry.length, dtype, shape)
+                })
+                .collect();
+            assert_eq!(own, entries, "{}", path.display());
+        }
     }
     assert!(codecs.iter().all(|&chunks| chunks > 0), "chunks by codec: {codecs:?}");
+    assert!(kinds[1] > 0 && kinds[2] > 0, "entries by kind: {kinds:?}");
 }

@@ -42,7 +42,10 @@ fn contents() {
     for &(name, length, check) in FILES {
         let frame = fs::read(path(name)).unwrap();
         let mut content = Vec::new();
-        let mut reader = FrameReader::new(&frame[..], ReadOptions::default());
+        let mut reader = FrameReader::new(
+            &frame[..],
+            ReadOptions { keep_indexes: true, ..ReadOptions::default() },
+        );
         let summary = reader.copy_to(&mut content).unwrap();
         codecs.extend(
             reader.indexes().iter().flat_map(|index| &index.chunks).map(|chunk| chunk.codec),

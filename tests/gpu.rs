@@ -43,7 +43,7 @@ fn device_resident_tensors_code_as_host_tensors_do() {
         let mut streams = coder.streams(9, 101).unwrap();
         coder.push(&mut streams, &device_symbols, &device_indexes).unwrap();
 
-        let mut expected = on_host.streams(9);
+        let mut expected = on_host.streams(9).unwrap();
         on_host.push(&mut expected, &symbols, &indexes).unwrap();
         assert_eq!(streams.to_streams().unwrap(), expected, "{family} x{lanes}");
 
@@ -131,7 +131,7 @@ fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
     let (symbols, indexes) = batch(1, 200_000);
     let builder = Coder::builder(Family::Rans32x16);
     let coder = builder.clone().gpu(&gpu).build(tables(false)).unwrap();
-    let mut streams = coder.streams(1);
+    let mut streams = coder.streams(1).unwrap();
     let error = coder.push(&mut streams, &symbols, &indexes).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
     assert!(streams.is_fresh(0));
@@ -263,7 +263,7 @@ fn models_code_alike(
     symbols: &Array2<i16>,
 ) {
     let rows = symbols.nrows();
-    let mut expected = coder.streams(rows);
+    let mut expected = coder.streams(rows).unwrap();
     coder.push(&mut expected, models, symbols).unwrap();
     let with_gpu = coder.with_gpu(gpu);
     let resident = with_gpu.on_gpu().expect("a coder on a device");

@@ -212,7 +212,7 @@ fn models_and_tables_share_streams() {
         array![[1.0f32, 2.0, 0.3]].view(),
     )
     .unwrap();
-    let mut streams = coder.streams(1);
+    let mut streams = coder.streams(1).unwrap();
     let indexes = Indexes::one(0, 1, 5);
     coder.push(&mut streams, &array![[0, 1, 2, 2, 1]], indexes.clone()).unwrap();
     models_coder.push(&mut streams, &models, &array![[1, 7, -2]]).unwrap();
@@ -284,7 +284,7 @@ fn damaged_rows_are_answered() {
     let symbols = means.mapv(|mean| mean as i32);
     for (family, lanes) in [(Family::Rans64, 1), (Family::Rans32, 4), (Family::Rans32x16, 32)] {
         let coder = ModelCoder::new(family, lanes).unwrap();
-        let mut streams = coder.streams(3);
+        let mut streams = coder.streams(3).unwrap();
         coder.push(&mut streams, &models, &symbols).unwrap();
         let whole = streams.to_byte_strings();
         for _ in 0..400 {

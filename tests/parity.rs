@@ -166,7 +166,7 @@ fn check(batch: &Batch, backend: &Backend) -> Result<(), Error> {
             batch.lookup
         )
     };
-    let mut streams = coder.streams(batch.rows);
+    let mut streams = coder.streams(batch.rows).unwrap();
     for push in &batch.pushes {
         let symbols = shaped(&push.symbols, batch.rows, push.columns);
         let indexes = shaped(&push.indexes, batch.rows, push.columns);
@@ -247,11 +247,11 @@ fn check_forms(backend: &Backend, family: Family, lanes: usize) -> Result<(), Fa
                     _ => 0,
                 });
                 let plain = {
-                    let mut streams = coder.streams(rows);
+                    let mut streams = coder.streams(rows).unwrap();
                     coder.push(&mut streams, Symbols::from_slice(&symbols, rows)?, &each)?;
                     streams
                 };
-                let mut pushed = coder.streams(rows);
+                let mut pushed = coder.streams(rows).unwrap();
                 coder.push(&mut pushed, Symbols::from_slice(&symbols, rows)?, indexes.clone())?;
                 assert!(pushed == plain, "indexes of form {form}");
                 narrow::<u8>(&coder, &symbols, rows, &indexes, &plain)?;
@@ -261,7 +261,7 @@ fn check_forms(backend: &Backend, family: Family, lanes: usize) -> Result<(), Fa
                 let narrow_indexes = each.mapv(|index| index as u8);
                 let transposed =
                     shaped(&symbols, rows, columns).reversed_axes().as_standard_layout().to_owned();
-                let mut pushed = coder.streams(rows);
+                let mut pushed = coder.streams(rows).unwrap();
                 coder.push(&mut pushed, transposed.t(), &narrow_indexes)?;
                 assert!(pushed == plain, "narrow indexes, transposed symbols");
                 assert_eq!(
@@ -282,7 +282,7 @@ fn narrow<S: parans::Symbol>(
     plain: &Streams,
 ) -> Result<(), Error> {
     let narrow: Vec<S> = symbols.iter().map(|&s| S::from_i32(s).expect("small symbols")).collect();
-    let mut streams = coder.streams(rows);
+    let mut streams = coder.streams(rows).unwrap();
     coder.push(&mut streams, Symbols::from_slice(&narrow, rows)?, indexes.clone())?;
     assert!(&streams == plain, "narrow symbols");
     let popped = coder.pop::<S>(&mut streams, indexes.clone())?;
@@ -356,7 +356,7 @@ fn check_errors(
         let strings = batch.setup.encode_pushes(&push, &indexes, 4);
         for coder in coders {
             let (backend, coder) = coder.map_err(|error| error.to_string())?;
-            let mut streams = coder.streams(4);
+            let mut streams = coder.streams(4).unwrap();
             let fresh = streams.clone();
             let error = backend
                 .run(|| coder.push(&mut streams, &bad_symbols, &bad_indexes))

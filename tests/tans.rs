@@ -187,7 +187,7 @@ proptest! {
     fn rows_are_those_of_the_naive_coder(case in case()) {
         let coder = case.coder();
         let rows = case.pushes[0].0.nrows();
-        let mut streams = coder.streams(rows);
+        let mut streams = coder.streams(rows).unwrap();
         for (symbols, indexes) in &case.pushes {
             coder.push(&mut streams, symbols, indexes).unwrap();
         }
@@ -207,7 +207,7 @@ proptest! {
     fn damaged_rows_are_answered(case in case(), at in any::<prop::sample::Index>(), flip in 1u8..) {
         let coder = case.coder();
         let (symbols, indexes) = &case.pushes[0];
-        let mut streams = coder.streams(symbols.nrows());
+        let mut streams = coder.streams(symbols.nrows()).unwrap();
         coder.push(&mut streams, symbols, indexes).unwrap();
         let mut strings = streams.to_byte_strings();
         let whole = strings[0].clone();
@@ -251,9 +251,9 @@ fn long_rows_and_narrow_symbols() {
                 for indexes in
                     [Indexes::one(1, 9, 1003), Indexes::per_row(&[0, 1, 0, 1, 1, 0, 1, 0, 1], 1003)]
                 {
-                    let mut streams = coder.streams(9);
+                    let mut streams = coder.streams(9).unwrap();
                     coder.push(&mut streams, &symbols, indexes.clone()).unwrap();
-                    let mut wide = coder.streams(9);
+                    let mut wide = coder.streams(9).unwrap();
                     coder.push(&mut wide, &symbols.mapv(i32::from), indexes.clone()).unwrap();
                     assert_eq!(streams, wide);
                     assert_eq!(coder.pop::<u8>(&mut streams, indexes.clone()).unwrap(), symbols);
@@ -277,12 +277,12 @@ fn what_cannot_be_coded_is_an_error() {
     };
     // The peer clamps these symbols; here nothing is coded, and the streams stay as they were.
     let coder = Coder::builder(Family::Tans32).build(tables(8)).unwrap();
-    let mut streams = coder.streams(2);
+    let mut streams = coder.streams(2).unwrap();
     let symbols = ndarray::array![[0, 1, 2, 0, 1], [0, 1, 3, 0, 1]];
     let error = coder.push(&mut streams, &symbols, Indexes::one(0, 2, 5)).unwrap_err();
     let cause = RowCause::SymbolOutOfRange { symbol: 3, table: 0 };
     assert!(matches!(error, Error::Row { row: 1, position: 2, cause: c } if c == cause), "{error}");
-    assert_eq!(streams, coder.streams(2));
+    assert_eq!(streams, coder.streams(2).unwrap());
     for (family, precision) in
         [(Family::Tans32, 3), (Family::Tans16, 16), (Family::Tans8, 8), (Family::Tans32, 20)]
     {
@@ -293,7 +293,7 @@ fn what_cannot_be_coded_is_an_error() {
     // A symbol popped into a type that cannot hold it.
     let coder =
         Coder::builder(Family::Tans32).build(tables(8).with_offsets(&[255]).unwrap()).unwrap();
-    let mut streams = coder.streams(1);
+    let mut streams = coder.streams(1).unwrap();
     let symbols = Array2::from_elem((1, 40), 256);
     coder.push(&mut streams, &symbols, Indexes::one(0, 1, 40)).unwrap();
     let error = coder.pop::<u8>(&mut streams, Indexes::one(0, 1, 40)).unwrap_err();

@@ -160,7 +160,8 @@ fn library_error(error: io::Error) -> anyhow::Error {
 
 /// Reads a whole stream for its indexes alone.
 pub(crate) fn indexes(ahead: ReadAhead) -> Result<(Summary, Vec<parans::frame::Index>)> {
-    let mut reader = FrameReader::new(BufReader::new(ahead), ReadOptions::default());
+    let options = ReadOptions { keep_indexes: true, ..ReadOptions::default() };
+    let mut reader = FrameReader::new(BufReader::new(ahead), options);
     let summary = reader.copy_to(&mut io::sink())?;
     Ok((summary, reader.indexes().to_vec()))
 }

@@ -205,7 +205,7 @@ pub fn encode(image: &Image) -> Any<Vec<u8>> {
     let coder = ModelCoder::new(Family::Rans64, LANES)?;
     let mut best: Option<Vec<u8>> = None;
     for kind in Kind::ALL {
-        let mut streams = coder.streams(1);
+        let mut streams = coder.streams(1)?;
         streams.reserve(image.samples.len() + 4096)?;
         for (means, deviations, values) in pushes.iter().rev() {
             let symbols = Array2::from_shape_vec((1, values.len()), values.clone())?;

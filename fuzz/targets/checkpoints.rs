@@ -24,7 +24,7 @@ fuzz_target!(|input: (u8, u8, bool, u8, Vec<(u16, u8)>, Vec<i16>, &[u8])| {
     let columns = symbols.len();
     let symbols = Array2::from_shape_vec((1, columns), symbols).expect("one row");
     let indexes = || Indexes::one(0, 1, columns);
-    let mut streams = coder.streams(1);
+    let mut streams = coder.streams(1).expect("few rows");
     let made = coder.push_checkpointed(&mut streams, &symbols, indexes(), every).expect("sound");
     let pop = |checkpoints: &Checkpoints| {
         let mut after = streams.clone();

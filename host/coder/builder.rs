@@ -237,6 +237,7 @@ impl CoderBuilder {
             Lookup::Auto if prepared.largest_alphabet() > 1 << 16 => Lookup::Search,
             // Two or three steps of a search cost less than a load from an inverse CDF that is not in the first-level cache.
             Lookup::Auto if prepared.largest_alphabet() <= 4 => Lookup::Search,
+            Lookup::Auto if !prepared.has_room_for_inverse() => Lookup::Search,
             Lookup::Auto => Lookup::InverseCdf,
             chosen => chosen,
         };

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{Coder, Indexes, Symbol, Symbols};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::streams::{Checkpoints, Streams};
 
 impl Coder {
@@ -55,7 +56,7 @@ impl Coder {
         };
         streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
         let room = self.plan.words_at_most(every.min(columns)).ok_or_else(too_long)?;
-        let mut checkpoints = Checkpoints::new(streams, columns, every);
+        let mut checkpoints = Checkpoints::new(streams, columns, every)?;
         // What is popped first is pushed last.
         for segment in (0..checkpoints.segments_a_row()).rev() {
             let columns = checkpoints.columns_of(segment);
@@ -84,7 +85,8 @@ impl Coder {
     ) -> Result<Array2<S>> {
         let indexes = indexes.into();
         let shape = (indexes.rows(), indexes.columns());
-        let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+        self.expect_checkpoints(streams, &indexes, checkpoints)?;
+        let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         self.pop_checkpointed_into(streams, indexes, checkpoints, &mut symbols)?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
@@ -148,7 +150,7 @@ impl Coder {
         // A group's bypass digits come after the symbols of all its lanes.
         let end = columns.end.checked_next_multiple_of(self.plan.lanes);
         let end = end.map_or(indexes.columns(), |end| end.min(indexes.columns()));
-        let mut symbols = vec![S::zeroed(); end - begin];
+        let mut symbols = memory::zeros(end - begin)?;
         self.pop_segments(streams, &indexes, checkpoints, row, first, &mut symbols)?;
         symbols.truncate(columns.end - begin);
         symbols.drain(..columns.start - begin);

@@ -16,6 +16,7 @@ use crate::cpu;
 use crate::error::{Error, Result};
 use crate::family::{Family, with_family};
 use crate::gpu::{self, DeviceTables, Gpu, GpuCoder};
+use crate::memory;
 use crate::streams::{LengthBytes, Merged, Streams};
 use crate::tables::Tables;
 
@@ -113,9 +114,11 @@ impl Coder {
     }
 
     /// Fresh streams for this coder.
-    pub fn streams(&self, rows: usize) -> Streams {
-        // The lane count was checked by the builder.
-        Streams::new(self.plan.family, rows, self.plan.lanes).expect("a checked lane count")
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for more rows than there is memory for.
+    pub fn streams(&self, rows: usize) -> Result<Streams> {
+        Streams::new(self.plan.family, rows, self.plan.lanes)
     }
 
     /// Pushes symbols of shape (rows, columns) onto as many streams.
@@ -183,7 +186,8 @@ impl Coder {
     ) -> Result<Array2<S>> {
         let indexes = indexes.into();
         let shape = (indexes.rows(), indexes.columns());
-        let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+        self.expect_streams(streams, shape.0)?;
+        let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         self.pop_shaped(streams, &indexes, &mut symbols)?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
@@ -213,7 +217,7 @@ impl Coder {
     }
 
     fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
-        if symbols.len() != indexes.rows() * indexes.columns() {
+        if symbols.len() != memory::cells(indexes.rows(), indexes.columns())? {
             return Err(Error::Shape {
                 what: "symbols to pop into",
                 expected: format!("{} x {}", indexes.rows(), indexes.columns()),
@@ -252,14 +256,14 @@ impl Coder {
         let (symbols, indexes) = (symbols.into(), indexes.into());
         indexes.expect_shape(symbols.rows(), symbols.columns())?;
         let mut streams;
-        if let Some((rows, columns)) = self.reshaped(symbols.rows(), symbols.columns()) {
-            let mut flat = symbols.as_slice().to_vec();
-            flat.resize(rows * columns, S::zeroed());
-            streams = self.streams(rows);
+        if let Some((rows, columns)) = self.reshaped(symbols.rows(), symbols.columns())? {
+            let mut flat = memory::zeros(memory::cells(rows, columns)?)?;
+            flat[..symbols.as_slice().len()].copy_from_slice(symbols.as_slice());
+            streams = self.streams(rows)?;
             let symbols = Symbols::from_slice(&flat, rows)?;
-            self.push_shaped(&mut streams, &symbols, &indexes.reshaped(rows, columns))?;
+            self.push_shaped(&mut streams, &symbols, &indexes.reshaped(rows, columns)?)?;
         } else {
-            streams = self.streams(symbols.rows());
+            streams = self.streams(symbols.rows())?;
             self.push_shaped(&mut streams, &symbols, &indexes)?;
         }
         streams.to_merged(self.merged(streams.rows()))
@@ -277,16 +281,16 @@ impl Coder {
     ) -> Result<Array2<S>> {
         let indexes = indexes.into();
         let shape = (indexes.rows(), indexes.columns());
-        let reshaped = self.reshaped(shape.0, shape.1);
+        let reshaped = self.reshaped(shape.0, shape.1)?;
         let rows = reshaped.map_or(shape.0, |(rows, _)| rows);
         let mut streams = self.streams_from(bytes, rows)?;
         let symbols = if let Some((rows, columns)) = reshaped {
-            let mut flat = vec![S::zeroed(); rows * columns];
-            self.pop_shaped(&mut streams, &indexes.reshaped(rows, columns), &mut flat)?;
+            let mut flat = memory::zeros(memory::cells(rows, columns)?)?;
+            self.pop_shaped(&mut streams, &indexes.reshaped(rows, columns)?, &mut flat)?;
             flat.truncate(shape.0 * shape.1);
             flat
         } else {
-            let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+            let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
             self.pop_shaped(&mut streams, &indexes, &mut symbols)?;
             symbols
         };
@@ -319,9 +323,9 @@ impl Coder {
     }
 
     /// The shape that parallel rows give (rows, columns) symbols; `None` where they stay as they are.
-    fn reshaped(&self, rows: usize, columns: usize) -> Option<(usize, usize)> {
-        let parallel = self.parallel_rows?;
-        Some((parallel, (rows * columns).div_ceil(parallel)))
+    fn reshaped(&self, rows: usize, columns: usize) -> Result<Option<(usize, usize)>> {
+        let Some(parallel) = self.parallel_rows else { return Ok(None) };
+        Ok(Some((parallel, memory::cells(rows, columns)?.div_ceil(parallel))))
     }
 
     fn expect_streams(&self, streams: &Streams, rows: usize) -> Result<()> {

@@ -43,7 +43,7 @@ impl<'c, S: Symbol> Queue<'c, S> {
     /// As [`Coder::push`]; the queue then keeps its entries.
     pub fn flush(&mut self) -> Result<Vec<u8>> {
         let rows = self.waiting.first().map_or(0, |(symbols, _)| symbols.rows());
-        let mut streams = self.coder.streams(rows);
+        let mut streams = self.coder.streams(rows)?;
         for (symbols, indexes) in self.waiting.iter().rev() {
             self.coder.push_shaped(&mut streams, symbols, indexes)?;
         }

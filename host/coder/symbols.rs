@@ -8,6 +8,7 @@ use parans_kernels::codec;
 
 use super::Coder;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::streams::Streams;
 
 /// Where the generic back ends are instantiated: once a symbol type, here, and not again in every crate that calls a coder with one.
@@ -286,14 +287,17 @@ impl<'a> Indexes<'a> {
     }
 
     /// Flattened, padded with -1 and cut into `rows` rows: torch_ans' parallel states.
-    pub(crate) fn reshaped(&self, rows: usize, columns: usize) -> Indexes<'static> {
-        let mut flat: Vec<i32> = Vec::with_capacity(rows * columns);
+    ///
+    /// # Errors
+    /// `InvalidArgument` where there is no memory for them.
+    pub(crate) fn reshaped(&self, rows: usize, columns: usize) -> Result<Indexes<'static>> {
+        let mut flat: Vec<i32> = memory::with_capacity(memory::cells(rows, columns)?)?;
         for row in 0..self.rows {
             let indexes = self.row(row);
             flat.extend((0..self.columns).map(|column| indexes.at(column)));
         }
         flat.resize(rows * columns, -1);
-        Indexes { rows, columns, kind: Kind::Each(Cow::Owned(flat)) }
+        Ok(Indexes { rows, columns, kind: Kind::Each(Cow::Owned(flat)) })
     }
 
     /// Checks that symbols of this shape have their indexes here.

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::{
     chunk::ChunkDecoder,
     index::{Entry, Index},
+    layout::entries_in_content,
     reader::{decode, in_chunk},
     wire::{
         CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, Footer, HEADER, Header, INDEX_HEADER,
@@ -102,7 +103,19 @@ impl<R: Read + Seek> FrameArchive<R> {
             at.1 += u64::from(chunk.coded) + CHUNK_HEADER as u64;
         }
         starts.push(at);
-        Ok(Self { inner, header, footer, index, starts })
+        let mut archive = Self { inner, header, footer, index, starts };
+        if archive.index.entries.is_empty() {
+            archive.index.entries = archive.entries_in_content();
+        }
+        Ok(archive)
+    }
+
+    /// The entries of a container whose directory was left out of the index; none where its content is damaged.
+    fn entries_in_content(&mut self) -> Vec<Entry> {
+        // What a hostile frame decodes to is bounded by its length.
+        let most = self.frame_length().saturating_mul(16).saturating_add(1 << 20);
+        let (container, length) = (self.index.container, self.content_length());
+        entries_in_content(container, length, most, |content| self.read_range(content).ok())
     }
 
     /// The directory and the table of chunks.
@@ -138,15 +151,22 @@ impl<R: Read + Seek> FrameArchive<R> {
     /// Coded bytes that a range of the content takes: its share of each chunk that it meets.
     #[must_use]
     pub fn coded_bytes(&self, content: Range<u64>) -> f64 {
-        let mut sum = 0.0;
-        for number in self.chunks_of(&content) {
-            let (chunk, begin) = (&self.index.chunks[number], self.starts[number].0);
-            let end = begin + u64::from(chunk.raw);
-            let share = content.end.min(end).saturating_sub(content.start.max(begin));
-            sum += (f64::from(chunk.coded) + CHUNK_HEADER as f64) * share as f64
-                / f64::from(chunk.raw);
+        if content.is_empty() {
+            return 0.0;
         }
-        sum
+        let (begin, end) = (self.coded_before(content.start), self.coded_before(content.end));
+        (end.0 - begin.0) as f64 + end.1 - begin.1
+    }
+
+    /// Where in the file an offset of the content is coded: where its chunk begins, and how many bytes behind that.
+    fn coded_before(&self, content: u64) -> (u64, f64) {
+        // One chunk is looked for, and no sum is made: a directory may have any number of entries of any length.
+        let next = self.starts.partition_point(|&(begin, _)| begin <= content);
+        let number = next.saturating_sub(1);
+        let (begin, at) = self.starts[number];
+        let Some(chunk) = self.index.chunks.get(number) else { return (at, 0.0) };
+        let coded = f64::from(chunk.coded) + CHUNK_HEADER as f64;
+        (at, coded * (content - begin) as f64 / f64::from(chunk.raw))
     }
 
     /// The numbers of the chunks that meet a range of the content.

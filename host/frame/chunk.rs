@@ -14,48 +14,94 @@ use crate::{
 pub(super) struct ChunkEncoder {
     bytes: order0::Encoder,
     numbers: float::Encoder,
+    coded: Vec<u8>,
+    other: Vec<u8>,
 }
+
+/// A chunk's order-0 entropy is estimated from so many pieces of so many bytes.
+const SAMPLES: usize = 16;
+const SAMPLE: usize = 1 << 12;
 
 impl ChunkEncoder {
     pub(super) fn new() -> Self {
-        Self { bytes: order0::Encoder::new(), numbers: float::Encoder::new() }
+        Self {
+            bytes: order0::Encoder::new(),
+            numbers: float::Encoder::new(),
+            coded: Vec::new(),
+            other: Vec::new(),
+        }
     }
 
-    /// Replaces `out` by the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than `raw.len()`.
-    /// `dtype` is a hint: bytes that are not whole elements are coded as bytes.
-    pub(super) fn encode(
-        &mut self,
-        raw: &[u8],
-        dtype: Option<Dtype>,
-        out: &mut Vec<u8>,
-    ) -> ChunkInfo {
+    /// The coded bytes of the last chunk.
+    pub(super) fn coded(&self) -> &[u8] {
+        &self.coded
+    }
+
+    /// Moves the coded bytes of the last chunk to the end of `out`.
+    pub(super) fn append_coded(&mut self, out: &mut Vec<u8>) {
+        if out.is_empty() {
+            // Not copied.
+            std::mem::swap(&mut self.coded, out);
+        } else {
+            out.extend_from_slice(&self.coded);
+        }
+    }
+
+    /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than `raw.len()`, and says about how much less it
+    /// is than a coding as bytes. `dtype` is a hint: bytes that are not whole elements are coded as bytes.
+    pub(super) fn encode(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
+        let out = &mut self.coded;
         out.clear();
+        let mut saved = 0;
         let number =
             dtype.filter(|dtype| raw.len().is_multiple_of(dtype.size())).and_then(element::id);
-        let (codec, element) = match (constant_element(raw), dtype.zip(number)) {
+        let (mut codec, mut element) = match (constant_element(raw), dtype.zip(number)) {
             (Some(element), _) => {
                 out.extend_from_slice(element);
                 (ChunkCodec::Constant, 0)
             }
             (None, Some((dtype, number))) => {
                 self.numbers.encode(dtype, raw, out);
-                (ChunkCodec::Planes, number)
+                let as_bytes = estimate(raw);
+                saved = as_bytes.saturating_sub(out.len()) as u64;
+                // Not every tensor holds what its type promises.
+                if as_bytes < out.len() {
+                    self.other.clear();
+                    self.bytes.encode(raw, &mut self.other);
+                }
+                if as_bytes < out.len() && self.other.len() < out.len() {
+                    std::mem::swap(out, &mut self.other);
+                    (ChunkCodec::Order0, 0)
+                } else {
+                    (ChunkCodec::Planes, number)
+                }
             }
             (None, None) => {
                 self.bytes.encode(raw, out);
                 (ChunkCodec::Order0, 0)
             }
         };
-        let (codec, element) = if out.len() < raw.len() {
-            (codec, element)
-        } else {
+        if out.len() >= raw.len() {
             out.clear();
             out.extend_from_slice(raw);
-            (ChunkCodec::Stored, 0)
-        };
-        // Both lengths are at most the largest chunk, far below 2^32.
-        ChunkInfo { codec, element, raw: raw.len() as u32, coded: out.len() as u32 }
+            (codec, element) = (ChunkCodec::Stored, 0);
+        }
+        // Both lengths are at most MAX_CHUNK.
+        let info = ChunkInfo { codec, element, raw: raw.len() as u32, coded: out.len() as u32 };
+        (info, saved)
     }
+}
+
+/// About as many bytes as `raw` takes when it is coded as bytes, without what a table and states take.
+fn estimate(raw: &[u8]) -> usize {
+    if raw.len() <= SAMPLES * SAMPLE {
+        return order0::entropy_bytes(raw) as usize;
+    }
+    let step = raw.len() / SAMPLES;
+    let sample: Vec<u8> =
+        raw.chunks_exact(step).flat_map(|piece| &piece[..SAMPLE]).copied().collect();
+    let share = order0::entropy_bytes(&sample) / sample.len() as f64;
+    ((share * raw.len() as f64) as usize).min(raw.len())
 }
 
 /// The element of 1, 2, 4 or 8 bytes that `raw` repeats, the shortest there is.
@@ -114,10 +160,11 @@ mod tests {
     use super::*;
 
     fn round_trip(raw: &[u8], dtype: Option<Dtype>) -> ChunkInfo {
-        let mut coded = vec![1, 2, 3];
-        let info = ChunkEncoder::new().encode(raw, dtype, &mut coded);
+        let mut encoder = ChunkEncoder::new();
+        let (info, _) = encoder.encode(raw, dtype);
+        let coded = encoder.coded();
         let mut back = vec![0; raw.len()];
-        ChunkDecoder::new().decode(info, &coded, &mut back).unwrap();
+        ChunkDecoder::new().decode(info, coded, &mut back).unwrap();
         assert_eq!(back, raw);
         assert!(coded.len() <= raw.len());
         let checked = ChunkInfo::new(info.codec.id(), info.element, info.raw, info.coded, 1 << 24);
@@ -147,6 +194,10 @@ mod tests {
         let raw: Vec<u8> = (0..3000).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
         let info = round_trip(&raw, Some(Dtype::F32));
         assert_eq!((info.codec, info.element), (ChunkCodec::Planes, 3));
+        // What has a type and is something else is coded as what it is.
+        let text = b"it was the best of times, it was the worst of times; ".repeat(40);
+        assert_eq!(round_trip(&text, Some(Dtype::F32)).codec, ChunkCodec::Order0);
+        assert_eq!(round_trip(&text.repeat(100), Some(Dtype::F32)).codec, ChunkCodec::Order0);
         // A length that is not of whole elements leaves bytes; types of one byte are bytes.
         assert_ne!(round_trip(&raw[1..], Some(Dtype::F32)).codec, ChunkCodec::Planes);
         assert_ne!(round_trip(&raw, Some(Dtype::U8)).codec, ChunkCodec::Planes);

@@ -38,6 +38,8 @@
 mod archive;
 mod checkpoints;
 mod chunk;
+mod columns;
+mod directory;
 mod element;
 mod index;
 mod layout;

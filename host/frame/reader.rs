@@ -26,11 +26,14 @@ pub struct ReadOptions {
     pub keep_going: bool,
     /// The most content to take. More is an error before it is decoded.
     pub max_content: u64,
+    /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows with the number of
+    /// frames.
+    pub keep_indexes: bool,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { keep_going: false, max_content: u64::MAX }
+        Self { keep_going: false, max_content: u64::MAX, keep_indexes: false }
     }
 }
 
@@ -38,7 +41,10 @@ impl Default for ReadOptions {
 ///
 /// [`Read`] gives the content. Everything is checked before its end is reported: each chunk before it is decoded, and at
 /// the end of a frame the whole content, the table of chunks and the lengths. Memory is bounded by two batches of chunks and
-/// 12 bytes for each chunk of the frame.
+/// by the index of one frame, with 12 bytes for each chunk.
+///
+/// A reader that failed, or in which a panic was caught, stays failed: every later call gives an error. The content given
+/// before the first error is right as far as it goes.
 pub struct FrameReader<R> {
     walk: Walk<R>,
     options: ReadOptions,
@@ -59,6 +65,8 @@ pub struct FrameReader<R> {
     damage: Vec<Damage>,
     indexes: Vec<Index>,
     finished: bool,
+    /// Set while a call runs, and for ever by one that fails or panics.
+    failed: bool,
 }
 
 /// What a step is counted as, in bytes, when it holds less content.
@@ -89,6 +97,7 @@ impl<R: Read + Send> FrameReader<R> {
             damage: Vec::new(),
             indexes: Vec::new(),
             finished: false,
+            failed: false,
         }
     }
 
@@ -98,11 +107,24 @@ impl<R: Read + Send> FrameReader<R> {
     /// `Unsupported` for bytes that are no frame, for another version, an unknown codec or element type; `Corrupt` and
     /// `Truncated` for damage, with the chunk it is in; `Io` from either side.
     pub fn copy_to<W: Write + ?Sized>(&mut self, output: &mut W) -> Result<Summary> {
-        while self.more()? {
-            output.write_all(&self.current[self.taken..])?;
-            self.taken = self.current.len();
+        self.guard(|reader| {
+            while reader.more()? {
+                output.write_all(&reader.current[reader.taken..])?;
+                reader.taken = reader.current.len();
+            }
+            Ok(reader.summary())
+        })
+    }
+
+    /// Does `work`; unless that succeeds, the reader stays failed.
+    fn guard<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.failed {
+            return Err(io::Error::other("an earlier read of these frames failed").into());
         }
-        Ok(self.summary())
+        self.failed = true;
+        let done = work(self)?;
+        self.failed = false;
+        Ok(done)
     }
 
     /// What was read so far; `frame` counts the bytes of input taken, some perhaps ahead of the content.
@@ -123,7 +145,8 @@ impl<R: Read + Send> FrameReader<R> {
         &self.damage
     }
 
-    /// The indexes of the frames read to their ends.
+    /// The indexes of the frames read to their ends, if [`ReadOptions::keep_indexes`] asks for them. Those of containers
+    /// whose directory was left out (see [`FrameWriter::finish`](super::FrameWriter::finish)) have no entries.
     #[must_use]
     pub fn indexes(&self) -> &[Index] {
         &self.indexes
@@ -136,12 +159,9 @@ impl<R: Read + Send> FrameReader<R> {
                 return Ok(false);
             }
             match self.ready.next() {
-                Some(ready) => self.give(ready).inspect_err(|_| self.finished = true)?,
+                Some(ready) => self.give(ready)?,
                 None => match self.failure.take() {
-                    Some(error) if self.ahead.is_empty() => {
-                        self.finished = true;
-                        return Err(error);
-                    }
+                    Some(error) if self.ahead.is_empty() => return Err(error),
                     failure => {
                         self.failure = failure;
                         self.read_on();
@@ -189,7 +209,9 @@ impl<R: Read + Send> FrameReader<R> {
                         "the content differs from the checksum of the whole".into(),
                     ));
                 }
-                self.indexes.push(index);
+                if self.options.keep_indexes {
+                    self.indexes.push(index);
+                }
                 self.next_frame();
             }
             Ready::Other(Step::Broken) => self.next_frame(),
@@ -272,6 +294,7 @@ fn read_batch<R: Read>(walk: &mut Walk<R>) -> (Vec<Step>, Option<Error>) {
             Ok(step) => {
                 let content = match &step {
                     Step::Chunk { header, .. } => header.info.raw as usize,
+                    Step::End { index, .. } => index.size(),
                     _ => 0,
                 };
                 // A step has a size of its own: chunks of one byte, or frames without any, must not pile up.
@@ -329,20 +352,19 @@ pub(super) fn in_chunk(error: Error, number: u64, content: &Range<u64>) -> Error
 
 impl<R: Read + Send> Read for FrameReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if out.is_empty() {
-            return Ok(0);
-        }
-        match self.more() {
-            Ok(true) => {
-                let here = &self.current[self.taken..];
-                let n = here.len().min(out.len());
-                out[..n].copy_from_slice(&here[..n]);
-                self.taken += n;
-                Ok(n)
+        let read = self.guard(|reader| {
+            if out.is_empty() || !reader.more()? {
+                return Ok(0);
             }
-            Ok(false) => Ok(0),
-            Err(Error::Io(error)) => Err(error),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
-        }
+            let here = &reader.current[reader.taken..];
+            let n = here.len().min(out.len());
+            out[..n].copy_from_slice(&here[..n]);
+            reader.taken += n;
+            Ok(n)
+        });
+        read.map_err(|error| match error {
+            Error::Io(error) => error,
+            error => io::Error::new(io::ErrorKind::InvalidData, error),
+        })
     }
 }

@@ -18,6 +18,9 @@ const TAG: &[u8; 4] = b"rows";
 const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
 /// The flag of rows that have checkpoints beside them.
 const CHECKPOINTS: u32 = 1;
+/// A prepared form of tables that were read takes at most so many bytes, and so many for each byte read.
+const PREPARED: usize = 64 << 20;
+const SHARE: usize = 256;
 /// Families by their numbers in the format. Never reordered.
 const FAMILIES: [Family; 6] = [
     Family::Rans64,
@@ -106,7 +109,8 @@ impl CodedRows {
         Ok(out)
     }
 
-    /// Reads what [`CodedRows::to_bytes`] made.
+    /// Reads what [`CodedRows::to_bytes`] made. A coder of the tables takes at most 64 MiB and 256 bytes for each byte read, for each form
+    /// that it prepares of them; where that is too little, [`Tables::with_limit`] of [`CodedRows::tables`] gives tables with another limit.
     ///
     /// # Errors
     /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that nothing wrote; the errors of tables and
@@ -154,6 +158,7 @@ impl CodedRows {
             frequencies.push(row);
         }
         let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
+        let tables = tables.with_limit(PREPARED.saturating_add(bytes.len().saturating_mul(SHARE)));
         let checkpoints = match flags {
             0 => None,
             _ => Some(Checkpoints::read(&mut fields)?),
@@ -240,7 +245,7 @@ mod tests {
             .build(tables.unwrap())
             .unwrap();
         let symbols = array![[-1i32, 0, 1, 900], [2, -1, -70, 0]];
-        let mut streams = coder.streams(2);
+        let mut streams = coder.streams(2).unwrap();
         coder.push(&mut streams, &symbols, &Array2::<i32>::zeros((2, 4))).unwrap();
         (CodedRows::new(&coder, streams).unwrap(), symbols)
     }
@@ -292,5 +297,55 @@ mod tests {
             other[at] = value;
             assert!(CodedRows::from_bytes(&other).is_err(), "byte {at} is {value}");
         }
+    }
+
+    /// Rows whose tables take many times their bytes once they are prepared.
+    fn bomb(family: Family, frequencies: &[Vec<u32>], precision: u32) -> CodedRows {
+        let precision = Precision::new(precision).unwrap();
+        let tables = Tables::from_frequencies(frequencies, None, precision).unwrap();
+        let streams = Streams::new(family, 1, 1).unwrap();
+        CodedRows { tables, bypass: Bypass::Off, streams, checkpoints: None }
+    }
+
+    #[test]
+    fn prepared_states_are_bounded() {
+        // Each table is 12 bytes here and 14 << 15 bytes of states.
+        let rows = bomb(Family::Tans32, &vec![vec![1 << 15]; 160], 15);
+        let bytes = rows.to_bytes().unwrap();
+        let read = CodedRows::from_bytes(&bytes).unwrap();
+        assert!(bytes.len() < 3000 && read.tables == rows.tables);
+        let error = read.coder().unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(m) if m.contains("the limit")), "{error}");
+        // Other offsets are no way around it, another limit is, and so are tables of one's own.
+        let offsets = [1; 160];
+        let mut other = CodedRows { tables: read.tables.with_offsets(&offsets).unwrap(), ..read };
+        assert!(other.coder().is_err());
+        other.tables = other.tables.with_limit(usize::MAX);
+        other.coder().unwrap();
+        rows.coder().unwrap();
+    }
+
+    #[test]
+    fn prepared_inverses_are_bounded() {
+        // One large alphabet makes the sparse inverse CDF of each table 2^18 entries.
+        let mut frequencies = vec![vec![1 << 24]; 300];
+        frequencies.push(vec![1 << 8; 1 << 16]);
+        let rows = bomb(Family::Rans64, &frequencies, 24);
+        assert_eq!(rows.coder().unwrap().lookup(), crate::Lookup::InverseCdf);
+        let bytes = rows.to_bytes().unwrap();
+        let mut read = CodedRows::from_bytes(&bytes).unwrap();
+        assert!(bytes.len() < 300 << 10);
+        let searching = read.coder().unwrap();
+        assert_eq!(searching.lookup(), crate::Lookup::Search);
+        for lookup in [crate::Lookup::InverseCdf, crate::Lookup::Alias] {
+            let built = Coder::builder(Family::Rans64).lookup(lookup).build(read.tables.clone());
+            assert!(matches!(built, Err(Error::Unsupported(_))), "{lookup:?}");
+        }
+        // What is read is popped.
+        let symbols = array![[5i32, 77, 65_535]];
+        let indexes = array![[300i32, 300, 300]];
+        searching.push(&mut read.streams, &symbols, &indexes).unwrap();
+        let popped: Array2<i32> = searching.pop(&mut read.streams, &indexes).unwrap();
+        assert_eq!(popped, symbols);
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
+    sync::Arc,
 };
 
 use rayon::prelude::*;
@@ -12,7 +13,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::{
     chunk::ChunkEncoder,
     index::{Container, Entry, EntryKind, Index},
-    layout::{Layout, Segment},
+    layout::{Layout, Run, Segment, runs},
     wire::{CHUNK_HEADER, ChunkHeader, Footer, Header, IndexHeader, MAX_CHUNK},
 };
 use crate::{Error, Result, float::Dtype, order0};
@@ -55,23 +56,32 @@ pub struct Summary {
     pub chunks: u64,
 }
 
+/// About what a chunk takes in the table of chunks.
+const TABLE: usize = 5;
+
+/// What the directory may cost beyond what recognising the content saved: so many bytes, and a share of the frame.
+const DIRECTORY: u64 = 200;
+const DIRECTORY_SHARE: u64 = 1000;
+
 /// Writes one frame to `W`; see the [module](super) for the whole.
 ///
 /// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is incomplete and every
 /// reader says so. Memory is bounded by a few batches of chunks and 12 bytes for each chunk of the index.
+///
+/// A writer that failed, or in which a panic was caught, stays failed: every later call gives an error.
 pub struct FrameWriter<W: Write> {
     inner: W,
     options: WriteOptions,
     batch: usize,
     index: Index,
     /// Where the chunks of the next bytes are cut; plain bytes without end once it is empty.
-    segments: VecDeque<Segment>,
+    runs: VecDeque<Run>,
     /// Content bytes that the layout speaks of, if there is one.
     planned: Option<u64>,
     /// Whole chunks, and at the end a part of one, that wait for a batch to be full.
     buffer: Vec<u8>,
-    /// The whole chunks in `buffer`: where each ends, and its type.
-    waiting: Vec<(usize, Option<Dtype>)>,
+    /// What is whole in `buffer`: where each job ends, and how it is coded.
+    waiting: Vec<(usize, Kind)>,
     /// The batch before, coded but not written.
     coded: Vec<Coded>,
     /// Memory of the batch before that, to be used again.
@@ -80,19 +90,75 @@ pub struct FrameWriter<W: Write> {
     /// Content offset of the next chunk to be coded.
     offset: u64,
     written: u64,
+    /// Bytes that coding numbers by their type has saved, as far as is known.
+    saved: u64,
+    /// Set while a call runs, and for ever by one that fails or panics.
     failed: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Job<'a> {
-    raw: &'a [u8],
+/// How the content of a job is coded.
+#[derive(Clone, Default)]
+struct Kind {
     dtype: Option<Dtype>,
+    /// Parts that may be chunks of their own, if that takes less than one chunk of bytes.
+    parts: Option<Arc<[Segment]>>,
 }
 
+/// Content that is coded on one thread: a chunk, or a few small ones.
+#[derive(Clone)]
+struct Job<'a> {
+    raw: &'a [u8],
+    kind: Kind,
+}
+
+/// A job's chunks; the coded bytes of all are one after another.
 #[derive(Default)]
 struct Coded {
-    header: Option<ChunkHeader>,
+    headers: Vec<ChunkHeader>,
     bytes: Vec<u8>,
+    saved: u64,
+}
+
+impl Coded {
+    /// Replaces these chunks by those of a job whose content begins at `offset`.
+    fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, offset: u64) {
+        self.headers.clear();
+        self.bytes.clear();
+        self.saved = 0;
+        let parts = job.kind.parts.iter().flat_map(|parts| parts.iter());
+        // Content may end before its layout does.
+        if parts.clone().map(|part| part.length).sum::<u64>() == job.raw.len() as u64 {
+            let mut rest = job.raw;
+            for part in parts {
+                let raw;
+                // A part is no longer than the job.
+                (raw, rest) = rest.split_at(part.length as usize);
+                let at = offset + (job.raw.len() - rest.len() - raw.len()) as u64;
+                self.chunk(encoder, raw, part.dtype, at);
+            }
+            let mut together = Self::default();
+            together.chunk(encoder, job.raw, None, offset);
+            if self.cost() < together.cost() {
+                self.saved = together.cost() - self.cost();
+            } else {
+                *self = together;
+            }
+        } else {
+            self.chunk(encoder, job.raw, job.kind.dtype, offset);
+        }
+    }
+
+    fn chunk(&mut self, encoder: &mut ChunkEncoder, raw: &[u8], dtype: Option<Dtype>, offset: u64) {
+        let (info, saved) = encoder.encode(raw, dtype);
+        self.headers.push(ChunkHeader { info, offset, check: xxh3_64(encoder.coded()) });
+        encoder.append_coded(&mut self.bytes);
+        self.saved += saved;
+    }
+
+    /// Bytes of the frame that the chunks take.
+    fn cost(&self) -> u64 {
+        (self.bytes.len() + self.headers.len() * (CHUNK_HEADER + TABLE)) as u64
+    }
 }
 
 impl<W: Write + Send> FrameWriter<W> {
@@ -118,6 +184,7 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         layout.entries.iter().try_for_each(Entry::check)?;
         let planned = (!layout.segments.is_empty()).then(|| layout.length());
+        let together = options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
         let header =
             Header { max_chunk: chunk_size as u32, content_length: options.content_length }
                 .to_bytes();
@@ -131,7 +198,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 entries: layout.entries,
                 chunks: Vec::new(),
             },
-            segments: layout.segments.into(),
+            runs: runs(layout.segments, together as u64),
             planned,
             buffer: Vec::new(),
             waiting: Vec::new(),
@@ -140,6 +207,7 @@ impl<W: Write + Send> FrameWriter<W> {
             hash: Xxh3::new(),
             offset: 0,
             written: header.len() as u64,
+            saved: 0,
             failed: false,
         })
     }
@@ -192,6 +260,7 @@ impl<W: Write + Send> FrameWriter<W> {
         dtype: Option<Dtype>,
         bytes: &[u8],
     ) -> Result<()> {
+        self.expect_sound()?;
         if self.planned.is_some() {
             return Err(Error::InvalidArgument(
                 "a frame with a layout takes no other entries".into(),
@@ -199,9 +268,26 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         entry.check()?;
         self.end_chunk();
-        self.segments.push_back(Segment { length: bytes.len() as u64, dtype });
+        self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
         self.index.entries.push(entry);
         self.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Refuses to go on after a failure: what was written is not what was given.
+    fn expect_sound(&self) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write to this frame failed"));
+        }
+        Ok(())
+    }
+
+    /// Does `work`; unless that succeeds, the writer stays failed.
+    fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.expect_sound()?;
+        self.failed = true;
+        work(self)?;
+        self.failed = false;
         Ok(())
     }
 
@@ -213,14 +299,19 @@ impl<W: Write + Send> FrameWriter<W> {
 
     /// Writes what is left, the index and the footer, and gives the writer back, flushed.
     ///
-    /// Content of another length than its layout is taken for plain bytes: its entries are dropped.
+    /// Content of another length than its layout is taken for plain bytes: its entries are dropped. So are those of a
+    /// recognised container where they would make the frame larger than that of plain bytes, by more than 200 bytes and
+    /// 0.1 %: [`FrameArchive`](super::FrameArchive) finds them in the content.
     ///
     /// # Errors
-    /// `InvalidArgument` if the content has another length than the options announced; `Io` from the writer.
+    /// `InvalidArgument` if the content has another length than the options announced; `Io` from the writer, and
+    /// where an earlier call failed.
     pub fn finish(mut self) -> Result<(W, Summary)> {
         self.end_chunk();
-        self.code_waiting(&[])?;
-        self.code_waiting(&[])?;
+        self.guard(|writer| {
+            writer.code_waiting(&[])?;
+            writer.code_waiting(&[])
+        })?;
         if self.options.content_length.is_some_and(|length| length != self.offset) {
             return Err(Error::InvalidArgument(format!(
                 "{} bytes of content announced, {} written",
@@ -240,7 +331,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 self.offset
             )));
         }
-        let index = self.index.to_bytes();
+        let index = self.index_bytes();
         let footer = Footer {
             index_offset: self.written,
             index_length: index.len() as u64,
@@ -259,20 +350,41 @@ impl<W: Write + Send> FrameWriter<W> {
         Ok((self.inner, Summary { content: self.offset, frame: self.written, chunks }))
     }
 
-    /// Bytes until the chunk being filled ends, and its type.
-    fn chunk_left(&mut self) -> (usize, Option<Dtype>) {
-        while self.segments.front().is_some_and(|segment| segment.length == 0) {
-            self.segments.pop_front();
+    /// The index, with the directory of a container if it costs no more than it may.
+    fn index_bytes(&mut self) -> Vec<u8> {
+        let whole = self.index.to_bytes();
+        let entries = std::mem::take(&mut self.index.entries);
+        let bare = self.index.to_bytes();
+        let cost = (whole.len() - bare.len()) as u64;
+        if self.index.container != Container::None
+            && cost > self.saved + DIRECTORY + self.written / DIRECTORY_SHARE
+        {
+            return bare;
         }
-        let partial = self.buffer.len() - self.waiting.last().map_or(0, |&(end, _)| end);
-        match self.segments.front() {
-            // Whole elements of up to 8 bytes in every chunk but perhaps a segment's last.
-            Some(&Segment { length, dtype }) => {
+        self.index.entries = entries;
+        whole
+    }
+
+    /// Bytes until the job being filled ends, and how it is coded.
+    fn job_left(&mut self) -> (usize, Kind) {
+        while self.runs.front().is_some_and(|run| run.length == 0) {
+            self.runs.pop_front();
+        }
+        let partial = self.buffer.len() - self.whole();
+        match self.runs.front() {
+            // Whole elements of up to 8 bytes in every chunk but perhaps a run's last.
+            Some(&Run { length, dtype, ref parts }) => {
                 let most = self.chunk_size(dtype) / 8 * 8 - partial;
-                (usize::try_from(length).map_or(most, |length| length.min(most)), dtype)
+                let left = usize::try_from(length).map_or(most, |length| length.min(most));
+                (left, Kind { dtype, parts: parts.clone() })
             }
-            None => (self.chunk_size(None) - partial, None),
+            None => (self.chunk_size(None) - partial, Kind::default()),
         }
+    }
+
+    /// Bytes of the buffer that are whole jobs.
+    fn whole(&self) -> usize {
+        self.waiting.last().map_or(0, |(end, _)| *end)
     }
 
     fn chunk_size(&self, dtype: Option<Dtype>) -> usize {
@@ -280,18 +392,18 @@ impl<W: Write + Send> FrameWriter<W> {
         self.options.chunk_size.unwrap_or(own)
     }
 
-    /// Notes that `n` more bytes of the front segment have come.
+    /// Notes that `n` more bytes of the front run have come.
     fn advance(&mut self, n: usize) {
-        if let Some(segment) = self.segments.front_mut() {
-            segment.length -= n as u64;
+        if let Some(run) = self.runs.front_mut() {
+            run.length -= n as u64;
         }
     }
 
-    /// Makes a chunk of the partial one at the end of the buffer.
+    /// Makes a job of the partial one at the end of the buffer.
     fn end_chunk(&mut self) {
-        if self.buffer.len() > self.waiting.last().map_or(0, |&(end, _)| end) {
-            let dtype = self.chunk_left().1;
-            self.waiting.push((self.buffer.len(), dtype));
+        if self.buffer.len() > self.whole() {
+            let kind = self.job_left().1;
+            self.waiting.push((self.buffer.len(), kind));
         }
     }
 
@@ -300,9 +412,8 @@ impl<W: Write + Send> FrameWriter<W> {
         let mut direct: Vec<Job<'_>> = Vec::new();
         let mut direct_bytes = 0;
         while !bytes.is_empty() {
-            let whole = self.waiting.last().map_or(0, |&(end, _)| end);
-            let partial = self.buffer.len() > whole;
-            let (left, dtype) = self.chunk_left();
+            let partial = self.buffer.len() > self.whole();
+            let (left, kind) = self.job_left();
             if left > bytes.len() || partial {
                 let n = left.min(bytes.len());
                 if !partial {
@@ -311,18 +422,18 @@ impl<W: Write + Send> FrameWriter<W> {
                 }
                 self.buffer.extend_from_slice(&bytes[..n]);
                 if n == left {
-                    self.waiting.push((self.buffer.len(), dtype));
+                    self.waiting.push((self.buffer.len(), kind));
                 }
                 self.advance(n);
                 bytes = &bytes[n..];
             } else {
                 let raw;
                 (raw, bytes) = bytes.split_at(left);
-                direct.push(Job { raw, dtype });
+                direct.push(Job { raw, kind });
                 direct_bytes += left;
                 self.advance(left);
             }
-            if direct_bytes + self.waiting.last().map_or(0, |&(end, _)| end) >= self.batch {
+            if direct_bytes + self.whole() >= self.batch {
                 self.code_waiting(&direct)?;
                 direct.clear();
                 direct_bytes = 0;
@@ -336,7 +447,7 @@ impl<W: Write + Send> FrameWriter<W> {
     fn keep(&mut self, direct: &mut Vec<Job<'_>>) {
         for job in direct.drain(..) {
             self.buffer.extend_from_slice(job.raw);
-            self.waiting.push((self.buffer.len(), job.dtype));
+            self.waiting.push((self.buffer.len(), job.kind));
         }
     }
 
@@ -346,8 +457,8 @@ impl<W: Write + Send> FrameWriter<W> {
         let buffer = std::mem::take(&mut self.buffer);
         let mut begin = 0;
         let mut jobs = Vec::with_capacity(self.waiting.len() + direct.len());
-        for (end, dtype) in self.waiting.drain(..) {
-            jobs.push(Job { raw: &buffer[begin..end], dtype });
+        for (end, kind) in self.waiting.drain(..) {
+            jobs.push(Job { raw: &buffer[begin..end], kind });
             begin = end;
         }
         jobs.extend_from_slice(direct);
@@ -368,34 +479,38 @@ impl<W: Write + Send> FrameWriter<W> {
                 Self::write_coded(&mut self.inner, &self.coded)
             },
             || {
-                slots.par_iter_mut().zip(&jobs).zip(&offsets).for_each_init(
-                    ChunkEncoder::new,
-                    |encoder, ((slot, job), &offset)| {
-                        let info = encoder.encode(job.raw, job.dtype, &mut slot.bytes);
-                        slot.header =
-                            Some(ChunkHeader { info, offset, check: xxh3_64(&slot.bytes) });
-                    },
-                );
+                slots
+                    .par_iter_mut()
+                    .zip(&jobs)
+                    .zip(&offsets)
+                    .for_each_init(ChunkEncoder::new, |encoder, ((slot, job), &offset)| {
+                        slot.code(encoder, job, offset)
+                    });
             },
         );
         self.offset = offset;
         self.buffer = buffer;
         self.buffer.clear();
         self.spare = std::mem::replace(&mut self.coded, slots);
-        self.index
-            .chunks
-            .extend(self.coded.iter().filter_map(|slot| slot.header).map(|header| header.info));
-        self.written += written.inspect_err(|_| self.failed = true)?;
+        for coded in &self.coded {
+            self.index.chunks.extend(coded.headers.iter().map(|header| header.info));
+            self.saved += coded.saved;
+        }
+        self.written += written?;
         Ok(())
     }
 
     fn write_coded(inner: &mut W, coded: &[Coded]) -> Result<u64> {
         let mut written = 0;
-        for Coded { header, bytes } in coded {
-            let Some(header) = header else { continue };
-            inner.write_all(&header.to_bytes())?;
-            inner.write_all(bytes)?;
-            written += (CHUNK_HEADER + bytes.len()) as u64;
+        for Coded { headers, bytes, .. } in coded {
+            let mut bytes = &bytes[..];
+            for header in headers {
+                let chunk;
+                (chunk, bytes) = bytes.split_at(header.info.coded as usize);
+                inner.write_all(&header.to_bytes())?;
+                inner.write_all(chunk)?;
+                written += (CHUNK_HEADER + chunk.len()) as u64;
+            }
         }
         Ok(written)
     }
@@ -404,10 +519,7 @@ impl<W: Write + Send> FrameWriter<W> {
 impl<W: Write + Send> Write for FrameWriter<W> {
     /// Takes all of `bytes`. An error is the writer's, perhaps about bytes taken earlier; after one every call fails.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.failed {
-            return Err(io::Error::other("an earlier write to this frame failed"));
-        }
-        match self.take(bytes) {
+        match self.guard(|writer| writer.take(bytes)) {
             Ok(()) => Ok(bytes.len()),
             Err(Error::Io(error)) => Err(error),
             Err(error) => Err(io::Error::other(error)),
@@ -416,6 +528,10 @@ impl<W: Write + Send> Write for FrameWriter<W> {
 
     /// Writes what is coded; content that fills no chunk yet stays here until [`FrameWriter::finish`].
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.expect_sound()?;
+        self.failed = true;
+        self.inner.flush()?;
+        self.failed = false;
+        Ok(())
     }
 }

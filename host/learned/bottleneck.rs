@@ -6,6 +6,7 @@ use super::{dequantise, quantise};
 use crate::coder::{Bypass, Coder, Indexes};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::memory;
 use crate::tables::{Precision, Tables};
 
 /// By how much a learned CDF may fall from one point to the next: single precision rounds.
@@ -48,12 +49,14 @@ impl EntropyBottleneck {
             let centre = f64::from(median);
             let below = (centre - f64::from(low)).ceil() as i32;
             let above = (f64::from(high) - centre).ceil() as i32;
-            let edges: Vec<f64> =
-                (-below..=above + 1).map(|k| cdf(channel, centre + f64::from(k) - 0.5)).collect();
+            // Two numbers ask for up to 2^32 probabilities.
+            let count = i64::from(below) + i64::from(above) + 2;
+            let mut edges: Vec<f64> = memory::with_capacity(count as usize)?;
+            edges.extend((-below..=above + 1).map(|k| cdf(channel, centre + f64::from(k) - 0.5)));
             check_edges(channel, &edges)?;
+            let mut pmf: Vec<f64> = memory::with_capacity(count as usize)?;
             // A learned CDF may fall by a rounding error.
-            let mut pmf: Vec<f64> =
-                edges.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).collect();
+            pmf.extend(edges.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)));
             pmf.push((edges[0] + 1.0 - edges[edges.len() - 1]).max(0.0));
             pmfs.push((pmf, -below));
         }

@@ -9,6 +9,7 @@ use crate::cpu::models;
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, with_family};
 use crate::gpu::{self, Gpu, GpuModelCoder, HostModels};
+use crate::memory;
 use crate::streams::{Merged, Streams, check_lanes};
 use crate::tables::Precision;
 
@@ -129,9 +130,11 @@ impl ModelCoder {
     }
 
     /// Fresh streams for this coder.
-    pub fn streams(&self, rows: usize) -> Streams {
-        // The lane count was checked.
-        Streams::new(self.plan.family, rows, self.plan.lanes).expect("a checked lane count")
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for more rows than there is memory for.
+    pub fn streams(&self, rows: usize) -> Result<Streams> {
+        Streams::new(self.plan.family, rows, self.plan.lanes)
     }
 
     /// Pushes symbols of the models' shape onto as many streams.
@@ -191,7 +194,7 @@ impl ModelCoder {
     pub fn pop<S: Symbol>(&self, streams: &mut Streams, models: &impl Models) -> Result<Array2<S>> {
         self.check(streams, models)?;
         let shape = (models.rows(), models.columns());
-        let mut symbols = vec![S::zeroed(); shape.0 * shape.1];
+        let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         let plan = &self.plan;
         match &self.gpu {
             None => {
@@ -216,7 +219,7 @@ impl ModelCoder {
         models: &impl Models,
         symbols: impl Into<Symbols<'a, S>>,
     ) -> Result<Vec<u8>> {
-        let mut streams = self.streams(models.rows());
+        let mut streams = self.streams(models.rows())?;
         self.push(&mut streams, models, symbols)?;
         streams.to_merged(Merged::default())
     }

@@ -13,6 +13,7 @@ use super::distributions::check_window_precision;
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu, ModelComponent};
+use crate::memory;
 use crate::tables::Precision;
 
 /// A mixture of `each` components for each of (rows, columns) symbols, as fixed-point numbers.
@@ -74,7 +75,8 @@ impl<'a> Mixtures<'a> {
             }
         }
         check_each(each)?;
-        let mut components = vec![Component::default(); rows * columns * each];
+        let count = memory::cells(memory::cells(rows, columns)?, each)?;
+        let mut components = memory::filled(count, Component::default())?;
         let row = |row: usize, out: &mut [Component]| {
             let part = |all: &ArrayView3<'_, f32>| all.index_axis(Axis(0), row).to_owned();
             let (means, scales, weights) = (part(&means), part(&scales), part(&weights));

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::{Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
+use crate::memory;
 use crate::tables::quantise;
 use crate::tables::{Precision, Probability, check_cdf};
 
@@ -117,7 +118,7 @@ impl Pmfs {
         if let Some(first) = values.get(..given).filter(|first| !first.is_empty()) {
             width = frequencies(0, first)?.len() + 1;
         }
-        let mut cdfs = vec![0u32; rows * columns * width];
+        let mut cdfs = memory::zeros(memory::cells(memory::cells(rows, columns)?, width)?)?;
         let fill = |at: usize, cdf: &mut [u32]| {
             let freqs = frequencies(at, &values[at * given..(at + 1) * given])?;
             let mut end = 0u32;

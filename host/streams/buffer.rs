@@ -2,6 +2,9 @@
 
 use bytemuck::Pod;
 
+use crate::error::Result;
+use crate::memory;
+
 /// Plain bytes, aligned for every word and state.
 #[derive(Clone)]
 pub(super) struct Buffer {
@@ -11,8 +14,11 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// `bytes` bytes of zero. Large ones come from the system already zero, without a fill.
-    pub(super) fn zeroed(bytes: usize) -> Self {
-        Self { storage: vec![0; bytes.div_ceil(8)], bytes }
+    ///
+    /// # Errors
+    /// `InvalidArgument` where the system refuses so much memory.
+    pub(super) fn zeroed(bytes: usize) -> Result<Self> {
+        Ok(Self { storage: memory::zeros(bytes.div_ceil(8))?, bytes })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -82,8 +82,7 @@ impl Streams {
         strings: &[B],
     ) -> Result<Self> {
         check_lanes(lanes)?;
-        let mut streams = Self::new(family, strings.len(), lanes)?;
-        let header = streams.header_bytes();
+        let header = family.header_fields(lanes) * family.state_bytes();
         let word = family.word_bytes();
         let mut capacities = Vec::with_capacity(strings.len());
         for (row, string) in strings.iter().enumerate() {
@@ -100,10 +99,12 @@ impl Streams {
             }
             capacities.push(words / word);
         }
+        // Every string has its states: memory for them is earned.
+        let mut streams = Self::new(family, strings.len(), lanes)?;
         let Some(starts) = plan_starts(&capacities, word) else {
             return Err(Error::InvalidArgument("the rows exceed the address space".into()));
         };
-        streams.relocate(starts);
+        streams.relocate(starts)?;
         for (row, string) in strings.iter().enumerate() {
             let (states, words) = string.as_ref().split_at(header);
             let into = &mut streams.states.bytes_mut()[row * header..(row + 1) * header];

@@ -12,6 +12,7 @@ use std::ops::Range;
 use super::{Streams, plan_starts};
 use crate::error::{Error, Result, RowCause};
 use crate::family::Family;
+use crate::memory;
 
 /// Where rows stood every so many symbols of one push; [`Coder::push_checkpointed`](crate::Coder::push_checkpointed) makes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +30,21 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// A table of zeros for a push of `columns` symbols onto each row of `streams`.
-    pub(crate) fn new(streams: &Streams, columns: usize, every: usize) -> Self {
-        let count = streams.rows * checkpoints_a_row(columns, every);
-        Self {
+    ///
+    /// # Errors
+    /// `InvalidArgument` where there is no memory for it.
+    pub(crate) fn new(streams: &Streams, columns: usize, every: usize) -> Result<Self> {
+        let count = memory::cells(streams.rows, checkpoints_a_row(columns, every))?;
+        let fields = memory::cells(count, streams.family.header_fields(streams.lanes))?;
+        Ok(Self {
             family: streams.family,
             lanes: streams.lanes,
             rows: streams.rows,
             columns,
             every,
-            cursors: vec![0; count],
-            fields: vec![0; count * streams.family.header_fields(streams.lanes)],
-        }
+            cursors: memory::zeros(count)?,
+            fields: memory::zeros(fields)?,
+        })
     }
 
     /// A table of given entries, as many as its shape asks for.
@@ -173,7 +178,7 @@ impl Checkpoints {
         let Some(starts) = plan_starts(&lens, size) else {
             return Err(Error::InvalidArgument("the segments exceed the address space".into()));
         };
-        cut.relocate(starts);
+        cut.relocate(starts)?;
         let from = &streams.words.bytes()[streams.starts[row] * size..];
         for (at, words) in words.into_iter().enumerate() {
             let start = cut.starts[at] * size;

@@ -13,6 +13,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::family::{Family, RowFormat};
+use crate::memory;
 use buffer::Buffer;
 
 pub use bytes::{LengthBytes, Merged};
@@ -66,17 +67,20 @@ impl Streams {
     /// Fresh rows.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32.
+    /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32; [`Error::InvalidArgument`] for more rows than there is
+    /// memory for.
     pub fn new(family: Family, rows: usize, lanes: usize) -> Result<Self> {
         check_lanes(lanes)?;
+        let header = family.header_fields(lanes) * family.state_bytes();
         let mut streams = Self {
             family,
             lanes,
             rows,
-            states: Buffer::zeroed(rows * family.header_fields(lanes) * family.state_bytes()),
-            words: Buffer::zeroed(0),
-            starts: vec![0; rows + 1],
-            lens: vec![0; rows],
+            states: Buffer::zeroed(memory::cells(rows, header)?)?,
+            words: Buffer::zeroed(0)?,
+            // The states' bytes are many more than the rows.
+            starts: memory::zeros(rows + 1)?,
+            lens: memory::zeros(rows)?,
         };
         let fresh = family.fresh_field();
         if family.state_bytes() == 8 {
@@ -161,7 +165,7 @@ impl Streams {
     /// Makes room for `bytes` more bytes of words in every row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where the room exceeds the address space.
+    /// [`Error::InvalidArgument`] where the room exceeds the memory there is. The streams are then as they were.
     pub fn reserve(&mut self, bytes: usize) -> Result<()> {
         self.reserve_words(bytes.div_ceil(self.family.word_bytes()))
     }
@@ -181,8 +185,7 @@ impl Streams {
                 self.rows
             )));
         };
-        self.relocate(starts);
-        Ok(())
+        self.relocate(starts)
     }
 
     /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get room for half as much again.
@@ -206,10 +209,10 @@ impl Streams {
     }
 
     /// Moves every row's words to new starts, with room for at least what is in use.
-    fn relocate(&mut self, starts: Vec<usize>) {
+    fn relocate(&mut self, starts: Vec<usize>) -> Result<()> {
         let word = self.family.word_bytes();
         // Zeroed by the system on first touch, not by a fill.
-        let mut words = Buffer::zeroed(starts.last().copied().unwrap_or(0) * word);
+        let mut words = Buffer::zeroed(starts.last().copied().unwrap_or(0) * word)?;
         let (from, to) = (self.words.bytes(), words.bytes_mut());
         for (row, &len) in self.lens.iter().enumerate() {
             let (old, new) = (self.starts[row] * word, starts[row] * word);
@@ -217,6 +220,7 @@ impl Streams {
         }
         self.words = words;
         self.starts = starts;
+        Ok(())
     }
 
     fn header_bytes(&self) -> usize {
@@ -256,7 +260,7 @@ impl Streams {
         let Some(starts) = plan_starts(&lens, F::FAMILY.word_bytes()) else {
             return Err(Error::InvalidArgument("the rows exceed the address space".into()));
         };
-        streams.relocate(starts);
+        streams.relocate(starts)?;
         let parts = streams.parts_mut::<F>();
         for (row, &len) in lens.iter().enumerate() {
             fill(row, &mut parts.words[parts.starts[row]..][..len])?;
@@ -275,7 +279,7 @@ impl Streams {
 /// Where rows of these capacities (in words) begin, each on an eight-byte boundary; `None` past the address space.
 fn plan_starts(capacities: &[usize], word_bytes: usize) -> Option<Vec<usize>> {
     let unit = 8 / word_bytes;
-    let mut starts = Vec::with_capacity(capacities.len() + 1);
+    let mut starts = memory::with_capacity(capacities.len() + 1).ok()?;
     let mut at = 0usize;
     starts.push(at);
     for &capacity in capacities {

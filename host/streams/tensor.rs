@@ -5,17 +5,22 @@ use ndarray::{Array2, ArrayView2};
 use super::Streams;
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::memory;
 
 impl Streams {
     /// The batch as torch_ans' int32 tensor of shape (rows, columns): word 0 of a row is its length in bytes, its byte string follows, zero
     /// filled to the longest row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row of 2^31 bytes or more, which the tensor cannot announce.
+    /// [`Error::InvalidArgument`] for a row of 2^31 bytes or more, which the tensor cannot announce, and for a tensor that there is no
+    /// memory for.
     pub fn to_tensor(&self) -> Result<Array2<i32>> {
         let longest = (0..self.rows).map(|row| self.byte_len(row)).max().unwrap_or(0);
         let columns = longest.div_ceil(4) + 1;
-        let mut tensor = Array2::zeros((self.rows, columns));
+        // One long row makes all others as long.
+        let cells = memory::zeros(memory::cells(self.rows, columns)?)?;
+        let mut tensor = Array2::from_shape_vec((self.rows, columns), cells)
+            .map_err(|error| Error::InvalidArgument(error.to_string()))?;
         for (row, mut cells) in tensor.rows_mut().into_iter().enumerate() {
             let string = self.to_byte_string(row);
             let length = i32::try_from(string.len()).map_err(|_| {

@@ -161,7 +161,19 @@ impl Tables {
     pub fn with_offsets(&self, offsets: &[i32]) -> Result<Self> {
         let rows: Vec<Vec<u32>> =
             (0..self.len()).map(|table| self.frequencies(table).collect()).collect();
-        Self::from_frequencies(&rows, Some(offsets), self.precision())
+        let tables = Self::from_frequencies(&rows, Some(offsets), self.precision())?;
+        Ok(tables.with_limit(self.inner.limit()))
+    }
+
+    /// The tables, each prepared form of which takes `limit` bytes at most: beyond that a coder of theirs is an error, or
+    /// searches. For tables that others wrote, where a few bytes can ask for gigabytes; no limit is `usize::MAX`, as tables have
+    /// that were built here.
+    #[must_use]
+    pub fn with_limit(&self, limit: usize) -> Self {
+        if limit == self.inner.limit() {
+            return self.clone();
+        }
+        Self { inner: Arc::new(self.inner.limited(limit)) }
     }
 
     /// How many tables.

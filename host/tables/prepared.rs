@@ -30,6 +30,8 @@ pub(crate) struct Prepared {
     precision: Precision,
     tables: Vec<TableSpan>,
     spans: Vec<Span>,
+    /// The most bytes of a form whose size is not that of the spans: a few bytes can ask for many.
+    limit: usize,
     rans64: OnceLock<Vec<EncoderEntry<Rans64>>>,
     rans32: OnceLock<Vec<EncoderEntry<Rans32>>>,
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
@@ -62,6 +64,7 @@ impl Prepared {
             precision,
             tables,
             spans,
+            limit: usize::MAX,
             rans64: OnceLock::new(),
             rans32: OnceLock::new(),
             rans32x16: OnceLock::new(),
@@ -73,6 +76,35 @@ impl Prepared {
             tans_rows: Default::default(),
             tans_wide: Default::default(),
         }
+    }
+
+    /// The same tables, with forms of at most `limit` bytes.
+    pub(super) fn limited(&self, limit: usize) -> Self {
+        let limited = Self::new(self.precision, self.tables.clone(), self.spans.clone());
+        Self { limit, ..limited }
+    }
+
+    /// The most bytes of a form; `usize::MAX` where that is not limited.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Refuses a form of too many bytes.
+    fn expect_within(&self, form: &str, bytes: u64) -> Result<()> {
+        if bytes > self.limit as u64 {
+            return Err(Error::Unsupported(format!(
+                "{form} of {} tables of precision {} take {bytes} bytes; the limit for these tables is {}",
+                self.tables.len(),
+                self.precision,
+                self.limit
+            )));
+        }
+        Ok(())
+    }
+
+    /// A size of `bytes` for each of `2^bits` entries of each table.
+    fn size(&self, bits: u32, bytes: u64) -> u64 {
+        (self.tables.len() as u64).saturating_mul(bytes << bits)
     }
 
     pub(crate) fn precision(&self) -> Precision {
@@ -133,7 +165,17 @@ impl Prepared {
                 self.largest_alphabet()
             )));
         }
-        Ok(())
+        self.expect_within("the inverse CDFs", self.inverse_bytes())
+    }
+
+    /// Bytes of the inverse CDF.
+    fn inverse_bytes(&self) -> u64 {
+        self.size(self.inverse_bits(), size_of::<u16>() as u64)
+    }
+
+    /// Whether the inverse CDF stays within its limit.
+    pub(crate) fn has_room_for_inverse(&self) -> bool {
+        self.inverse_bytes() <= self.limit as u64
     }
 
     /// The inverse CDF, dense or sparse.
@@ -175,6 +217,7 @@ impl Prepared {
         if let Some(form) = self.alias.get() {
             return Ok(form);
         }
+        self.expect_within("the alias tables", self.size(self.precision.bits(), 4))?;
         let form = AliasForm::build(&self.tables, &self.spans, self.precision.bits())?;
         Ok(self.alias.get_or_init(|| form))
     }
@@ -184,6 +227,8 @@ impl Prepared {
         if let Some(form) = self.tans.get() {
             return Ok(form);
         }
+        // The states' entries and next states, and the two forms for several rows at once.
+        self.expect_within("the states", self.size(self.precision.bits(), 2 + 3 * 4))?;
         let form = TansForm::build(&self.tables, &self.spans, self.precision.bits())?;
         Ok(self.tans.get_or_init(|| form))
     }

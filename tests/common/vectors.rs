@@ -151,7 +151,7 @@ impl Case {
                 self.i32_array(&format!("indexes.{push}"))?,
             ))
         };
-        let mut streams = coder.streams(expected.len());
+        let mut streams = coder.streams(expected.len()).unwrap();
         for push in 0..pushes {
             let (symbols, indexes) = load(push)?;
             coder.push(&mut streams, &symbols, &indexes)?;

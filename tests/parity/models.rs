@@ -152,9 +152,9 @@ impl Batch {
 /// Pushes and pops on a back end and on the reference, each popping what the other pushed.
 fn check(batch: &Batch, backend: &Backend, reference: &Backend) -> Result<(), Error> {
     let symbols = &batch.symbols;
-    let mut pushed = batch.coder.streams(symbols.nrows());
+    let mut pushed = batch.coder.streams(symbols.nrows()).unwrap();
     batch.push(backend, &mut pushed, symbols)?;
-    let mut expected = batch.coder.streams(symbols.nrows());
+    let mut expected = batch.coder.streams(symbols.nrows()).unwrap();
     batch.push(reference, &mut expected, symbols)?;
     assert!(pushed == expected, "pushed words: {}", batch.name);
     // Onto streams in use, the other way round.
@@ -208,7 +208,7 @@ pub(super) fn check_errors(
             let columns = 2 * lanes + lanes / 2 + 1;
             let batch = Batch::random(&mut random, family, lanes, form, bypass, (4, columns))
                 .map_err(|error| error.to_string())?;
-            let mut whole = batch.coder.streams(4);
+            let mut whole = batch.coder.streams(4).unwrap();
             batch.push(reference, &mut whole, &batch.symbols).map_err(|error| error.to_string())?;
             let mut bad = batch.symbols.clone();
             for _ in 0..2 {
@@ -234,7 +234,7 @@ pub(super) fn check_errors(
             }
             let told = [reference, backend].map(|backend| {
                 let mut told = Vec::new();
-                let mut streams = batch.coder.streams(4);
+                let mut streams = batch.coder.streams(4).unwrap();
                 let fresh = streams.clone();
                 let pushed = batch.push(backend, &mut streams, &bad);
                 assert!(pushed.is_ok() || streams == fresh, "a failed push changed streams");

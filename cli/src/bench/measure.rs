@@ -203,7 +203,7 @@ pub(super) fn measure(
     let symbols = Symbols::from_slice(symbols, rows)?;
     let indexes = Indexes::each(indexes, rows)?;
     // Streams are preallocated and, after the first turn, warm: as the peer's bench has them.
-    let mut streams: Streams = coder.streams(rows);
+    let mut streams: Streams = coder.streams(rows)?;
     let (mut push, mut pop) = (Seconds::default(), Seconds::default());
     let mut bytes = 0;
     for _ in 0..=repeat {
