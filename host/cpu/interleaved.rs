@@ -10,24 +10,21 @@
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, Bypass, DecoderView, DirectPlacement, EncoderEntry, EncoderView, Family, StateInt,
-    WordInt, WordReader, WordWriter,
+    self, Bypass, DecoderView, EncoderEntry, Family, StateInt, WordInt, WordReader,
 };
 use std::hint::select_unpredictable;
 
-use super::untyped::{Pop, Push};
+use super::block::{DecodeBlock, EncodeBlock, Failed, Snapshot};
+use super::codec::{encode_columns, encoder_view, tables_view};
+use super::scalar;
 use super::wide::WideTables;
-use super::{Failed, scalar};
-use crate::coder::Plan;
 use crate::family::HostFamily;
+use crate::plan::Plan;
 use crate::simd::{BitWork, Bits, dispatch_bits};
 use crate::tables::BucketsLookup;
 
 /// Symbols of a row in a chunk.
 const CHUNK: usize = 64;
-
-/// States in flight.
-const STATES: usize = 8;
 
 /// Fewer states gain nothing; those of one row of four lanes are in flight together in the codec as well.
 const fn least_states(lanes: usize) -> usize {
@@ -54,7 +51,7 @@ macro_rules! each_state {
 pub(super) fn pop<F: HostFamily>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    block: Pop<'_, F>,
+    block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match plan.lanes {
         1 => pop_rows::<F, 1, 8>(plan, tables, block),
@@ -67,33 +64,30 @@ pub(super) fn pop<F: HostFamily>(
 fn pop_rows<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    mut block: Pop<'_, F>,
+    mut block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
+    let mut snapshot = Snapshot::new();
     while block.lens.len() * L >= least_states(L) {
         let mut group = block.take(block.lens.len().min(R));
-        let (mut states, mut lens) = ([F::State::default(); STATES], [0; R]);
-        states[..group.states.len()].copy_from_slice(group.states);
-        lens[..group.lens.len()].copy_from_slice(group.lens);
+        snapshot.take(group.states, group.lens);
         if pop_group::<F, L, R>(plan, tables, &mut group).is_none() {
-            group.states.copy_from_slice(&states[..group.states.len()]);
-            group.lens.copy_from_slice(&lens[..group.lens.len()]);
-            group.pop_scalar(plan)?;
+            snapshot.restore(group.states, group.lens);
+            scalar::pop(plan, group)?;
         }
     }
-    block.pop_scalar(plan)
+    scalar::pop(plan, block)
 }
 
 /// Pops up to `R` rows; `None` where the scalar path has to, from the start.
 fn pop_group<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    group: &mut Pop<'_, F>,
+    group: &mut DecodeBlock<'_, F>,
 ) -> Option<()> {
     if !group.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
-    let view =
-        DecoderView { tables: scalar::tables_view(plan), lookup: BucketsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: BucketsLookup(tables.packed) };
     let count = group.lens.len();
     let columns = group.columns;
     let words = group.words;
@@ -174,7 +168,7 @@ fn pop_group<F: HostFamily, const L: usize, const R: usize>(
         }
         for (r, symbols) in symbols.iter().enumerate().take(count) {
             let out = &mut group.symbols.range(r * columns + at..r * columns + end);
-            out.put(&symbols[..end - at]).ok()?;
+            out.narrow(&symbols[..end - at]).ok()?;
         }
     }
     group.states.copy_from_slice(&x.as_flattened()[..count * L]);
@@ -346,11 +340,11 @@ fn refill<F: Family>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<
 pub(super) fn push<F: HostFamily>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    block: Push<'_, F>,
+    block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match plan.lanes {
         // One row of one lane keeps its words and its state in registers, which measured faster than eight rows that do not.
-        1 | 2 => block.push_scalar(plan),
+        1 | 2 => scalar::push(plan, block),
         4 => push_rows::<F, 4, 2>(plan, tables, block),
         _ => push_rows::<F, 8, 1>(plan, tables, block),
     }
@@ -359,34 +353,27 @@ pub(super) fn push<F: HostFamily>(
 fn push_rows<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    mut block: Push<'_, F>,
+    mut block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
+    let mut snapshot = Snapshot::new();
     while block.rows.len() >= R {
         let mut group = block.take(R);
-        let (mut states, mut lens) = ([F::State::default(); STATES], [0; R]);
-        states.copy_from_slice(group.rows.states);
-        lens.copy_from_slice(group.rows.lens);
+        snapshot.take(group.rows.states, group.rows.lens);
         if push_group::<F, L, R>(plan, tables, &mut group).is_none() {
-            group.rows.states.copy_from_slice(&states);
-            group.rows.lens.copy_from_slice(&lens);
-            group.push_scalar(plan)?;
+            snapshot.restore(group.rows.states, group.rows.lens);
+            scalar::push(plan, group)?;
         }
     }
-    block.push_scalar(plan)
+    scalar::push(plan, block)
 }
 
 /// Pushes `R` rows; `None` where the scalar path has to, from the start.
 fn push_group<F: HostFamily, const L: usize, const R: usize>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    group: &mut Push<'_, F>,
+    group: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
-    let entries = F::entries(plan.tables.prepared());
-    let view = EncoderView::<F, _> {
-        tables: scalar::tables_view(plan),
-        entries,
-        placement: DirectPlacement,
-    };
+    let view = encoder_view::<F>(plan);
     let (columns, values, indexes) = (group.columns, group.symbols, group.indexes);
     let rows = &mut group.rows;
     if !rows.states.iter().all(|&x| is_normalised::<F>(x)) {
@@ -410,7 +397,7 @@ fn push_group<F: HostFamily, const L: usize, const R: usize>(
         if plain {
             dispatch_bits(PushSteps::<F, L, R> {
                 precision: tables.precision,
-                entries,
+                entries: view.entries,
                 x,
                 words: rows.words,
                 ends: &mut ends,
@@ -420,16 +407,11 @@ fn push_group<F: HostFamily, const L: usize, const R: usize>(
         }
         for (r, x) in x.iter_mut().enumerate() {
             let of_row = indexes.row(rows.first + r);
-            let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
-            let mut symbols = [0; CHUNK];
-            for (column, symbol) in (at..end).zip(&mut symbols) {
-                *symbol = values.at(r * columns + column);
-            }
-            let room = &mut rows.words[floors[r]..rows.starts[r + 1] - base];
-            let mut writer = WordWriter::new(room, ends[r] - floors[r]);
-            let (symbols, index) = (&symbols[..end - at], codec::Indexes::Each(&index[..end - at]));
-            codec::push_row(&view, x, &mut writer, symbols, index).ok()?;
-            ends[r] = floors[r] + writer.len();
+            let words = &mut rows.words[floors[r]..rows.starts[r + 1] - base];
+            let mut len = ends[r] - floors[r];
+            let symbols = values.range(r * columns..(r + 1) * columns);
+            encode_columns(&view, x, words, &mut len, symbols, of_row, at..end)?;
+            ends[r] = floors[r] + len;
         }
     }
     for (r, len) in rows.lens.iter_mut().enumerate() {

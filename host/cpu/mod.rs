@@ -4,6 +4,7 @@
 //! failure leaves the streams as they were.
 
 mod block;
+mod codec;
 mod interleaved;
 mod lanes32;
 pub(crate) mod models;
@@ -11,7 +12,6 @@ mod scalar;
 mod tans;
 #[cfg(test)]
 mod tests;
-mod untyped;
 #[cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "so far only x86-64 has vectors for rows")
@@ -20,13 +20,15 @@ mod wide;
 
 use rayon::prelude::*;
 
-use crate::coder::{Indexes, Plan, Symbol, Symbols};
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, RowFormat};
+use crate::plan::Plan;
 use crate::streams::Streams;
-use block::{PopBlock, PushBlock, split};
+use crate::symbols::{Indexes, SymbolSlice, SymbolSliceMut};
+pub(crate) use block::Failed;
+use block::{DecodeBlock, EncodeBlock, split};
 pub(crate) use models::explain as explain_model;
-use parans_kernels::codec::{self, RowError, RowFault};
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RowError, Tans8, Tans16, Tans32};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
 const SYMBOLS_A_TASK: usize = 1 << 13;
@@ -46,39 +48,26 @@ fn rows_together(family: Family, lanes: usize) -> usize {
 /// How the CPU codes a block of a family's rows.
 pub(crate) trait CpuFamily: RowFormat {
     /// Pushes a block of rows.
-    fn push_block<S: Symbol>(plan: &Plan, block: PushBlock<'_, Self, S>) -> Result<(), Failed>;
+    fn push_block(plan: &Plan, block: EncodeBlock<'_, Self>) -> Result<(), Failed>;
     /// Pops a block of rows.
-    fn pop_block<S: Symbol>(plan: &Plan, block: PopBlock<'_, Self, S>) -> Result<(), Failed>;
+    fn pop_block(plan: &Plan, block: DecodeBlock<'_, Self>) -> Result<(), Failed>;
 }
 
 macro_rules! cpu_families {
     ($module:ident: $($family:ident),*) => {$(
-        impl CpuFamily for codec::$family {
-            fn push_block<S: Symbol>(
-                plan: &Plan,
-                block: PushBlock<'_, Self, S>,
-            ) -> Result<(), Failed> {
+        impl CpuFamily for $family {
+            fn push_block(plan: &Plan, block: EncodeBlock<'_, Self>) -> Result<(), Failed> {
                 $module::push(plan, block)
             }
-            fn pop_block<S: Symbol>(
-                plan: &Plan,
-                block: PopBlock<'_, Self, S>,
-            ) -> Result<(), Failed> {
+
+            fn pop_block(plan: &Plan, block: DecodeBlock<'_, Self>) -> Result<(), Failed> {
                 $module::pop(plan, block)
             }
         }
     )*};
 }
-#[cfg(not(fuzzing))]
 cpu_families!(wide: Rans64, Rans32, Rans32x16);
-// The fuzz targets leave the vector paths out: with coverage counters and AddressSanitizer in every block their many loops take minutes to
-// compile. What those paths make of damaged rows, `tests` and the parity suite compare with the scalar one.
-#[cfg(fuzzing)]
-cpu_families!(scalar: Rans64, Rans32, Rans32x16);
 cpu_families!(tans: Tans32, Tans16, Tans8);
-
-/// A fault and the row it happened in.
-pub(crate) type Failed = (usize, RowFault);
 
 /// How many rows a block takes.
 fn rows_a_block(rows: usize, columns: usize) -> usize {
@@ -120,14 +109,14 @@ fn run<B: Send>(
     failed.min_by_key(|(row, _)| *row).map_or(Ok(()), Err)
 }
 
-/// Pushes symbols onto streams of family `F`.
-pub(crate) fn push<F: CpuFamily, S: Symbol>(
+/// Pushes symbols of the indexes' shape onto streams of family `F`.
+pub(crate) fn push<F: CpuFamily>(
     plan: &Plan,
     streams: &mut Streams,
-    symbols: &Symbols<'_, S>,
+    symbols: SymbolSlice<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let (rows, columns) = (symbols.rows(), symbols.columns());
+    let (rows, columns) = (indexes.rows(), indexes.columns());
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
@@ -139,10 +128,9 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
         parts.starts,
         &mut lens,
     );
-    let values = symbols.as_slice();
     let result = run(blocks, |rows| {
         let at = rows.first * columns..(rows.first + rows.len()) * columns;
-        F::push_block(plan, PushBlock { rows, symbols: &values[at], columns, indexes })
+        F::push_block(plan, EncodeBlock { rows, symbols: symbols.range(at), columns, indexes })
     });
     match result {
         Ok(()) => {
@@ -150,16 +138,16 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
             Ok(())
         }
         Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |row, position| {
-            values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
+            symbols.at_or_zero(row * columns + position)
         })),
     }
 }
 
-/// Pops symbols from streams of family `F`.
-pub(crate) fn pop<F: CpuFamily, S: Symbol>(
+/// Pops symbols of the indexes' shape from streams of family `F`.
+pub(crate) fn pop<F: CpuFamily>(
     plan: &Plan,
     streams: &mut Streams,
-    symbols: &mut [S],
+    mut symbols: SymbolSliceMut<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
     let columns = indexes.columns();
@@ -170,19 +158,17 @@ pub(crate) fn pop<F: CpuFamily, S: Symbol>(
         rows_a_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
     let mut blocks = Vec::new();
     let mut first = 0;
-    let mut rest = symbols;
     for (states, lens) in states
         .chunks_mut(block_rows * F::FAMILY.header_fields(plan.lanes))
         .zip(lens.chunks_mut(block_rows))
     {
-        let (symbols, after) = rest.split_at_mut(lens.len() * columns);
-        rest = after;
-        let starts = &parts.starts[first..];
-        let count = lens.len();
-        blocks.push(PopBlock::<F, S> {
+        let (starts, count) = (&parts.starts[first..], lens.len());
+        let symbols = symbols.take(count * columns);
+        let words = parts.words;
+        blocks.push(DecodeBlock::<F> {
             first,
             states,
-            words: parts.words,
+            words,
             starts,
             lens,
             symbols,

@@ -19,11 +19,8 @@ mod push;
 #[cfg(test)]
 mod tests;
 #[cfg_attr(
-    any(fuzzing, not(target_arch = "x86_64")),
-    allow(
-        dead_code,
-        reason = "so far only x86-64 has vectors for rows; the fuzz targets leave them out, see `cpu`"
-    )
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
 )]
 mod wide;
 
@@ -33,12 +30,10 @@ use parans_kernels::codec::{
     self, Indexes, TableSpan, TansDecoderView, TansEncoderView, TansFamily,
 };
 
-use super::Failed;
-use super::block::{PopBlock, PushBlock};
-use super::scalar::{tables_view, with_lanes};
-use super::untyped::{Pop, Push, Values, ValuesMut, with_slice};
-use crate::coder::{Plan, Symbol};
+use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
+use super::codec::{tables_view, with_lanes};
 use crate::family::RowFormat;
+use crate::plan::Plan;
 use crate::simd::{BitWork, Bits, Level, dispatch_bits};
 
 /// Symbols that share a window: four states' bits (at most 14 each) and up to seven bits left over fit 64.
@@ -139,24 +134,16 @@ impl Coded for codec::Tans8 {
 }
 
 /// Pushes a block of rows.
-pub(super) fn push<T: Coded, S: Symbol>(
-    plan: &Plan,
-    block: PushBlock<'_, T, S>,
-) -> Result<(), Failed> {
-    push_at(Level::current(), plan, Push::new(block))
+pub(super) fn push<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result<(), Failed> {
+    push_at(Level::current(), plan, block)
 }
 
 /// Pushes a block of rows at a level.
-#[cfg_attr(
-    fuzzing,
-    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
-)]
 pub(super) fn push_at<T: Coded>(
     level: Level,
     plan: &Plan,
-    mut block: Push<'_, T>,
+    mut block: EncodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    #[cfg(not(fuzzing))]
     if let Some(tables) = wide::Tables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = wide::push(level, &tables, &mut scratch, &mut block) {
@@ -167,7 +154,7 @@ pub(super) fn push_at<T: Coded>(
 }
 
 /// Pushes a block of rows without vectors of them.
-fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Failed> {
+fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     // The builder prepared them: an error would have come there.
     let Ok(form) = prepared.tans() else { return Ok(()) };
@@ -181,9 +168,9 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Fa
         entries: &rows_form.encoder,
         alike: alike(prepared.tables()),
     };
-    let Push { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, indexes } = block;
     let fields = T::FAMILY.header_fields(plan.lanes);
-    let mut words = rows.words;
+    let mut words = split_rows(rows.words, rows.starts);
     let mut scratch = push::Scratch::default();
     let groups = rows.lens.chunks_mut(ROWS).zip(rows.states.chunks_mut(fields * ROWS));
     for (group, (lens, states)) in groups.enumerate() {
@@ -191,22 +178,16 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Fa
         let mut jobs = Vec::with_capacity(ROWS);
         for (at, (len, fields)) in lens.iter_mut().zip(states.chunks_mut(fields)).enumerate() {
             let row = first + at;
-            let (own, after) = words.split_at_mut(rows.starts[row + 1] - rows.starts[row]);
-            words = after;
-            let symbols = symbols.range(row * columns..(row + 1) * columns);
-            let symbols = with_slice!(symbols, Values, symbols => bytemuck::cast_slice(symbols));
+            let words = words.next().unwrap_or_default();
+            let symbols = symbols.range(row * columns..(row + 1) * columns).as_bytes();
             let indexes = indexes.row(rows.first + row);
-            jobs.push(push::Job::<T::Codec> { fields, words: own, len, symbols, indexes });
+            jobs.push(push::Job::<T::Codec> { fields, words, len, symbols, indexes });
         }
         let load = |row: usize, at: usize, to: &mut [i32]| {
             let from = (first + row) * columns + at;
-            with_slice!(symbols.range(from..from + to.len()), Values, from => {
-                to.iter_mut().zip(from).for_each(|(to, symbol)| *to = symbol.to_i32());
-            });
+            symbols.range(from..from + to.len()).copy_to(to);
         };
-        let width =
-            with_slice!(symbols, Values, symbols => size_of_val(symbols) / symbols.len().max(1));
-        let symbols = push::Symbols { columns, width, load: &load };
+        let symbols = push::Symbols { columns, width: symbols.width(), load: &load };
         with_lanes!(plan.lanes, LANES => push::rows::<T::Codec, LANES>(&tables, &mut scratch, &symbols, &mut jobs))
             .map_err(|(at, fault)| (rows.first + first + at, fault))?;
     }
@@ -214,24 +195,16 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: Push<'_, T>) -> Result<(), Fa
 }
 
 /// Pops a block of rows.
-pub(super) fn pop<T: Coded, S: Symbol>(
-    plan: &Plan,
-    block: PopBlock<'_, T, S>,
-) -> Result<(), Failed> {
-    pop_at(Level::current(), plan, Pop::new(block))
+pub(super) fn pop<T: Coded>(plan: &Plan, block: DecodeBlock<'_, T>) -> Result<(), Failed> {
+    pop_at(Level::current(), plan, block)
 }
 
 /// Pops a block of rows at a level.
-#[cfg_attr(
-    fuzzing,
-    allow(unused_mut, unused_variables, reason = "the fuzz targets leave vectors out, see `cpu`")
-)]
 pub(super) fn pop_at<T: Coded>(
     level: Level,
     plan: &Plan,
-    mut block: Pop<'_, T>,
+    mut block: DecodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    #[cfg(not(fuzzing))]
     if let Some(tables) = wide::Tables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = wide::pop(level, &tables, &mut scratch, &mut block) {
@@ -242,7 +215,7 @@ pub(super) fn pop_at<T: Coded>(
 }
 
 /// Pops a block of rows without vectors of them.
-fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: Pop<'_, T>) -> Result<(), Failed> {
+fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: DecodeBlock<'_, T>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
@@ -269,13 +242,14 @@ fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: Pop<'_, T>) -> Result<(), 
         let mut too_narrow = None;
         let mut store = |row: usize, at: usize, values: &[i32]| {
             let begin = (first + row) * columns;
-            if let Err(fault) = symbols.range(begin + at..begin + at + values.len()).put(values) {
+            if let Err(fault) = symbols.range(begin + at..begin + at + values.len()).narrow(values)
+            {
                 let fault = fault.error.at(at + fault.position);
                 too_narrow = too_narrow.or(Some((row, fault)));
             }
             let next = (at + values.len()).min(columns)..(at + values.len() + STRETCH).min(columns);
-            let next = symbols.range(begin + next.start..begin + next.end);
-            with_slice!(next, ValuesMut, next => dispatch_bits(Fetch(bytemuck::cast_slice(next))));
+            let mut next = symbols.range(begin + next.start..begin + next.end);
+            dispatch_bits(Fetch(next.as_bytes_mut()));
         };
         with_lanes!(plan.lanes, LANES => {
             const TOGETHER: usize = if LANES < 4 { 4 } else { 2 };

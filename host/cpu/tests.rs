@@ -7,11 +7,12 @@ use parans_kernels::codec::{self, WordInt};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::block::{PopBlock, Rows};
-use super::{Failed, PushBlock, rows_a_block_of, rows_together, scalar, wide};
-use crate::coder::{Indexes, Plan, Symbol};
+use super::block::{DecodeBlock, EncodeBlock, Failed, Rows};
+use super::{rows_a_block_of, rows_together, scalar, wide};
 use crate::family::HostFamily;
+use crate::plan::Plan;
 use crate::simd::Level;
+use crate::symbols::{Indexes, Symbol};
 use crate::{Family, Lookup, Precision, Tables};
 use wide::WideFamily;
 
@@ -56,7 +57,7 @@ impl<F: HostFamily + WideFamily> Batch<F> {
             starts: &self.starts,
             lens: &mut self.lens,
         };
-        let block = PushBlock { rows, symbols, columns, indexes };
+        let block = EncodeBlock { rows, symbols: T::erase(symbols), columns, indexes };
         if level == Level::Scalar {
             scalar::push(plan, block)
         } else {
@@ -72,13 +73,13 @@ impl<F: HostFamily + WideFamily> Batch<F> {
         columns: usize,
         indexes: &Indexes<'_>,
     ) -> Result<(), Failed> {
-        let block = PopBlock::<F, T> {
+        let block = DecodeBlock::<F> {
             first: 0,
             states: &mut self.states,
             words: &self.words,
             starts: &self.starts,
             lens: &mut self.lens,
-            symbols,
+            symbols: T::erase_mut(symbols),
             columns,
             indexes,
         };

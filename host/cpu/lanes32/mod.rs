@@ -15,14 +15,14 @@ mod tables;
 
 use parans_kernels::codec::Family;
 
-use super::block::{PopBlock, PushBlock, Rows};
+use super::block::{DecodeBlock, EncodeBlock, Failed};
+use super::scalar;
 use super::wide::WideTables;
-use super::{Failed, scalar};
-use crate::coder::{Lookup, Plan, Symbol};
 use crate::family::HostFamily;
+use crate::plan::{Lookup, Plan};
 use crate::simd::{Aligned, Level};
 use tables::Used;
-pub(super) use tables::{Number, StretchIndexes, bytes_of, widen};
+pub(super) use tables::{Number, StretchIndexes, bytes_of, steps_of};
 
 /// Interleaved states of a row.
 pub(super) const LANES: usize = 32;
@@ -135,81 +135,49 @@ fn together(left: usize) -> usize {
 }
 
 /// Pushes a block of rows.
-pub(super) fn push<F: HostFamily + Lanes32, T: Symbol>(
+pub(super) fn push<F: HostFamily + Lanes32>(
     level: Level,
     plan: &Plan,
-    block: PushBlock<'_, F, T>,
+    mut block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     if block.columns < LANES {
         return scalar::push(plan, block);
     }
     let Some(tables) = WideTables::new(plan) else { return scalar::push(plan, block) };
-    let PushBlock { rows, symbols, columns, indexes } = block;
     let mut scratch = push::Scratch::default();
-    let mut words = rows.words;
-    let mut at = 0;
-    while at < rows.lens.len() {
-        let count = together(rows.lens.len() - at);
-        let starts = &rows.starts[at..=at + count];
-        let (own, after) = std::mem::take(&mut words).split_at_mut(starts[count] - starts[0]);
-        words = after;
-        let mut block = PushBlock {
-            rows: Rows::<F> {
-                first: rows.first + at,
-                states: &mut rows.states[at * LANES..(at + count) * LANES],
-                words: own,
-                starts,
-                lens: &mut rows.lens[at..at + count],
-            },
-            symbols: &symbols[at * columns..(at + count) * columns],
-            columns,
-            indexes,
-        };
-        let done = match count {
-            ROWS => push::unit::<F, T, ROWS>(level, plan, &tables, &mut scratch, &mut block),
-            _ => push::unit::<F, T, 1>(level, plan, &tables, &mut scratch, &mut block),
+    while block.rows.len() > 0 {
+        let mut unit = block.take(together(block.rows.len()));
+        let done = match unit.rows.len() {
+            ROWS => push::unit::<F, ROWS>(level, plan, &tables, &mut scratch, &mut unit),
+            _ => push::unit::<F, 1>(level, plan, &tables, &mut scratch, &mut unit),
         };
         if done.is_none() {
-            scalar::push(plan, block)?;
+            scalar::push(plan, unit)?;
         }
-        at += count;
     }
     Ok(())
 }
 
 /// Pops a block of rows.
-pub(super) fn pop<F: HostFamily + Lanes32, T: Symbol>(
+pub(super) fn pop<F: HostFamily + Lanes32>(
     level: Level,
     plan: &Plan,
-    block: PopBlock<'_, F, T>,
+    mut block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     if block.columns < LANES {
         return scalar::pop(plan, block);
     }
     let Some(tables) = WideTables::new(plan) else { return scalar::pop(plan, block) };
-    let PopBlock { first, states, words, starts, lens, symbols, columns, indexes } = block;
     let mut scratch = pop::Scratch::default();
-    let mut at = 0;
-    while at < lens.len() {
-        let count = together(lens.len() - at);
-        let mut block = PopBlock::<F, T> {
-            first: first + at,
-            states: &mut states[at * LANES..(at + count) * LANES],
-            words,
-            starts: &starts[at..],
-            lens: &mut lens[at..at + count],
-            symbols: &mut symbols[at * columns..(at + count) * columns],
-            columns,
-            indexes,
-        };
-        let done = match count {
-            ROWS => pop::unit::<F, T, ROWS>(level, plan, &tables, &mut scratch, &mut block),
-            _ => pop::unit::<F, T, 1>(level, plan, &tables, &mut scratch, &mut block),
+    while !block.lens.is_empty() {
+        let mut unit = block.take(together(block.lens.len()));
+        let done = match unit.lens.len() {
+            ROWS => pop::unit::<F, ROWS>(level, plan, &tables, &mut scratch, &mut unit),
+            _ => pop::unit::<F, 1>(level, plan, &tables, &mut scratch, &mut unit),
         };
         if done.is_none() {
-            scalar::pop(plan, block)?;
+            scalar::pop(plan, unit)?;
         }
-        at += count;
     }
     Ok(())
 }

@@ -5,10 +5,12 @@ use parans_kernels::codec::step::is_normalised;
 use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
 
 use super::tables::{FindTables, FoundTables, StretchIndexes, Used, bytes_of};
-use super::{LANES, Lanes32, PopBlock, PopSteps, STEPS, Step, Stretch, WideTables, scalar};
-use crate::coder::{Plan, Symbol};
+use super::{DecodeBlock, LANES, Lanes32, PopSteps, STEPS, Step, Stretch, WideTables};
+use crate::cpu::codec::{decode_columns, tables_view};
 use crate::family::HostFamily;
+use crate::plan::Plan;
 use crate::simd::{Level, dispatch};
+use crate::symbols::SymbolSliceMut;
 use crate::tables::PairsLookup;
 
 /// A row with fewer words left than this goes on from a copy with enough words below it for every step.
@@ -52,12 +54,12 @@ impl<W: codec::WordInt> Source<'_, W> {
 }
 
 /// Pops the block's `R` rows. `None` where the scalar path has to, from the start: the block is then as it was, but for its symbols.
-pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
+pub(super) fn unit<F: HostFamily + Lanes32, const R: usize>(
     level: Level,
     plan: &Plan,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
-    block: &mut PopBlock<'_, F, T>,
+    block: &mut DecodeBlock<'_, F>,
 ) -> Option<()> {
     let columns = block.columns;
     let (of_rows, _) = block.states.as_chunks::<LANES>();
@@ -69,8 +71,7 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
         let (start, len) = (block.starts[r], block.lens[r]);
         Source { words: &block.words[start..start + len], left: len, copy: None }
     });
-    let view =
-        DecoderView { tables: scalar::tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
     scratch.numbers.resize_with(R, Stretch::default);
     scratch.symbols.resize_with(R, Stretch::default);
     let steps = columns / LANES;
@@ -97,8 +98,8 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
         let mut at = 0;
         while at < count {
             // Symbols of four bytes go where the caller wants them, others by way of a buffer.
-            let symbols: [&mut [Step]; R] = if size_of::<T>() == 4 {
-                rows_of(block.symbols, columns, &range)?
+            let symbols: [&mut [Step]; R] = if let SymbolSliceMut::I32(all) = &mut block.symbols {
+                rows_of(all, columns, &range)?
             } else {
                 let mut buffers = scratch.symbols.iter_mut();
                 let mut next = || Some(&mut buffers.next()?[..count]);
@@ -135,9 +136,9 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                 let step = at - 1;
                 let column = (begin + step) * LANES;
                 for r in 0..R {
-                    let of_step: &mut [u32] = if size_of::<T>() == 4 {
+                    let of_step: &mut [u32] = if let SymbolSliceMut::I32(all) = &mut block.symbols {
                         let at = r * columns + column;
-                        bytemuck::cast_slice_mut(&mut block.symbols[at..at + LANES])
+                        bytemuck::cast_slice_mut(&mut all[at..at + LANES])
                     } else {
                         &mut scratch.symbols[r][step]
                     };
@@ -151,30 +152,22 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                 }
             }
         }
-        if size_of::<T>() != 4 {
+        if !matches!(block.symbols, SymbolSliceMut::I32(_)) {
             for (r, from) in scratch.symbols.iter().enumerate().take(R) {
-                let to = &mut block.symbols[r * columns..(r + 1) * columns][range.clone()];
-                narrow(&from.as_flattened()[..range.len()], to)?;
+                let from = bytemuck::cast_slice(&from.as_flattened()[..range.len()]);
+                let to = r * columns + range.start..r * columns + range.end;
+                block.symbols.range(to).narrow(from).ok()?;
             }
         }
     }
     let tail = steps * LANES..columns;
     for r in 0..R {
         let of_row = block.indexes.row(block.first + r);
-        let (mut values, mut index) = ([0; LANES], [0; LANES]);
-        for (index, column) in index.iter_mut().zip(tail.clone()) {
-            *index = of_row.at(column);
-        }
-        let source = &mut sources[r];
-        let mut reader = WordReader::new(&source.words[..source.left]);
-        let (values, index) = (&mut values[..tail.len()], &index[..tail.len()]);
-        let index = codec::Indexes::Each(index);
-        codec::pop_row::<F, _, LANES>(&view, &mut states[r], &mut reader, values, index).ok()?;
-        source.left = reader.len();
-        let to = &mut block.symbols[r * columns..(r + 1) * columns][tail.clone()];
-        for (to, &value) in to.iter_mut().zip(&*values) {
-            *to = T::from_i32(value)?;
-        }
+        let (source, states) = (&mut sources[r], &mut states[r]);
+        let words = &source.words[..source.left];
+        let symbols = &mut block.symbols.range(r * columns..(r + 1) * columns);
+        source.left =
+            decode_columns::<F, _, LANES>(&view, states, words, symbols, of_row, tail.clone())?;
     }
     block.states.copy_from_slice(states.as_flattened());
     for (len, source) in block.lens.iter_mut().zip(&sources) {
@@ -184,8 +177,8 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
 }
 
 /// The steps of a range of columns in each row; for symbols of four bytes.
-fn rows_of<'a, T: Symbol, const R: usize>(
-    symbols: &'a mut [T],
+fn rows_of<'a, const R: usize>(
+    symbols: &'a mut [i32],
     columns: usize,
     range: &std::ops::Range<usize>,
 ) -> Option<[&'a mut [Step]; R]> {
@@ -238,15 +231,4 @@ fn digits<F: Lanes32>(
         *symbol = TablesView::symbol(&table, Bypass::value(raw, last)).ok()? as u32;
     }
     (!reader.underflowed()).then_some(())
-}
-
-/// Narrows symbols; `None` where one does not fit its type.
-fn narrow<T: Symbol>(from: &[u32], to: &mut [T]) -> Option<()> {
-    let mut fits = true;
-    for (to, &symbol) in to.iter_mut().zip(from) {
-        let narrowed = T::from_i32(symbol as i32);
-        fits &= narrowed.is_some();
-        *to = narrowed.unwrap_or(T::zeroed());
-    }
-    fits.then_some(())
 }

@@ -3,14 +3,14 @@
 //! A stretch goes through two loops over data that the first-level cache holds: symbols and indexes become packed entries, row by row; then the states of
 //! all rows take their steps.
 
-use parans_kernels::codec::row::EncoderView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, DirectPlacement, WordWriter};
 
-use super::tables::{Number, StretchIndexes, bytes_of, widen};
-use super::{LANES, Lanes32, PushBlock, PushSteps, STEPS, Stretch, WideTables, scalar};
-use crate::coder::{Plan, Symbol};
+use super::tables::{Number, StretchIndexes, bytes_of, steps_of};
+use super::{EncodeBlock, LANES, Lanes32, PushSteps, STEPS, Stretch, WideTables};
+use crate::cpu::block::split_rows;
+use crate::cpu::codec::{encode_columns, encoder_view};
 use crate::family::HostFamily;
+use crate::plan::Plan;
 use crate::simd::{Level, dispatch};
 
 /// What a unit keeps in the first-level cache.
@@ -22,33 +22,25 @@ pub(super) struct Scratch {
 }
 
 /// Pushes the block's `R` rows. `None` where the scalar path has to, from the start: the block is then as it was, but for words past its rows' lengths.
-pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
+pub(super) fn unit<F: HostFamily + Lanes32, const R: usize>(
     level: Level,
     plan: &Plan,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
-    block: &mut PushBlock<'_, F, T>,
+    block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
-    let PushBlock { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, indexes } = block;
     let columns = *columns;
-    let view = EncoderView::<F, _> {
-        tables: scalar::tables_view(plan),
-        entries: F::entries(plan.tables.prepared()),
-        placement: DirectPlacement,
-    };
+    let view = encoder_view::<F>(plan);
     let (of_rows, _) = rows.states.as_chunks::<LANES>();
     let mut states: [[F::State; LANES]; R] = *of_rows.first_chunk()?;
     if !states.as_flattened().iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
     let mut lens: [usize; R] = *rows.lens.first_chunk()?;
-    let mut left = &mut *rows.words;
-    let mut words: [&mut [F::Word]; R] = std::array::from_fn(|r| {
-        let of_row = rows.starts[r + 1] - rows.starts[r];
-        let (own, after) = std::mem::take(&mut left).split_at_mut(of_row);
-        left = after;
-        own
-    });
+    let mut of_rows = split_rows(&mut *rows.words, rows.starts);
+    let mut words: [&mut [F::Word]; R] =
+        std::array::from_fn(|_| of_rows.next().unwrap_or_default());
     // Columns of a row through the codec: a step at most.
     let push_columns = |at: std::ops::Range<usize>,
                         states: &mut [[F::State; LANES]; R],
@@ -56,16 +48,9 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
                         lens: &mut [usize; R]| {
         for r in 0..R {
             let of_row = indexes.row(rows.first + r);
-            let (mut values, mut index) = ([0; LANES], [0; LANES]);
-            for (lane, column) in at.clone().enumerate() {
-                values[lane] = symbols[r * columns + column].to_i32();
-                index[lane] = of_row.at(column);
-            }
-            let mut writer = WordWriter::new(words[r], lens[r]);
-            let index = codec::Indexes::Each(&index[..at.len()]);
-            let values = &values[..at.len()];
-            codec::push_row(&view, &mut states[r], &mut writer, values, index).ok()?;
-            lens[r] = writer.len();
+            let symbols = symbols.range(r * columns..(r + 1) * columns);
+            let (states, len) = (&mut states[r], &mut lens[r]);
+            encode_columns(&view, states, words[r], len, symbols, of_row, at.clone())?;
         }
         Some(())
     };
@@ -79,13 +64,13 @@ pub(super) fn unit<F: HostFamily + Lanes32, T: Symbol, const R: usize>(
         let below = begin.saturating_sub(STEPS) * LANES..begin * LANES;
         let mut odd = 0;
         for (r, entries) in scratch.entries.iter_mut().enumerate().take(R) {
-            let row = &symbols[r * columns..(r + 1) * columns];
+            let row = symbols.range(r * columns..(r + 1) * columns);
             let of_row = indexes.row(rows.first + r);
             let number = Number {
                 tables,
-                symbols: widen(&row[range.clone()], &mut scratch.symbols),
+                symbols: steps_of(row.range(range.clone()), &mut scratch.symbols),
                 indexes: StretchIndexes::new(of_row, range.clone(), &mut scratch.indexes),
-                ahead: [bytemuck::cast_slice(&row[below.clone()]), bytes_of(of_row, below.clone())],
+                ahead: [row.range(below.clone()).as_bytes(), bytes_of(of_row, below.clone())],
                 entries: &mut entries[..],
             };
             odd |= dispatch(level, number).ok()?;

@@ -3,8 +3,8 @@
 use parans_kernels::codec::Indexes;
 
 use super::{LANES, STEPS, Step, Stretch, WideTables};
-use crate::coder::Symbol;
 use crate::simd::{ByteTable, Simd, Work};
+use crate::symbols::SymbolSlice;
 
 /// Which tables a stretch uses.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ impl<'a> StretchIndexes<'a> {
         match of_row {
             Indexes::One(index) => return Self::One(index),
             Indexes::Each(values) => {
-                return Self::Each(steps_of(bytemuck::cast_slice(&values[columns])));
+                return Self::Each(bytemuck::cast_slice::<_, u32>(&values[columns]).as_chunks().0);
             }
             Indexes::EachU16(values) => {
                 for (to, &index) in buffer.iter_mut().zip(&values[columns]) {
@@ -70,7 +70,7 @@ impl<'a> StretchIndexes<'a> {
                 }
             }
         }
-        Self::Each(steps_of(buffer))
+        Self::Each(buffer.as_chunks().0)
     }
 
     /// Whether an index of a step neither names a table nor skips its symbol.
@@ -91,23 +91,12 @@ impl<'a> StretchIndexes<'a> {
 }
 
 /// Symbols of whole steps, as they are or widened into a buffer.
-pub(in crate::cpu) fn widen<'a, T: Symbol>(
-    symbols: &'a [T],
+pub(in crate::cpu) fn steps_of<'a>(
+    symbols: SymbolSlice<'a>,
     buffer: &'a mut Stretch,
 ) -> &'a [Step] {
-    if size_of::<T>() == size_of::<i32>() {
-        // Of the symbol types only i32 has four bytes.
-        return steps_of(bytemuck::cast_slice(symbols));
-    }
-    let buffer = &mut buffer.as_flattened_mut()[..symbols.len()];
-    for (to, symbol) in buffer.iter_mut().zip(symbols) {
-        *to = symbol.to_i32() as u32;
-    }
-    steps_of(buffer)
-}
-
-fn steps_of(values: &[u32]) -> &[Step] {
-    values.as_chunks().0
+    let symbols = symbols.widen(bytemuck::cast_slice_mut(buffer.as_flattened_mut()));
+    bytemuck::cast_slice::<_, u32>(symbols).as_chunks().0
 }
 
 /// A step's two vectors, in the order of lanes.

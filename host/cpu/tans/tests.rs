@@ -10,8 +10,8 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::coder::Indexes;
 use crate::cpu::block::Rows;
+use crate::symbols::{Indexes, Symbol};
 use crate::{Lookup, Precision, Tables};
 
 /// Rows in the form that blocks borrow.
@@ -51,8 +51,8 @@ where
             lens: &mut self.lens,
         };
         let (columns, indexes) = (case.columns, &case.indexes());
-        let block = PushBlock { rows, symbols: &case.symbols, columns, indexes };
-        push_at(level, &case.plan, Push::new(block))
+        let block = EncodeBlock { rows, symbols: S::erase(&case.symbols), columns, indexes };
+        push_at(level, &case.plan, block)
     }
 
     fn pop<S: Symbol>(
@@ -61,17 +61,17 @@ where
         case: &Case<S>,
         symbols: &mut [S],
     ) -> Result<(), Failed> {
-        let block = PopBlock::<T, S> {
+        let block = DecodeBlock::<T> {
             first: 0,
             states: &mut self.fields,
             words: &self.words,
             starts: &self.starts,
             lens: &mut self.lens,
-            symbols,
+            symbols: S::erase_mut(symbols),
             columns: case.columns,
             indexes: &case.indexes(),
         };
-        pop_at(level, &case.plan, Pop::new(block))
+        pop_at(level, &case.plan, block)
     }
 
     /// Row by row through the codec; `None` where a row fails.

@@ -16,13 +16,11 @@ mod push;
 mod put;
 mod tables;
 
-use parans_kernels::codec::{DirectPlacement, EncoderView};
-
-use super::block::{PopBlock, PushBlock};
-use super::untyped::{Pop, Push};
-use super::{Failed, interleaved, lanes32, scalar};
-use crate::coder::{Lookup, Plan, Symbol};
+use super::block::{DecodeBlock, EncodeBlock, Failed, Snapshot};
+use super::codec::encoder_view;
+use super::{interleaved, lanes32, scalar};
 use crate::family::HostFamily;
+use crate::plan::{Lookup, Plan};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
 pub(crate) use family::WideFamily;
@@ -69,66 +67,66 @@ fn regroup<S: RowSimd, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
 const LEAST_STATES: usize = 32;
 
 /// Pushes a block of rows.
-pub(super) fn push<F: HostFamily + WideFamily, T: Symbol>(
+pub(super) fn push<F: HostFamily + WideFamily>(
     plan: &Plan,
-    block: PushBlock<'_, F, T>,
+    block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     push_at(Level::current(), plan, block)
 }
 
 /// Pushes a block of rows at a level.
-pub(super) fn push_at<F: HostFamily + WideFamily, T: Symbol>(
+pub(super) fn push_at<F: HostFamily + WideFamily>(
     level: Level,
     plan: &Plan,
-    block: PushBlock<'_, F, T>,
+    block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     if lanes32::takes::<F>(level, plan) {
         return lanes32::push(level, plan, block);
     }
-    push_rows(level, plan, Push::new(block))
+    push_rows(level, plan, block)
 }
 
 fn push_rows<F: HostFamily + WideFamily>(
     level: Level,
     plan: &Plan,
-    block: Push<'_, F>,
+    block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match wide_tables(level, plan) {
         Some(tables) => dispatch_rows(level, PushWork { level, plan, tables, block })
             .unwrap_or_else(|work| interleaved::push(plan, &work.tables, work.block)),
-        None => block.push_scalar(plan),
+        None => scalar::push(plan, block),
     }
 }
 
 /// Pops a block of rows.
-pub(super) fn pop<F: HostFamily + WideFamily, T: Symbol>(
+pub(super) fn pop<F: HostFamily + WideFamily>(
     plan: &Plan,
-    block: PopBlock<'_, F, T>,
+    block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     pop_at(Level::current(), plan, block)
 }
 
 /// Pops a block of rows at a level.
-pub(super) fn pop_at<F: HostFamily + WideFamily, T: Symbol>(
+pub(super) fn pop_at<F: HostFamily + WideFamily>(
     level: Level,
     plan: &Plan,
-    block: PopBlock<'_, F, T>,
+    block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     if lanes32::takes::<F>(level, plan) {
         return lanes32::pop(level, plan, block);
     }
-    pop_rows(level, plan, Pop::new(block))
+    pop_rows(level, plan, block)
 }
 
 fn pop_rows<F: HostFamily + WideFamily>(
     level: Level,
     plan: &Plan,
-    block: Pop<'_, F>,
+    block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match wide_tables(level, plan) {
         Some(tables) => dispatch_rows(level, PopWork { plan, tables, block })
             .unwrap_or_else(|work| interleaved::pop(plan, &work.tables, work.block)),
-        None => block.pop_scalar(plan),
+        None => scalar::pop(plan, block),
     }
 }
 
@@ -144,7 +142,7 @@ struct PushWork<'a, 'p, F: HostFamily> {
     level: Level,
     plan: &'p Plan,
     tables: WideTables<'p>,
-    block: Push<'a, F>,
+    block: EncodeBlock<'a, F>,
 }
 
 impl<F: HostFamily + WideFamily> RowWork for PushWork<'_, '_, F> {
@@ -165,20 +163,16 @@ impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
     #[inline(always)]
     fn push<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
         let Self { level, plan, tables, mut block } = self;
-        let view = EncoderView::<F, _> {
-            tables: scalar::tables_view(plan),
-            entries: F::entries(plan.tables.prepared()),
-            placement: DirectPlacement,
-        };
+        let view = encoder_view::<F>(plan);
+        let mut snapshot = Snapshot::new();
         let mut scratch = None;
         while block.rows.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.rows.len().min(16 / L * VECTORS));
-            let (states, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
+            snapshot.take(unit.rows.states, unit.rows.lens);
             let scratch = scratch.get_or_insert_with(|| push::Scratch::new::<L>(unit.columns));
             if push::unit::<S, F, L>(s, level, &tables, &view, scratch, &mut unit).is_none() {
-                unit.rows.states.copy_from_slice(&states);
-                unit.rows.lens.copy_from_slice(&lens);
-                unit.push_scalar(plan)?;
+                snapshot.restore(unit.rows.states, unit.rows.lens);
+                scalar::push(plan, unit)?;
             }
         }
         interleaved::push(plan, &tables, block)
@@ -188,7 +182,7 @@ impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
 struct PopWork<'a, 'p, F: HostFamily> {
     plan: &'p Plan,
     tables: WideTables<'p>,
-    block: Pop<'a, F>,
+    block: DecodeBlock<'a, F>,
 }
 
 impl<F: HostFamily + WideFamily> RowWork for PopWork<'_, '_, F> {
@@ -209,17 +203,17 @@ impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
     #[inline(always)]
     fn pop<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
         let Self { plan, tables, mut block } = self;
+        let mut snapshot = Snapshot::new();
         let mut scratch = None;
         while block.lens.len() * L >= LEAST_STATES {
             let mut unit = block.take(block.lens.len().min(16 / L * VECTORS));
-            let (states, lens) = (unit.states.to_vec(), unit.lens.to_vec());
+            snapshot.take(unit.states, unit.lens);
             let scratch = scratch.get_or_insert_with(pop::Scratch::new);
             let done = pop::unit::<S, F, L>(s, &tables, scratch, &mut unit);
             s.fence();
             if done.is_none() || pop::tails::<F, L>(plan, &tables, &mut unit).is_none() {
-                unit.states.copy_from_slice(&states);
-                unit.lens.copy_from_slice(&lens);
-                unit.pop_scalar(plan)?;
+                snapshot.restore(unit.states, unit.lens);
+                scalar::pop(plan, unit)?;
             }
         }
         interleaved::pop(plan, &tables, block)

@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use super::tables::{WideTables, load_indexes, load_symbols};
 use super::{STEPS, VECTORS};
-use crate::coder::Indexes;
-use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, widen};
-use crate::cpu::untyped::{Values, with_slice};
+use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, steps_of};
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, Line, Simd, Work, dispatch};
+use crate::symbols::{Indexes, SymbolSlice};
 
 /// Bypass digits that a row pushes before a step.
 pub(super) struct Digits {
@@ -59,7 +58,7 @@ impl Numbers {
 pub(super) struct UnitSymbols<'a> {
     pub(super) first_row: usize,
     pub(super) rows: usize,
-    pub(super) symbols: Values<'a>,
+    pub(super) symbols: SymbolSlice<'a>,
     pub(super) columns: usize,
     pub(super) indexes: &'a Indexes<'a>,
 }
@@ -109,12 +108,9 @@ impl<const L: usize> Work for Ordinary<'_, '_, L> {
             let index = unit.indexes.row(unit.first_row + row);
             let number = Number {
                 tables,
-                symbols: with_slice!(unit.symbols, Values, all => widen(&all[at(&columns)], &mut numbers.symbols)),
+                symbols: steps_of(unit.symbols.range(at(&columns)), &mut numbers.symbols),
                 indexes: StretchIndexes::new(index, columns.clone(), &mut numbers.indexes),
-                ahead: [
-                    with_slice!(unit.symbols, Values, all => bytemuck::cast_slice(&all[at(&below)])),
-                    bytes_of(index, below.clone()),
-                ],
+                ahead: [unit.symbols.range(at(&below)).as_bytes(), bytes_of(index, below.clone())],
                 entries: bytemuck::cast_slice_mut::<_, u32>(entries).as_chunks_mut().0,
             };
             *odd = number.run(s);

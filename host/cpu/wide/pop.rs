@@ -16,12 +16,13 @@ use super::lookup::{By, Found, SlotLookup};
 use super::put::{Put, PutPastCache};
 use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
-use crate::coder::{Indexes, Plan};
+use crate::cpu::block::DecodeBlock;
+use crate::cpu::codec::{decode_columns, tables_view};
 use crate::cpu::lanes32::bytes_of;
-use crate::cpu::scalar;
-use crate::cpu::untyped::{Pop, ValuesMut};
 use crate::family::HostFamily;
+use crate::plan::Plan;
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::symbols::{Indexes, SymbolSliceMut};
 use crate::tables::{Packed, PairsLookup};
 
 /// Most rows of a unit.
@@ -58,7 +59,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
-    unit: &mut Pop<'_, F>,
+    unit: &mut DecodeBlock<'_, F>,
 ) -> Option<()> {
     let across = 16 / L;
     let rows = unit.lens.len();
@@ -92,7 +93,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     }
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = indexes.rows().saturating_mul(columns) >= LARGE;
-    let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
+    let past_cache = large && matches!(unit.symbols, SymbolSliceMut::I32(_));
     let mut ahead: [&[u8]; ROWS] = [&[]; ROWS];
     let of_rows = &of_rows[..rows];
     let first = 0..stretch(L).min(groups * L);
@@ -108,7 +109,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
             *ahead = bytes_of(of_row, after.clone());
         }
         let ahead = &ahead;
-        if past_cache && let ValuesMut::I32(symbols) = &mut unit.symbols {
+        if past_cache && let SymbolSliceMut::I32(symbols) = &mut unit.symbols {
             for row in 0..rows {
                 ask_for_page(s, symbols, row * columns + end, stretch(L));
             }
@@ -133,7 +134,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         }
         let (symbols, range) = (&mut unit.symbols, begin..end);
         match symbols {
-            ValuesMut::I32(symbols) if past_cache => {
+            SymbolSliceMut::I32(symbols) if past_cache => {
                 let last = end == groups * L;
                 s.vectorize(PutPastCache::<L> { scratch, rows, symbols, columns, range, last });
             }
@@ -183,27 +184,21 @@ fn find<S: RowSimd, const L: usize>(
 pub(super) fn tails<F: HostFamily, const L: usize>(
     plan: &Plan,
     tables: &WideTables<'_>,
-    unit: &mut Pop<'_, F>,
+    unit: &mut DecodeBlock<'_, F>,
 ) -> Option<()> {
     let columns = unit.columns;
     let tail = columns % L;
     if tail == 0 {
         return Some(());
     }
-    let view =
-        DecoderView { tables: scalar::tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
     let (states, _) = unit.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
-        let of_row = unit.indexes.row(unit.first + row);
-        let index: [i32; L] = std::array::from_fn(|lane| of_row.at(columns - tail + lane));
-        let from = unit.starts[row];
-        let mut reader = WordReader::new(&unit.words[from..from + unit.lens[row]]);
-        let mut values = [0; L];
-        let (values, index) = (&mut values[..tail], codec::Indexes::Each(&index[..tail]));
-        codec::pop_row::<F, _, L>(&view, states, &mut reader, values, index).ok()?;
-        unit.lens[row] = reader.len();
-        let end = (row + 1) * columns;
-        unit.symbols.range(end - tail..end).put(values).ok()?;
+        let indexes = unit.indexes.row(unit.first + row);
+        let words = &unit.words[unit.starts[row]..][..unit.lens[row]];
+        let symbols = &mut unit.symbols.range(row * columns..(row + 1) * columns);
+        let tail = columns - tail..columns;
+        unit.lens[row] = decode_columns::<F, _, L>(&view, states, words, symbols, indexes, tail)?;
     }
     Some(())
 }

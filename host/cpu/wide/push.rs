@@ -8,20 +8,20 @@
 
 use std::ops::Range;
 
-use parans_kernels::codec::{WordWriter, row::EncoderView};
+use parans_kernels::codec::step::is_normalised;
+use parans_kernels::codec::{DirectPlacement, WordWriter, row::EncoderView};
 
 use super::family::{Shed, WideFamily};
 use super::masks::Masks;
 use super::number::{Digits, Numbers, UnitSymbols, number};
 use super::tables::WideTables;
 use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
-use crate::coder::Indexes;
-use crate::cpu::untyped::{Push, Values};
+use crate::cpu::block::{EncodeBlock, split_rows};
+use crate::cpu::codec::encode_columns;
 use crate::family::HostFamily;
 use crate::simd::Level;
 use crate::simd::rows::{RowSimd, RowWork};
-use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, DirectPlacement};
+use crate::symbols::{Indexes, SymbolSlice};
 
 /// What the loops hand on.
 #[repr(C, align(64))]
@@ -57,11 +57,11 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
     scratch: &mut Scratch,
-    unit: &mut Push<'_, F>,
+    unit: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
-    let Push { rows, symbols, columns, indexes } = unit;
+    let EncodeBlock { rows, symbols, columns, indexes } = unit;
     let (symbols, columns, first_row) = (*symbols, *columns, rows.first);
-    let words = &mut split_words(&mut *rows.words, rows.starts)[..];
+    let words = &mut split_rows(&mut *rows.words, rows.starts).collect::<Vec<_>>()[..];
     let unit = &mut Unit::<F> { states: &mut *rows.states, lens: &mut *rows.lens };
     let across = 16 / L;
     let rows = unit.lens.len();
@@ -133,24 +133,12 @@ fn take<S: RowSimd, F: WideFamily, const L: usize>(
     Some(())
 }
 
-/// The words of each row.
-fn split_words<'a, W>(words: &'a mut [W], starts: &[usize]) -> Vec<&'a mut [W]> {
-    let mut left = words;
-    let mut split = Vec::with_capacity(starts.len());
-    for pair in starts.windows(2) {
-        let (own, after) = left.split_at_mut(pair[1] - pair[0]);
-        split.push(own);
-        left = after;
-    }
-    split
-}
-
 /// The symbols past the last full group, one row after another.
 fn push_tails<F: WideFamily, const L: usize>(
     view: &EncoderView<'_, F, DirectPlacement>,
     unit: &mut Unit<'_, F>,
     words: &mut [&mut [F::Word]],
-    symbols: Values<'_>,
+    symbols: SymbolSlice<'_>,
     columns: usize,
     first_row: usize,
     indexes: &Indexes<'_>,
@@ -161,18 +149,9 @@ fn push_tails<F: WideFamily, const L: usize>(
     }
     let (states, _) = unit.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
-        let mut values = [0; L];
-        let mut index = [0; L];
-        let of_row = indexes.row(first_row + row);
-        for lane in 0..tail {
-            let column = columns - tail + lane;
-            values[lane] = symbols.at(row * columns + column);
-            index[lane] = of_row.at(column);
-        }
-        let mut writer = WordWriter::new(words[row], unit.lens[row]);
-        let index = codec::Indexes::Each(&index[..tail]);
-        codec::push_row(view, states, &mut writer, &values[..tail], index).ok()?;
-        unit.lens[row] = writer.len();
+        let (of_row, len) = (indexes.row(first_row + row), &mut unit.lens[row]);
+        let symbols = symbols.range(row * columns..(row + 1) * columns);
+        encode_columns(view, states, words[row], len, symbols, of_row, columns - tail..columns)?;
     }
     Some(())
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::pop::{Scratch, stretch};
 use super::{STEPS_EACH, regroup};
-use crate::cpu::untyped::{ValuesMut, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::symbols::SymbolSliceMut;
 
 /// Turns the steps of a stretch into vectors of a row each: those of columns from `at` on stand at [`place`].
 #[inline(always)]
@@ -30,7 +30,7 @@ const fn place<const L: usize>(row: usize, at: usize) -> usize {
 pub(super) struct Put<'a, 's, const L: usize> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) rows: usize,
-    pub(super) symbols: &'a mut ValuesMut<'s>,
+    pub(super) symbols: &'a mut SymbolSliceMut<'s>,
     pub(super) columns: usize,
     pub(super) range: Range<usize>,
 }
@@ -46,22 +46,21 @@ impl<const L: usize> RowWork for Put<'_, '_, L> {
         // Row by row: sixteen rows' lines may all fall into one set of the first-level cache.
         for row in 0..rows {
             let next = row * columns + begin + stretch(L);
-            with_slice!(symbols, ValuesMut, all => {
-                let line = 64 / size_of_val(&all[0]);
-                for at in (next..next + end - begin).step_by(line) {
-                    s.prefetch_to_write(all, at);
-                }
-            });
+            let width = symbols.width();
+            let bytes = symbols.as_bytes_mut();
+            for at in (width * next..width * (next + end - begin)).step_by(64) {
+                s.prefetch_to_write(bytes, at);
+            }
             for at in (begin..end).step_by(16) {
                 let from = &scratch.symbols[place::<L>(row, at - begin)];
                 let count = (end - at).min(16);
                 let mut out = symbols.range(row * columns + at..row * columns + at + count);
-                if let ValuesMut::I32(out) = &mut out
+                if let SymbolSliceMut::I32(out) = &mut out
                     && let Some(out) = out.first_chunk_mut::<16>()
                 {
                     s.store(s.load(from), bytemuck::cast_mut(out));
                 } else {
-                    out.put(bytemuck::cast_slice(&from[..count])).ok()?;
+                    out.narrow(bytemuck::cast_slice(&from[..count])).ok()?;
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use parans_kernels::codec::{Bypass, Indexes, RowError};
 
-use crate::coder::{Plan, Symbol};
-use crate::cpu::untyped::{Values, with_slice};
+use crate::plan::Plan;
 use crate::simd::rows::RowSimd;
+use crate::symbols::SymbolSlice;
 use crate::tables::{Packed, SLOTS};
 
 /// What both directions know of the tables.
@@ -152,7 +152,7 @@ impl<'a> WideTables<'a> {
     /// cannot be coded.
     pub(in crate::cpu) fn find_spans(
         &self,
-        symbols: Values<'_>,
+        symbols: SymbolSlice<'_>,
         row: Indexes<'_>,
         at: usize,
         entries: &mut [u32],
@@ -171,11 +171,7 @@ impl<'a> WideTables<'a> {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
             }
         }
-        with_slice!(symbols, Values, symbols => {
-            for (entry, &symbol) in entries.iter_mut().zip(symbols) {
-                *entry = symbol.to_i32() as u32;
-            }
-        });
+        symbols.copy_to(bytemuck::cast_slice_mut(entries));
         let less = u32::from(self.bypass.is_some());
         let mut wrong = false;
         if let Some((size, offset)) = self.packed.uniform {
@@ -220,12 +216,12 @@ fn sixteen<T: Copy>(values: &[T], at: usize, rest: T) -> [T; 16] {
 
 /// Sixteen symbols of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_symbols<S: RowSimd>(s: S, row: Values<'_>, at: usize) -> S::U32 {
+pub(super) fn load_symbols<S: RowSimd>(s: S, row: SymbolSlice<'_>, at: usize) -> S::U32 {
     match row {
-        Values::I32(row) => s.load(bytemuck::cast_ref(&sixteen(row, at, 0))),
-        Values::I16(row) => s.load_i16(&sixteen(row, at, 0)),
-        Values::U16(row) => s.load_u16(&sixteen(row, at, 0)),
-        Values::U8(row) => s.load_u8(&sixteen(row, at, 0)),
+        SymbolSlice::I32(row) => s.load(bytemuck::cast_ref(&sixteen(row, at, 0))),
+        SymbolSlice::I16(row) => s.load_i16(&sixteen(row, at, 0)),
+        SymbolSlice::U16(row) => s.load_u16(&sixteen(row, at, 0)),
+        SymbolSlice::U8(row) => s.load_u8(&sixteen(row, at, 0)),
     }
 }
 

@@ -18,10 +18,11 @@ use std::ops::Range;
 use parans_kernels::codec::{self, Bypass, TansDecoderView, TansEncoderView};
 
 use super::Coded;
-use crate::coder::Plan;
-use crate::cpu::untyped::{Pop, Push, Values};
+use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::plan::Plan;
 use crate::simd::rows::{RowSimd, RowWork};
 use crate::simd::{Level, dispatch_rows};
+use crate::symbols::SymbolSlice;
 use crate::tables::TansWideForm;
 
 /// Vectors of rows in a unit.
@@ -175,12 +176,12 @@ fn padded<T: Copy>(values: &[T]) -> [T; STRETCH] {
 
 /// The symbols of a range.
 #[inline(always)]
-fn load_symbols<S: RowSimd>(s: S, symbols: Values<'_>, range: Range<usize>) -> [S::U32; 4] {
+fn load_symbols<S: RowSimd>(s: S, symbols: SymbolSlice<'_>, range: Range<usize>) -> [S::U32; 4] {
     match symbols {
-        Values::I32(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
-        Values::I16(all) => load_stretch!(all, range, v => s.load_i16(v)),
-        Values::U16(all) => load_stretch!(all, range, v => s.load_u16(v)),
-        Values::U8(all) => load_stretch!(all, range, v => s.load_u8(v)),
+        SymbolSlice::I32(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        SymbolSlice::I16(all) => load_stretch!(all, range, v => s.load_i16(v)),
+        SymbolSlice::U16(all) => load_stretch!(all, range, v => s.load_u16(v)),
+        SymbolSlice::U8(all) => load_stretch!(all, range, v => s.load_u8(v)),
     }
 }
 
@@ -224,19 +225,19 @@ pub(super) fn push<'a, T: Coded>(
     level: Level,
     tables: &Tables<'_>,
     scratch: &mut Option<Box<push::Scratch>>,
-    block: &mut Push<'a, T>,
-) -> Option<Push<'a, T>> {
+    block: &mut EncodeBlock<'a, T>,
+) -> Option<EncodeBlock<'a, T>> {
     if tables.form.encoder.is_empty() {
         return None;
     }
+    let mut snapshot = Snapshot::new();
     while let Some(count) = rows_of_unit(block.rows.len(), block.columns) {
         let mut unit = block.take(count);
-        let (fields, lens) = (unit.rows.states.to_vec(), unit.rows.lens.to_vec());
+        snapshot.take(unit.rows.states, unit.rows.lens);
         let scratch = scratch.get_or_insert_default();
         let work = PushWork { tables, scratch, unit: &mut unit };
         if dispatch_rows(level, work).ok().flatten().is_none() {
-            unit.rows.states.copy_from_slice(&fields);
-            unit.rows.lens.copy_from_slice(&lens);
+            snapshot.restore(unit.rows.states, unit.rows.lens);
             return Some(unit);
         }
     }
@@ -248,19 +249,19 @@ pub(super) fn pop<'a, T: Coded>(
     level: Level,
     tables: &Tables<'_>,
     scratch: &mut Option<Box<pop::Scratch>>,
-    block: &mut Pop<'a, T>,
-) -> Option<Pop<'a, T>> {
+    block: &mut DecodeBlock<'a, T>,
+) -> Option<DecodeBlock<'a, T>> {
     if tables.form.decoder.is_empty() {
         return None;
     }
+    let mut snapshot = Snapshot::new();
     while let Some(count) = rows_of_unit(block.lens.len(), block.columns) {
         let mut unit = block.take(count);
-        let (fields, lens) = (unit.states.to_vec(), unit.lens.to_vec());
+        snapshot.take(unit.states, unit.lens);
         let scratch = scratch.get_or_insert_default();
         let work = PopWork { tables, scratch, unit: &mut unit };
         if dispatch_rows(level, work).ok().flatten().is_none() {
-            unit.states.copy_from_slice(&fields);
-            unit.lens.copy_from_slice(&lens);
+            snapshot.restore(unit.states, unit.lens);
             return Some(unit);
         }
     }
@@ -269,7 +270,7 @@ pub(super) fn pop<'a, T: Coded>(
 struct PushWork<'a, 'b, T: Coded> {
     tables: &'a Tables<'a>,
     scratch: &'a mut push::Scratch,
-    unit: &'a mut Push<'b, T>,
+    unit: &'a mut EncodeBlock<'b, T>,
 }
 
 impl<T: Coded> RowWork for PushWork<'_, '_, T> {
@@ -284,7 +285,7 @@ impl<T: Coded> RowWork for PushWork<'_, '_, T> {
 struct PopWork<'a, 'b, T: Coded> {
     tables: &'a Tables<'a>,
     scratch: &'a mut pop::Scratch,
-    unit: &'a mut Pop<'b, T>,
+    unit: &'a mut DecodeBlock<'b, T>,
 }
 
 impl<T: Coded> RowWork for PopWork<'_, '_, T> {

@@ -11,9 +11,10 @@ use parans_kernels::codec::{
 
 use super::super::{Coded, index_bytes};
 use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, columns_to_line};
-use crate::cpu::scalar::with_lanes;
-use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
+use crate::cpu::block::DecodeBlock;
+use crate::cpu::codec::with_lanes;
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::symbols::{SymbolSliceMut, with_slice};
 use ends::{Find, Put};
 
 /// Symbols of all rows from which on they go past the caches: 32 MiB of them. Few in unit tests, so that those take both ways.
@@ -184,7 +185,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     s: S,
     tables: &Tables<'_>,
     scratch: &mut Scratch,
-    unit: &mut Pop<'_, T>,
+    unit: &mut DecodeBlock<'_, T>,
 ) -> Option<()> {
     let (rows, columns) = (unit.lens.len(), unit.columns);
     let fields = T::FAMILY.header_fields(tables.lanes);
@@ -216,8 +217,8 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     let indexes = &of_rows[..rows];
     // Symbols of which no cache would hold much go past the caches: nobody's lines are lost for them, and none is read to be overwritten.
     let large = unit.indexes.rows().saturating_mul(columns) >= LARGE;
-    let past_cache = large && matches!(unit.symbols, ValuesMut::I32(_));
-    let lead = with_slice!(&unit.symbols, ValuesMut, all => columns_to_line(all, columns));
+    let past_cache = large && matches!(unit.symbols, SymbolSliceMut::I32(_));
+    let lead = with_slice!(&unit.symbols, SymbolSliceMut, all => columns_to_line(all, columns));
     let mut begin = 0;
     while begin < whole {
         let end = if begin < lead { lead } else { begin + STRETCH };
@@ -253,7 +254,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         s.vectorize(Put { tables, scratch, used, unit, indexes, range, past_cache, last })?;
         for &(row, column, value) in patches.iter().filter(|&&(_, column, _)| column < there) {
             let at = row * columns + column;
-            unit.symbols.range(at..at + 1).put(&[value]).ok()?;
+            unit.symbols.range(at..at + 1).narrow(&[value]).ok()?;
         }
         patches.retain(|&(_, column, _)| column >= there);
         begin = end;
@@ -275,7 +276,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
 /// Pops the columns past the last window, through the codec.
 fn tails<T: Coded, const LANES: usize>(
     tables: &Tables<'_>,
-    unit: &mut Pop<'_, T>,
+    unit: &mut DecodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {
     if whole == unit.columns {
@@ -292,7 +293,7 @@ fn tails<T: Coded, const LANES: usize>(
             let view = &tables.decoder;
             let value = view.pop_one::<T::Codec, LANES>(&mut codec, lane, index, &mut reader);
             let at = row * unit.columns + column;
-            unit.symbols.range(at..at + 1).put(&[value.ok()?]).ok()?;
+            unit.symbols.range(at..at + 1).narrow(&[value.ok()?]).ok()?;
         }
         if reader.underflowed() {
             return None;

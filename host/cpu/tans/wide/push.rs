@@ -12,9 +12,10 @@ use super::{
     Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, WINDOWS, columns_to_line,
     load_symbols,
 };
-use crate::cpu::scalar::with_lanes;
-use crate::cpu::untyped::{Push, Values, with_slice};
+use crate::cpu::block::{EncodeBlock, split_rows};
+use crate::cpu::codec::with_lanes;
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::symbols::{SymbolSlice, with_slice};
 use number::{NumberBytes, NumberEach};
 
 /// What a stretch keeps in the first-level cache.
@@ -89,7 +90,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     s: S,
     tables: &Tables<'_>,
     scratch: &mut Scratch,
-    unit: &mut Push<'_, T>,
+    unit: &mut EncodeBlock<'_, T>,
 ) -> Option<()> {
     let columns = unit.columns;
     let rows = unit.rows.len();
@@ -98,7 +99,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
     with_lanes!(tables.lanes, LANES => tails::<T, LANES>(tables, unit, whole)?);
 
     let width = size_of::<T::Unit>();
-    let mut left = &mut *unit.rows.words;
+    let mut words = split_rows(&mut *unit.rows.words, unit.rows.starts);
     let mut sinks: Vec<Sink<'_>> = Vec::with_capacity(rows);
     scratch.states[..tables.lanes].fill([[1 << tables.precision; 16]; VECTORS]);
     for row in 0..UNIT {
@@ -106,9 +107,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         scratch.ends[u][e] = (row * STAGE) as u32;
         scratch.lens[u][e] = 0;
         let Some(fields) = unit.rows.states.get(row * fields..(row + 1) * fields) else { continue };
-        let (own, after) = left.split_at_mut(unit.rows.starts[row + 1] - unit.rows.starts[row]);
-        left = after;
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(own);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.next().unwrap_or_default());
         let (lanes, buffer) = fields.split_at(tables.lanes);
         for (lane, &x) in lanes.iter().enumerate() {
             let x = if x == 0 { 1 << tables.precision } else { x };
@@ -137,7 +136,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
         if is { unit.indexes.row(unit.rows.first + row) } else { codec::Indexes::One(-1) }
     });
     let (symbols, indexes, one) = (unit.symbols, &of_rows[..rows], unit.indexes.one_for_all());
-    let lead = with_slice!(symbols, Values, all => columns_to_line(all, columns));
+    let lead = with_slice!(symbols, SymbolSlice, all => columns_to_line(all, columns));
     let mut end = whole;
     while end > 0 {
         let begin = if end > lead { lead + (end - lead - 1) / STRETCH * STRETCH } else { 0 };
@@ -150,8 +149,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
             } else if k % 2 == 0 {
                 return index_bytes(&of_rows[row], after.clone());
             }
-            let values = symbols.range(row * columns + after.start..row * columns + after.end);
-            with_slice!(values, Values, values => bytemuck::cast_slice(values))
+            symbols.range(row * columns + after.start..row * columns + after.end).as_bytes()
         });
         let block = Block { tables, symbols, columns, indexes, one, range };
         scratch.odd = [0; WINDOWS];
@@ -186,7 +184,7 @@ pub(super) fn unit<S: RowSimd, T: Coded>(
 /// Pushes the columns past the last window, through the codec.
 fn tails<T: Coded, const LANES: usize>(
     tables: &Tables<'_>,
-    unit: &mut Push<'_, T>,
+    unit: &mut EncodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {
     if whole == unit.columns {
@@ -217,7 +215,7 @@ fn tails<T: Coded, const LANES: usize>(
 /// A range of columns of symbols.
 struct Block<'a> {
     tables: &'a Tables<'a>,
-    symbols: Values<'a>,
+    symbols: SymbolSlice<'a>,
     columns: usize,
     indexes: &'a [codec::Indexes<'a>],
     /// What all of them are, where that is known.

@@ -5,10 +5,11 @@ use std::ops::Range;
 use parans_kernels::codec;
 
 use super::{Scratch, Used};
+use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
 use crate::cpu::tans::wide::{STRETCH, Tables, load_indexes, regroup};
-use crate::cpu::untyped::{Pop, ValuesMut, with_slice};
 use crate::simd::rows::{RowSimd, RowWork};
+use crate::symbols::SymbolSliceMut;
 
 /// Writes down which table each symbol is of.
 pub(super) struct Find<'a> {
@@ -68,7 +69,7 @@ pub(super) struct Put<'a, 'b, T: Coded> {
     pub(super) tables: &'a Tables<'a>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) used: Used,
-    pub(super) unit: &'a mut Pop<'b, T>,
+    pub(super) unit: &'a mut DecodeBlock<'b, T>,
     pub(super) indexes: &'a [codec::Indexes<'a>],
     pub(super) range: Range<usize>,
     pub(super) past_cache: bool,
@@ -118,14 +119,14 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                     }
                 }
                 let of_row = row * unit.columns..(row + 1) * unit.columns;
-                if past_cache && let ValuesMut::I32(all) = &mut unit.symbols {
+                if past_cache && let SymbolSliceMut::I32(all) = &mut unit.symbols {
                     let out = bytemuck::cast_slice_mut(&mut all[of_row]);
                     put_past_cache(s, &parts, out, &mut scratch.put[row], &range, last);
                     continue;
                 }
                 let begin = of_row.start + range.start;
                 let mut out = unit.symbols.range(begin..begin + range.len());
-                if let ValuesMut::I32(out) = &mut out
+                if let SymbolSliceMut::I32(out) = &mut out
                     && let (out, []) = bytemuck::cast_slice_mut(out).as_chunks_mut::<16>()
                 {
                     for (out, &part) in out.iter_mut().zip(&parts) {
@@ -137,15 +138,14 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
                         s.store(part, values);
                     }
                     let values = bytemuck::cast_slice(values.as_flattened());
-                    out.put(&values[..range.len()]).ok()?;
+                    out.narrow(&values[..range.len()]).ok()?;
                 }
                 let next = begin + range.len();
-                with_slice!(&mut unit.symbols, ValuesMut, all => {
-                    let line = 64 / size_of_val(&all[0]);
-                    for at in (next..next + STRETCH).step_by(line) {
-                        s.prefetch_to_write(all, at);
-                    }
-                });
+                let width = unit.symbols.width();
+                let bytes = unit.symbols.as_bytes_mut();
+                for at in (width * next..width * (next + STRETCH)).step_by(64) {
+                    s.prefetch_to_write(bytes, at);
+                }
             }
         }
         Some(())
