@@ -20,7 +20,7 @@ use super::scalar;
 use super::wide::WideTables;
 use crate::family::HostFamily;
 use crate::plan::Plan;
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::simd::{Bits, RunOn, Work, dispatch_bits};
 use crate::tables::BucketsLookup;
 
 /// Symbols of a row in a chunk.
@@ -191,11 +191,13 @@ struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
     symbols: &'a mut [[i32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> BitWork for PopSteps<'_, F, L, R> {
+impl<F: Family, const L: usize, const R: usize> Work for PopSteps<'_, F, L, R> {
     type Output = bool;
+}
 
+impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PopSteps<'_, F, L, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         match self.bypass {
             None => self.take::<false>(),
             Some(_) => self.take::<true>(),
@@ -430,11 +432,13 @@ struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
     numbers: &'a [[u32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> BitWork for PushSteps<'_, F, L, R> {
+impl<F: Family, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
     type Output = Option<()>;
+}
 
+impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> Option<()> {
+    fn run(self, _bits: B) -> Option<()> {
         let Self { precision, entries, x: states, words, ends: of_rows, numbers } = self;
         let mut x = *states;
         let mut ends = *of_rows;

@@ -34,7 +34,7 @@ use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
 use super::codec::{tables_view, with_lanes};
 use crate::family::RowFormat;
 use crate::plan::Plan;
-use crate::simd::{BitWork, Bits, Level, dispatch_bits};
+use crate::simd::{Bits, Level, RunOn, Work, dispatch_bits};
 
 /// Symbols that share a window: four states' bits (at most 14 each) and up to seven bits left over fit 64.
 const WINDOW: usize = 4;
@@ -97,11 +97,13 @@ fn index_bytes<'a>(indexes: &Indexes<'a>, range: Range<usize>) -> &'a [u8] {
 /// Brings bytes near that are read or written soon. Rows lie far apart, and the processor finds out too late where a row goes on.
 struct Fetch<'a>(&'a [u8]);
 
-impl BitWork for Fetch<'_> {
+impl Work for Fetch<'_> {
     type Output = ();
+}
 
+impl<B: Bits> RunOn<B> for Fetch<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, bits: B) {
+    fn run(self, bits: B) {
         // Bytes rarely begin with a cache line: the last one lies past the last whole step.
         for at in (0..self.0.len() + 64).step_by(64) {
             bits.prefetch(self.0, at);

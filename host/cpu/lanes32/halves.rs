@@ -1,4 +1,4 @@
-//! The steps of rans64 and rans32 over [`RowSimd`]: lanes 0 to 15 of a row in one vector, the others in another.
+//! The steps of rans64 and rans32 over [`Simd512`]: lanes 0 to 15 of a row in one vector, the others in another.
 //!
 //! The arithmetic is that of [`WideFamily`]; what is added here is words that lie side by side.
 
@@ -7,14 +7,13 @@ use parans_kernels::codec::{Rans32, Rans64};
 use super::super::wide::{By, Found, SlotLookup, WideFamily};
 use super::tables::Used;
 use super::{Lanes32, PopSteps, Popped, PushSteps, Pushed, each_row};
-use crate::simd::rows::{RowSimd, RowWork};
-use crate::simd::{Level, dispatch_rows};
+use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
 
 /// A family whose lanes take in words that lie side by side.
 pub(super) trait Refill: WideFamily {
     /// Refills sixteen states from the words before `left`, the first state with the last word; the states, and how many words are left. There must be
     /// as many words as they can take.
-    fn refill_side_by_side<S: RowSimd>(
+    fn refill_side_by_side<S: Simd512>(
         s: S,
         states: Self::States<S>,
         words: &[Self::Word],
@@ -24,7 +23,7 @@ pub(super) trait Refill: WideFamily {
 
 impl Refill for Rans64 {
     #[inline(always)]
-    fn refill_side_by_side<S: RowSimd>(
+    fn refill_side_by_side<S: Simd512>(
         s: S,
         x: S::U64,
         words: &[u32],
@@ -40,7 +39,7 @@ impl Refill for Rans64 {
 
 impl Refill for Rans32 {
     #[inline(always)]
-    fn refill_side_by_side<S: RowSimd>(
+    fn refill_side_by_side<S: Simd512>(
         s: S,
         x: S::U32,
         words: &[u8],
@@ -69,7 +68,7 @@ macro_rules! lanes32 {
                 level: Level,
                 steps: PushSteps<'_, Self, R>,
             ) -> Option<Pushed<R>> {
-                dispatch_rows(level, steps).ok()?
+                dispatch_512(level, steps).ok()?
             }
 
             #[allow(private_interfaces, reason = "only this folder calls it")]
@@ -77,7 +76,7 @@ macro_rules! lanes32 {
                 level: Level,
                 steps: PopSteps<'_, '_, Self, R>,
             ) -> Option<Popped<R>> {
-                dispatch_rows(level, steps).ok()
+                dispatch_512(level, steps).ok()
             }
         }
     )*};
@@ -104,12 +103,14 @@ fn backwards<T: Copy>(lanes: &[T; 16]) -> [T; 16] {
     reversed
 }
 
-impl<F: Refill, const R: usize> RowWork for PushSteps<'_, F, R> {
+impl<F: Refill, const R: usize> Work for PushSteps<'_, F, R> {
     /// `None` where a row ran out of room.
     type Output = Option<Pushed<R>>;
+}
 
+impl<S: Simd512, F: Refill, const R: usize> RunOn<S> for PushSteps<'_, F, R> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<Pushed<R>> {
+    fn run(self, s: S) -> Option<Pushed<R>> {
         let Self { entries, steps, precision, states, rooms } = self;
         let (low, one) = (s.splat(0xffff), s.splat(1));
         let fresh = F::load(s, &[F::LOWER_BOUND; 16]);
@@ -142,11 +143,13 @@ impl<F: Refill, const R: usize> RowWork for PushSteps<'_, F, R> {
     }
 }
 
-impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
+impl<F: Refill + Lanes32, const R: usize> Work for PopSteps<'_, '_, F, R> {
     type Output = Popped<R>;
+}
 
+impl<S: Simd512, F: Refill + Lanes32, const R: usize> RunOn<S> for PopSteps<'_, '_, F, R> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Popped<R> {
+    fn run(self, s: S) -> Popped<R> {
         match self.used {
             Used::One(_) => self.steps::<S, false>(s),
             Used::Each(_) => self.steps::<S, true>(s),
@@ -157,11 +160,9 @@ impl<F: Refill + Lanes32, const R: usize> RowWork for PopSteps<'_, '_, F, R> {
 impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
     /// `MANY`: [`Used::Each`].
     #[inline(always)]
-    fn steps<S: RowSimd, const MANY: bool>(self, s: S) -> Popped<R> {
+    fn steps<S: Simd512, const MANY: bool>(self, s: S) -> Popped<R> {
         let Self { tables, used, steps, states, words, symbols } = self;
         let packed = tables.packed;
-        let (size, offset) = packed.uniform.unwrap_or((1, 0));
-        let last = s.splat(offset.wrapping_add(size - 1));
         let lookup = SlotLookup::new(s, packed, tables.precision);
         let by = if MANY { By::Gather } else { By::Either };
         let single = !MANY && lookup.single();
@@ -186,7 +187,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
             each_row!(R, r => {
                 let table = numbers(s, &used, r, done);
                 let mut slot = table;
-                let mut found = [Found::new(last); 2];
+                let mut found = [Found::new(table[0]); 2];
                 let mut missed = 0;
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
@@ -207,14 +208,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
                     (x[r][half], left[r]) =
                         F::refill_side_by_side(s, advanced, words[r], left[r]);
                     if bypass {
-                        let last = if packed.uniform.is_some() {
-                            last
-                        } else {
-                            let sizes = s.gather(&packed.symbols, table[half]);
-                            let offsets = s.gather(&packed.offsets, table[half]);
-                            s.sub(s.add(offsets, sizes), s.splat(1))
-                        };
-                        sentinel |= s.eq(symbol, last) != 0;
+                        sentinel |= s.eq(symbol, lookup.last(s, table[half])) != 0;
                     }
                     s.store(symbol, to);
                 }
@@ -232,7 +226,7 @@ impl<F: Refill + Lanes32, const R: usize> PopSteps<'_, '_, F, R> {
 
 /// The tables of a step of a row.
 #[inline(always)]
-fn numbers<S: RowSimd, const R: usize>(
+fn numbers<S: Simd512, const R: usize>(
     s: S,
     used: &Used<'_, R>,
     row: usize,

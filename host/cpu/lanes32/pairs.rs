@@ -5,10 +5,11 @@
 
 use parans_kernels::codec::{Family, Rans32x16};
 
-use super::tables::{Used, find_missed, load_step, store_step};
+use super::super::wide::{By, SlotLookup};
+use super::tables::{Used, load_step, store_step};
 use super::{LANES, Lanes32, PopSteps, Popped, PushSteps, Pushed, Step, WideTables, each_row};
-use crate::simd::{Level, Simd, Work, dispatch};
-use crate::tables::{Pairs, RUN, RUN_BEFORE, SLOT_FREQ, SLOT_SYMBOL, SLOTS};
+use crate::simd::{Level, RunOn, Simd, Work, dispatch};
+use crate::tables::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Below this precision quotients exceed what one [`Simd::quotient`] is exact for.
 const ONE_QUOTIENT: u32 = 11;
@@ -55,9 +56,11 @@ struct PushConstants<V> {
 
 impl<const R: usize> Work for PushSteps<'_, Rans32x16, R> {
     type Output = Pushed<R>;
+}
 
+impl<S: Simd, const R: usize> RunOn<S> for PushSteps<'_, Rans32x16, R> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Pushed<R> {
+    fn run(self, s: S) -> Pushed<R> {
         let Self { entries, steps, precision, states, rooms } = self;
         let constants = PushConstants {
             one: s.splat(1),
@@ -110,20 +113,18 @@ fn push_row<S: Simd>(
     entries: [S::U32; 2],
     words: &mut &mut [u8],
 ) {
-    let freqs = [
-        s.add(s.shr::<16>(entries[0]), constants.one),
-        s.add(s.shr::<16>(entries[1]), constants.one),
-    ];
+    let freqs =
+        [s.add(s.shr(entries[0], 16), constants.one), s.add(s.shr(entries[1], 16), constants.one)];
     let bounds = [s.shl_by(freqs[0], constants.bound), s.shl_by(freqs[1], constants.bound)];
     // Always there: the caller looked.
     let Some(room) = words.first_chunk_mut::<64>() else { return };
-    let (shed, count) = s.shed_words(*x, bounds, room);
+    let (emitted, count) = s.emit_words(*x, bounds, room);
     let all = std::mem::take(words);
     let taken = (2 * count).min(all.len());
     *words = &mut all[taken..];
     *x = [
-        divide(s, constants, shed[0], entries[0], freqs[0]),
-        divide(s, constants, shed[1], entries[1], freqs[1]),
+        divide(s, constants, emitted[0], entries[0], freqs[0]),
+        divide(s, constants, emitted[1], entries[1], freqs[1]),
     ];
 }
 
@@ -139,10 +140,10 @@ fn divide<S: Simd>(
     let mut quotient = s.quotient(x, freq);
     if constants.twice {
         // Never too large: what is left over is divided once more.
-        let rest = s.sub(x, s.mul_low(quotient, freq));
+        let rest = s.sub(x, s.mul(quotient, freq));
         quotient = s.add(quotient, s.quotient(rest, freq));
     }
-    let remainder = s.sub(x, s.mul_low(quotient, freq));
+    let remainder = s.sub(x, s.mul(quotient, freq));
     let short = s.ge(remainder, freq);
     let slot = s.add(remainder, s.and(entry, constants.low));
     let estimate = s.add(s.shl_by(quotient, constants.precision), slot);
@@ -181,17 +182,17 @@ impl<S: Simd> Find<S> for BySlot<'_, S::U32> {
     #[inline(always)]
     fn find(&self, s: S, x: [S::U32; 2], _row: usize, _step: usize) -> Found<S::U32> {
         let slots = [
-            s.gather(self.slots, s.and(x[0], self.mask)),
-            s.gather(self.slots, s.and(x[1], self.mask)),
+            s.gather_modulo(self.slots, s.and(x[0], self.mask)),
+            s.gather_modulo(self.slots, s.and(x[1], self.mask)),
         ];
         Found {
             symbol: [
-                s.add(s.and(s.shr::<SLOT_SYMBOL>(slots[0]), self.byte), self.offset),
-                s.add(s.and(s.shr::<SLOT_SYMBOL>(slots[1]), self.byte), self.offset),
+                s.add(s.and(s.shr(slots[0], SLOT_SYMBOL), self.byte), self.offset),
+                s.add(s.and(s.shr(slots[1], SLOT_SYMBOL), self.byte), self.offset),
             ],
             freq: [
-                s.add(s.shr::<SLOT_FREQ>(slots[0]), self.one),
-                s.add(s.shr::<SLOT_FREQ>(slots[1]), self.one),
+                s.add(s.shr(slots[0], SLOT_FREQ), self.one),
+                s.add(s.shr(slots[1], SLOT_FREQ), self.one),
             ],
             rank: [s.and(slots[0], self.low), s.and(slots[1], self.low)],
             last: [self.last; 2],
@@ -200,141 +201,58 @@ impl<S: Simd> Find<S> for BySlot<'_, S::U32> {
 }
 
 /// Any tables: the buckets of the slots, by gathers.
-struct ByBucket<'a, 't, V, const R: usize> {
-    tables: &'a WideTables<'t>,
-    pairs: &'a Pairs,
+struct ByBucket<'a, V, const R: usize> {
+    lookup: SlotLookup<'a, V>,
     used: Used<'a, R>,
-    mask: V,
-    low: V,
-    zero: V,
-    one: V,
-    coarse: V,
-    bits: V,
-    lowest: V,
-    last: V,
+    bypass: bool,
 }
 
-impl<'a, 't, V: Copy, const R: usize> ByBucket<'a, 't, V, R> {
-    #[inline(always)]
-    fn new<S: Simd<U32 = V>>(s: S, tables: &'a WideTables<'t>, used: Used<'a, R>) -> Self {
-        let packed = tables.packed;
-        let pairs = packed.pairs();
-        let (size, offset) = packed.uniform.unwrap_or((1, 0));
-        Self {
-            tables,
-            pairs,
-            used,
-            mask: s.splat((1 << tables.precision) - 1),
-            low: s.splat(0xffff),
-            zero: s.splat(0),
-            one: s.splat(1),
-            coarse: s.splat(tables.precision - pairs.bits),
-            bits: s.splat(pairs.bits),
-            lowest: s.splat(pairs.lowest.unwrap_or(0)),
-            last: s.splat(offset.wrapping_add(size - 1)),
-        }
-    }
-
+impl<V: Copy, const R: usize> ByBucket<'_, V, R> {
     /// The tables of a step of a row, even lanes and odd ones.
     #[inline(always)]
-    fn numbers<S: Simd<U32 = V>>(&self, s: S, row: usize, step: usize) -> [V; 2] {
+    fn tables<S: Simd<U32 = V>>(&self, s: S, row: usize, step: usize) -> [V; 2] {
         match self.used {
             Used::One(tables) => [s.splat(tables[row]); 2],
-            Used::Each(numbers) => s.deinterleave(load_step(s, &numbers[row][step])),
+            Used::Each(tables) => s.deinterleave(load_step(s, &tables[row][step])),
         }
-    }
-
-    /// The frequencies of the owners of slots, the slots' ranks and the symbols, these relative to what [`Pairs`] says; and which of them are others.
-    #[inline(always)]
-    fn owners<S: Simd<U32 = V>>(&self, s: S, table: V, slot: V) -> ([V; 3], S::Mask) {
-        let Self { pairs, low, zero, one, .. } = *self;
-        let bucket = s.add(s.shl_by(table, self.bits), s.shr_by(slot, self.coarse));
-        let [owner, after] = s.gather_halves(&pairs.buckets, bucket);
-        let mut rank = s.sub(slot, s.and(owner, low));
-        let more = s.shr::<16>(owner);
-        let mut freq = s.add(more, one);
-        let mut symbol = s.shr::<16>(after);
-        let next = s.ge(rank, freq);
-        if pairs.single {
-            return ([freq, rank, symbol], next);
-        }
-        let next_freq = s.and(after, low);
-        rank = s.add_where(next, rank, s.sub(zero, freq));
-        freq = s.add_where(next, freq, s.sub(next_freq, freq));
-        symbol = s.add_where(next, symbol, one);
-        let next_freq = s.add_where(next, zero, next_freq);
-        let run = s.ge(next_freq, s.splat(RUN));
-        let before = s.ge(next_freq, s.splat(RUN_BEFORE));
-        let missed = s.differ(s.ge(rank, freq), before);
-        symbol = s.add_where(before, symbol, more);
-        symbol = s.add_where(run, symbol, rank);
-        rank = s.add_where(run, rank, s.sub(zero, rank));
-        freq = s.add_where(run, freq, s.sub(one, freq));
-        ([freq, rank, symbol], missed)
     }
 }
 
-impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, '_, S::U32, R> {
+impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, S::U32, R> {
     #[inline(always)]
     fn find(&self, s: S, x: [S::U32; 2], row: usize, step: usize) -> Found<S::U32> {
-        let packed = self.tables.packed;
-        let table = self.numbers(s, row, step);
-        let slots = [s.and(x[0], self.mask), s.and(x[1], self.mask)];
-        let (even, even_missed) = self.owners(s, table[0], slots[0]);
-        let (odd, odd_missed) = self.owners(s, table[1], slots[1]);
-        let (mut freq, mut rank) = ([even[0], odd[0]], [even[1], odd[1]]);
-        let mut symbol = [even[2], odd[2]];
+        let Self { lookup, .. } = self;
+        let single = lookup.single();
+        let table = self.tables(s, row, step);
+        let slots = [lookup.slots(s, x[0]), lookup.slots(s, x[1])];
+        let (even, even_missed) = lookup.find(s, By::Gather, single, table[0], slots[0]);
+        let (odd, odd_missed) = lookup.find(s, By::Gather, single, table[1], slots[1]);
+        let mut found = [even, odd];
         if s.any(s.either(even_missed, odd_missed)) {
-            let even_missed = s.add_where(even_missed, self.zero, self.one);
-            let odd_missed = s.add_where(odd_missed, self.zero, self.one);
-            let (mut freqs, mut ranks) = (to_step(s, freq), to_step(s, rank));
-            let mut symbols = to_step(s, symbol);
-            find_missed(
-                self.tables,
-                &to_step(s, [even_missed, odd_missed]),
-                &to_step(s, table),
-                &to_step(s, slots),
-                [&mut freqs, &mut ranks, &mut symbols],
-            );
-            freq = load_step(s, &freqs);
-            rank = load_step(s, &ranks);
-            symbol = load_step(s, &symbols);
+            let missed = u64::from(s.to_bits(even_missed)) | u64::from(s.to_bits(odd_missed)) << 16;
+            lookup.find_missed(s, missed, table, slots, &mut found);
         }
-        let mut last = [self.last; 2];
-        for half in 0..2 {
-            let relative_to = match self.pairs.lowest {
-                Some(_) => self.lowest,
-                None => of_tables(s, &packed.offsets, table[half]),
-            };
-            symbol[half] = s.add(symbol[half], relative_to);
-            if packed.uniform.is_none() && self.tables.bypass.is_some() {
-                let sizes = of_tables(s, &packed.symbols, table[half]);
-                let offsets = of_tables(s, &packed.offsets, table[half]);
-                last[half] = s.sub(s.add(offsets, sizes), self.one);
-            }
+        let mut symbol = [lookup.symbols(s, &found[0]), lookup.symbols(s, &found[1])];
+        if lookup.far() {
+            symbol = [
+                lookup.add_offsets(s, symbol[0], table[0]),
+                lookup.add_offsets(s, symbol[1], table[1]),
+            ];
         }
-        Found { symbol, freq, rank, last }
+        let last =
+            if self.bypass { [lookup.last(s, table[0]), lookup.last(s, table[1])] } else { symbol };
+        let [even, odd] = found;
+        Found { symbol, freq: [even.freq, odd.freq], rank: [even.rank, odd.rank], last }
     }
-}
-
-#[inline(always)]
-fn to_step<S: Simd>(s: S, v: [S::U32; 2]) -> Step {
-    let mut step = [0; LANES];
-    store_step(s, v, &mut step);
-    step
-}
-
-/// What tables have at these numbers.
-#[inline(always)]
-fn of_tables<S: Simd>(s: S, values: &[u32], numbers: S::U32) -> S::U32 {
-    s.gather_at::<4>(bytemuck::cast_slice(values), numbers)
 }
 
 impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
     type Output = Popped<R>;
+}
 
+impl<S: Simd, const R: usize> RunOn<S> for PopSteps<'_, '_, Rans32x16, R> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Popped<R> {
+    fn run(self, s: S) -> Popped<R> {
         let WideTables { packed, slots, count, precision, .. } = *self.tables;
         let used = self.used;
         if count == 1
@@ -348,8 +266,9 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
             let (low, byte) = (s.splat((1 << SLOT_SYMBOL) - 1), s.splat(0xff));
             return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
         }
-        let find = ByBucket::new(s, self.tables, used);
-        self.steps(s, find)
+        let lookup = SlotLookup::new(s, packed, precision);
+        let bypass = self.tables.bypass.is_some();
+        self.steps(s, ByBucket { lookup, used, bypass })
     }
 }
 
@@ -380,7 +299,7 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
                 let mut advanced = x[r];
                 for half in 0..2 {
                     let high = s.shr_by(x[r][half], precision);
-                    advanced[half] = s.add(s.mul_low(high, found.freq[half]), found.rank[half]);
+                    advanced[half] = s.add(s.mul(high, found.freq[half]), found.rank[half]);
                 }
                 let symbol = found.symbol;
                 if bypass {
@@ -391,9 +310,9 @@ impl<const R: usize> PopSteps<'_, '_, Rans32x16, R> {
                 store_step(s, s.interleave(symbol), &mut symbols[r][done]);
                 // Always there: looked for above.
                 let Some(window) = left[r].last_chunk::<64>() else { break };
-                let (refilled, count) = s.refill_words(advanced, Rans32x16::LOWER_BOUND, window);
+                let (next, count) = s.renormalise(advanced, Rans32x16::LOWER_BOUND, window);
                 left[r] = &left[r][..left[r].len().saturating_sub(2 * count)];
-                x[r] = refilled;
+                x[r] = next;
             });
             done += 1;
         }

@@ -3,7 +3,7 @@
 use parans_kernels::codec::Indexes;
 
 use super::{LANES, STEPS, Step, Stretch, WideTables};
-use crate::simd::{ByteTable, Simd, Work};
+use crate::simd::{ByteTable, RunOn, Simd, Work};
 use crate::symbols::SymbolSlice;
 
 /// Which tables a stretch uses.
@@ -13,30 +13,6 @@ pub(super) enum Used<'a, const R: usize> {
     One([u32; R]),
     /// One for each symbol; the number of tables stands for a skipped symbol.
     Each(&'a [Stretch; R]),
-}
-
-/// Finds by a search the owners of those slots that are not 0 in `missed`: their frequencies, ranks and symbols, these relative to what
-/// [`Pairs`](crate::tables::Pairs) says.
-#[cold]
-#[inline(never)]
-pub(super) fn find_missed(
-    tables: &WideTables<'_>,
-    missed: &Step,
-    numbers: &Step,
-    slots: &Step,
-    [freqs, ranks, symbols]: [&mut Step; 3],
-) {
-    let packed = tables.packed;
-    for lane in 0..LANES {
-        if missed[lane] != 0 {
-            let (table, slot) = (numbers[lane] as usize, slots[lane]);
-            let (entry, symbol) = packed.find(table, slot);
-            let lowest = packed.pairs().lowest.unwrap_or(packed.offsets[table]);
-            freqs[lane] = (entry >> 16) + 1;
-            ranks[lane] = slot.wrapping_sub(entry & 0xffff);
-            symbols[lane] = symbol.wrapping_sub(lowest);
-        }
-    }
 }
 
 /// The indexes of a stretch of a row.
@@ -102,14 +78,14 @@ pub(in crate::cpu) fn steps_of<'a>(
 /// A step's two vectors, in the order of lanes.
 #[inline(always)]
 pub(super) fn load_step<S: Simd>(s: S, step: &Step) -> [S::U32; 2] {
-    let halves: &[[u8; 64]; 2] = bytemuck::cast_ref(step);
+    let halves: &[[u32; 16]; 2] = bytemuck::cast_ref(step);
     [s.load(&halves[0]), s.load(&halves[1])]
 }
 
 /// Inverse of [`load_step`].
 #[inline(always)]
 pub(super) fn store_step<S: Simd>(s: S, v: [S::U32; 2], step: &mut Step) {
-    let halves: &mut [[u8; 64]; 2] = bytemuck::cast_mut(step);
+    let halves: &mut [[u32; 16]; 2] = bytemuck::cast_mut(step);
     s.store(v[0], &mut halves[0]);
     s.store(v[1], &mut halves[1]);
 }
@@ -154,10 +130,12 @@ pub(in crate::cpu) struct Number<'a, 't> {
 impl Work for Number<'_, '_> {
     /// A bit for each step that the codec has to take, because a symbol lies outside its table or cannot be coded.
     type Output = u32;
+}
 
+impl<S: Simd> RunOn<S> for Number<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) -> u32 {
-        if S::PERMUTES
+    fn run(mut self, s: S) -> u32 {
+        if s.slow_gathers()
             && let Some(bytes) = &self.tables.packed.bytes
             && let Some(odd) = self.look_up_bytes(s, bytes)
         {
@@ -174,9 +152,9 @@ impl Number<'_, '_> {
         let (size, offset) = self.tables.packed.uniform?;
         let offset = s.splat(offset);
         let limit = s.splat(size - u32::from(self.tables.bypass.is_some()));
-        let (zero, one, byte) = (s.splat(0), s.splat(1), s.splat(0xff));
+        let (one, byte) = (s.splat(1), s.splat(0xff));
         let mut odd = 0;
-        let mut other = s.ge(zero, one);
+        let mut other = s.nowhere();
         // The entries of two steps are looked up together. The last of an odd number goes twice.
         for step in (0..self.symbols.len()).step_by(2) {
             let second = (step + 1).min(self.symbols.len() - 1);
@@ -200,8 +178,8 @@ impl Number<'_, '_> {
                 let [i, j] = self.indexes.load(s, step);
                 other = s.either(other, s.either(s.ge(i, one), s.ge(j, one)));
             }
-            let ab = s.add(a, s.shl::<8>(b));
-            let cd = s.add(s.shl::<16>(c), s.shl::<24>(d));
+            let ab = s.add(a, s.shl(b, 8));
+            let cd = s.add(s.shl(c, 16), s.shl(d, 24));
             let [a, b, c, d] = s.lookup_bytes(bytes, s.add(ab, cd));
             store_step(s, [a, b], &mut self.entries[step]);
             store_step(s, [c, d], &mut self.entries[second]);
@@ -213,7 +191,7 @@ impl Number<'_, '_> {
     fn gather<S: Simd>(&mut self, s: S) -> u32 {
         let WideTables { packed, count, bypass, .. } = *self.tables;
         let less = s.splat(u32::from(bypass.is_some()));
-        let (zero, limit) = (s.splat(0), s.splat(count));
+        let limit = s.splat(count);
         let skipped = s.splat(self.tables.skipped());
         let mut odd = 0;
         for (step, symbols) in self.symbols.iter().enumerate() {
@@ -228,24 +206,24 @@ impl Number<'_, '_> {
                 odd |= 1 << step;
                 continue;
             }
-            let mut outside = s.ge(zero, s.splat(1));
+            let mut outside = s.nowhere();
             for half in 0..2 {
                 let index = index[half];
                 let (base, size, offset) = match packed.uniform {
                     Some((size, offset)) => {
-                        let base = s.mul_low(index, s.splat(packed.stride));
+                        let base = s.mul(index, s.splat(packed.stride));
                         (base, s.splat(size), s.splat(offset))
                     }
                     None => (
-                        s.gather_at::<4>(bytemuck::cast_slice(&packed.places), index),
-                        s.gather_at::<4>(bytemuck::cast_slice(&packed.symbols), index),
-                        s.gather_at::<4>(bytemuck::cast_slice(&packed.offsets), index),
+                        s.gather(&packed.places, index),
+                        s.gather(&packed.symbols, index),
+                        s.gather(&packed.offsets, index),
                     ),
                 };
                 let mut value = s.sub(symbols[half], offset);
                 let mut at = s.add(base, value);
                 if skipping {
-                    value = s.add_where(unnamed[half], value, s.sub(zero, value));
+                    value = s.sub_where(unnamed[half], value, value);
                     at = s.add_where(unnamed[half], at, s.sub(skipped, at));
                 }
                 let limit = s.sub(size, less);
@@ -279,13 +257,15 @@ pub(super) enum FoundTables {
 impl Work for FindTables<'_, '_> {
     /// `None` where an index is wrong.
     type Output = Option<FoundTables>;
+}
 
+impl<S: Simd> RunOn<S> for FindTables<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Self::Output {
+    fn run(self, s: S) -> Self::Output {
         let WideTables { count, .. } = *self.tables;
-        let (limit, zero) = (s.splat(count), s.splat(0));
+        let limit = s.splat(count);
         if count == 1 {
-            let mut others = s.ge(zero, s.splat(1));
+            let mut others = s.nowhere();
             for (at, step) in self.indexes.iter().enumerate() {
                 prefetch_step(s, self.ahead, at);
                 let [a, b] = load_step(s, step);

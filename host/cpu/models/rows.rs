@@ -13,7 +13,7 @@ use parans_kernels::model::{
     push_model_group, push_model_tail, push_span,
 };
 
-use crate::simd::{BitWork, Bits, dispatch_loops};
+use crate::simd::{Bits, RunOn, Work, dispatch_loops};
 
 /// How many rows of `lanes` lanes go side by side.
 pub(super) fn together(lanes: usize) -> usize {
@@ -191,11 +191,13 @@ struct Locate<'a, M: BatchModel> {
     plain: &'a mut [bool],
 }
 
-impl<M: BatchModel> BitWork for Locate<'_, M> {
+impl<M: BatchModel> Work for Locate<'_, M> {
     type Output = ();
+}
 
+impl<B: Bits, M: BatchModel> RunOn<B> for Locate<'_, M> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
+    fn run(self, _bits: B) {
         M::gather(self.steps, self.batches);
         M::locate_batches(self.steps, self.batches, self.symbols, self.spans, self.plain);
     }
@@ -209,11 +211,13 @@ struct Find<'a, M: BatchModel> {
     found: &'a mut [i32; BATCH],
 }
 
-impl<M: BatchModel> BitWork for Find<'_, M> {
+impl<M: BatchModel> Work for Find<'_, M> {
     type Output = u32;
+}
 
+impl<B: Bits, M: BatchModel> RunOn<B> for Find<'_, M> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> u32 {
+    fn run(self, _bits: B) -> u32 {
         M::find_batch(self.steps, self.batch, self.slots, self.spans, self.found)
     }
 }

@@ -8,7 +8,7 @@ use parans_kernels::codec::{
 };
 
 use super::{Fetch, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::simd::{Bits, RunOn, Work, dispatch_bits};
 use crate::tables::TansRowsForm;
 
 /// What a block's rows share.
@@ -263,11 +263,13 @@ struct Find<'a> {
     places: &'a mut [u32; STRETCH],
 }
 
-impl BitWork for Find<'_> {
+impl Work for Find<'_> {
     type Output = bool;
+}
 
+impl<B: Bits> RunOn<B> for Find<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         let view = &self.tables.view.tables;
         let (count, skipped) = (view.tables.len() as u32, self.tables.skipped());
         let mut wrong = false;
@@ -292,11 +294,13 @@ struct Windows<'a, 'b, const LANES: usize, const R: usize> {
     windows: Range<usize>,
 }
 
-impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
+impl<const LANES: usize, const R: usize> Work for Windows<'_, '_, LANES, R> {
     type Output = usize;
+}
 
+impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Windows<'_, '_, LANES, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, with: B) -> usize {
+    fn run(self, with: B) -> usize {
         let Self { tables, rows, places, first, windows } = self;
         let entries = tables.entries;
         let shift = 32 - tables.view.tables.precision;
@@ -372,11 +376,13 @@ struct Values<'a> {
     values: &'a mut [i32],
 }
 
-impl BitWork for Values<'_> {
+impl Work for Values<'_> {
     type Output = ();
+}
 
+impl<B: Bits> RunOn<B> for Values<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
+    fn run(self, _bits: B) {
         let view = &self.tables.view.tables;
         let mask = (1u32 << (24 - view.precision)) - 1;
         let of_symbols = self.values.iter_mut().zip(self.places).zip(self.index);

@@ -9,7 +9,7 @@ use parans_kernels::codec::{
 
 use super::bits::{Pack, Packed, Tail, Write};
 use super::{NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use crate::simd::{Bits, RunOn, Work, dispatch_bits};
 
 /// What a block's rows share.
 pub(super) struct Tables<'a> {
@@ -195,11 +195,13 @@ struct Find<'a> {
     places: &'a mut [u32; STRETCH],
 }
 
-impl BitWork for Find<'_> {
+impl Work for Find<'_> {
     type Output = bool;
+}
 
+impl<B: Bits> RunOn<B> for Find<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         let Self { tables, symbols, index, places } = self;
         let view = &tables.view.tables;
         let sentinel = u32::from(view.bypass.is_some());
@@ -296,11 +298,13 @@ struct Chains<'a, const LANES: usize, const R: usize> {
     line: usize,
 }
 
-impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
+impl<const LANES: usize, const R: usize> Work for Chains<'_, LANES, R> {
     type Output = bool;
+}
 
+impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Chains<'_, LANES, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, bits: B) -> bool {
+    fn run(self, bits: B) -> bool {
         let Self { entries, next, stretches, states, lane, count, ahead, mut line } = self;
         let across = const { if LANES < 8 { LANES } else { 8 } };
         let mut x: [u32; 8] = std::array::from_fn(|c| {

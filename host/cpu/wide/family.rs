@@ -7,12 +7,12 @@
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, WordInt};
 
 use super::super::lanes32::Lanes32;
-use crate::simd::rows::RowSimd;
+use crate::simd::Simd512;
 
-/// Below this precision the quotients of 32-bit states exceed what `RowSimd::quotient` takes.
-const SINGLE_PRECISION: u32 = 10;
+/// Below this precision the quotients of 32-bit states exceed what one `Simd::quotient` is exact for.
+const SINGLE_PRECISION: u32 = 11;
 
-/// Below this precision the quotients of 64-bit states exceed what one `RowSimd::quotient64` is exact for.
+/// Below this precision the quotients of 64-bit states exceed what one `Simd512::quotient64` is exact for.
 const DOUBLE_PRECISION: u32 = 14;
 
 /// What sixteen states shed in one step.
@@ -29,15 +29,15 @@ pub(crate) struct Shed<V> {
 /// A family over vectors, for precisions up to 16.
 pub(crate) trait WideFamily: Lanes32 {
     /// Sixteen states.
-    type States<S: RowSimd>: Copy;
+    type States<S: Simd512>: Copy;
 
     /// Sixteen states.
-    fn load<S: RowSimd>(s: S, from: &[Self::State; 16]) -> Self::States<S>;
+    fn load<S: Simd512>(s: S, from: &[Self::State; 16]) -> Self::States<S>;
     /// Inverse of [`load`](Self::load).
-    fn store<S: RowSimd>(s: S, states: Self::States<S>, to: &mut [Self::State; 16]);
+    fn store<S: Simd512>(s: S, states: Self::States<S>, to: &mut [Self::State; 16]);
 
     /// Sheds words and pushes a symbol on each state.
-    fn push<S: RowSimd>(
+    fn push<S: Simd512>(
         s: S,
         states: Self::States<S>,
         freq: S::U32,
@@ -46,10 +46,10 @@ pub(crate) trait WideFamily: Lanes32 {
     ) -> (Self::States<S>, Shed<S::U32>);
 
     /// The low bits of each state.
-    fn low<S: RowSimd>(s: S, states: Self::States<S>) -> S::U32;
+    fn low<S: Simd512>(s: S, states: Self::States<S>) -> S::U32;
 
     /// Takes a symbol of this frequency and rank out of each state.
-    fn advance<S: RowSimd>(
+    fn advance<S: Simd512>(
         s: S,
         states: Self::States<S>,
         freq: S::U32,
@@ -63,7 +63,7 @@ pub(crate) trait WideFamily: Lanes32 {
     const STEPS_AT_HAND_OF_LANES: usize = 1;
 
     /// Has at hand the words that come next. `near` where fewer than [`SLACK`] words may come before a row's first.
-    fn fetch<S: RowSimd, const L: usize>(
+    fn fetch<S: Simd512, const L: usize>(
         s: S,
         words: &[Self::Word],
         cursors: &mut Cursors<S::U32>,
@@ -71,7 +71,7 @@ pub(crate) trait WideFamily: Lanes32 {
     );
 
     /// Takes words in.
-    fn refill<S: RowSimd, const L: usize>(
+    fn refill<S: Simd512, const L: usize>(
         s: S,
         states: Self::States<S>,
         words: &[Self::Word],
@@ -79,7 +79,7 @@ pub(crate) trait WideFamily: Lanes32 {
     ) -> Self::States<S>;
 
     /// Appends what a vector of shed words, in the order of one row, puts out. `None` where the row has no room.
-    fn emit<S: RowSimd>(
+    fn emit<S: Simd512>(
         s: S,
         shed: Shed<S::U32>,
         room: &mut [Self::Word],
@@ -145,13 +145,13 @@ impl<const L: usize> Group<L> {
 
 /// How many of the elements before each one in its row are in the mask.
 #[inline(always)]
-fn before<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
+fn before<S: Simd512, const L: usize>(s: S, mask: u16) -> S::U32 {
     s.count_ones(s.and(s.splat_mask(mask), s.load(const { &Group::<L>::BEFORE })))
 }
 
 /// How many of the elements of each one's row are in the mask.
 #[inline(always)]
-fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
+fn all<S: Simd512, const L: usize>(s: S, mask: u16) -> S::U32 {
     if L == 1 {
         return s.select(mask, s.splat(1), s.splat(0));
     }
@@ -160,7 +160,7 @@ fn all<S: RowSimd, const L: usize>(s: S, mask: u16) -> S::U32 {
 
 /// The words at hand of rows of several lanes.
 #[inline(always)]
-fn load_before<S: RowSimd, W: WordInt, const L: usize>(
+fn load_before<S: Simd512, W: WordInt, const L: usize>(
     s: S,
     words: &[W],
     cursors: &Cursors<S::U32>,
@@ -176,7 +176,7 @@ fn load_before<S: RowSimd, W: WordInt, const L: usize>(
 /// The word that each element of the mask gets, where a row's words at hand stand in the order of memory, the last one first to go. `MORE`: what is left
 /// is for another step.
 #[inline(always)]
-fn deal<S: RowSimd, const L: usize, const MORE: bool>(
+fn deal<S: Simd512, const L: usize, const MORE: bool>(
     s: S,
     cursors: &mut Cursors<S::U32>,
     mask: u16,
@@ -192,20 +192,20 @@ fn deal<S: RowSimd, const L: usize, const MORE: bool>(
 }
 
 impl WideFamily for Rans64 {
-    type States<S: RowSimd> = S::U64;
+    type States<S: Simd512> = S::U64;
 
     #[inline(always)]
-    fn load<S: RowSimd>(s: S, from: &[u64; 16]) -> S::U64 {
+    fn load<S: Simd512>(s: S, from: &[u64; 16]) -> S::U64 {
         s.load64(from)
     }
 
     #[inline(always)]
-    fn store<S: RowSimd>(s: S, states: S::U64, to: &mut [u64; 16]) {
+    fn store<S: Simd512>(s: S, states: S::U64, to: &mut [u64; 16]) {
         s.store64(states, to);
     }
 
     #[inline(always)]
-    fn push<S: RowSimd>(
+    fn push<S: Simd512>(
         s: S,
         x: S::U64,
         freq: S::U32,
@@ -230,12 +230,12 @@ impl WideFamily for Rans64 {
     }
 
     #[inline(always)]
-    fn low<S: RowSimd>(s: S, states: S::U64) -> S::U32 {
+    fn low<S: Simd512>(s: S, states: S::U64) -> S::U32 {
         s.narrow(states)
     }
 
     #[inline(always)]
-    fn advance<S: RowSimd>(s: S, x: S::U64, freq: S::U32, rank: S::U32, precision: u32) -> S::U64 {
+    fn advance<S: Simd512>(s: S, x: S::U64, freq: S::U32, rank: S::U32, precision: u32) -> S::U64 {
         s.add64(s.mul64(s.shr64(x, precision), s.widen(freq)), s.widen(rank))
     }
 
@@ -245,7 +245,7 @@ impl WideFamily for Rans64 {
     const STEPS_AT_HAND_OF_LANES: usize = 2;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
+    fn fetch<S: Simd512, const L: usize>(
         s: S,
         words: &[u32],
         cursors: &mut Cursors<S::U32>,
@@ -260,7 +260,7 @@ impl WideFamily for Rans64 {
     }
 
     #[inline(always)]
-    fn refill<S: RowSimd, const L: usize>(
+    fn refill<S: Simd512, const L: usize>(
         s: S,
         x: S::U64,
         _words: &[u32],
@@ -281,7 +281,7 @@ impl WideFamily for Rans64 {
     }
 
     #[inline(always)]
-    fn emit<S: RowSimd>(s: S, shed: Shed<S::U32>, words: &mut [u32], len: usize) -> Option<usize> {
+    fn emit<S: Simd512>(s: S, shed: Shed<S::U32>, words: &mut [u32], len: usize) -> Option<usize> {
         let count = shed.first.count_ones() as usize;
         if let Some(out) = words[len..].first_chunk_mut() {
             s.compress_u32(shed.words, shed.first, out);
@@ -296,7 +296,7 @@ impl WideFamily for Rans64 {
 
 /// The bytes at hand, at the top, of which each element takes so many bits.
 #[inline(always)]
-fn shift_out<S: RowSimd>(s: S, cursors: &mut Cursors<S::U32>, bits: S::U32) -> S::U32 {
+fn shift_out<S: Simd512>(s: S, cursors: &mut Cursors<S::U32>, bits: S::U32) -> S::U32 {
     let [word, after, ..] = cursors.next;
     cursors.next[0] = s.funnel_shl(word, after, bits);
     cursors.next[1] = s.funnel_shl(after, s.splat(0), bits);
@@ -305,12 +305,12 @@ fn shift_out<S: RowSimd>(s: S, cursors: &mut Cursors<S::U32>, bits: S::U32) -> S
 
 /// What the two families of 32-bit states share.
 #[inline(always)]
-fn push32<S: RowSimd>(s: S, x: S::U32, freq: S::U32, start: S::U32, precision: u32) -> S::U32 {
-    let q = if precision >= SINGLE_PRECISION {
-        s.quotient(x, freq)
-    } else {
-        s.narrow(s.quotient64(s.widen(x), freq))
-    };
+fn push32<S: Simd512>(s: S, x: S::U32, freq: S::U32, start: S::U32, precision: u32) -> S::U32 {
+    let mut q = s.quotient(x, freq);
+    if precision < SINGLE_PRECISION {
+        // Never too large: what is left over is divided once more.
+        q = s.add(q, s.quotient(s.sub(x, s.mul(q, freq)), freq));
+    }
     let r = s.sub(x, s.mul(q, freq));
     let small = s.ge(r, freq);
     let x = s.add(s.add(s.shl(q, precision), r), start);
@@ -320,25 +320,25 @@ fn push32<S: RowSimd>(s: S, x: S::U32, freq: S::U32, start: S::U32, precision: u
 
 macro_rules! states32 {
     () => {
-        type States<S: RowSimd> = S::U32;
+        type States<S: Simd512> = S::U32;
 
         #[inline(always)]
-        fn load<S: RowSimd>(s: S, from: &[u32; 16]) -> S::U32 {
+        fn load<S: Simd512>(s: S, from: &[u32; 16]) -> S::U32 {
             s.load(from)
         }
 
         #[inline(always)]
-        fn store<S: RowSimd>(s: S, states: S::U32, to: &mut [u32; 16]) {
+        fn store<S: Simd512>(s: S, states: S::U32, to: &mut [u32; 16]) {
             s.store(states, to);
         }
 
         #[inline(always)]
-        fn low<S: RowSimd>(_s: S, states: S::U32) -> S::U32 {
+        fn low<S: Simd512>(_s: S, states: S::U32) -> S::U32 {
             states
         }
 
         #[inline(always)]
-        fn advance<S: RowSimd>(
+        fn advance<S: Simd512>(
             s: S,
             x: S::U32,
             freq: S::U32,
@@ -354,7 +354,7 @@ impl WideFamily for Rans32x16 {
     states32!();
 
     #[inline(always)]
-    fn push<S: RowSimd>(
+    fn push<S: Simd512>(
         s: S,
         x: S::U32,
         freq: S::U32,
@@ -369,7 +369,7 @@ impl WideFamily for Rans32x16 {
     const STEPS_AT_HAND: usize = 4;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
+    fn fetch<S: Simd512, const L: usize>(
         s: S,
         words: &[u16],
         cursors: &mut Cursors<S::U32>,
@@ -384,7 +384,7 @@ impl WideFamily for Rans32x16 {
     }
 
     #[inline(always)]
-    fn refill<S: RowSimd, const L: usize>(
+    fn refill<S: Simd512, const L: usize>(
         s: S,
         x: S::U32,
         _words: &[u16],
@@ -403,7 +403,7 @@ impl WideFamily for Rans32x16 {
     }
 
     #[inline(always)]
-    fn emit<S: RowSimd>(s: S, shed: Shed<S::U32>, words: &mut [u16], len: usize) -> Option<usize> {
+    fn emit<S: Simd512>(s: S, shed: Shed<S::U32>, words: &mut [u16], len: usize) -> Option<usize> {
         let count = shed.first.count_ones() as usize;
         if let Some(out) = words[len..].first_chunk_mut() {
             s.compress_u16(shed.words, shed.first, out);
@@ -420,7 +420,7 @@ impl WideFamily for Rans32 {
     states32!();
 
     #[inline(always)]
-    fn push<S: RowSimd>(
+    fn push<S: Simd512>(
         s: S,
         x: S::U32,
         freq: S::U32,
@@ -438,7 +438,7 @@ impl WideFamily for Rans32 {
     const STEPS_AT_HAND: usize = 4;
 
     #[inline(always)]
-    fn fetch<S: RowSimd, const L: usize>(
+    fn fetch<S: Simd512, const L: usize>(
         s: S,
         words: &[u8],
         cursors: &mut Cursors<S::U32>,
@@ -451,7 +451,7 @@ impl WideFamily for Rans32 {
     }
 
     #[inline(always)]
-    fn refill<S: RowSimd, const L: usize>(
+    fn refill<S: Simd512, const L: usize>(
         s: S,
         x: S::U32,
         words: &[u8],
@@ -475,7 +475,7 @@ impl WideFamily for Rans32 {
     }
 
     #[inline(always)]
-    fn emit<S: RowSimd>(s: S, shed: Shed<S::U32>, words: &mut [u8], len: usize) -> Option<usize> {
+    fn emit<S: Simd512>(s: S, shed: Shed<S::U32>, words: &mut [u8], len: usize) -> Option<usize> {
         let count = (shed.first.count_ones() + shed.second.count_ones()) as usize;
         if let Some(out) = words[len..].first_chunk_mut() {
             s.compress_u8(shed.words, shed.first, shed.second, out);

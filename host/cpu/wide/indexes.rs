@@ -5,7 +5,7 @@ use parans_kernels::codec::Indexes;
 use super::pop::ROWS;
 use super::tables::{WideTables, load_indexes};
 use super::{STEPS, STEPS_EACH};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 
 /// Which tables a stretch uses.
 #[derive(Clone, Copy)]
@@ -26,12 +26,14 @@ pub(super) struct FindTables<'a, const L: usize> {
     pub(super) range: std::ops::Range<usize>,
 }
 
-impl<const L: usize> RowWork for FindTables<'_, L> {
+impl<const L: usize> Work for FindTables<'_, L> {
     /// `None` where an index is wrong.
     type Output = Option<Used>;
+}
 
+impl<S: Simd512, const L: usize> RunOn<S> for FindTables<'_, L> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<Used> {
+    fn run(self, s: S) -> Option<Used> {
         match self.of_rows.first()? {
             Indexes::One(_) | Indexes::Each(_) => self.find::<S, i32>(s),
             Indexes::EachU16(_) => self.find::<S, u16>(s),
@@ -42,7 +44,7 @@ impl<const L: usize> RowWork for FindTables<'_, L> {
 
 impl<const L: usize> FindTables<'_, L> {
     #[inline(always)]
-    fn find<S: RowSimd, T: Element>(self, s: S) -> Option<Used> {
+    fn find<S: Simd512, T: Element>(self, s: S) -> Option<Used> {
         let Self { tables, found, of_rows, range } = self;
         let across = 16 / L;
         let (rows, columns) = (of_rows.len(), range.len());
@@ -90,7 +92,7 @@ impl<const L: usize> FindTables<'_, L> {
 
 /// Whether a row has so many indexes, all of them 0.
 #[inline(always)]
-fn all_first<S: RowSimd, T: Element>(s: S, row: &[T], columns: usize) -> bool {
+fn all_first<S: Simd512, T: Element>(s: S, row: &[T], columns: usize) -> bool {
     let (chunks, rest) = row.as_chunks();
     let mut others = 0;
     for chunk in chunks {
@@ -102,7 +104,7 @@ fn all_first<S: RowSimd, T: Element>(s: S, row: &[T], columns: usize) -> bool {
 /// The type of an index.
 trait Element: Copy + Default + PartialEq {
     fn of(row: Indexes<'_>) -> &[Self];
-    fn load<S: RowSimd>(s: S, indexes: &[Self; 16]) -> S::U32;
+    fn load<S: Simd512>(s: S, indexes: &[Self; 16]) -> S::U32;
 }
 
 macro_rules! element {
@@ -117,7 +119,7 @@ macro_rules! element {
             }
 
             #[inline(always)]
-            fn load<S: RowSimd>($s: S, $indexes: &[Self; 16]) -> S::U32 {
+            fn load<S: Simd512>($s: S, $indexes: &[Self; 16]) -> S::U32 {
                 $load
             }
         }

@@ -1,7 +1,6 @@
-//! Whose slots sixteen states stand at.
+//! The symbols at sixteen slots: one lookup in buckets of slots, and a fallback search where a bucket does not say.
 
-use crate::simd::Line;
-use crate::simd::rows::{Bounded, RowSimd};
+use crate::simd::{Bounded, Line, Simd};
 use crate::tables::{Packed, Pairs, RUN, RUN_BEFORE};
 
 /// The plan's tables as lookups read them.
@@ -11,7 +10,7 @@ pub(in crate::cpu) struct SlotLookup<'a, V> {
     pairs: &'a Pairs,
     /// Those of `pairs`. What each lookup needs stands here: loops that store would read it from there again and again.
     buckets: Bounded<'a, V>,
-    /// log2 of the buckets a table.
+    /// log2 of the buckets per table.
     bits: u32,
     /// Bits of a slot below those that choose its bucket.
     below: u32,
@@ -21,6 +20,8 @@ pub(in crate::cpu) struct SlotLookup<'a, V> {
     lowest: V,
     /// Whether it is.
     far: bool,
+    /// The last symbol, where it is that of all tables.
+    last: Option<V>,
 }
 
 /// How buckets are read.
@@ -30,15 +31,15 @@ pub(in crate::cpu) enum By {
     Gather,
     /// Loads one by one.
     Load,
-    /// Whichever is faster here: a branch a vector, which keeps the compiler from mixing the code of one with that of the next.
+    /// Whichever is faster here: a branch per vector, which keeps the compiler from mixing the code of one with that of the next.
     Either,
 }
 
-/// The owners of sixteen slots.
+/// What a lookup finds for sixteen slots.
 #[derive(Clone, Copy)]
 pub(in crate::cpu) struct Found<V> {
     pub(in crate::cpu) freq: V,
-    /// Of the slot in its owner's interval.
+    /// Of the slot in its symbol's interval.
     pub(in crate::cpu) rank: V,
     /// See [`SlotLookup::symbols`].
     symbol: V,
@@ -54,11 +55,7 @@ impl<V: Copy> Found<V> {
 
 impl<'a, V: Copy> SlotLookup<'a, V> {
     #[inline(always)]
-    pub(in crate::cpu) fn new<S: RowSimd<U32 = V>>(
-        s: S,
-        packed: &'a Packed,
-        precision: u32,
-    ) -> Self {
+    pub(in crate::cpu) fn new<S: Simd<U32 = V>>(s: S, packed: &'a Packed, precision: u32) -> Self {
         let pairs = packed.pairs();
         Self {
             packed,
@@ -69,10 +66,13 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
             slot: s.splat((1u32 << precision) - 1),
             lowest: s.splat(pairs.lowest.unwrap_or(0)),
             far: pairs.lowest.is_none(),
+            last: packed
+                .uniform
+                .map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1))),
         }
     }
 
-    /// Whether no bucket has more than one owner.
+    /// Whether no bucket holds more than one symbol.
     #[inline(always)]
     pub(in crate::cpu) fn single(&self) -> bool {
         self.pairs.single
@@ -80,13 +80,13 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
 
     /// The slots of states.
     #[inline(always)]
-    pub(in crate::cpu) fn slots<S: RowSimd<U32 = V>>(&self, s: S, states: V) -> V {
+    pub(in crate::cpu) fn slots<S: Simd<U32 = V>>(&self, s: S, states: V) -> V {
         s.and(states, self.slot)
     }
 
     /// The buckets of slots, low halves and high ones.
     #[inline(always)]
-    fn buckets<S: RowSimd<U32 = V>>(&self, s: S, by: By, table: V, slot: V) -> [V; 2] {
+    fn buckets<S: Simd<U32 = V>>(&self, s: S, by: By, table: V, slot: V) -> [V; 2] {
         let bucket = s.add(s.shl(table, self.bits), s.shr(slot, self.below));
         let load = match by {
             By::Gather => false,
@@ -100,53 +100,52 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         }
     }
 
-    /// Finds owners by one lookup each, and which of them are still to be found by [`find_missed`](Self::find_missed): none where buckets are
-    /// [`single`](Self::single).
+    /// Finds symbols by one lookup each, and which of them are bucket misses, still to be found by
+    /// [`find_missed`](Self::find_missed): none where buckets are [`single`](Self::single).
     #[inline(always)]
-    pub(in crate::cpu) fn find<S: RowSimd<U32 = V>>(
+    pub(in crate::cpu) fn find<S: Simd<U32 = V>>(
         &self,
         s: S,
         by: By,
         single: bool,
         table: V,
         slot: V,
-    ) -> (Found<V>, u16) {
+    ) -> (Found<V>, S::Mask) {
         let (low, one) = (s.splat(0xffff), s.splat(1));
-        let [owner, after] = self.buckets(s, by, table, slot);
-        let rank = s.sub(slot, s.and(owner, low));
-        let more = s.shr(owner, 16);
+        let [first, second] = self.buckets(s, by, table, slot);
+        let rank = s.sub(slot, s.and(first, low));
+        let more = s.shr(first, 16);
         let freq = s.add(more, one);
-        let symbol = s.shr(after, 16);
+        let symbol = s.shr(second, 16);
         if single {
-            return (Found { freq, rank, symbol }, 0);
+            return (Found { freq, rank, symbol }, s.nowhere());
         }
         let next = s.ge(rank, freq);
-        let next_freq = s.and(after, low);
-        let rank = s.select(next, s.sub(rank, freq), rank);
+        let next_freq = s.and(second, low);
+        let rank = s.sub_where(next, rank, freq);
         let freq = s.select(next, next_freq, freq);
         // Of a run as well, where no slot lies this far from its beginning but those before it, which are the run where it comes before.
-        let before = next & s.eq(next_freq, s.splat(RUN_BEFORE));
-        let missed = s.ge(rank, freq) ^ before;
-        let run = next & s.ge(next_freq, s.splat(RUN));
-        let symbol = s.select(next, s.add(symbol, one), symbol);
-        let symbol = s.select(before, s.add(symbol, more), symbol);
-        let symbol = s.select(run, s.add(symbol, rank), symbol);
+        let before = s.both(next, s.eq(next_freq, s.splat(RUN_BEFORE)));
+        let missed = s.differ(s.ge(rank, freq), before);
+        let run = s.both(next, s.ge(next_freq, s.splat(RUN)));
+        let symbol = s.add_where(next, symbol, one);
+        let symbol = s.add_where(before, symbol, more);
+        let symbol = s.add_where(run, symbol, rank);
         let rank = s.select(run, s.splat(0), rank);
         let freq = s.select(run, one, freq);
         (Found { freq, rank, symbol }, missed)
     }
 
-    /// Finds the owners that their buckets do not tell: bit `16 * n + e` of `missed` is element `e` of vector `n`.
+    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `missed` is element `e` of vector `n`.
     #[inline(always)]
-    pub(in crate::cpu) fn find_missed<S: RowSimd<U32 = V>, const N: usize>(
+    pub(in crate::cpu) fn find_missed<S: Simd<U32 = V>, const N: usize>(
         &self,
         s: S,
-        mut missed: u64,
+        missed: u64,
         tables: [V; N],
         slots: [V; N],
         found: &mut [Found<V>; N],
     ) {
-        let Packed { entries, places, offsets, symbols, .. } = self.packed;
         let mut of = [[Line::default(); N]; 5];
         for n in 0..N {
             let Found { freq, rank, symbol } = found[n];
@@ -154,53 +153,20 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
                 s.store(v, &mut of[n]);
             }
         }
-        let [tables, slots, freqs, ranks, numbers] = &mut of;
-        while missed != 0 {
-            let e = missed.trailing_zeros() as usize;
-            let (n, e) = (e / 16, e % 16);
-            missed &= missed - 1;
-            let (table, slot) = (tables[n][e] as usize, slots[n][e]);
-            let (base, count) = (places[table], symbols[table]);
-            let first = match self.pairs.lowest {
-                Some(lowest) => offsets[table].wrapping_sub(lowest),
-                None => 0,
-            };
-            // Mostly it is near the bucket's first.
-            let bucket = (table << self.bits) + (slot >> self.below) as usize;
-            let told = self.pairs.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
-            let near = told.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
-            let around = &entries[(base + near) as usize..];
-            let mut number = near.wrapping_sub(1);
-            if let Some(around) = around.first_chunk() {
-                let begun = s.ge(s.splat(slot), s.and(s.load(around), s.splat(0xffff)));
-                number = number.wrapping_add(begun.count_ones());
-            }
-            number = number.min(count - 1);
-            let mut entry = entries[(base + number) as usize];
-            if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
-                (entry, number) = self.packed.find(table, slot);
-                number = number.wrapping_sub(offsets[table]);
-            }
-            freqs[n][e] = (entry >> 16) + 1;
-            ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
-            numbers[n][e] = number.wrapping_add(first);
-        }
+        search(self.packed, self.pairs, self.below, missed, of.each_mut().map(|of| &mut of[..]));
         for n in 0..N {
-            found[n] = Found {
-                freq: s.load(&freqs[n]),
-                rank: s.load(&ranks[n]),
-                symbol: s.load(&numbers[n]),
-            };
+            let [freq, rank, symbol] = [2, 3, 4].map(|k| s.load(&of[k][n]));
+            found[n] = Found { freq, rank, symbol };
         }
     }
 
     /// The symbols found; of tables that lie [`far`](Self::far) apart without what [`add_offsets`](Self::add_offsets) adds.
     #[inline(always)]
-    pub(in crate::cpu) fn symbols<S: RowSimd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
+    pub(in crate::cpu) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
         s.add(found.symbol, self.lowest)
     }
 
-    /// Whether the symbols of different tables lie too far apart to be told relative to the lowest.
+    /// Whether the symbols of different tables lie too far apart to be stored relative to the lowest.
     #[inline(always)]
     pub(in crate::cpu) fn far(&self) -> bool {
         self.far
@@ -208,10 +174,57 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
 
     /// Adds the offsets of their tables to symbols.
     #[inline(always)]
-    pub(in crate::cpu) fn add_offsets<S: RowSimd<U32 = V>>(&self, s: S, symbols: V, table: V) -> V {
+    pub(in crate::cpu) fn add_offsets<S: Simd<U32 = V>>(&self, s: S, symbols: V, table: V) -> V {
         s.add(symbols, s.gather(&self.packed.offsets, table))
+    }
+
+    /// The last symbols of tables: the bypass sentinels, where bypass is on.
+    #[inline(always)]
+    pub(in crate::cpu) fn last<S: Simd<U32 = V>>(&self, s: S, table: V) -> V {
+        self.last.unwrap_or_else(|| {
+            let sizes = s.gather(&self.packed.symbols, table);
+            s.sub(s.add(s.gather(&self.packed.offsets, table), sizes), s.splat(1))
+        })
     }
 }
 
-/// How far below the symbol of its bucket the owner of a missed slot is sought first, among sixteen.
+/// How far below the first symbol of its bucket the symbol of a bucket miss is sought first, among sixteen.
 const BEFORE: u32 = 6;
+
+/// The fallback search. Of the vectors' elements, it reads tables and slots and replaces frequencies, ranks and symbols.
+#[cold]
+#[inline(never)]
+fn search(packed: &Packed, pairs: &Pairs, below: u32, mut missed: u64, of: [&mut [Line]; 5]) {
+    let Packed { entries, places, offsets, symbols, .. } = packed;
+    let [tables, slots, freqs, ranks, numbers] = of;
+    while missed != 0 {
+        let e = missed.trailing_zeros() as usize;
+        let (n, e) = (e / 16, e % 16);
+        missed &= missed - 1;
+        let (table, slot) = (tables[n][e] as usize, slots[n][e]);
+        let (base, count) = (places[table], symbols[table]);
+        let first = match pairs.lowest {
+            Some(lowest) => offsets[table].wrapping_sub(lowest),
+            None => 0,
+        };
+        // Mostly it is near the bucket's first.
+        let bucket = (table << pairs.bits) + (slot >> below) as usize;
+        let stored = pairs.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
+        let from = stored.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
+        let around = &entries[(base + from) as usize..];
+        let mut number = from.wrapping_sub(1);
+        if let Some(around) = around.first_chunk::<16>() {
+            let begun = around.iter().map(|entry| u32::from(entry & 0xffff <= slot)).sum();
+            number = number.wrapping_add(begun);
+        }
+        number = number.min(count - 1);
+        let mut entry = entries[(base + number) as usize];
+        if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
+            (entry, number) = packed.find(table, slot);
+            number = number.wrapping_sub(offsets[table]);
+        }
+        freqs[n][e] = (entry >> 16) + 1;
+        ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
+        numbers[n][e] = number.wrapping_add(first);
+    }
+}

@@ -1,7 +1,7 @@
 //! Who sheds a word in which step, kept a step at a time and wanted a row at a time.
 
 use super::STEPS;
-use crate::simd::rows::RowSimd;
+use crate::simd::Simd512;
 
 /// The masks of so many steps as are taken at a time, as often each as a row has lanes where those are few: so many are one vector's worth for `16 / L` steps.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Masks {
 
     /// The masks of `16 / L` steps from one on, of which only the first `used` count: the others keep what an earlier stretch left there.
     #[inline(always)]
-    pub(super) fn of_steps<S: RowSimd, const L: usize>(
+    pub(super) fn of_steps<S: Simd512, const L: usize>(
         &self,
         s: S,
         at: usize,
@@ -55,14 +55,14 @@ impl Masks {
 
 /// The masks of a group of steps.
 #[derive(Clone, Copy)]
-pub(super) enum StepMasks<S: RowSimd> {
+pub(super) enum StepMasks<S: Simd512> {
     /// Sixteen bits a step, the first lowest.
     Few(u64),
     /// An element for each of a row's words.
     Many(S::U32),
 }
 
-impl<S: RowSimd> StepMasks<S> {
+impl<S: Simd512> StepMasks<S> {
     /// Which of a row's words are shed.
     #[inline(always)]
     pub(super) fn of_row<const L: usize>(self, s: S, row: usize) -> u16 {

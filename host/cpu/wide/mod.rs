@@ -21,8 +21,7 @@ use super::codec::encoder_view;
 use super::{interleaved, lanes32, scalar};
 use crate::family::HostFamily;
 use crate::plan::{Lookup, Plan};
-use crate::simd::rows::{RowSimd, RowWork};
-use crate::simd::{Level, dispatch_rows};
+use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
 pub(crate) use family::WideFamily;
 pub(super) use lookup::{By, Found, SlotLookup};
 pub(super) use tables::WideTables;
@@ -52,7 +51,7 @@ use each_vector;
 
 /// Turns `16 / L` vectors of a row each into as many of a step each, or back.
 #[inline(always)]
-fn regroup<S: RowSimd, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
+fn regroup<S: Simd512, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
     let mut v = [s.splat(0); 16];
     for (v, from) in v.iter_mut().zip(vectors.iter()) {
         *v = s.load(from);
@@ -92,7 +91,7 @@ fn push_rows<F: HostFamily + WideFamily>(
     block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match wide_tables(level, plan) {
-        Some(tables) => dispatch_rows(level, PushWork { level, plan, tables, block })
+        Some(tables) => dispatch_512(level, PushWork { plan, tables, block })
             .unwrap_or_else(|work| interleaved::push(plan, &work.tables, work.block)),
         None => scalar::push(plan, block),
     }
@@ -124,7 +123,7 @@ fn pop_rows<F: HostFamily + WideFamily>(
     block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
     match wide_tables(level, plan) {
-        Some(tables) => dispatch_rows(level, PopWork { plan, tables, block })
+        Some(tables) => dispatch_512(level, PopWork { plan, tables, block })
             .unwrap_or_else(|work| interleaved::pop(plan, &work.tables, work.block)),
         None => scalar::pop(plan, block),
     }
@@ -139,17 +138,18 @@ fn wide_tables(level: Level, plan: &Plan) -> Option<WideTables<'_>> {
 }
 
 struct PushWork<'a, 'p, F: HostFamily> {
-    level: Level,
     plan: &'p Plan,
     tables: WideTables<'p>,
     block: EncodeBlock<'a, F>,
 }
 
-impl<F: HostFamily + WideFamily> RowWork for PushWork<'_, '_, F> {
+impl<F: HostFamily + WideFamily> Work for PushWork<'_, '_, F> {
     type Output = Result<(), Failed>;
+}
 
+impl<S: Simd512, F: HostFamily + WideFamily> RunOn<S> for PushWork<'_, '_, F> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Self::Output {
+    fn run(self, s: S) -> Self::Output {
         match self.plan.lanes {
             1 => self.push::<S, 1>(s),
             2 => self.push::<S, 2>(s),
@@ -161,8 +161,8 @@ impl<F: HostFamily + WideFamily> RowWork for PushWork<'_, '_, F> {
 
 impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
     #[inline(always)]
-    fn push<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
-        let Self { level, plan, tables, mut block } = self;
+    fn push<S: Simd512, const L: usize>(self, s: S) -> Result<(), Failed> {
+        let Self { plan, tables, mut block } = self;
         let view = encoder_view::<F>(plan);
         let mut snapshot = Snapshot::new();
         let mut scratch = None;
@@ -170,7 +170,7 @@ impl<F: HostFamily + WideFamily> PushWork<'_, '_, F> {
             let mut unit = block.take(block.rows.len().min(16 / L * VECTORS));
             snapshot.take(unit.rows.states, unit.rows.lens);
             let scratch = scratch.get_or_insert_with(|| push::Scratch::new::<L>(unit.columns));
-            if push::unit::<S, F, L>(s, level, &tables, &view, scratch, &mut unit).is_none() {
+            if push::unit::<S, F, L>(s, &tables, &view, scratch, &mut unit).is_none() {
                 snapshot.restore(unit.rows.states, unit.rows.lens);
                 scalar::push(plan, unit)?;
             }
@@ -185,11 +185,13 @@ struct PopWork<'a, 'p, F: HostFamily> {
     block: DecodeBlock<'a, F>,
 }
 
-impl<F: HostFamily + WideFamily> RowWork for PopWork<'_, '_, F> {
+impl<F: HostFamily + WideFamily> Work for PopWork<'_, '_, F> {
     type Output = Result<(), Failed>;
+}
 
+impl<S: Simd512, F: HostFamily + WideFamily> RunOn<S> for PopWork<'_, '_, F> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Self::Output {
+    fn run(self, s: S) -> Self::Output {
         match self.plan.lanes {
             1 => self.pop::<S, 1>(s),
             2 => self.pop::<S, 2>(s),
@@ -201,7 +203,7 @@ impl<F: HostFamily + WideFamily> RowWork for PopWork<'_, '_, F> {
 
 impl<F: HostFamily + WideFamily> PopWork<'_, '_, F> {
     #[inline(always)]
-    fn pop<S: RowSimd, const L: usize>(self, s: S) -> Result<(), Failed> {
+    fn pop<S: Simd512, const L: usize>(self, s: S) -> Result<(), Failed> {
         let Self { plan, tables, mut block } = self;
         let mut snapshot = Snapshot::new();
         let mut scratch = None;

@@ -5,8 +5,7 @@ use std::ops::Range;
 use super::tables::{WideTables, load_indexes, load_symbols};
 use super::{STEPS, VECTORS};
 use crate::cpu::lanes32::{self, LANES, Number, Stretch, StretchIndexes, bytes_of, steps_of};
-use crate::simd::rows::{RowSimd, RowWork};
-use crate::simd::{Level, Line, Simd, Work, dispatch};
+use crate::simd::{Line, RunOn, Simd, Simd512, Work};
 use crate::symbols::{Indexes, SymbolSlice};
 
 /// Bypass digits that a row pushes before a step.
@@ -64,8 +63,7 @@ pub(super) struct UnitSymbols<'a> {
 }
 
 /// Finds the entries and digits of a range of columns.
-pub(super) fn number<S: RowSimd, const L: usize>(
-    level: Level,
+pub(super) fn number<S: Simd512, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     unit: &UnitSymbols<'_>,
@@ -75,8 +73,7 @@ pub(super) fn number<S: RowSimd, const L: usize>(
 ) -> Option<()> {
     let mut odd = [u32::MAX; 16 * VECTORS];
     let ordinary = Ordinary::<L> { tables, unit, range: range.clone(), numbers, odd: &mut odd };
-    // Without vectors for it, all steps count as odd.
-    let whole = dispatch(level, ordinary).unwrap_or_default();
+    let whole = s.vectorize(ordinary);
     s.vectorize(Rest::<L> { tables, unit, range, whole, odd: &odd, numbers, digits })
 }
 
@@ -93,9 +90,11 @@ struct Ordinary<'a, 't, const L: usize> {
 impl<const L: usize> Work for Ordinary<'_, '_, L> {
     /// Columns that it looked at.
     type Output = usize;
+}
 
+impl<S: Simd, const L: usize> RunOn<S> for Ordinary<'_, '_, L> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> usize {
+    fn run(self, s: S) -> usize {
         let Self { tables, unit, range, numbers, odd } = self;
         let whole = range.len() / LANES * LANES;
         let columns = range.start..range.start + whole;
@@ -131,11 +130,13 @@ struct Rest<'a, 't, const L: usize> {
     digits: &'a mut Vec<Digits>,
 }
 
-impl<const L: usize> RowWork for Rest<'_, '_, L> {
+impl<const L: usize> Work for Rest<'_, '_, L> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, const L: usize> RunOn<S> for Rest<'_, '_, L> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { tables, unit, range, whole, odd, numbers, digits } = self;
         let across = 16 / L;
         let UnitSymbols { first_row, rows, symbols, columns, indexes } = *unit;

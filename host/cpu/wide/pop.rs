@@ -21,7 +21,7 @@ use crate::cpu::codec::{decode_columns, tables_view};
 use crate::cpu::lanes32::bytes_of;
 use crate::family::HostFamily;
 use crate::plan::Plan;
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::{Indexes, SymbolSliceMut};
 use crate::tables::{Packed, PairsLookup};
 
@@ -55,7 +55,7 @@ impl Scratch {
 }
 
 /// Pops a unit's rows up to the last full group of lanes; `None` where the scalar path has to, from the start.
-pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
+pub(super) fn unit<S: Simd512, F: HostFamily + WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
@@ -153,7 +153,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
 /// Asks for the page of the last of these values, where those before have not touched it: stores past the caches would wait for its address one after
 /// another, as they keep their order.
 #[inline(always)]
-fn ask_for_page<S: RowSimd>(s: S, values: &mut [i32], from: usize, count: usize) {
+fn ask_for_page<S: Simd512>(s: S, values: &mut [i32], from: usize, count: usize) {
     let page = |at: usize| (values.as_ptr() as usize + size_of::<i32>() * at) / PAGE;
     let last = from + count - 1;
     if page(last) != page(last - count) {
@@ -163,7 +163,7 @@ fn ask_for_page<S: RowSimd>(s: S, values: &mut [i32], from: usize, count: usize)
 
 /// Which tables a stretch of these columns uses.
 #[inline(always)]
-fn find<S: RowSimd, const L: usize>(
+fn find<S: Simd512, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
@@ -221,7 +221,7 @@ impl<F: WideFamily> Lanes<'_, F> {
     }
 
     /// Whether every row of vector `u` had the words that it took.
-    fn enough<S: RowSimd, const L: usize>(&self, s: S, u: usize) -> bool {
+    fn enough<S: Simd512, const L: usize>(&self, s: S, u: usize) -> bool {
         let left = s.sub(s.load(&self.ends[u]), s.load(&self.floors[u]));
         s.ge(left, s.splat(1 << 31)) & self.used::<L>(u) == 0
     }
@@ -239,13 +239,17 @@ struct Take<'a, F: WideFamily, const L: usize, const EACH: bool, const GATHER: b
     ahead: &'a [&'a [u8]; ROWS],
 }
 
-impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RowWork
+impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> Work
     for Take<'_, F, L, EACH, GATHER>
 {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RunOn<S>
+    for Take<'_, F, L, EACH, GATHER>
+{
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, mut lanes, words, used, steps, ahead } = self;
         let packed = tables.packed;
         let lookup = SlotLookup::new(s, packed, tables.precision);
@@ -258,9 +262,6 @@ impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RowWor
             By::Load
         };
         let only = s.splat(if let Used::One(table) = used { table } else { 0 });
-        let last_of_all =
-            packed.uniform.map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1)));
-        let one = s.splat(1);
         let mut x: [F::States<S>; VECTORS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
         let mut cursors: [Cursors<S::U32>; VECTORS] =
             std::array::from_fn(|u| Cursors::new(s.load(&lanes.ends[u])));
@@ -339,10 +340,7 @@ impl<F: WideFamily, const L: usize, const EACH: bool, const GATHER: bool> RowWor
             });
             if let Some(bypass) = tables.bypass {
                 each_vector!(u => {
-                    let last = last_of_all.unwrap_or_else(|| {
-                        let sizes = s.gather(&packed.symbols, table[u]);
-                        s.sub(s.add(s.gather(&packed.offsets, table[u]), sizes), one)
-                    });
+                    let last = lookup.last(s, table[u]);
                     let coded = !s.ge(table[u], s.splat(tables.count));
                     let outside = s.eq(symbol[u], last) & coded & lanes.used::<L>(u);
                     if outside != 0 {

@@ -19,8 +19,7 @@ use super::{STEPS, STEPS_EACH, VECTORS, each_vector};
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::encode_columns;
 use crate::family::HostFamily;
-use crate::simd::Level;
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::{Indexes, SymbolSlice};
 
 /// What the loops hand on.
@@ -51,9 +50,8 @@ struct Unit<'a, F: WideFamily> {
 }
 
 /// Pushes a unit's rows; `None` where the scalar path has to, from the start.
-pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
+pub(super) fn unit<S: Simd512, F: HostFamily + WideFamily, const L: usize>(
     s: S,
-    level: Level,
     tables: &WideTables<'_>,
     view: &EncoderView<'_, F, DirectPlacement>,
     scratch: &mut Scratch,
@@ -84,7 +82,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
         let end = (begin + stretch_columns).min(groups * L);
         let mut digits = std::mem::take(&mut scratch.digits);
         let numbers = &mut scratch.numbers;
-        number::<S, L>(level, s, tables, &of_unit, begin..end, numbers, &mut digits)?;
+        number::<S, L>(s, tables, &of_unit, begin..end, numbers, &mut digits)?;
         let mut done = (end - begin) / L;
         // In the order of a push; within a step, rows do not meet.
         digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
@@ -115,7 +113,7 @@ pub(super) fn unit<S: RowSimd, F: HostFamily + WideFamily, const L: usize>(
 }
 
 /// Takes the steps of a range, the last first.
-fn take<S: RowSimd, F: WideFamily, const L: usize>(
+fn take<S: Simd512, F: WideFamily, const L: usize>(
     s: S,
     tables: &WideTables<'_>,
     scratch: &mut Scratch,
@@ -166,11 +164,13 @@ struct Take<'a, 'u, 'w, 't, F: WideFamily, const L: usize> {
     steps: Range<usize>,
 }
 
-impl<F: WideFamily, const L: usize> RowWork for Take<'_, '_, '_, '_, F, L> {
+impl<F: WideFamily, const L: usize> Work for Take<'_, '_, '_, '_, F, L> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, F: WideFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, '_, F, L> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, states, unit, words, steps } = self;
         let across = 16 / L;
         let count = steps.len();

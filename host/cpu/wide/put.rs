@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use super::pop::{Scratch, stretch};
 use super::{STEPS_EACH, regroup};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
 
 /// Turns the steps of a stretch into vectors of a row each: those of columns from `at` on stand at [`place`].
 #[inline(always)]
-fn to_rows<S: RowSimd, const L: usize>(s: S, scratch: &mut Scratch, rows: usize, columns: usize) {
+fn to_rows<S: Simd512, const L: usize>(s: S, scratch: &mut Scratch, rows: usize, columns: usize) {
     let across = 16 / L;
     for u in 0..rows.div_ceil(across) {
         for at in (0..columns).step_by(16) {
@@ -35,11 +35,13 @@ pub(super) struct Put<'a, 's, const L: usize> {
     pub(super) range: Range<usize>,
 }
 
-impl<const L: usize> RowWork for Put<'_, '_, L> {
+impl<const L: usize> Work for Put<'_, '_, L> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, const L: usize> RunOn<S> for Put<'_, '_, L> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { scratch, rows, symbols, columns, range } = self;
         let (begin, end) = (range.start, range.end);
         to_rows::<S, L>(s, scratch, rows, end - begin);
@@ -80,11 +82,13 @@ pub(super) struct PutPastCache<'a, const L: usize> {
     pub(super) last: bool,
 }
 
-impl<const L: usize> RowWork for PutPastCache<'_, L> {
+impl<const L: usize> Work for PutPastCache<'_, L> {
     type Output = ();
+}
 
+impl<S: Simd512, const L: usize> RunOn<S> for PutPastCache<'_, L> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) {
+    fn run(self, s: S) {
         const COUNTING: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
         let Self { scratch, rows, symbols, columns, range, last } = self;
         let (begin, end) = (range.start, range.end);
@@ -105,7 +109,7 @@ impl<const L: usize> RowWork for PutPastCache<'_, L> {
             while end - at >= 16 {
                 let v = s.load(&scratch.symbols[place::<L>(row, at - begin)]);
                 if let Some(line) = out[at - into..].first_chunk_mut() {
-                    s.store_past_cache(s.permute_two(before, v, order), line);
+                    s.store_non_temporal(s.permute_two(before, v, order), line);
                 }
                 before = v;
                 at += 16;

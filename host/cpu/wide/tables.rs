@@ -3,7 +3,7 @@
 use parans_kernels::codec::{Bypass, Indexes, RowError};
 
 use crate::plan::Plan;
-use crate::simd::rows::RowSimd;
+use crate::simd::Simd512;
 use crate::symbols::SymbolSlice;
 use crate::tables::{Packed, SLOTS};
 
@@ -58,7 +58,7 @@ impl<'a> WideTables<'a> {
 
     /// Which indexes name a table, and which skip their symbol.
     #[inline(always)]
-    fn classify<S: RowSimd>(&self, s: S, index: S::U32) -> (u16, u16) {
+    fn classify<S: Simd512>(&self, s: S, index: S::U32) -> (u16, u16) {
         let named = !s.ge(index, s.splat(self.count));
         let skip = if self.skip_past_end { !named } else { s.ge(index, s.splat(i32::MIN as u32)) };
         (named, skip)
@@ -66,7 +66,7 @@ impl<'a> WideTables<'a> {
 
     /// Finds the entries of sixteen symbols, of which only those of the mask `valid` count; `None` where one cannot be coded.
     #[inline(always)]
-    pub(super) fn number<S: RowSimd>(
+    pub(super) fn number<S: Simd512>(
         &self,
         s: S,
         symbols: S::U32,
@@ -105,7 +105,7 @@ impl<'a> WideTables<'a> {
 
     /// The table of each index, the number of tables for a skipped symbol; `None` where one is wrong.
     #[inline(always)]
-    pub(super) fn named<S: RowSimd>(&self, s: S, index: S::U32, valid: u16) -> Option<S::U32> {
+    pub(super) fn named<S: Simd512>(&self, s: S, index: S::U32, valid: u16) -> Option<S::U32> {
         let (named, skip) = self.classify(s, index);
         if valid & !(named | skip) != 0 {
             return None;
@@ -216,7 +216,7 @@ fn sixteen<T: Copy>(values: &[T], at: usize, rest: T) -> [T; 16] {
 
 /// Sixteen symbols of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_symbols<S: RowSimd>(s: S, row: SymbolSlice<'_>, at: usize) -> S::U32 {
+pub(super) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) -> S::U32 {
     match row {
         SymbolSlice::I32(row) => s.load(bytemuck::cast_ref(&sixteen(row, at, 0))),
         SymbolSlice::I16(row) => s.load_i16(&sixteen(row, at, 0)),
@@ -227,7 +227,7 @@ pub(super) fn load_symbols<S: RowSimd>(s: S, row: SymbolSlice<'_>, at: usize) ->
 
 /// Sixteen indexes of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_indexes<S: RowSimd>(s: S, row: Indexes<'_>, at: usize) -> S::U32 {
+pub(super) fn load_indexes<S: Simd512>(s: S, row: Indexes<'_>, at: usize) -> S::U32 {
     match row {
         Indexes::One(index) => s.splat(index as u32),
         Indexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),

@@ -20,8 +20,7 @@ use parans_kernels::codec::{self, Bypass, TansDecoderView, TansEncoderView};
 use super::Coded;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
 use crate::plan::Plan;
-use crate::simd::rows::{RowSimd, RowWork};
-use crate::simd::{Level, dispatch_rows};
+use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
 use crate::symbols::SymbolSlice;
 use crate::tables::TansWideForm;
 
@@ -94,7 +93,7 @@ impl<'a> Tables<'a> {
 
     /// The table of each index, the number of tables for a skipped symbol; `None` where one is wrong.
     #[inline(always)]
-    fn named<S: RowSimd>(&self, s: S, index: S::U32) -> Option<S::U32> {
+    fn named<S: Simd512>(&self, s: S, index: S::U32) -> Option<S::U32> {
         let count = s.splat(self.count);
         let skip_from = if self.skip_past_end { count } else { s.splat(i32::MIN as u32) };
         let past = s.ge(index, count);
@@ -112,7 +111,7 @@ type Ahead<'a> = [&'a [u8]; 2 * UNIT];
 /// Brings near what a window's share of the next stretch is, of which `near` tells the byte of each 64 to ask for: where lines are not aligned, the stretch
 /// shares one with that before it, its first or its last.
 #[inline(always)]
-fn fetch<S: RowSimd>(s: S, ahead: &Ahead<'_>, window: usize, near: usize) {
+fn fetch<S: Simd512>(s: S, ahead: &Ahead<'_>, window: usize, near: usize) {
     const SHARE: usize = 2 * UNIT / WINDOWS;
     for part in &ahead[SHARE * window..SHARE * (window + 1)] {
         for line in 0..STRETCH * size_of::<i32>() / 64 {
@@ -176,7 +175,7 @@ fn padded<T: Copy>(values: &[T]) -> [T; STRETCH] {
 
 /// The symbols of a range.
 #[inline(always)]
-fn load_symbols<S: RowSimd>(s: S, symbols: SymbolSlice<'_>, range: Range<usize>) -> [S::U32; 4] {
+fn load_symbols<S: Simd512>(s: S, symbols: SymbolSlice<'_>, range: Range<usize>) -> [S::U32; 4] {
     match symbols {
         SymbolSlice::I32(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
         SymbolSlice::I16(all) => load_stretch!(all, range, v => s.load_i16(v)),
@@ -187,7 +186,7 @@ fn load_symbols<S: RowSimd>(s: S, symbols: SymbolSlice<'_>, range: Range<usize>)
 
 /// A row's indexes of a range.
 #[inline(always)]
-fn load_indexes<S: RowSimd>(s: S, row: codec::Indexes<'_>, range: Range<usize>) -> [S::U32; 4] {
+fn load_indexes<S: Simd512>(s: S, row: codec::Indexes<'_>, range: Range<usize>) -> [S::U32; 4] {
     match row {
         codec::Indexes::One(index) => [s.splat(index as u32); 4],
         codec::Indexes::Each(all) => load_stretch!(all, range, v => s.load(bytemuck::cast_ref(v))),
@@ -198,7 +197,7 @@ fn load_indexes<S: RowSimd>(s: S, row: codec::Indexes<'_>, range: Range<usize>) 
 
 /// Sixteen vectors of a row each become as many of a step each, or back.
 #[inline(always)]
-fn regroup<S: RowSimd>(s: S, vectors: &mut [[u32; 16]; 16]) {
+fn regroup<S: Simd512>(s: S, vectors: &mut [[u32; 16]; 16]) {
     let mut v = [s.splat(0); 16];
     for (v, from) in v.iter_mut().zip(&*vectors) {
         *v = s.load(from);
@@ -236,7 +235,7 @@ pub(super) fn push<'a, T: Coded>(
         snapshot.take(unit.rows.states, unit.rows.lens);
         let scratch = scratch.get_or_insert_default();
         let work = PushWork { tables, scratch, unit: &mut unit };
-        if dispatch_rows(level, work).ok().flatten().is_none() {
+        if dispatch_512(level, work).ok().flatten().is_none() {
             snapshot.restore(unit.rows.states, unit.rows.lens);
             return Some(unit);
         }
@@ -260,7 +259,7 @@ pub(super) fn pop<'a, T: Coded>(
         snapshot.take(unit.states, unit.lens);
         let scratch = scratch.get_or_insert_default();
         let work = PopWork { tables, scratch, unit: &mut unit };
-        if dispatch_rows(level, work).ok().flatten().is_none() {
+        if dispatch_512(level, work).ok().flatten().is_none() {
             snapshot.restore(unit.states, unit.lens);
             return Some(unit);
         }
@@ -273,11 +272,13 @@ struct PushWork<'a, 'b, T: Coded> {
     unit: &'a mut EncodeBlock<'b, T>,
 }
 
-impl<T: Coded> RowWork for PushWork<'_, '_, T> {
+impl<T: Coded> Work for PushWork<'_, '_, T> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, T: Coded> RunOn<S> for PushWork<'_, '_, T> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         push::unit(s, self.tables, self.scratch, self.unit)
     }
 }
@@ -288,11 +289,13 @@ struct PopWork<'a, 'b, T: Coded> {
     unit: &'a mut DecodeBlock<'b, T>,
 }
 
-impl<T: Coded> RowWork for PopWork<'_, '_, T> {
+impl<T: Coded> Work for PopWork<'_, '_, T> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, T: Coded> RunOn<S> for PopWork<'_, '_, T> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let done = pop::unit(s, self.tables, self.scratch, self.unit);
         s.fence();
         done

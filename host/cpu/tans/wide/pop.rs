@@ -13,7 +13,7 @@ use super::super::{Coded, index_bytes};
 use super::{Ahead, LANES, STAGE, STRETCH, Tables, UNIT, VECTORS, WINDOW, columns_to_line};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::with_lanes;
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::{SymbolSliceMut, with_slice};
 use ends::{Find, Put};
 
@@ -181,7 +181,7 @@ fn redo(block: &mut Block<'_, '_>, scratch: &mut Scratch, row: usize, window: us
 }
 
 /// Pops a unit's rows; `None` where the other path has to.
-pub(super) fn unit<S: RowSimd, T: Coded>(
+pub(super) fn unit<S: Simd512, T: Coded>(
     s: S,
     tables: &Tables<'_>,
     scratch: &mut Scratch,
@@ -321,11 +321,13 @@ struct Stage<'a> {
     sources: &'a [Source<'a>],
 }
 
-impl RowWork for Stage<'_> {
+impl Work for Stage<'_> {
     type Output = ();
+}
 
+impl<S: Simd512> RunOn<S> for Stage<'_> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, _s: S) {
+    fn run(self, _s: S) {
         let Scratch { stage, ends, skips, .. } = self.scratch;
         for (row, (to, source)) in stage[1..].iter_mut().zip(self.sources).enumerate() {
             skips.as_flattened_mut()[row] = source.stage(to);

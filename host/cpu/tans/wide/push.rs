@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::with_lanes;
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::{SymbolSlice, with_slice};
 use number::{NumberBytes, NumberEach};
 
@@ -86,7 +86,7 @@ impl Sink<'_> {
 }
 
 /// Pushes a unit's rows; `None` where the other path has to.
-pub(super) fn unit<S: RowSimd, T: Coded>(
+pub(super) fn unit<S: Simd512, T: Coded>(
     s: S,
     tables: &Tables<'_>,
     scratch: &mut Scratch,
@@ -226,7 +226,7 @@ struct Block<'a> {
 impl Block<'_> {
     /// A row's symbols.
     #[inline(always)]
-    fn load<S: RowSimd>(&self, s: S, row: usize) -> [S::U32; 4] {
+    fn load<S: Simd512>(&self, s: S, row: usize) -> [S::U32; 4] {
         let begin = row * self.columns;
         load_symbols(s, self.symbols, begin + self.range.start..begin + self.range.end)
     }
@@ -238,11 +238,13 @@ struct Append<'a, 'b> {
     sinks: &'a mut [Sink<'b>],
 }
 
-impl RowWork for Append<'_, '_> {
+impl Work for Append<'_, '_> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512> RunOn<S> for Append<'_, '_> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, _s: S) -> Option<()> {
+    fn run(self, _s: S) -> Option<()> {
         let Scratch { stage, ends, .. } = self.scratch;
         let staged = ends.as_flattened_mut().iter_mut().zip(&*stage);
         for (row, ((end, from), sink)) in staged.zip(self.sinks).enumerate() {

@@ -8,7 +8,7 @@ use super::{Scratch, Used};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
 use crate::cpu::tans::wide::{STRETCH, Tables, load_indexes, regroup};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
 
 /// Writes down which table each symbol is of.
@@ -21,11 +21,13 @@ pub(super) struct Find<'a> {
     pub(super) range: Range<usize>,
 }
 
-impl RowWork for Find<'_> {
+impl Work for Find<'_> {
     type Output = Option<Used>;
+}
 
+impl<S: Simd512> RunOn<S> for Find<'_> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<Used> {
+    fn run(self, s: S) -> Option<Used> {
         let Self { tables, scratch, indexes, one, range } = self;
         if let Some(one) = one
             && (one as u32) < tables.count
@@ -77,11 +79,13 @@ pub(super) struct Put<'a, 'b, T: Coded> {
     pub(super) last: bool,
 }
 
-impl<T: Coded> RowWork for Put<'_, '_, T> {
+impl<T: Coded> Work for Put<'_, '_, T> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512, T: Coded> RunOn<S> for Put<'_, '_, T> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, used, unit, indexes, range, past_cache, last } = self;
         let form = tables.form;
         // Skipped symbols are 0 with their table's offset, which is 0 as well.
@@ -154,7 +158,7 @@ impl<T: Coded> RowWork for Put<'_, '_, T> {
 
 /// Puts a range of a row past the caches, in whole cache lines. What its last line lacks waits for the next range.
 #[inline(always)]
-fn put_past_cache<S: RowSimd>(
+fn put_past_cache<S: Simd512>(
     s: S,
     parts: &[S::U32; 4],
     out: &mut [u32],
@@ -169,7 +173,7 @@ fn put_past_cache<S: RowSimd>(
     if into == 0 {
         let (lines, _) = out[range.clone()].as_chunks_mut();
         for (line, &part) in lines.iter_mut().zip(parts) {
-            s.store_past_cache(part, line);
+            s.store_non_temporal(part, line);
         }
     } else {
         let order = s.add(s.load(&COUNTING), s.splat(16 - into as u32));
@@ -180,7 +184,7 @@ fn put_past_cache<S: RowSimd>(
                 s.store(part, before);
                 out[..16 - into].copy_from_slice(&before[..16 - into]);
             } else if let Some(line) = out[at - into..].first_chunk_mut() {
-                s.store_past_cache(s.permute_two(v, part, order), line);
+                s.store_non_temporal(s.permute_two(v, part, order), line);
             }
             v = part;
         }

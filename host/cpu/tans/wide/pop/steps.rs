@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use super::{Block, Scratch, Used, redo};
 use crate::cpu::tans::wide::{Ahead, Tables, UNIT, VECTORS, WINDOW, each_vector, fetch};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::tables::TansRowsForm;
 
 /// Takes a stretch's steps.
 #[inline(always)]
-pub(super) fn take<S: RowSimd>(
+pub(super) fn take<S: Simd512>(
     s: S,
     block: &mut Block<'_, '_>,
     scratch: &mut Scratch,
@@ -80,11 +80,15 @@ struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
     used: u64,
 }
 
-impl<const L: usize, const V: usize, const EACH: bool> RowWork for Take<'_, L, V, EACH> {
+impl<const L: usize, const V: usize, const EACH: bool> Work for Take<'_, L, V, EACH> {
     type Output = usize;
+}
 
+impl<S: Simd512, const L: usize, const V: usize, const EACH: bool> RunOn<S>
+    for Take<'_, L, V, EACH>
+{
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> usize {
+    fn run(self, s: S) -> usize {
         let Self { tables, scratch, one, ahead, lane, windows, used } = self;
         let Scratch { stage, tables: places, symbols, states, ends, skips, before, .. } = scratch;
         let entries = &tables.form.decoder[..];

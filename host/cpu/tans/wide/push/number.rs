@@ -2,7 +2,7 @@
 
 use super::{Block, Scratch};
 use crate::cpu::tans::wide::{WINDOW, WINDOWS, load_indexes, regroup};
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{RunOn, Simd512, Work};
 use crate::tables::TansWideForm;
 
 /// Notes which windows of a row have symbols outside their tables, given those of each sixteen columns.
@@ -24,11 +24,13 @@ pub(super) struct NumberEach<'a> {
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl RowWork for NumberEach<'_> {
+impl Work for NumberEach<'_> {
     type Output = Option<()>;
+}
 
+impl<S: Simd512> RunOn<S> for NumberEach<'_> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> Option<()> {
+    fn run(self, s: S) -> Option<()> {
         let Self { block, scratch } = self;
         let tables = block.tables;
         let form = tables.form;
@@ -79,11 +81,13 @@ pub(super) struct NumberBytes<'a> {
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl RowWork for NumberBytes<'_> {
+impl Work for NumberBytes<'_> {
     type Output = bool;
+}
 
+impl<S: Simd512> RunOn<S> for NumberBytes<'_> {
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) -> bool {
+    fn run(self, s: S) -> bool {
         let Self { block, scratch } = self;
         let tables = block.tables;
         let form = tables.form;

@@ -4,12 +4,11 @@ use std::ops::Range;
 
 use super::{Before, Block, Scratch, Sink, redo};
 use crate::cpu::tans::wide::{Ahead, UNIT, VECTORS, WINDOW, each_vector, fetch};
-use crate::simd::ByteTable;
-use crate::simd::rows::{RowSimd, RowWork};
+use crate::simd::{ByteTable, RunOn, Simd512, Work};
 
 /// Takes a stretch's steps.
 #[inline(always)]
-pub(super) fn take<S: RowSimd>(
+pub(super) fn take<S: Simd512>(
     s: S,
     block: &Block<'_>,
     scratch: &mut Scratch,
@@ -67,11 +66,15 @@ struct Take<'a, const L: usize, const V: usize, const BYTES: bool> {
     windows: Range<usize>,
 }
 
-impl<const L: usize, const V: usize, const BYTES: bool> RowWork for Take<'_, L, V, BYTES> {
+impl<const L: usize, const V: usize, const BYTES: bool> Work for Take<'_, L, V, BYTES> {
     type Output = ();
+}
 
+impl<S: Simd512, const L: usize, const V: usize, const BYTES: bool> RunOn<S>
+    for Take<'_, L, V, BYTES>
+{
     #[inline(always)]
-    fn run<S: RowSimd>(self, s: S) {
+    fn run(self, s: S) {
         let Self { block, scratch, ahead, bytes, windows } = self;
         let Scratch { stage, entries, symbols, states, high, low, lens, ends, .. } = scratch;
         let stage = stage.as_flattened_mut();

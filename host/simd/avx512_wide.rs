@@ -1,37 +1,11 @@
-//! [`RowSimd`] in AVX-512: sixteen `u32` are one register, sixteen `u64` two.
+//! [`Simd512`] in AVX-512: sixteen `u32` are one register, sixteen `u64` two.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
 use super::avx512::Avx512;
-use super::rows::{Bounded, RowSimd, RowWork};
-use super::rows_avx512_loads::load_each;
-use super::{ByteTable, Simd};
-
-/// Proof that the processor has AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RowsAvx512 {
-    slow_gathers: bool,
-    permutes: Avx512<true>,
-}
-
-impl RowsAvx512 {
-    /// The token, if the processor has the features; `slow_gathers` chooses loads where there is a choice.
-    pub(crate) fn new(slow_gathers: bool) -> Option<Self> {
-        let permutes = Avx512::new()?;
-        let more =
-            is_x86_feature_detected!("avx512cd") && is_x86_feature_detected!("avx512vpopcntdq");
-        more.then_some(Self { slow_gathers, permutes })
-    }
-}
-
-#[target_feature(
-    enable = "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
-)]
-fn enter<W: RowWork>(token: RowsAvx512, work: W) -> W::Output {
-    work.run(token)
-}
+use super::traits::{Simd, Simd512};
 
 /// Intrinsics without pointers, whose features the token proves.
 macro_rules! with_features {
@@ -43,34 +17,8 @@ macro_rules! with_features {
 
 const ROUND_DOWN: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
-#[inline(always)]
-pub(super) fn load_order(order: &'static [u32; 16]) -> __m512i {
-    // SAFETY: only methods of a token call this; 64 bytes are there.
-    unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
-}
-
-impl RowsAvx512 {
-    /// The two halves of a vector.
-    #[inline(always)]
-    fn split(self, v: __m512i) -> [__m256i; 2] {
-        with_features!([_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v)])
-    }
-}
-
-impl RowSimd for RowsAvx512 {
-    type U32 = __m512i;
+impl Simd512 for Avx512<true> {
     type U64 = [__m512i; 2];
-
-    #[inline(always)]
-    fn vectorize<W: RowWork>(self, work: W) -> W::Output {
-        with_features!(enter(self, work))
-    }
-
-    #[inline(always)]
-    fn prefetch<T>(self, values: &[T], at: usize) {
-        // SAFETY: a prefetch of any address does nothing but load a cache.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(at).cast()) }
-    }
 
     #[inline(always)]
     fn prefetch_to_write<T>(self, values: &mut [T], at: usize) {
@@ -79,29 +27,12 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn splat(self, value: u32) -> __m512i {
-        with_features!(_mm512_set1_epi32(value as i32))
-    }
-
-    #[inline(always)]
     fn splat_mask(self, mask: u16) -> __m512i {
         with_features!(_mm512_broadcastmw_epi32(mask))
     }
 
     #[inline(always)]
-    fn load(self, from: &[u32; 16]) -> __m512i {
-        // SAFETY: the token proves the features; 64 bytes are there.
-        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
-    fn store(self, v: __m512i, to: &mut [u32; 16]) {
-        // SAFETY: the token proves the features; 64 bytes are there.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), v) }
-    }
-
-    #[inline(always)]
-    fn store_past_cache(self, v: __m512i, to: &mut [u32; 16]) {
+    fn store_non_temporal(self, v: __m512i, to: &mut [u32; 16]) {
         let to: *mut __m512i = to.as_mut_ptr().cast();
         // SAFETY: the token proves the features; 64 bytes are there, aligned for the first store.
         unsafe {
@@ -133,26 +64,6 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn add(self, a: __m512i, b: __m512i) -> __m512i {
-        with_features!(_mm512_add_epi32(a, b))
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m512i, b: __m512i) -> __m512i {
-        with_features!(_mm512_sub_epi32(a, b))
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m512i, b: __m512i) -> __m512i {
-        with_features!(_mm512_mullo_epi32(a, b))
-    }
-
-    #[inline(always)]
-    fn and(self, a: __m512i, b: __m512i) -> __m512i {
-        with_features!(_mm512_and_si512(a, b))
-    }
-
-    #[inline(always)]
     fn or(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_or_si512(a, b))
     }
@@ -160,21 +71,6 @@ impl RowSimd for RowsAvx512 {
     #[inline(always)]
     fn min(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_min_epu32(a, b))
-    }
-
-    #[inline(always)]
-    fn shl(self, v: __m512i, bits: u32) -> __m512i {
-        with_features!(_mm512_sll_epi32(v, _mm_cvtsi32_si128(bits as i32)))
-    }
-
-    #[inline(always)]
-    fn shr(self, v: __m512i, bits: u32) -> __m512i {
-        with_features!(_mm512_srl_epi32(v, _mm_cvtsi32_si128(bits as i32)))
-    }
-
-    #[inline(always)]
-    fn shr_by(self, v: __m512i, bits: __m512i) -> __m512i {
-        with_features!(_mm512_srlv_epi32(v, bits))
     }
 
     #[inline(always)]
@@ -188,23 +84,8 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn ge(self, a: __m512i, b: __m512i) -> u16 {
-        with_features!(_mm512_cmpge_epu32_mask(a, b))
-    }
-
-    #[inline(always)]
-    fn eq(self, a: __m512i, b: __m512i) -> u16 {
-        with_features!(_mm512_cmpeq_epi32_mask(a, b))
-    }
-
-    #[inline(always)]
     fn test(self, a: __m512i, b: __m512i) -> u16 {
         with_features!(_mm512_test_epi32_mask(a, b))
-    }
-
-    #[inline(always)]
-    fn select(self, mask: u16, a: __m512i, b: __m512i) -> __m512i {
-        with_features!(_mm512_mask_mov_epi32(b, mask, a))
     }
 
     #[inline(always)]
@@ -218,49 +99,8 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn gather(self, table: &[u32], index: __m512i) -> __m512i {
-        let last = table.len().checked_sub(1).expect("a table is never empty");
-        let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        // SAFETY: the token proves the features; every index is at most the last.
-        unsafe { _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast()) }
-    }
-
-    #[inline(always)]
     fn gather_u16(self, table: &[u16], index: __m512i) -> __m512i {
         self.gather_words(table, index)
-    }
-
-    #[inline(always)]
-    fn lookup_bytes(self, table: &ByteTable<4>, bytes: __m512i) -> [__m512i; 4] {
-        self.permutes.lookup_bytes(table, bytes)
-    }
-
-    #[inline(always)]
-    fn slow_gathers(self) -> bool {
-        self.slow_gathers
-    }
-
-    #[inline(always)]
-    fn gather_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
-        let (table, index) = table.inside(self, index);
-        let [low, high] = self.split(index);
-        // SAFETY: the token proves the features; every index is inside.
-        let both = unsafe {
-            [
-                _mm512_i32gather_epi64::<8>(low, table.cast()),
-                _mm512_i32gather_epi64::<8>(high, table.cast()),
-            ]
-        };
-        [self.narrow(both), self.narrow_high(both)]
-    }
-
-    #[inline(always)]
-    fn load_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
-        let (table, index) = table.inside(self, index);
-        let [low, high] = self.split(index);
-        // SAFETY: the token proves the features; every index is inside.
-        let both = unsafe { [load_each(table, low), load_each(table, high)] };
-        [self.narrow(both), self.narrow_high(both)]
     }
 
     #[inline(always)]
@@ -279,9 +119,9 @@ impl RowSimd for RowsAvx512 {
         self,
         words: &[W],
         end: __m512i,
-        near: bool,
+        few: bool,
     ) -> __m512i {
-        self.blocks_before::<L, W>(words, end, near)
+        self.blocks_before::<L, W>(words, end, few)
     }
 
     #[inline(always)]
@@ -335,17 +175,6 @@ impl RowSimd for RowsAvx512 {
     }
 
     #[inline(always)]
-    fn quotient(self, x: __m512i, d: __m512i) -> __m512i {
-        // Every step rounds down, so the estimate is never too large; three roundings of 2^-23 keep it within 3/4 of a quotient below 2^21.
-        with_features!({
-            let d = _mm512_cvtepi32_ps(d);
-            let reciprocal = _mm512_div_round_ps::<ROUND_DOWN>(_mm512_set1_ps(1.0), d);
-            let x = _mm512_cvt_roundepi32_ps::<ROUND_DOWN>(x);
-            _mm512_cvttps_epi32(_mm512_mul_round_ps::<ROUND_DOWN>(x, reciprocal))
-        })
-    }
-
-    #[inline(always)]
     fn load64(self, from: &[u64; 16]) -> [__m512i; 2] {
         // SAFETY: the token proves the features; 128 bytes are there.
         unsafe {
@@ -375,14 +204,12 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn narrow(self, v: [__m512i; 2]) -> __m512i {
-        const LOW: [u32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
-        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&LOW), v[1]))
+        self.deinterleave(v)[0]
     }
 
     #[inline(always)]
     fn narrow_high(self, v: [__m512i; 2]) -> __m512i {
-        const HIGH: [u32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
-        with_features!(_mm512_permutex2var_epi32(v[0], load_order(&HIGH), v[1]))
+        self.deinterleave(v)[1]
     }
 
     #[inline(always)]
@@ -453,7 +280,7 @@ impl RowSimd for RowsAvx512 {
 
     #[inline(always)]
     fn quotient64(self, x: [__m512i; 2], d: __m512i) -> [__m512i; 2] {
-        // As `quotient`: three roundings down of 2^-52 keep the estimate within 3/8 of a quotient below 2^49.
+        // Every step rounds down, so the estimate is never too large; three roundings of 2^-52 keep the estimate within 3/8 of a quotient below 2^49.
         with_features!({
             let d = [
                 _mm512_cvtepu32_pd(_mm512_castsi512_si256(d)),

@@ -1,12 +1,12 @@
-//! Moving elements, halves and bytes between vectors, and bits to memory, for the rows of [`RowsAvx512`].
+//! Moving elements, halves and bytes between vectors, and bits to memory, for the rows of [`Avx512`].
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
-use super::Aligned;
-use super::rows::RowSimd;
-use super::rows_avx512::{RowsAvx512, load_order};
+use super::aligned::Aligned;
+use super::avx512::{Avx512, load_order};
+use super::traits::Simd;
 
 /// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each place of the new `a` and of the new
 /// `b`, where bit `g` of the element number is what the stage exchanges for the vector.
@@ -70,7 +70,7 @@ const fn from_top(parts: u32, part: u32) -> [u32; 16] {
     order
 }
 
-impl RowsAvx512 {
+impl Avx512<true> {
     /// One stage of a block transpose.
     #[inline(always)]
     fn exchange<const G: usize, const L: usize>(self, v: &mut [__m512i; 16]) {
@@ -94,7 +94,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::transpose`].
+    /// [`Simd512::transpose`].
     #[inline(always)]
     pub(super) fn exchange_blocks<const L: usize>(self, v: &mut [__m512i; 16]) {
         if L <= 8 {
@@ -111,7 +111,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::reverse_blocks`].
+    /// [`Simd512::reverse_blocks`].
     #[inline(always)]
     pub(super) fn turn_blocks<const L: usize>(self, v: __m512i) -> __m512i {
         const {
@@ -125,7 +125,7 @@ impl RowsAvx512 {
         unsafe { _mm512_permutexvar_epi32(load_order(order), v) }
     }
 
-    /// [`RowSimd::expand_u8`].
+    /// [`Simd512::expand_u8`].
     #[inline(always)]
     pub(super) fn deal_bytes(self, bytes: &[u8; 32], first: u16, second: u16) -> __m512i {
         // SAFETY: the token proves the features; 32 bytes are there.
@@ -147,7 +147,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::low_halves`].
+    /// [`Simd512::low_halves`].
     #[inline(always)]
     pub(super) fn lower_halves(self, v: [__m512i; 2]) -> __m512i {
         // SAFETY: the token proves the features; `LOW_HALVES` is 64 bytes.
@@ -157,7 +157,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::low_bytes`].
+    /// [`Simd512::low_bytes`].
     #[inline(always)]
     pub(super) fn lowest_bytes(self, v: [__m512i; 4]) -> __m512i {
         // SAFETY: the token proves the features; `LOW_BYTES` is 64 bytes.
@@ -169,7 +169,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::halves_from_top`].
+    /// [`Simd512::halves_from_top`].
     #[inline(always)]
     pub(super) fn spread_halves(self, v: __m512i) -> [__m512i; 2] {
         // SAFETY: the token proves the features; each order is 64 bytes.
@@ -181,7 +181,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::bytes_from_top`].
+    /// [`Simd512::bytes_from_top`].
     #[inline(always)]
     pub(super) fn spread_bytes(self, v: __m512i) -> [__m512i; 4] {
         // SAFETY: the token proves the features; each order is 64 bytes.
@@ -198,7 +198,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::store_top_bits`].
+    /// [`Simd512::store_top_bits`].
     #[inline(always)]
     pub(super) fn store_bits(
         self,

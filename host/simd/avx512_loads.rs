@@ -1,13 +1,13 @@
-//! Loads in place of gathers, for the rows of [`RowsAvx512`]: where elements are neighbours in memory, and where gathers are slow; and gathers of what is not
+//! Loads in place of gathers, for the rows of [`Avx512`]: where elements are neighbours in memory, and where gathers are slow; and gathers of what is not
 //! made of words.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
-use super::Aligned;
-use super::rows::RowSimd;
-use super::rows_avx512::RowsAvx512;
+use super::aligned::Aligned;
+use super::avx512::Avx512;
+use super::traits::{Simd, Simd512};
 
 /// Where `$count` words begin for each of `$n` ends: before it in `$words`, or a copy behind zeros where fewer are there, which may be if `$near`.
 macro_rules! words_before {
@@ -23,8 +23,8 @@ macro_rules! words_before {
     };
 }
 
-impl RowsAvx512 {
-    /// [`RowSimd::gather_u16`].
+impl Avx512<true> {
+    /// [`Simd512::gather_u16`].
     #[inline(always)]
     pub(super) fn gather_words(self, table: &[u16], index: __m512i) -> __m512i {
         let last = table.len().checked_sub(2).expect("two values");
@@ -36,7 +36,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::gather_before`].
+    /// [`Simd512::gather_before`].
     #[inline(always)]
     pub(super) fn gather_ends(self, bytes: &[u8], end: __m512i) -> __m512i {
         let last = bytes.len().checked_sub(4).expect("at least four bytes");
@@ -70,7 +70,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::load_four_before`].
+    /// [`Simd512::load_four_before`].
     #[inline(always)]
     pub(super) fn four_before(self, words: &[u32], end: __m512i) -> [__m512i; 4] {
         words_before!(from in self, words, end, true, u32, 4, 16);
@@ -91,7 +91,7 @@ impl RowsAvx512 {
         }
     }
 
-    /// [`RowSimd::load_before`].
+    /// [`Simd512::load_before`].
     #[inline(always)]
     pub(super) fn blocks_before<const L: usize, W: bytemuck::Pod>(
         self,

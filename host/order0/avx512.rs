@@ -1,15 +1,15 @@
 //! Popping rows of 32 lanes in halves of states: a vector of the low words of a row's 32 states, one of the high words.
 //!
 //! A state is below 2^31, a frequency `f` below 2^12. With `x = h << 16 | l`, a pop's `(x >> 12) * f + rank` is `h * (f << 4)`, a product of two words, plus
-//! `(l >> 12) * f + rank`, which is a word: everything is done 32 lanes at a time, and products of 32 bits are never needed. Owners of slots are found by
+//! `(l >> 12) * f + rank`, which is a word: everything is done 32 lanes at a time, and products of 32 bits are never needed. The symbols at slots are found by
 //! byte permutes, as [`slots`](super::slots) says.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
-use super::avx512::{Avx512, REVERSE_WORDS};
 use super::slots::SlotTable;
+use crate::simd::{Avx512, REVERSE_WORDS};
 
 /// Where the low bytes of words 0 to 31 of one vector and of another go: eight of the first and eight of the second in turn, so that unpacking two vectors of
 /// such bytes gives words in the order of either vector.
@@ -59,9 +59,9 @@ const UP_TO: [[u8; 64]; 2] = {
     masks
 };
 
-/// What owns the slots of two rows.
+/// The symbols at the slots of two rows.
 #[derive(Clone, Copy)]
-struct Owners {
+struct Found {
     /// `frequency << 4` of each row's lanes.
     freqs: [__m512i; 2],
     /// First slots.
@@ -77,7 +77,7 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 }
 
 impl<const PERMUTE: bool> Avx512<PERMUTE> {
-    /// [`Simd::pop_rows`](super::Simd::pop_rows).
+    /// [`OrderSimd::pop_rows`](super::operations::OrderSimd::pop_rows).
     #[inline(always)]
     pub(super) fn pop_rows_of_words(
         self,
@@ -85,7 +85,7 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
         rows: &mut [[__m512i; 2]; 4],
         windows: [&[u8; 64]; 4],
     ) -> ([__m512i; 2], [usize; 4]) {
-        let [a, b] = self.owners(table, [rows[0][0], rows[1][0]], [rows[2][0], rows[3][0]]);
+        let [a, b] = self.find(table, [rows[0][0], rows[1][0]], [rows[2][0], rows[3][0]]);
         let mut counts = [0; 4];
         (rows[0], counts[0]) = self.pop_row(rows[0], a.freqs[0], a.starts[0], windows[0]);
         (rows[1], counts[1]) = self.pop_row(rows[1], a.freqs[1], a.starts[1], windows[1]);
@@ -101,10 +101,10 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
         (symbols, counts)
     }
 
-    /// The owners of the slots of two rows and of two more, given their low words. Both pairs in step: their chains of instructions are long, and a core looks
+    /// The symbols at the slots of two rows and of two more, given their low words. Both pairs in step: their chains of instructions are long, and a core looks
     /// ahead less than one of them.
     #[inline(always)]
-    fn owners(self, table: &SlotTable, a: [__m512i; 2], b: [__m512i; 2]) -> [Owners; 2] {
+    fn find(self, table: &SlotTable, a: [__m512i; 2], b: [__m512i; 2]) -> [Found; 2] {
         let planes = &table.planes;
         // SAFETY: the token proves the features; no pointer is involved.
         unsafe {
@@ -139,8 +139,8 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
                 symbols = self.lookup_planes(&planes.symbols, number, high);
             }
             [
-                owners_of(low[0], middle[0], upper[0], symbols[0]),
-                owners_of(low[1], middle[1], upper[1], symbols[1]),
+                intervals_of(low[0], middle[0], upper[0], symbols[0]),
+                intervals_of(low[1], middle[1], upper[1], symbols[1]),
             ]
         }
     }
@@ -226,13 +226,13 @@ fn count_up_to(
     }
 }
 
-/// Owners from the bytes of their spans.
+/// Symbols and their intervals from the intervals' bytes.
 #[inline(always)]
-fn owners_of(low: __m512i, middle: __m512i, upper: __m512i, symbols: __m512i) -> Owners {
+fn intervals_of(low: __m512i, middle: __m512i, upper: __m512i, symbols: __m512i) -> Found {
     // SAFETY: called only by methods of a token that proves AVX512BW; no pointer is involved.
     unsafe {
         let (slots, freqs) = (_mm512_set1_epi16(0xfff), _mm512_set1_epi16(0xfff0u16 as i16));
-        Owners {
+        Found {
             freqs: [
                 _mm512_and_si512(freqs, _mm512_unpacklo_epi8(middle, upper)),
                 _mm512_and_si512(freqs, _mm512_unpackhi_epi8(middle, upper)),
