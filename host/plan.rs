@@ -6,11 +6,13 @@ use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::tables::Tables;
 
-/// How pop finds the symbol at a slot. The stream depends only on whether it is [`Alias`](Self::Alias).
+/// How pop finds the symbol at a slot. The stream depends only on whether it is
+/// [`Alias`](Self::Alias).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lookup {
-    /// Search or inverse CDF, by alphabet, precision and table count. Never alias, which changes the stream.
+    /// Search or inverse CDF, by alphabet, precision and table count. Never alias, which changes
+    /// the stream.
     #[default]
     Auto,
     /// Binary search in the CDF: no further tables.
@@ -63,14 +65,16 @@ pub(crate) struct Plan {
 impl Plan {
     /// Words that a row of `columns` symbols needs at most, whatever the symbols.
     ///
-    /// A push multiplies a state by at most `2^(p+1) / f` (the state is at least f when it is divided, so rounding loses less than a
-    /// factor of two), and a row emits a word for every W bits so gained, but for one word per lane.
+    /// A push multiplies a state by at most `2^(p+1) / f` (the state is at least f when it is
+    /// divided, so rounding loses less than a factor of two), and a row emits a word for every W
+    /// bits so gained, but for one word per lane.
     pub(crate) fn words_at_most(&self, columns: usize) -> Option<usize> {
         let bypass = self.bypass.map_or(0, |bypass| bypass.max_bits() + bypass.max_digits_pushed());
         self.words_for(columns, self.tables.precision().bits() + 1 + bypass)
     }
 
-    /// The same where bypass digits are rare: a push that finds less capacity than it needs is repeated with all it can need.
+    /// The same where bypass digits are rare: a push that finds less capacity than it needs is
+    /// repeated with all it can need.
     pub(crate) fn words_expected(&self, columns: usize) -> Option<usize> {
         self.words_for(columns, self.tables.precision().bits() + 1)
     }

@@ -128,7 +128,7 @@ impl Coder {
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
-            None => with_family!(plan.family, F => cpu::push::<F>(plan, streams, symbols, indexes)),
+            None => cpu::push(plan, streams, symbols, indexes),
             Some(OnGpu { gpu, tables }) => {
                 with_family!(plan.family, F => gpu::push::<F>(gpu, plan, tables, streams, symbols, indexes))
             }
@@ -195,7 +195,7 @@ impl Coder {
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
-            None => with_family!(plan.family, F => cpu::pop::<F>(plan, streams, symbols, indexes)),
+            None => cpu::pop(plan, streams, symbols, indexes),
             Some(OnGpu { gpu, tables }) => {
                 with_family!(plan.family, F => gpu::pop::<F>(gpu, plan, tables, streams, symbols, indexes))
             }

@@ -1,4 +1,5 @@
-//! The codec as all paths call it: the plan's tables as its views have them, and a few columns of a row that a path leaves to it.
+//! The codec as all paths call it: the plan's tables as its views have them, and a few columns of a
+//! row that a path leaves to it.
 
 use std::ops::Range;
 
@@ -62,7 +63,8 @@ pub(super) fn encoder_view<F: HostFamily>(plan: &Plan) -> EncoderView<'_, F, Dir
 /// The most columns that [`encode_columns`] and [`decode_columns`] take.
 pub(super) const MOST_COLUMNS: usize = 64;
 
-/// Pushes some columns of a row through the codec; `None` where it fails. `symbols` and `indexes` are the row's.
+/// Pushes some columns of a row through the codec; `None` where it fails. `symbols` and `indexes`
+/// are the row's.
 pub(super) fn encode_columns<F: codec::Family, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],
@@ -82,8 +84,8 @@ pub(super) fn encode_columns<F: codec::Family, P: Placement, const LANES: usize>
     Some(())
 }
 
-/// Pops some columns of a row through the codec; `None` where it fails. `words` are those left of the row, `symbols` and `indexes`
-/// the whole row's.
+/// Pops some columns of a row through the codec; `None` where it fails. `words` are those left of
+/// the row, `symbols` and `indexes` the whole row's.
 pub(super) fn decode_columns<F: codec::Family, L: codec::Lookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],

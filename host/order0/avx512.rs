@@ -1,8 +1,10 @@
-//! Popping rows of 32 lanes in halves of states: a vector of the low words of a row's 32 states, one of the high words.
+//! Popping rows of 32 lanes in halves of states: a vector of the low words of a row's 32 states,
+//! one of the high words.
 //!
-//! A state is below 2^31, a frequency `f` below 2^12. With `x = h << 16 | l`, a pop's `(x >> 12) * f + rank` is `h * (f << 4)`, a product of two words, plus
-//! `(l >> 12) * f + rank`, which is a word: everything is done 32 lanes at a time, and products of 32 bits are never needed. The symbols at slots are found by
-//! byte permutes, as [`slots`](super::slots) says.
+//! A state is below 2^31, a frequency `f` below 2^12. With `x = h << 16 | l`, a pop's `(x >> 12) *
+//! f + rank` is `h * (f << 4)`, a product of two words, plus `(l >> 12) * f + rank`, which is a
+//! word: everything is done 32 lanes at a time, and products of 32 bits are never needed. The
+//! symbols at slots are found by byte permutes, as [`slots`](super::slots) says.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
@@ -11,8 +13,9 @@ use std::arch::x86_64::*;
 use super::slots::SlotTable;
 use crate::simd::{Avx512, REVERSE_WORDS};
 
-/// Where the low bytes of words 0 to 31 of one vector and of another go: eight of the first and eight of the second in turn, so that unpacking two vectors of
-/// such bytes gives words in the order of either vector.
+/// Where the low bytes of words 0 to 31 of one vector and of another go: eight of the first and
+/// eight of the second in turn, so that unpacking two vectors of such bytes gives words in the
+/// order of either vector.
 const LOW_BYTES: [u8; 64] = {
     let mut order = [0; 64];
     let mut i = 0;
@@ -23,7 +26,8 @@ const LOW_BYTES: [u8; 64] = {
     order
 };
 
-/// Where the bytes of even lanes of four rows stand in two vectors ordered so: byte `k` of element `j` is lane `2j` of row `k`.
+/// Where the bytes of even lanes of four rows stand in two vectors ordered so: byte `k` of element
+/// `j` is lane `2j` of row `k`.
 const EVEN_LANES: [u8; 64] = {
     let mut order = [0; 64];
     let mut i = 0;
@@ -101,8 +105,8 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
         (symbols, counts)
     }
 
-    /// The symbols at the slots of two rows and of two more, given their low words. Both pairs in step: their chains of instructions are long, and a core looks
-    /// ahead less than one of them.
+    /// The symbols at the slots of two rows and of two more, given their low words. Both pairs in
+    /// step: their chains of instructions are long, and a core looks ahead less than one of them.
     #[inline(always)]
     fn find(self, table: &SlotTable, a: [__m512i; 2], b: [__m512i; 2]) -> [Found; 2] {
         let planes = &table.planes;

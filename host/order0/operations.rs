@@ -20,10 +20,12 @@ use crate::simd::{Avx2, Avx512};
 
 /// [`Simd`] with what order-0 coding asks for on top.
 pub(super) trait OrderSimd: Simd {
-    /// Element `j`: bits `AT..AT + 8` of elements `j` of the four vectors, the first lowest. `AT` is at least 8 and below 16.
+    /// Element `j`: bits `AT..AT + 8` of elements `j` of the four vectors, the first lowest. `AT`
+    /// is at least 8 and below 16.
     fn merge_bytes<const AT: u32>(self, v: [Self::U32; 4]) -> Self::U32;
 
-    /// The states of a row of 32 lanes, even lanes and odd ones, in the form in which [`pop_rows`](Self::pop_rows) is quickest.
+    /// The states of a row of 32 lanes, even lanes and odd ones, in the form in which
+    /// [`pop_rows`](Self::pop_rows) is quickest.
     #[inline(always)]
     fn hold(self, row: [Self::U32; 2]) -> [Self::U32; 2] {
         row
@@ -34,8 +36,9 @@ pub(super) trait OrderSimd: Simd {
         row
     }
     /// Pops a symbol of 12 bits from each lane of four rows that are held: each state goes on as
-    /// [`renormalise`](Simd::renormalise) has it, with a bound of 2^15. Returns the symbols, byte `k` of element `j` of the first
-    /// vector that of lane `2j` of row `k`, of the second that of lane `2j + 1`; and how many words each row took.
+    /// [`renormalise`](Simd::renormalise) has it, with a bound of 2^15. Returns the symbols, byte
+    /// `k` of element `j` of the first vector that of lane `2j` of row `k`, of the second that of
+    /// lane `2j + 1`; and how many words each row took.
     #[inline(always)]
     fn pop_rows(
         self,
@@ -84,7 +87,8 @@ impl OrderSimd for Avx2 {
 
     #[inline(always)]
     fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
-        // SAFETY: the token proves AVX2; a nibble table is 16 bytes, the loads lie in the 256 bytes.
+        // SAFETY: the token proves AVX2; a nibble table is 16 bytes, the loads lie in the 256
+        // bytes.
         unsafe {
             let table = |half: usize| {
                 _mm256_broadcastsi128_si256(_mm_loadu_si128(set.nibbles[half].as_ptr().cast()))
@@ -122,8 +126,8 @@ impl<const PERMUTE: bool> OrderSimd for Avx512<PERMUTE> {
         let up = |v, by: u32| with_features!(_mm512_sllv_epi32(v, _mm512_set1_epi32(by as i32)));
         let down = |v, by: u32| with_features!(_mm512_srlv_epi32(v, _mm512_set1_epi32(by as i32)));
         let (a, b, c, d) = (down(a, AT), down(b, AT - 8), up(c, 16 - AT), up(d, 24 - AT));
-        // Ternary logic 0xca: where the first operand has a one bit the second's, else the third's. What shifts left
-        // beside a byte is thereby masked off.
+        // Ternary logic 0xca: where the first operand has a one bit the second's, else the third's.
+        // What shifts left beside a byte is thereby masked off.
         with_features!({
             let ab = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff), a, b);
             let cd = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff_ffff), c, d);
@@ -221,7 +225,8 @@ impl OrderSimd for Neon {
     #[inline(always)]
     fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
         const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
-        // SAFETY: the token proves NEON; a nibble table and `BITS` are 16 bytes, the loads lie in the 256 bytes.
+        // SAFETY: the token proves NEON; a nibble table and `BITS` are 16 bytes, the loads lie in
+        // the 256 bytes.
         unsafe {
             let low_half = vld1q_u8(set.nibbles[0].as_ptr());
             let high_half = vld1q_u8(set.nibbles[1].as_ptr());
@@ -293,7 +298,8 @@ struct Found<S: OrderSimd> {
     freqs: [S::U32; 8],
     /// Ranks of the slots in their symbols' intervals.
     ranks: [S::U32; 8],
-    /// The symbols: byte `k` of element `j` of the first vector is that of element `j` of state vector `k`, of the second that of vector `4 + k`.
+    /// The symbols: byte `k` of element `j` of the first vector is that of element `j` of state
+    /// vector `k`, of the second that of vector `4 + k`.
     symbols: [S::U32; 2],
 }
 

@@ -1,8 +1,9 @@
-//! The full groups of four rows, over the vector interface: 128 bytes per step, eight vectors of states in flight.
+//! The full groups of four rows, over the vector interface: 128 bytes per step, eight vectors of
+//! states in flight.
 //!
-//! Equal to [`scalar`](super::scalar) byte for byte (tests compare them at every level): the same reciprocals, the same order of
-//! words. What is left of a chunk after its full groups (under 128 bytes) is coded by the scalar path before the groups on push,
-//! after them on pop.
+//! Equal to [`scalar`](super::scalar) byte for byte (tests compare them at every level): the same
+//! reciprocals, the same order of words. What is left of a chunk after its full groups (under 128
+//! bytes) is coded by the scalar path before the groups on push, after them on pop.
 
 #![cfg_attr(
     not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
@@ -47,7 +48,8 @@ impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
     #[inline(always)]
     fn run(self, simd: S) -> [usize; 4] {
         let Self { groups, spans, states, words } = self;
-        // Words are emitted in element order, rows are written from lane 31 down: everything is held backwards, odd lanes first.
+        // Words are emitted in element order, rows are written from lane 31 down: everything is
+        // held backwards, odd lanes first.
         let mut x = [[simd.splat(0); 2]; 4];
         for (x, row) in x.iter_mut().zip(&*states) {
             let (even, odd) = split_lanes(simd, row);
@@ -109,13 +111,14 @@ pub(super) struct DecodeGroups<'a, 'row> {
     pub(super) groups: &'a mut [[u8; GROUP]],
     pub(super) slots: &'a SlotTable,
     pub(super) states: &'a mut States,
-    /// The whole rows, states included: a step looks at 64 bytes before the end of what is left, and the 128 bytes of
-    /// states see to it that they are always there in a sound row.
+    /// The whole rows, states included: a step looks at 64 bytes before the end of what is left,
+    /// and the 128 bytes of states see to it that they are always there in a sound row.
     pub(super) rows: [&'row [u8]; 4],
 }
 
 impl<'row> Work for DecodeGroups<'_, 'row> {
-    /// What is left of each row; `None` if one ran out (found late, after it took states for words).
+    /// What is left of each row; `None` if one ran out (found late, after it took states for
+    /// words).
     type Output = Option<[&'row [u8]; 4]>;
 }
 

@@ -1,4 +1,5 @@
-//! AVX2: the sixteen elements are two registers. Compress and expand are byte shuffles from tables, eight words at a time.
+//! AVX2: the sixteen elements are two registers. Compress and expand are byte shuffles from tables,
+//! eight words at a time.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
@@ -46,7 +47,8 @@ fn enter<W: RunOn<Avx2>>(token: Avx2, work: W) -> W::Output {
 /// Sixteen elements.
 pub(crate) type V = [__m256i; 2];
 
-/// One mask bit a word from sixteen word masks: the first eight in bits 0 to 7, the others in bits 16 to 23.
+/// One mask bit a word from sixteen word masks: the first eight in bits 0 to 7, the others in bits
+/// 16 to 23.
 #[inline(always)]
 fn word_mask(words: __m256i) -> u32 {
     // SAFETY: called only by methods of a token that proves AVX2.
@@ -63,7 +65,8 @@ fn shuffle(words: __m128i, controls: &[Control; 256], mask: u32) -> __m128i {
     }
 }
 
-/// [`Simd::quotient`] of a half. As for AVX-512, but the estimate is 1.5 * 2^-12 off, its square below 0.6 * 2^-22, and two more roundings come in.
+/// [`Simd::quotient`] of a half. As for AVX-512, but the estimate is 1.5 * 2^-12 off, its square
+/// below 0.6 * 2^-22, and two more roundings come in.
 #[inline(always)]
 fn quotient(x: __m256i, d: __m256i) -> __m256i {
     // SAFETY: called only by methods of a token that proves AVX2.
@@ -325,8 +328,8 @@ impl Simd for Avx2 {
         let (over_a, over_b) = (self.ge(a, bounds[0]), self.ge(b, bounds[1]));
         let mut end = 0;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since each is of at most eight words of
-            // two bytes.
+            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since each is of
+            // at most eight words of two bytes.
             unsafe {
                 let over = _mm256_blend_epi16::<0xaa>(over_a[half], over_b[half]);
                 let words = _mm256_blend_epi16::<0xaa>(a[half], _mm256_slli_epi32::<16>(b[half]));
@@ -351,8 +354,8 @@ impl Simd for Avx2 {
         let [mut a, mut b] = states;
         let mut end = 64;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since each takes at most eight words of
-            // two bytes.
+            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since each takes
+            // at most eight words of two bytes.
             unsafe {
                 let bound = _mm256_set1_epi32(bound as i32);
                 // States are below 2^31: a signed comparison does.

@@ -1,26 +1,28 @@
 //! AVX-512: the sixteen elements are one register.
 //!
-//! `PERMUTE` chooses how 256-entry tables are looked up: by gathers, or byte plane by byte plane with `vpermi2b`. Sixteen
-//! gathered elements cost about 14 cycles on Zen 5 and 6 on Ice Lake; two `vpermi2b` and a blend for 64 bytes of a plane
-//! cost 1.3 cycles on Zen 5 and 5 on Ice Lake, where they are three micro-operations each.
+//! `PERMUTE` chooses how 256-entry tables are looked up: by gathers, or byte plane by byte plane
+//! with `vpermi2b`. Sixteen gathered elements cost about 14 cycles on Zen 5 and 6 on Ice Lake; two
+//! `vpermi2b` and a blend for 64 bytes of a plane cost 1.3 cycles on Zen 5 and 5 on Ice Lake, where
+//! they are three micro-operations each.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
-use super::avx512_loads::load_each;
+use super::avx512_parts::{load_each, load_order};
 use super::byte_table::ByteTable;
 use super::traits::{Bits, Bounded, RunOn, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as Ice Lake, Zen 4 and all later ones
-/// do.
+/// Proof that the processor has AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as
+/// Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512<const PERMUTE: bool> {
     slow_gathers: bool,
 }
 
 impl Avx512<true> {
-    /// The token, if the processor has the features. Lookups of bytes are always in registers, whatever gathers cost.
+    /// The token, if the processor has the features. Lookups of bytes are always in registers,
+    /// whatever gathers cost.
     pub(super) fn with_gathers(slow: bool) -> Option<Self> {
         Self::new().map(|_| Self { slow_gathers: slow })
     }
@@ -117,12 +119,6 @@ const FIRST: [u32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 /// The last elements of two vectors in turn.
 const LAST: [u32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
 
-#[inline(always)]
-pub(super) fn load_order(order: &'static [u32; 16]) -> __m512i {
-    // SAFETY: called only by methods of a token that proves AVX512F; 64 bytes are there.
-    unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
-}
-
 /// The mask over interleaved words that two masks over elements make.
 #[inline(always)]
 fn interleave(even: u16, odd: u16) -> u32 {
@@ -143,7 +139,8 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
         unsafe {
             let part = |i: usize| _mm512_loadu_si512(plane.as_ptr().add(64 * i).cast());
             let low = _mm512_permutex2var_epi8(part(0), index, part(1));
-            // Merged into `low` where the top bit says so; the permutes themselves look at seven bits.
+            // Merged into `low` where the top bit says so; the permutes themselves look at seven
+            // bits.
             let upper = _mm512_permutex2var_epi8(part(2), index, part(3));
             _mm512_mask_blend_epi8(high, low, upper)
         }
@@ -242,8 +239,9 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
 
     #[inline(always)]
     fn quotient(self, x: __m512i, d: __m512i) -> __m512i {
-        // The estimate is 2^-14 off at most; Newton's step squares that, and aims 2^-21 too low. Four roundings of 2^-24 then leave a product that
-        // is too small, by less than 2^-20 of itself.
+        // The estimate is 2^-14 off at most; Newton's step squares that, and aims 2^-21 too low.
+        // Four roundings of 2^-24 then leave a product that is too small, by less than 2^-20 of
+        // itself.
         with_features!({
             let d = _mm512_cvtepi32_ps(d);
             let estimate = _mm512_rcp14_ps(d);
@@ -348,14 +346,16 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     #[inline(always)]
     fn gather_to(self, table: &[u32], index: __m512i, out: &mut [u32; 16]) {
         let last = table.len().checked_sub(1).expect("an entry").min(u32::MAX as usize) as u32;
-        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room for sixteen elements.
+        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room
+        // for sixteen elements.
         unsafe {
             if !self.slow_gathers() {
                 return self.store(self.gather(table, index), out);
             }
             let index = _mm512_min_epu32(index, self.splat(last));
-            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them. Four results to a store: sixteen stores
-            // cost more than inserting does, and for two stores more is inserted than they save.
+            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a
+            // gather of them. Four results to a store: sixteen stores cost more than inserting
+            // does, and for two stores more is inserted than they save.
             let mut at = [0u32; 16];
             _mm512_storeu_si512(at.as_mut_ptr().cast(), index);
             let load = |n: usize| table.as_ptr().add(at[n] as usize).read_volatile() as i32;
@@ -445,7 +445,8 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
                 a,
                 _mm512_slli_epi32::<16>(b),
             );
-            // To a register, then all 64 bytes to memory: compressing to memory is microcode on Zen.
+            // To a register, then all 64 bytes to memory: compressing to memory is microcode on
+            // Zen.
             let words = _mm512_maskz_compress_epi16(over, words);
             _mm512_storeu_si512(out.as_mut_ptr().cast(), words);
             let a = _mm512_mask_srli_epi32::<16>(a, over_a, a);
@@ -466,8 +467,8 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
             let order = _mm512_loadu_si512(REVERSE_WORDS.as_ptr().cast());
             let backwards =
                 _mm512_permutexvar_epi16(order, _mm512_loadu_si512(words.as_ptr().cast()));
-            // Words of what the states hold above the bound, in order: one comparison gives the mask over words, without a detour through general
-            // registers.
+            // Words of what the states hold above the bound, in order: one comparison gives the
+            // mask over words, without a detour through general registers.
             let log2 = bound.trailing_zeros() as i32;
             let above = _mm512_ternarylogic_epi32::<0xca>(
                 _mm512_set1_epi32(0xffff),

@@ -1,5 +1,5 @@
-//! Loads in place of gathers, for the rows of [`Avx512`]: where elements are neighbours in memory, and where gathers are slow; and gathers of what is not
-//! made of words.
+//! Loads in place of gathers, for the rows of [`Avx512`]: where elements are neighbours in memory,
+//! and where gathers are slow; and gathers of what is not made of words.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
@@ -7,17 +7,19 @@ use std::arch::x86_64::*;
 
 use super::aligned::Aligned;
 use super::avx512::Avx512;
+use super::avx512_parts::join_four;
 use super::traits::{Simd, Simd512};
 
-/// Where `$count` words begin for each of `$n` ends: before it in `$words`, or a copy behind zeros where fewer are there, which may be if `$near`.
+/// Where `$count` words begin for each of `$n` ends: before it in `$words`, or a copy behind zeros
+/// where fewer are there, which may be if `$few`.
 macro_rules! words_before {
-    ($from:ident in $self:ident, $words:ident, $end:ident, $near:expr, $word:ty, $count:literal, $n:literal) => {
-        let few;
-        let $from = match $self.before::<$word, $count, $n>($words, $end, $near) {
+    ($from:ident in $self:ident, $words:ident, $end:ident, $few:expr, $word:ty, $count:literal, $n:literal) => {
+        let copies;
+        let $from = match $self.before::<$word, $count, $n>($words, $end, $few) {
             Ok(from) => from,
             Err(ends) => {
-                few = few_before::<$word, $count, $n>($words, &ends);
-                few.each_ref().map(|few| few.as_ptr())
+                copies = few_before::<$word, $count, $n>($words, &ends);
+                copies.each_ref().map(|copy| copy.as_ptr())
             }
         };
     };
@@ -29,7 +31,8 @@ impl Avx512<true> {
     pub(super) fn gather_words(self, table: &[u16], index: __m512i) -> __m512i {
         let last = table.len().checked_sub(2).expect("two values");
         let index = self.min(index, self.splat(last.min(i32::MAX as usize) as u32));
-        // SAFETY: the token proves the features; four bytes from every index on lie inside the table.
+        // SAFETY: the token proves the features; four bytes from every index on lie inside the
+        // table.
         unsafe {
             let found = _mm512_i32gather_epi32::<2>(index, table.as_ptr().cast());
             _mm512_and_si512(found, _mm512_set1_epi32(0xffff))
@@ -77,7 +80,8 @@ impl Avx512<true> {
         // SAFETY: the token proves the features; from each pointer on there are four words.
         unsafe {
             let four = |e: usize| _mm_loadu_si128(from[e].cast());
-            // Blocks 0 to 3 of vector j are those of elements j, 4 + j, 8 + j and 12 + j: a transpose within blocks brings the elements in order.
+            // Blocks 0 to 3 of vector j are those of elements j, 4 + j, 8 + j and 12 + j: a
+            // transpose within blocks brings the elements in order.
             let every = |j: usize| join_four(four(j), four(4 + j), four(8 + j), four(12 + j));
             let (a, b, c, d) = (every(0), every(1), every(2), every(3));
             let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
@@ -97,7 +101,7 @@ impl Avx512<true> {
         self,
         words: &[W],
         end: __m512i,
-        near: bool,
+        few: bool,
     ) -> __m512i {
         const {
             assert!(matches!(L, 2 | 4 | 8) && matches!(size_of::<W>(), 2 | 4));
@@ -116,7 +120,7 @@ impl Avx512<true> {
         };
         match L {
             8 => {
-                words_before!(from in self, words, end, near, W, 8, 2);
+                words_before!(from in self, words, end, few, W, 8, 2);
                 // SAFETY: the token proves the features; from each pointer on there are `L` words.
                 unsafe {
                     if size_of::<W>() == 4 {
@@ -129,7 +133,7 @@ impl Avx512<true> {
                 }
             }
             4 => {
-                words_before!(from in self, words, end, near, W, 4, 4);
+                words_before!(from in self, words, end, few, W, 4, 4);
                 // SAFETY: as above.
                 unsafe {
                     if size_of::<W>() == 4 {
@@ -143,7 +147,7 @@ impl Avx512<true> {
                 }
             }
             _ => {
-                words_before!(from in self, words, end, near, W, 2, 8);
+                words_before!(from in self, words, end, few, W, 2, 8);
                 // SAFETY: as above.
                 unsafe {
                     if size_of::<W>() == 4 {
@@ -162,25 +166,27 @@ impl Avx512<true> {
         }
     }
 
-    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements, unless `near` and one of them has not as many before it:
-    /// then the ends. Unless `near` there are as many words.
+    /// Where the `COUNT` words before each end begin, for `N` ends spread evenly over the elements,
+    /// unless `few` and one of them has not as many before it: then the ends. Unless `few` there
+    /// are as many words.
     #[inline(always)]
     fn before<W, const COUNT: usize, const N: usize>(
         self,
         words: &[W],
         end: __m512i,
-        near: bool,
+        few: bool,
     ) -> Result<[*const W; N], [u32; 16]> {
         let count = self.splat(COUNT as u32);
         let mut places = Aligned([0u32; 16]);
-        if near && (words.len() < COUNT || self.ge(end, count) != u16::MAX) {
+        if few && (words.len() < COUNT || self.ge(end, count) != u16::MAX) {
             self.store(end, &mut places.0);
             return Err(places.0);
         }
         let last = words.len().checked_sub(COUNT).expect("so many words");
         let last = self.splat(last.min(u32::MAX as usize) as u32);
         self.store(self.min(self.sub(end, count), last), &mut places.0);
-        // SAFETY: the element is one of sixteen. Volatile, or the compiler takes them out of the vector one by one, which costs more than to read them back.
+        // SAFETY: the element is one of sixteen. Volatile, or the compiler takes them out of the
+        // vector one by one, which costs more than to read them back.
         let place = |n: usize| unsafe { (&raw const places.0[16 / N * n]).read_volatile() };
         // Inside `words`, and `COUNT` before their end at least.
         Ok(std::array::from_fn(|n| words.as_ptr().wrapping_add(place(n) as usize)))
@@ -201,39 +207,4 @@ fn few_before<W: bytemuck::Pod, const COUNT: usize, const N: usize>(
         out[COUNT - found.len()..].copy_from_slice(found);
     }
     out
-}
-
-/// Four blocks of 128 bits, the first lowest.
-#[inline(always)]
-fn join_four(a: __m128i, b: __m128i, c: __m128i, d: __m128i) -> __m512i {
-    // SAFETY: only methods of a token call this; no pointer is involved.
-    unsafe {
-        let low = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(a), b);
-        let high = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(c), d);
-        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
-    }
-}
-
-/// What a gather of eight gives.
-///
-/// # Safety
-/// The processor has AVX-512, and each index lies inside the table.
-#[inline(always)]
-pub(super) unsafe fn load_each(table: *const u64, index: __m256i) -> __m512i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let two = |pair: u64| {
-            let low = _mm_loadl_epi64(table.add(pair as u32 as usize).cast());
-            let high = table.add((pair >> 32) as usize);
-            _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), high.cast()))
-        };
-        let low = _mm256_castsi256_si128(index);
-        let high = _mm256_extracti128_si256::<1>(index);
-        join_four(
-            two(_mm_cvtsi128_si64(low) as u64),
-            two(_mm_extract_epi64::<1>(low) as u64),
-            two(_mm_cvtsi128_si64(high) as u64),
-            two(_mm_extract_epi64::<1>(high) as u64),
-        )
-    }
 }

@@ -1,15 +1,18 @@
-//! Moving elements, halves and bytes between vectors, and bits to memory, for the rows of [`Avx512`].
+//! Moving elements, halves and bytes between vectors, and bits to memory, for the rows of
+//! [`Avx512`].
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
 use super::aligned::Aligned;
-use super::avx512::{Avx512, load_order};
+use super::avx512::Avx512;
+use super::avx512_parts::load_order;
 use super::traits::Simd;
 
-/// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each place of the new `a` and of the new
-/// `b`, where bit `g` of the element number is what the stage exchanges for the vector.
+/// For one stage of a block transpose: the element of `a` (0..16) or `b` (16..32) that goes to each
+/// place of the new `a` and of the new `b`, where bit `g` of the element number is what the stage
+/// exchanges for the vector.
 const fn exchange(g: usize) -> [[u32; 16]; 2] {
     let mut order = [[0; 16]; 2];
     let mut e = 0;
@@ -59,7 +62,8 @@ const LOW_BYTES: [u8; 64] = {
     order
 };
 
-/// For each element, where part `16 part + e` stands if each element has `parts` (a power of two) and its highest is the first.
+/// For each element, where part `16 part + e` stands if each element has `parts` (a power of two)
+/// and its highest is the first.
 const fn from_top(parts: u32, part: u32) -> [u32; 16] {
     let mut order = [0; 16];
     let mut e = 0;
@@ -209,7 +213,8 @@ impl Avx512<true> {
     ) {
         let last = to.len().checked_sub(8).expect("eight bytes").min(u32::MAX as usize);
         let (mut values, mut places) = (Aligned([0u64; 16]), Aligned([0u32; 16]));
-        // SAFETY: the token proves the features; the arrays have room for two and one vectors, and eight bytes from every place on lie inside `to`.
+        // SAFETY: the token proves the features; the arrays have room for two and one vectors, and
+        // eight bytes from every place on lie inside `to`.
         unsafe {
             let at = _mm512_min_epu32(at, self.splat(last as u32));
             _mm512_store_si512(places.0.as_mut_ptr().cast(), at);
@@ -225,8 +230,8 @@ impl Avx512<true> {
             );
             _mm512_store_si512(values.0.as_mut_ptr().cast(), first);
             _mm512_store_si512(values.0.as_mut_ptr().add(8).cast(), second);
-            // Elements 0, 1, 4, 5 and so on, then 2, 3, 6, 7 and so on. Volatile, or the compiler takes them out of the vectors one by one, which costs more
-            // than to read them back.
+            // Elements 0, 1, 4, 5 and so on, then 2, 3, 6, 7 and so on. Volatile, or the compiler
+            // takes them out of the vectors one by one, which costs more than to read them back.
             let (values, places) = (values.0.as_ptr(), places.0.as_ptr());
             for k in 0..16 {
                 let e = k % 8 / 2 * 4 + k % 2 + k / 8 * 2;

@@ -280,7 +280,8 @@ impl Simd512 for Avx512<true> {
 
     #[inline(always)]
     fn quotient64(self, x: [__m512i; 2], d: __m512i) -> [__m512i; 2] {
-        // Every step rounds down, so the estimate is never too large; three roundings of 2^-52 keep the estimate within 3/8 of a quotient below 2^49.
+        // Every step rounds down, so the estimate is never too large; three roundings of 2^-52 keep
+        // the estimate within 3/8 of a quotient below 2^49.
         with_features!({
             let d = [
                 _mm512_cvtepu32_pd(_mm512_castsi512_si256(d)),

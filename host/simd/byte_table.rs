@@ -1,7 +1,8 @@
 //! Tables of 256 entries, looked up by bytes.
 
-/// A table of 256 `u32` entries, of which only the low `BYTES` bytes are used, in the two forms that levels look up: whole entries
-/// for gathers, and one plane of 256 bytes for each byte for register permutes.
+/// A table of 256 `u32` entries, of which only the low `BYTES` bytes are used, in the two forms
+/// that levels look up: whole entries for gathers, and one plane of 256 bytes for each byte for
+/// register permutes.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct ByteTable<const BYTES: usize> {

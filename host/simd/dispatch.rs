@@ -1,5 +1,6 @@
-//! From a level to the token that work runs with. Everything between here and the intrinsics must be `#[inline(always)]`, or it is
-//! compiled without the level's features and every operation becomes a call.
+//! From a level to the token that work runs with. Everything between here and the intrinsics must
+//! be `#[inline(always)]`, or it is compiled without the level's features and every operation
+//! becomes a call.
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
@@ -57,7 +58,8 @@ bound!(
     RunOnBits: RunOn<AnyBits>
 );
 
-/// Runs `work` at `level`; gives it back where the level has no vectors (or this machine lacks the level).
+/// Runs `work` at `level`; gives it back where the level has no vectors (or this machine lacks the
+/// level).
 pub(crate) fn dispatch<W: RunOnAny>(level: Level, work: W) -> Result<W::Output, W> {
     /// Runs the work where there is a token.
     #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
@@ -80,8 +82,9 @@ pub(crate) fn dispatch<W: RunOnAny>(level: Level, work: W) -> Result<W::Output, 
     }
 }
 
-/// Runs `work` for vectors of 512 bits at `level`; gives it back where the level has none. One function serves both levels that have:
-/// whether gathers are slow is a value here, so that large loops are compiled once.
+/// Runs `work` for vectors of 512 bits at `level`; gives it back where the level has none. One
+/// function serves both levels that have: whether gathers are slow is a value here, so that large
+/// loops are compiled once.
 pub(crate) fn dispatch_512<W: RunOn512>(level: Level, work: W) -> Result<W::Output, W> {
     match level {
         #[cfg(target_arch = "x86_64")]
@@ -95,8 +98,8 @@ pub(crate) fn dispatch_512<W: RunOn512>(level: Level, work: W) -> Result<W::Outp
     }
 }
 
-/// Runs scalar work with the bit instructions of this machine (shifts by any register and `lzcnt` on x86-64), where
-/// [`Level::current`] allows any.
+/// Runs scalar work with the bit instructions of this machine (shifts by any register and `lzcnt`
+/// on x86-64), where [`Level::current`] allows any.
 #[inline]
 pub(crate) fn dispatch_bits<W: RunOnBits>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
@@ -108,7 +111,8 @@ pub(crate) fn dispatch_bits<W: RunOnBits>(work: W) -> W::Output {
     RunOn::<AnyBits>::run(work, AnyBits)
 }
 
-/// Runs scalar work with all instructions of [`Level::current`]: for loops over arrays that the compiler makes vectors of.
+/// Runs scalar work with all instructions of [`Level::current`]: for loops over arrays that the
+/// compiler makes vectors of.
 #[inline]
 pub(crate) fn dispatch_loops<W: RunOn<AnyBits>>(work: W) -> W::Output {
     struct Loops<W>(W);

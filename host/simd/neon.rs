@@ -1,5 +1,5 @@
-//! NEON: the sixteen elements are four registers. There is no gather; table entries come by scalar loads. Compress and
-//! expand are byte shuffles from tables, eight words at a time.
+//! NEON: the sixteen elements are four registers. There is no gather; table entries come by scalar
+//! loads. Compress and expand are byte shuffles from tables, eight words at a time.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
@@ -138,7 +138,8 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn quotient(self, x: V, d: V) -> V {
-        // As for AVX-512: the estimate is 2^-8 off, one of Newton's steps makes that 2^-16, the second, which aims too low, less than a rounding.
+        // As for AVX-512: the estimate is 2^-8 off, one of Newton's steps makes that 2^-16, the
+        // second, which aims too low, less than a rounding.
         quarters(|i| {
             with_features!({
                 let d = vcvtq_f32_u32(d[i]);
@@ -275,7 +276,8 @@ impl Simd for Neon {
         let mut end = 0;
         for i in 0..4 {
             let mask = word_mask(interleave_words(over_a[i], over_b[i]));
-            // SAFETY: the token proves NEON; the store ends at most at byte 64, since before it at most `8 * i` words of two bytes were put.
+            // SAFETY: the token proves NEON; the store ends at most at byte 64, since before it at
+            // most `8 * i` words of two bytes were put.
             unsafe {
                 let words = vreinterpretq_u8_u16(interleave_words(a[i], b[i]));
                 let packed = vqtbl1q_u8(words, vld1q_u8(PACK[mask].0.as_ptr()));
@@ -295,8 +297,8 @@ impl Simd for Neon {
         let [mut a, mut b] = states;
         let mut end = 64;
         for i in 0..4 {
-            // SAFETY: the token proves NEON; the load begins at least at byte 0, since before it at most `8 * i` words of two bytes were
-            // taken.
+            // SAFETY: the token proves NEON; the load begins at least at byte 0, since before it at
+            // most `8 * i` words of two bytes were taken.
             unsafe {
                 let bound = vdupq_n_u32(bound);
                 let (under_a, under_b) = (vcltq_u32(a[i], bound), vcltq_u32(b[i], bound));

@@ -1,7 +1,8 @@
-//! The interface between algorithms and instruction sets: one tower of traits, [`Bits`] below [`Simd`] below [`Simd512`].
+//! The interface between algorithms and instruction sets: one tower of traits, [`Bits`] below
+//! [`Simd`] below [`Simd512`].
 //!
-//! A value of a type that implements one of them is a *token*: its `new` looks at the processor, so holding one proves that the
-//! instructions exist, and the methods are safe.
+//! A value of a type that implements one of them is a *token*: its `new` looks at the processor, so
+//! holding one proves that the instructions exist, and the methods are safe.
 
 use super::byte_table::ByteTable;
 
@@ -11,7 +12,8 @@ pub(crate) trait Work {
     type Output;
 }
 
-/// An algorithm that runs on the token `S`: mostly on any [`Simd`], some on any [`Simd512`] or [`Bits`].
+/// An algorithm that runs on the token `S`: mostly on any [`Simd`], some on any [`Simd512`] or
+/// [`Bits`].
 pub(crate) trait RunOn<S>: Work {
     /// Does the work. Must be `#[inline(always)]`, as everything that it calls in a loop.
     fn run(self, token: S) -> Self::Output;
@@ -25,7 +27,8 @@ pub(crate) trait Bits: Copy + 'static {
         value & !u64::MAX.wrapping_shl(count)
     }
 
-    /// Prefetches the cache line of `values[at]`, which need not exist, into the L2 cache, where there is an instruction for it.
+    /// Prefetches the cache line of `values[at]`, which need not exist, into the L2 cache, where
+    /// there is an instruction for it.
     #[inline(always)]
     fn prefetch<T>(self, _values: &[T], _at: usize) {}
 }
@@ -36,7 +39,8 @@ pub(crate) struct AnyBits;
 
 impl Bits for AnyBits {}
 
-/// Operations on sixteen `u32` elements: one AVX-512 register, two of AVX2, four of NEON. Arithmetic wraps.
+/// Operations on sixteen `u32` elements: one AVX-512 register, two of AVX2, four of NEON.
+/// Arithmetic wraps.
 pub(crate) trait Simd: Bits {
     /// Sixteen elements.
     type U32: Copy;
@@ -87,7 +91,8 @@ pub(crate) trait Simd: Bits {
     fn shl_by(self, v: Self::U32, bits: Self::U32) -> Self::U32;
     /// Shift right likewise; 0 from 32 bits on.
     fn shr_by(self, v: Self::U32, bits: Self::U32) -> Self::U32;
-    /// `x / d` or one less, for quotients below 2^20, and never more for larger ones; `x` below 2^31, `d` from 1 to 2^16.
+    /// `x / d` or one less, for quotients below 2^20, and never more for larger ones; `x` below
+    /// 2^31, `d` from 1 to 2^16.
     fn quotient(self, x: Self::U32, d: Self::U32) -> Self::U32;
 
     /// The even and the odd elements of two vectors one after the other.
@@ -134,7 +139,8 @@ pub(crate) trait Simd: Bits {
     fn load_halves(self, table: &Bounded<'_, Self::U32>, index: Self::U32) -> [Self::U32; 2] {
         self.gather_halves(table, index)
     }
-    /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of element `j`.
+    /// For each byte of `bytes`, its entry: element `j` of result `k` is the entry of byte `k` of
+    /// element `j`.
     #[inline(always)]
     fn lookup_bytes<const BYTES: usize>(
         self,
@@ -150,18 +156,20 @@ pub(crate) trait Simd: Bits {
         ]
     }
 
-    /// Renormalisation on push. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is not below its bound
-    /// emits its low 16 bits to `out`, little-endian, and is shifted right by 16. Returns the states and the number of words; `out`
-    /// after those words holds unspecified bytes.
+    /// Renormalisation on push. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each
+    /// that is not below its bound emits its low 16 bits to `out`, little-endian, and is shifted
+    /// right by 16. Returns the states and the number of words; `out` after those words holds
+    /// unspecified bytes.
     fn emit_words(
         self,
         states: [Self::U32; 2],
         bounds: [Self::U32; 2],
         out: &mut [u8; 64],
     ) -> ([Self::U32; 2], usize);
-    /// Renormalisation on pop. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each that is below `bound` takes the
-    /// last word of `words` that is left, little-endian, below itself. Returns the states and the number of words taken. `bound` is
-    /// a power of two up to 2^16, the elements are below `bound << 16`.
+    /// Renormalisation on pop. Takes the elements in the order `a[0], b[0], a[1], b[1], ...`: each
+    /// that is below `bound` takes the last word of `words` that is left, little-endian, below
+    /// itself. Returns the states and the number of words taken. `bound` is a power of two up to
+    /// 2^16, the elements are below `bound << 16`.
     fn renormalise(
         self,
         states: [Self::U32; 2],
@@ -170,8 +178,9 @@ pub(crate) trait Simd: Bits {
     ) -> ([Self::U32; 2], usize);
 }
 
-/// What coding rows across vector elements needs beyond [`Simd`]: states of 64 bits, symbols of any type, and moving blocks between
-/// row order and element order. Masks are sixteen bits, element 0 lowest.
+/// What coding rows across vector elements needs beyond [`Simd`]: states of 64 bits, symbols of any
+/// type, and moving blocks between row order and element order. Masks are sixteen bits, element 0
+/// lowest.
 ///
 /// Only instruction sets with masks, variable shifts and compression to bytes have all of it.
 pub(crate) trait Simd512: Simd<Mask = u16> {
@@ -183,8 +192,8 @@ pub(crate) trait Simd512: Simd<Mask = u16> {
 
     /// A mask in each element.
     fn splat_mask(self, mask: u16) -> Self::U32;
-    /// As [`store`](Simd::store), non-temporal where `to` is aligned to 64 bytes. [`fence`](Self::fence) must follow before anyone
-    /// reads it.
+    /// As [`store`](Simd::store), non-temporal where `to` is aligned to 64 bytes.
+    /// [`fence`](Self::fence) must follow before anyone reads it.
     fn store_non_temporal(self, v: Self::U32, to: &mut [u32; 16]);
     /// Ends a series of [`store_non_temporal`](Self::store_non_temporal).
     fn fence(self);
@@ -210,21 +219,23 @@ pub(crate) trait Simd512: Simd<Mask = u16> {
     /// How many bits of each element are set.
     fn count_ones(self, v: Self::U32) -> Self::U32;
 
-    /// `table[min(i, last - 1)]` for each element `i`, zero extended: the last value of the table, which has two at least, is never
-    /// found.
+    /// `table[min(i, last - 1)]` for each element `i`, zero extended: the last value of the table,
+    /// which has two at least, is never found.
     fn gather_u16(self, table: &[u16], index: Self::U32) -> Self::U32;
-    /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four precede it, they stand at the top.
-    /// An end outside `bytes` gives anything. `bytes` has at least four.
+    /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four
+    /// precede it, they stand at the top. An end outside `bytes` gives anything. `bytes` has at
+    /// least four.
     fn gather_before(self, bytes: &[u8], end: Self::U32) -> Self::U32;
-    /// The last four and the four before of the eight bytes that end before byte `end` of `bytes`, little-endian; 0 where fewer
-    /// precede it. An end outside `bytes` gives anything.
+    /// The last four and the four before of the eight bytes that end before byte `end` of `bytes`,
+    /// little-endian; 0 where fewer precede it. An end outside `bytes` gives anything.
     fn load_eight_before(self, bytes: &[u8], end: Self::U32) -> [Self::U32; 2];
-    /// The last four of the words that end before word `end` of `words`, the last one first; 0 where fewer precede it. An end
-    /// outside `words` gives anything.
+    /// The last four of the words that end before word `end` of `words`, the last one first; 0
+    /// where fewer precede it. An end outside `words` gives anything.
     fn load_four_before(self, words: &[u32], end: Self::U32) -> [Self::U32; 4];
-    /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the same end; in their order, zero
-    /// extended. Where fewer precede it, those and 0 before them if `few`, else anything, as an end outside `words` gives. Unless
-    /// `few` there are `L`. A word has two or four bytes.
+    /// The `L` words before word `end` of `words`, for each block of `L` elements, which have the
+    /// same end; in their order, zero extended. Where fewer precede it, those and 0 before them if
+    /// `few`, else anything, as an end outside `words` gives. Unless `few` there are `L`. A word
+    /// has two or four bytes.
     fn load_before<const L: usize, W: bytemuck::Pod>(
         self,
         words: &[W],
@@ -232,8 +243,9 @@ pub(crate) trait Simd512: Simd<Mask = u16> {
         few: bool,
     ) -> Self::U32;
 
-    /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a matrix of `16 / L` by `16 / L`
-    /// blocks: block c of vector r goes to block r of vector c. Only the first `16 / L` vectors take part.
+    /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a
+    /// matrix of `16 / L` by `16 / L` blocks: block c of vector r goes to block r of vector c. Only
+    /// the first `16 / L` vectors take part.
     fn transpose<const L: usize>(self, v: &mut [Self::U32; 16]);
     /// Element `index mod 16` of `v`, for each element of `index`.
     fn permute(self, v: Self::U32, index: Self::U32) -> Self::U32;
@@ -250,9 +262,9 @@ pub(crate) trait Simd512: Simd<Mask = u16> {
     fn halves_from_top(self, v: Self::U32) -> [Self::U32; 2];
     /// The 64 bytes, each element's highest first, zero extended.
     fn bytes_from_top(self, v: Self::U32) -> [Self::U32; 4];
-    /// Stores the top `len` bits, fewer than 64, of `high:low` of each element as eight little-endian bytes from byte
-    /// `min(at, last)` of `to` on, where `last` is the largest that leaves eight. There must be eight. Elements are stored in any
-    /// order.
+    /// Stores the top `len` bits, fewer than 64, of `high:low` of each element as eight
+    /// little-endian bytes from byte `min(at, last)` of `to` on, where `last` is the largest that
+    /// leaves eight. There must be eight. Elements are stored in any order.
     fn store_top_bits(self, high_low: [Self::U32; 2], len: Self::U32, to: &mut [u8], at: Self::U32);
 
     /// Sixteen elements.
@@ -284,20 +296,23 @@ pub(crate) trait Simd512: Simd<Mask = u16> {
     fn ge64(self, a: Self::U64, b: Self::U64) -> u16;
     /// `a` where `mask`, else `b`.
     fn select64(self, mask: u16, a: Self::U64, b: Self::U64) -> Self::U64;
-    /// `x / d` or one less, for quotients below 2^49, and never more for larger ones; `x` below 2^63, `d` from 1.
+    /// `x / d` or one less, for quotients below 2^49, and never more for larger ones; `x` below
+    /// 2^63, `d` from 1.
     fn quotient64(self, x: Self::U64, d: Self::U32) -> Self::U64;
 
-    /// Deals the words out, the last first: each element of the mask gets the next, in order, the others 0.
+    /// Deals the words out, the last first: each element of the mask gets the next, in order, the
+    /// others 0.
     fn expand_u32(self, words: &[u32; 16], mask: u16) -> Self::U32;
-    /// Deals bytes out likewise, to the top byte of each element of `first`, and then to the byte below it where the element is in
-    /// `second`, all of which are in `first`.
+    /// Deals bytes out likewise, to the top byte of each element of `first`, and then to the byte
+    /// below it where the element is in `second`, all of which are in `first`.
     fn expand_u8(self, bytes: &[u8; 32], first: u16, second: u16) -> Self::U32;
-    /// Moves the elements of the mask to the front of `out`, in order; what follows them is unspecified.
+    /// Moves the elements of the mask to the front of `out`, in order; what follows them is
+    /// unspecified.
     fn compress_u32(self, v: Self::U32, mask: u16, out: &mut [u32; 16]);
     /// The low halves likewise.
     fn compress_u16(self, v: Self::U32, mask: u16, out: &mut [u16; 16]);
-    /// The low bytes of elements in `first` and the second bytes of elements in `second` likewise, an element's low byte before its
-    /// second.
+    /// The low bytes of elements in `first` and the second bytes of elements in `second` likewise,
+    /// an element's low byte before its second.
     fn compress_u8(self, v: Self::U32, first: u16, second: u16, out: &mut [u8; 32]);
 }
 

@@ -1,4 +1,5 @@
-//! Symbols without their type: enums of slices, so that loops over states are compiled once and not once per symbol type.
+//! Symbols without their type: enums of slices, so that loops over states are compiled once and not
+//! once per symbol type.
 
 use std::ops::Range;
 
@@ -100,7 +101,8 @@ impl<'a> SymbolSlice<'a> {
         });
     }
 
-    /// All of them as the codec takes them: as they are, or widened into a buffer, which must be long enough.
+    /// All of them as the codec takes them: as they are, or widened into a buffer, which must be
+    /// long enough.
     #[inline(always)]
     pub(crate) fn widen<'b>(self, buffer: &'b mut [i32]) -> &'b [i32]
     where
@@ -173,9 +175,11 @@ impl SymbolSliceMut<'_> {
         with_slice!(self, SymbolSliceMut, values => bytemuck::cast_slice_mut(values))
     }
 
-    /// Writes decoded symbols to the front. One that does not fit its type is an error, at its position.
+    /// Writes decoded symbols to the front. One that does not fit its type is an error, at its
+    /// position.
     pub(crate) fn narrow(&mut self, symbols: &[i32]) -> Result<(), RowFault> {
-        // Without a way out of the loop, which then runs in vectors; which symbol it was is looked up afterwards.
+        // Without a way out of the loop, which then runs in vectors; which symbol it was is looked
+        // up afterwards.
         fn narrow<T: Copy + Default + TryFrom<i32>>(
             symbols: &[i32],
             into: &mut [T],

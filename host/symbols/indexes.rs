@@ -9,7 +9,8 @@ use parans_kernels::codec;
 use super::{columns_in, columns_of, row_major};
 use crate::error::{Error, Result};
 
-/// Which table codes each symbol of (rows, columns). A negative index skips its symbol: nothing is coded, and pop gives 0.
+/// Which table codes each symbol of (rows, columns). A negative index skips its symbol: nothing is
+/// coded, and pop gives 0.
 #[derive(Clone, Debug)]
 pub struct Indexes<'a> {
     rows: usize,

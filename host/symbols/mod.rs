@@ -1,7 +1,7 @@
 //! What goes into a coder and comes out: symbols of several widths, and indexes of several shapes.
 //!
-//! A symbol's type is erased once, where a coder takes symbols: below, everything works on [`SymbolSlice`] and [`SymbolSliceMut`],
-//! and no loop is compiled once per type.
+//! A symbol's type is erased once, where a coder takes symbols: below, everything works on
+//! [`SymbolSlice`] and [`SymbolSliceMut`], and no loop is compiled once per type.
 
 mod erased;
 mod indexes;
@@ -29,7 +29,8 @@ mod sealed {
     }
 }
 
-/// A symbol's type: `i32`, `u8`, `u16` or `i16`. Narrow ones save memory traffic, which is what fast coding is bound by.
+/// A symbol's type: `i32`, `u8`, `u16` or `i16`. Narrow ones save memory traffic, which is what
+/// fast coding is bound by.
 pub trait Symbol:
     sealed::Sealed + bytemuck::Pod + PartialEq + std::fmt::Debug + Send + Sync + 'static
 {
@@ -123,7 +124,8 @@ fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
     }
 }
 
-/// Some columns of values that lie row after row: borrowed where there is one row, which they are a part of.
+/// Some columns of values that lie row after row: borrowed where there is one row, which they are a
+/// part of.
 fn columns_in<T: Copy>(values: &[T], width: usize, columns: Range<usize>) -> Cow<'_, [T]> {
     if values.len() == width {
         return Cow::Borrowed(&values[columns]);

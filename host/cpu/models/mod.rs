@@ -1,4 +1,5 @@
-//! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as many side by side as make 32 states.
+//! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as
+//! many side by side as make 32 states.
 
 mod rows;
 
@@ -17,7 +18,8 @@ use crate::tables::Precision;
 /// A symbol's model costs about as much as four lookups in a table.
 const WORK_A_SYMBOL: usize = 4;
 
-/// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by one.
+/// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by
+/// one.
 const LEAST_STATES: usize = 8;
 
 /// Calls a generic function with the codec type of a rANS family; the coder has refused others.
@@ -71,9 +73,9 @@ fn push_rows<F: HostFamily, M: Models>(
     let together = rows::together(lanes);
     let result = run(blocks, |block| {
         let mut left = split_rows(block.words, block.starts);
-        let units = block.states.chunks_mut(together * lanes).zip(block.lens.chunks_mut(together));
-        for (unit, (states, lens)) in units.enumerate() {
-            let at = unit * together;
+        let groups = block.states.chunks_mut(together * lanes).zip(block.lens.chunks_mut(together));
+        for (part, (states, lens)) in groups.enumerate() {
+            let at = part * together;
             let first = block.first + at;
             let mut words: Vec<_> = left.by_ref().take(lens.len()).collect();
             let symbols = &symbols[first * columns..(first + lens.len()) * columns];
@@ -170,9 +172,9 @@ fn pop_rows<F: HostFamily, M: Models>(
     }
     let together = rows::together(lanes);
     let result = run(blocks, |(first, states, lens, symbols)| {
-        let units = states.chunks_mut(together * lanes).zip(lens.chunks_mut(together));
-        for (unit, (states, lens)) in units.enumerate() {
-            let at = unit * together;
+        let groups = states.chunks_mut(together * lanes).zip(lens.chunks_mut(together));
+        for (part, (states, lens)) in groups.enumerate() {
+            let at = part * together;
             let (number, rows) = (first + at, lens.len());
             let models: Vec<_> =
                 (number..number + rows).map(|row| models.row(row, precision)).collect();
@@ -225,7 +227,8 @@ fn pop_rows<F: HostFamily, M: Models>(
     Ok(())
 }
 
-/// The public error for a failed row. There are no tables to name: -1 stands for the symbol's own model.
+/// The public error for a failed row. There are no tables to name: -1 stands for the symbol's own
+/// model.
 pub(crate) fn explain((row, fault): Failed, symbol: impl Fn(usize, usize) -> i32) -> Error {
     let position = fault.position;
     let cause = match fault.error {

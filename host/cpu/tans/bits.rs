@@ -73,7 +73,8 @@ impl<B: Bits> RunOn<B> for Pack<'_> {
     fn run(self, _bits: B) {
         let ([s0, s1, s2, s3], [c0, c1, c2, c3]) = (self.states, self.counts);
         let Packed { pairs: [low, high], lens: [half, whole], windows } = self.packed;
-        // One simple loop for each step: compilers make vectors of these, and not of one that does it all.
+        // One simple loop for each step: compilers make vectors of these, and not of one that does
+        // it all.
         pair((s3, c3), (s2, c2), low, half);
         pair((s1, c1), (s0, c0), high, whole);
         for w in 0..WINDOWS {
