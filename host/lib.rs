@@ -69,11 +69,6 @@
 //! opt-level = 3
 //! ```
 
-#![cfg_attr(
-    fuzzing,
-    allow(dead_code, reason = "the fuzz targets leave the rows' vector paths out, see `cpu`")
-)]
-
 mod coder;
 mod cpu;
 mod error;
@@ -85,18 +80,20 @@ pub mod learned;
 mod memory;
 pub mod model;
 pub mod order0;
+mod plan;
 pub mod simd;
 mod streams;
+mod symbols;
 mod tables;
 
-pub use coder::{
-    Bypass, Coder, CoderBuilder, Dequeue, Device, Indexes, Lookup, Queue, Symbol, Symbols,
-};
+pub use coder::{Bypass, Coder, CoderBuilder, Dequeue, Device, Queue};
 pub use error::{Error, Result, RowCause};
 pub use family::Family;
 /// The arrays that symbols, indexes and probabilities come in, of the version that this crate takes.
 pub use ndarray;
+pub use plan::Lookup;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
+pub use symbols::{Indexes, Symbol, Symbols};
 pub use tables::{Precision, Probability, Tables, TablesBuilder};
 
 /// The README's code is a test.

@@ -4,54 +4,13 @@ use std::sync::Arc;
 
 use parans_kernels::codec;
 
-use super::{Coder, OnGpu, Plan};
+use super::{Coder, OnGpu};
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::gpu::{DeviceTables, Gpu};
+use crate::plan::{Lookup, Plan};
 use crate::streams::{LengthBytes, check_lanes};
 use crate::tables::Tables;
-
-/// How pop finds the symbol that owns a slot. The stream depends only on whether it is [`Alias`](Self::Alias).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lookup {
-    /// Search or inverse CDF, by alphabet, precision and table count. Never alias, which changes the stream.
-    #[default]
-    Auto,
-    /// Binary search in the CDF: no further tables.
-    Search,
-    /// Inverse CDF: whole while it stays small, else sparse.
-    InverseCdf,
-    /// Alias tables, for push and pop: alphabets of a power of two only.
-    Alias,
-}
-
-impl Lookup {
-    /// The name that the program uses.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Search => "search",
-            Self::InverseCdf => "invcdf",
-            Self::Alias => "alias",
-        }
-    }
-}
-
-impl std::str::FromStr for Lookup {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        [Self::Auto, Self::Search, Self::InverseCdf, Self::Alias]
-            .into_iter()
-            .find(|lookup| lookup.name() == name)
-            .ok_or_else(|| {
-                Error::Unsupported(format!(
-                    "lookup {name:?}; known are auto, search, invcdf, alias"
-                ))
-            })
-    }
-}
 
 /// What codes a symbol outside its table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use std::ops::Range;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::{Coder, Indexes, Symbol, Symbols};
+use super::Coder;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::streams::{Checkpoints, Streams};
+use crate::symbols::{Indexes, Symbol, SymbolSliceMut, Symbols};
 
 impl Coder {
     /// [`push`](Self::push), noting where each row stands every `every` symbols. The streams come out the same.
@@ -110,6 +111,7 @@ impl Coder {
             .par_chunks_mut(columns.max(1))
             .enumerate()
             .map(|(row, symbols)| {
+                let symbols = S::erase_mut(symbols);
                 self.pop_segments(streams, &indexes, checkpoints, row, 0, symbols)
             })
             .collect();
@@ -150,48 +152,48 @@ impl Coder {
         // A group's bypass digits come after the symbols of all its lanes.
         let end = columns.end.checked_next_multiple_of(self.plan.lanes);
         let end = end.map_or(indexes.columns(), |end| end.min(indexes.columns()));
-        let mut symbols = memory::zeros(end - begin)?;
-        self.pop_segments(streams, &indexes, checkpoints, row, first, &mut symbols)?;
+        let mut symbols: Vec<S> = memory::zeros(end - begin)?;
+        let erased = S::erase_mut(&mut symbols);
+        self.pop_segments(streams, &indexes, checkpoints, row, first, erased)?;
         symbols.truncate(columns.end - begin);
         symbols.drain(..columns.start - begin);
         Ok(symbols)
     }
 
     /// Pops the symbols of a row from the beginning of a segment on, and returns the last segment's stream, last among others.
-    fn pop_segments<S: Symbol>(
+    fn pop_segments(
         &self,
         streams: &Streams,
         indexes: &Indexes<'_>,
         checkpoints: &Checkpoints,
         row: usize,
         first: usize,
-        symbols: &mut [S],
+        mut symbols: SymbolSliceMut<'_>,
     ) -> Result<Streams> {
         let every = checkpoints.every();
-        let pop = |segments: Range<usize>, symbols: &mut [S]| -> Result<Option<Streams>> {
-            if segments.is_empty() {
-                return Ok(None);
-            }
-            let mut cut = checkpoints.cut(streams, row, segments.clone())?;
-            let columns = symbols.len() / segments.len();
-            let begin = segments.start * every;
-            let indexes = indexes.cut(row, begin, segments.len(), columns);
-            S::pop(self, &mut cut, symbols, &indexes).map_err(|error| {
-                moved(error, |segment, position| (row, begin + segment * every + position))
-            })?;
-            if columns == every {
-                checkpoints.expect_ends(&cut, row, segments)?;
-            }
-            Ok(Some(cut))
-        };
+        let pop =
+            |segments: Range<usize>, symbols: SymbolSliceMut<'_>| -> Result<Option<Streams>> {
+                if segments.is_empty() {
+                    return Ok(None);
+                }
+                let mut cut = checkpoints.cut(streams, row, segments.clone())?;
+                let columns = symbols.len() / segments.len();
+                let begin = segments.start * every;
+                let indexes = indexes.cut(row, begin, segments.len(), columns);
+                self.decode_block(&mut cut, symbols, &indexes).map_err(|error| {
+                    moved(error, |segment, position| (row, begin + segment * every + position))
+                })?;
+                if columns == every {
+                    checkpoints.expect_ends(&cut, row, segments)?;
+                }
+                Ok(Some(cut))
+            };
         // Whole segments side by side, and one that ends earlier beside them.
         let whole = symbols.len() / every;
-        let (together, rest) = symbols.split_at_mut(whole * every);
-        let last = first + whole;
-        let (together, rest) = rayon::join(
-            || pop(first..last, together),
-            || pop(last..last + usize::from(!rest.is_empty()), rest),
-        );
+        let together = symbols.take(whole * every);
+        let (last, rest) = (first + whole, symbols);
+        let after = last..last + usize::from(rest.len() > 0);
+        let (together, rest) = rayon::join(|| pop(first..last, together), || pop(after, rest));
         let (together, rest) = (together?, rest?);
         Ok(rest.or(together).expect("there are symbols to pop"))
     }

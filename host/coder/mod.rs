@@ -5,59 +5,23 @@
 mod builder;
 mod checkpoints;
 mod queue;
-mod symbols;
 
 use std::sync::Arc;
 
 use ndarray::Array2;
-use parans_kernels::codec;
 
 use crate::cpu;
 use crate::error::{Error, Result};
 use crate::family::{Family, with_family};
 use crate::gpu::{self, DeviceTables, Gpu, GpuCoder};
 use crate::memory;
+use crate::plan::{Lookup, Plan};
 use crate::streams::{LengthBytes, Merged, Streams};
+use crate::symbols::{Indexes, Symbol, SymbolSlice, SymbolSliceMut, Symbols};
 use crate::tables::Tables;
 
-pub use builder::{Bypass, CoderBuilder, Device, Lookup};
+pub use builder::{Bypass, CoderBuilder, Device};
 pub use queue::{Dequeue, Queue};
-pub(crate) use symbols::IndexesIn;
-pub use symbols::{Indexes, Symbol, Symbols};
-
-/// Everything a back end needs to know, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) family: Family,
-    pub(crate) lanes: usize,
-    /// Never `Auto`.
-    pub(crate) lookup: Lookup,
-    pub(crate) bypass: Option<codec::Bypass>,
-    pub(crate) skip_past_end: bool,
-    pub(crate) tables: Tables,
-}
-
-impl Plan {
-    /// Words that a row of `columns` symbols needs at most, whatever the symbols.
-    ///
-    /// A push multiplies a state by at most `2^(p+1) / f` (the state is at least f when it is divided, so rounding loses less than a
-    /// factor of two), and a row sheds a word for every W bits so gained, but for one word a lane.
-    pub(crate) fn words_at_most(&self, columns: usize) -> Option<usize> {
-        let bypass = self.bypass.map_or(0, |bypass| bypass.max_bits() + bypass.max_digits_pushed());
-        self.words_for(columns, self.tables.precision().bits() + 1 + bypass)
-    }
-
-    /// The same where bypass digits are rare: a push that finds less room than it needs is repeated with all it can need.
-    fn words_expected(&self, columns: usize) -> Option<usize> {
-        self.words_for(columns, self.tables.precision().bits() + 1)
-    }
-
-    fn words_for(&self, columns: usize, bits: u32) -> Option<usize> {
-        let word_bits = 8 * self.family.word_bytes();
-        // Long rows overflow a usize only on paper, but a shape is the caller's to choose.
-        columns.checked_mul(bits as usize)?.div_ceil(word_bits).checked_add(self.lanes)
-    }
-}
 
 /// A device and the coder's tables on it.
 #[derive(Clone, Debug)]
@@ -148,29 +112,28 @@ impl Coder {
             Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
         };
         streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
-        match S::push(self, streams, symbols, indexes) {
+        let symbols = symbols.erased();
+        match self.encode_block(streams, symbols, indexes) {
             Err(Error::Row { cause: crate::RowCause::CapacityExceeded, .. }) => {
                 streams.reserve_words(self.plan.words_at_most(columns).ok_or_else(too_long)?)?;
-                S::push(self, streams, symbols, indexes)
+                self.encode_block(streams, symbols, indexes)
             }
             result => result,
         }
     }
 
-    /// Instantiated in `symbols`, for each symbol type once.
-    fn push_here<S: Symbol>(
+    /// Pushes symbols of the indexes' shape. From here on their type is a value, not a parameter.
+    fn encode_block(
         &self,
         streams: &mut Streams,
-        symbols: &Symbols<'_, S>,
+        symbols: SymbolSlice<'_>,
         indexes: &Indexes<'_>,
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
-            None => {
-                with_family!(plan.family, F => cpu::push::<F, S>(plan, streams, symbols, indexes))
-            }
+            None => cpu::push(plan, streams, symbols, indexes),
             Some(OnGpu { gpu, tables }) => {
-                with_family!(plan.family, F => gpu::push::<F, S>(gpu, plan, tables, streams, symbols, indexes))
+                with_family!(plan.family, F => gpu::push::<F>(gpu, plan, tables, streams, symbols, indexes))
             }
         }
     }
@@ -213,7 +176,7 @@ impl Coder {
     ) -> Result<()> {
         self.expect_streams(streams, indexes.rows())?;
         Self::expect_room(indexes, symbols)?;
-        S::pop(self, streams, symbols, indexes)
+        self.decode_block(streams, S::erase_mut(symbols), indexes)
     }
 
     fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
@@ -227,19 +190,18 @@ impl Coder {
         Ok(())
     }
 
-    fn pop_here<S: Symbol>(
+    /// Pops symbols of the indexes' shape.
+    fn decode_block(
         &self,
         streams: &mut Streams,
+        symbols: SymbolSliceMut<'_>,
         indexes: &Indexes<'_>,
-        symbols: &mut [S],
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.on_gpu {
-            None => {
-                with_family!(plan.family, F => cpu::pop::<F, S>(plan, streams, symbols, indexes))
-            }
+            None => cpu::pop(plan, streams, symbols, indexes),
             Some(OnGpu { gpu, tables }) => {
-                with_family!(plan.family, F => gpu::pop::<F, S>(gpu, plan, tables, streams, symbols, indexes))
+                with_family!(plan.family, F => gpu::pop::<F>(gpu, plan, tables, streams, symbols, indexes))
             }
         }
     }

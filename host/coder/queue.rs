@@ -3,9 +3,10 @@
 
 use ndarray::Array2;
 
-use super::{Coder, Indexes, Symbol, Symbols};
+use super::Coder;
 use crate::error::Result;
 use crate::streams::Streams;
+use crate::symbols::{Indexes, Symbol, Symbols};
 
 /// Collects encodes; [`flush`](Self::flush) pushes them in reverse.
 #[derive(Debug)]

@@ -1,7 +1,11 @@
 //! Blocks: neighbouring rows that one thread codes together.
 
-use crate::coder::{Indexes, Symbol};
 use crate::family::RowFormat;
+use crate::symbols::{Indexes, SymbolSlice, SymbolSliceMut, take};
+use parans_kernels::codec::RowFault;
+
+/// A fault and the row it happened in.
+pub(crate) type Failed = (usize, RowFault);
 
 /// Neighbouring rows, apart from all others.
 pub(crate) struct Rows<'a, F: RowFormat> {
@@ -13,7 +17,7 @@ pub(crate) struct Rows<'a, F: RowFormat> {
     pub(crate) words: &'a mut [F::Unit],
     /// Where the block's rows begin among the words of *all* rows; one more than rows.
     pub(crate) starts: &'a [usize],
-    /// Words in use, a row.
+    /// Words in use, per row.
     pub(crate) lens: &'a mut [usize],
 }
 
@@ -39,28 +43,36 @@ pub(crate) fn split<'a, F: RowFormat>(
     for (states, lens) in states.chunks_mut(block_rows * fields).zip(lens.chunks_mut(block_rows)) {
         let count = lens.len();
         let starts = &starts[first..=first + count];
-        let (own, after) = words.split_at_mut(starts[count] - starts[0]);
-        words = after;
+        let own = take(&mut words, starts[count] - starts[0]);
         blocks.push(Rows { first, states, words: own, starts, lens });
         first += count;
     }
     blocks
 }
 
+/// Splits words into those of each row.
+pub(crate) fn split_rows<'a, W>(
+    words: &'a mut [W],
+    starts: &'a [usize],
+) -> impl Iterator<Item = &'a mut [W]> {
+    let mut left = words;
+    starts.windows(2).map(move |pair| take(&mut left, pair[1] - pair[0]))
+}
+
 /// A block to push.
-pub(crate) struct PushBlock<'a, F: RowFormat, S: Symbol> {
+pub(crate) struct EncodeBlock<'a, F: RowFormat> {
     /// The rows.
     pub(crate) rows: Rows<'a, F>,
-    /// Their symbols, `columns` a row.
-    pub(crate) symbols: &'a [S],
-    /// Symbols a row.
+    /// Their symbols, row after row.
+    pub(crate) symbols: SymbolSlice<'a>,
+    /// Symbols per row.
     pub(crate) columns: usize,
     /// The indexes of all rows.
     pub(crate) indexes: &'a Indexes<'a>,
 }
 
 /// A block to pop.
-pub(crate) struct PopBlock<'a, F: RowFormat, S: Symbol> {
+pub(crate) struct DecodeBlock<'a, F: RowFormat> {
     /// Number of the first row.
     pub(crate) first: usize,
     /// Fields of the block's rows: states, and what else stands before the words.
@@ -69,12 +81,83 @@ pub(crate) struct PopBlock<'a, F: RowFormat, S: Symbol> {
     pub(crate) words: &'a [F::Unit],
     /// Where the block's rows begin among them.
     pub(crate) starts: &'a [usize],
-    /// Words in use, a row.
+    /// Words in use, per row.
     pub(crate) lens: &'a mut [usize],
-    /// Where the block's symbols go, `columns` a row.
-    pub(crate) symbols: &'a mut [S],
-    /// Symbols a row.
+    /// Where the block's symbols go, row after row.
+    pub(crate) symbols: SymbolSliceMut<'a>,
+    /// Symbols per row.
     pub(crate) columns: usize,
     /// The indexes of all rows.
     pub(crate) indexes: &'a Indexes<'a>,
+}
+
+impl<'a, F: RowFormat> EncodeBlock<'a, F> {
+    /// Takes the first rows off.
+    pub(crate) fn take(&mut self, count: usize) -> Self {
+        let rows = &mut self.rows;
+        let fields = rows.states.len() / rows.lens.len().max(1);
+        let states = take(&mut rows.states, count * fields);
+        let words = take(&mut rows.words, rows.starts[count] - rows.starts[0]);
+        let lens = take(&mut rows.lens, count);
+        let taken = Rows { first: rows.first, states, words, starts: &rows.starts[..=count], lens };
+        rows.first += count;
+        rows.starts = &rows.starts[count..];
+        let symbols = self.symbols;
+        self.symbols = symbols.from(count * self.columns);
+        Self {
+            rows: taken,
+            symbols: symbols.range(0..count * self.columns),
+            columns: self.columns,
+            indexes: self.indexes,
+        }
+    }
+}
+
+impl<'a, F: RowFormat> DecodeBlock<'a, F> {
+    /// Takes the first rows off.
+    pub(crate) fn take(&mut self, count: usize) -> Self {
+        let fields = self.states.len() / self.lens.len().max(1);
+        let states = take(&mut self.states, count * fields);
+        let lens = take(&mut self.lens, count);
+        let (first, starts) = (self.first, self.starts);
+        self.first += count;
+        self.starts = &starts[count..];
+        Self {
+            first,
+            states,
+            words: self.words,
+            starts,
+            lens,
+            symbols: self.symbols.take(count * self.columns),
+            columns: self.columns,
+            indexes: self.indexes,
+        }
+    }
+}
+
+/// States and lengths of a block's rows, to which a path that gives up goes back.
+pub(crate) struct Snapshot<S> {
+    states: Vec<S>,
+    lens: Vec<usize>,
+}
+
+impl<S: Copy> Snapshot<S> {
+    /// Room for a snapshot; taking several in it allocates once.
+    pub(crate) fn new() -> Self {
+        Self { states: Vec::new(), lens: Vec::new() }
+    }
+
+    /// Takes a snapshot in place of the last one.
+    pub(crate) fn take(&mut self, states: &[S], lens: &[usize]) {
+        self.states.clear();
+        self.states.extend_from_slice(states);
+        self.lens.clear();
+        self.lens.extend_from_slice(lens);
+    }
+
+    /// Goes back to it.
+    pub(crate) fn restore(&self, states: &mut [S], lens: &mut [usize]) {
+        states.copy_from_slice(&self.states);
+        lens.copy_from_slice(&self.lens);
+    }
 }

@@ -1,32 +1,28 @@
-//! The CPU back end: rows over rayon's current pool, and inside a thread blocks of rows for SIMD or the scalar codec.
+//! The CPU back end: rows over rayon's current pool, and inside a thread blocks of rows for SIMD or
+//! the scalar codec.
 //!
-//! A block is what one thread codes at a time. States and lengths are worked on in copies, and put back once every row has succeeded, so that a
-//! failure leaves the streams as they were.
+//! A block is what one thread codes at a time. States and lengths are worked on in copies, and put
+//! back once every row has succeeded, so that a failure leaves the streams as they were.
 
 mod block;
-mod interleaved;
-mod lanes32;
+mod codec;
 pub(crate) mod models;
-mod scalar;
+mod rans;
 mod tans;
 #[cfg(test)]
 mod tests;
-mod untyped;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
-mod wide;
 
 use rayon::prelude::*;
 
-use crate::coder::{Indexes, Plan, Symbol, Symbols};
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, RowFormat};
+use crate::plan::Plan;
 use crate::streams::Streams;
-use block::{PopBlock, PushBlock, split};
+use crate::symbols::{Indexes, SymbolSlice, SymbolSliceMut};
+pub(crate) use block::Failed;
+use block::{DecodeBlock, EncodeBlock, split};
 pub(crate) use models::explain as explain_model;
-use parans_kernels::codec::{self, RowError, RowFault};
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RowError, Tans8, Tans16, Tans32};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
 const SYMBOLS_A_TASK: usize = 1 << 13;
@@ -34,51 +30,14 @@ const SYMBOLS_A_TASK: usize = 1 << 13;
 /// Rows are spread in multiples of this, unless a caller knows better.
 const ROWS_TOGETHER: usize = 16;
 
-/// States that a SIMD path codes side by side. With half as many a block of rows takes nearly as long: two threads that popped 32 rows at a time were
-/// slower than one that popped 64.
+/// States that a SIMD path codes side by side. With half as many a block of rows takes nearly as
+/// long: two threads that popped 32 rows at a time were slower than one that popped 64.
 const STATES_TOGETHER: usize = 64;
 
 /// Rows that make such a block: tANS has rows rather than states side by side.
 fn rows_together(family: Family, lanes: usize) -> usize {
     if family.is_tans() { STATES_TOGETHER } else { (STATES_TOGETHER / lanes).max(8) }
 }
-
-/// How the CPU codes a block of a family's rows.
-pub(crate) trait CpuFamily: RowFormat {
-    /// Pushes a block of rows.
-    fn push_block<S: Symbol>(plan: &Plan, block: PushBlock<'_, Self, S>) -> Result<(), Failed>;
-    /// Pops a block of rows.
-    fn pop_block<S: Symbol>(plan: &Plan, block: PopBlock<'_, Self, S>) -> Result<(), Failed>;
-}
-
-macro_rules! cpu_families {
-    ($module:ident: $($family:ident),*) => {$(
-        impl CpuFamily for codec::$family {
-            fn push_block<S: Symbol>(
-                plan: &Plan,
-                block: PushBlock<'_, Self, S>,
-            ) -> Result<(), Failed> {
-                $module::push(plan, block)
-            }
-            fn pop_block<S: Symbol>(
-                plan: &Plan,
-                block: PopBlock<'_, Self, S>,
-            ) -> Result<(), Failed> {
-                $module::pop(plan, block)
-            }
-        }
-    )*};
-}
-#[cfg(not(fuzzing))]
-cpu_families!(wide: Rans64, Rans32, Rans32x16);
-// The fuzz targets leave the vector paths out: with coverage counters and AddressSanitizer in every block their many loops take minutes to
-// compile. What those paths make of damaged rows, `tests` and the parity suite compare with the scalar one.
-#[cfg(fuzzing)]
-cpu_families!(scalar: Rans64, Rans32, Rans32x16);
-cpu_families!(tans: Tans32, Tans16, Tans8);
-
-/// A fault and the row it happened in.
-pub(crate) type Failed = (usize, RowFault);
 
 /// How many rows a block takes.
 fn rows_a_block(rows: usize, columns: usize) -> usize {
@@ -100,7 +59,8 @@ fn rows_a_block_of(rows: usize, columns: usize, together: usize) -> usize {
         // Fewer rows a block than are best: that beats idle threads.
         a_thread.max(worthwhile)
     } else {
-        // Four blocks a thread even out the load, unless their rows round up to one thread with much more to do than others.
+        // Four blocks a thread even out the load, unless their rows round up to one thread with
+        // much more to do than others.
         let block = rows.div_ceil(4 * threads).max(worthwhile).next_multiple_of(together);
         let most = rows.div_ceil(block).div_ceil(threads) * block;
         if most > a_thread + a_thread / 8 { a_thread.max(worthwhile) } else { block }
@@ -120,14 +80,30 @@ fn run<B: Send>(
     failed.min_by_key(|(row, _)| *row).map_or(Ok(()), Err)
 }
 
-/// Pushes symbols onto streams of family `F`.
-pub(crate) fn push<F: CpuFamily, S: Symbol>(
+/// Pushes symbols of the indexes' shape.
+pub(crate) fn push(
     plan: &Plan,
     streams: &mut Streams,
-    symbols: &Symbols<'_, S>,
+    symbols: SymbolSlice<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let (rows, columns) = (symbols.rows(), symbols.columns());
+    let to = (plan, streams, symbols, indexes);
+    match plan.family {
+        Family::Rans64 => push_blocks::<Rans64>(to, rans::push),
+        Family::Rans32 => push_blocks::<Rans32>(to, rans::push),
+        Family::Rans32x16 => push_blocks::<Rans32x16>(to, rans::push),
+        Family::Tans32 => push_blocks::<Tans32>(to, tans::push),
+        Family::Tans16 => push_blocks::<Tans16>(to, tans::push),
+        Family::Tans8 => push_blocks::<Tans8>(to, tans::push),
+    }
+}
+
+/// Splits the rows into blocks and pushes each by `code`.
+fn push_blocks<F: RowFormat>(
+    (plan, streams, symbols, indexes): (&Plan, &mut Streams, SymbolSlice<'_>, &Indexes<'_>),
+    code: impl Fn(&Plan, EncodeBlock<'_, F>) -> Result<(), Failed> + Sync,
+) -> Result<()> {
+    let (rows, columns) = (indexes.rows(), indexes.columns());
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
@@ -139,10 +115,9 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
         parts.starts,
         &mut lens,
     );
-    let values = symbols.as_slice();
     let result = run(blocks, |rows| {
         let at = rows.first * columns..(rows.first + rows.len()) * columns;
-        F::push_block(plan, PushBlock { rows, symbols: &values[at], columns, indexes })
+        code(plan, EncodeBlock { rows, symbols: symbols.range(at), columns, indexes })
     });
     match result {
         Ok(()) => {
@@ -150,17 +125,33 @@ pub(crate) fn push<F: CpuFamily, S: Symbol>(
             Ok(())
         }
         Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |row, position| {
-            values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
+            symbols.at_or_zero(row * columns + position)
         })),
     }
 }
 
-/// Pops symbols from streams of family `F`.
-pub(crate) fn pop<F: CpuFamily, S: Symbol>(
+/// Pops symbols of the indexes' shape.
+pub(crate) fn pop(
     plan: &Plan,
     streams: &mut Streams,
-    symbols: &mut [S],
+    symbols: SymbolSliceMut<'_>,
     indexes: &Indexes<'_>,
+) -> Result<()> {
+    let from = (plan, streams, symbols, indexes);
+    match plan.family {
+        Family::Rans64 => pop_blocks::<Rans64>(from, rans::pop),
+        Family::Rans32 => pop_blocks::<Rans32>(from, rans::pop),
+        Family::Rans32x16 => pop_blocks::<Rans32x16>(from, rans::pop),
+        Family::Tans32 => pop_blocks::<Tans32>(from, tans::pop),
+        Family::Tans16 => pop_blocks::<Tans16>(from, tans::pop),
+        Family::Tans8 => pop_blocks::<Tans8>(from, tans::pop),
+    }
+}
+
+/// Splits the rows into blocks and pops each by `code`.
+fn pop_blocks<F: RowFormat>(
+    (plan, streams, mut symbols, indexes): (&Plan, &mut Streams, SymbolSliceMut<'_>, &Indexes<'_>),
+    code: impl Fn(&Plan, DecodeBlock<'_, F>) -> Result<(), Failed> + Sync,
 ) -> Result<()> {
     let columns = indexes.columns();
     let parts = streams.parts::<F>();
@@ -170,19 +161,17 @@ pub(crate) fn pop<F: CpuFamily, S: Symbol>(
         rows_a_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
     let mut blocks = Vec::new();
     let mut first = 0;
-    let mut rest = symbols;
     for (states, lens) in states
         .chunks_mut(block_rows * F::FAMILY.header_fields(plan.lanes))
         .zip(lens.chunks_mut(block_rows))
     {
-        let (symbols, after) = rest.split_at_mut(lens.len() * columns);
-        rest = after;
-        let starts = &parts.starts[first..];
-        let count = lens.len();
-        blocks.push(PopBlock::<F, S> {
+        let (starts, count) = (&parts.starts[first..], lens.len());
+        let symbols = symbols.take(count * columns);
+        let words = parts.words;
+        blocks.push(DecodeBlock::<F> {
             first,
             states,
-            words: parts.words,
+            words,
             starts,
             lens,
             symbols,
@@ -191,7 +180,7 @@ pub(crate) fn pop<F: CpuFamily, S: Symbol>(
         });
         first += count;
     }
-    match run(blocks, |block| F::pop_block(plan, block)) {
+    match run(blocks, |block| code(plan, block)) {
         Ok(()) => {
             streams.commit::<F>(&states, lens);
             Ok(())
@@ -204,14 +193,16 @@ fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
     indexes.at_or_skip(row, fault.position)
 }
 
-/// The public error for a failed row, with the values at fault: the index there, and what `symbol` finds.
+/// The public error for a failed row, with the values at fault: the index there, and what `symbol`
+/// finds.
 pub(crate) fn explain(
     plan: &Plan,
     (row, fault): Failed,
     table: i32,
     symbol: impl Fn(usize, usize) -> i32,
 ) -> Error {
-    // The lanes of a group share its words: which of them found too few is the back end's own affair, so the group's first symbol is named.
+    // The lanes of a group share its words: which of them found too few is the back end's own
+    // affair, so the group's first symbol is named.
     let position = match fault.error {
         RowError::Truncated => fault.position - fault.position % plan.lanes,
         _ => fault.position,

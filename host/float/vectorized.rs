@@ -27,9 +27,13 @@ macro_rules! vectorized {
 
             impl<$life, $word: $bound> $crate::simd::Work for Call<$life, $word> {
                 type Output = $return;
+            }
 
+            impl<$life, S: $crate::simd::Simd, $word: $bound> $crate::simd::RunOn<S>
+                for Call<$life, $word>
+            {
                 #[inline(always)]
-                fn run<S: $crate::simd::Simd>(self, _: S) -> $return {
+                fn run(self, _: S) -> $return {
                     body::<$word>($(self.$arg),*)
                 }
             }

@@ -6,9 +6,9 @@ use parans_kernels::codec::packed::{
 };
 use parans_kernels::codec::{EncoderEntry, TableSpan};
 
-use crate::coder::{Lookup, Plan};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::plan::{Lookup, Plan};
 
 /// Threads of a warp.
 const WARP: u64 = 32;

@@ -5,11 +5,12 @@ use parans_kernels::abi::{CodeParams, CodeShape, Kernel, RowStatus, index_type, 
 
 use super::plan::{self, Geometry, below};
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
-use crate::coder::{Plan, Symbol};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
 use crate::family::{Family, RowFormat, with_family};
+use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::symbols::{Symbol, SymbolSlice};
 
 /// Symbols of shape (rows, columns) in device memory.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,12 @@ pub struct DeviceSymbols {
 }
 
 /// How a symbol type is named to the kernels.
-fn symbol_kind<S: Symbol>() -> u32 {
-    // The width and the sign tell the four types apart.
-    match (size_of::<S>(), S::from_i32(-1).is_some()) {
-        (1, _) => symbol_type::U8,
-        (2, true) => symbol_type::I16,
-        (2, false) => symbol_type::U16,
-        _ => symbol_type::I32,
+pub(super) fn symbol_kind(symbols: SymbolSlice<'_>) -> u32 {
+    match symbols {
+        SymbolSlice::I32(_) => symbol_type::I32,
+        SymbolSlice::I16(_) => symbol_type::I16,
+        SymbolSlice::U16(_) => symbol_type::U16,
+        SymbolSlice::U8(_) => symbol_type::U8,
     }
 }
 
@@ -49,7 +49,12 @@ impl DeviceSymbols {
         columns: usize,
         row_stride: usize,
     ) -> Self {
-        Self { address, rows, columns, row_stride, kind: symbol_kind::<S>() }
+        Self { address, rows, columns, row_stride, kind: symbol_kind(S::erase(&[])) }
+    }
+
+    /// Rows of symbols of a [`symbol_kind`] one after another.
+    pub(super) fn of_kind(kind: u32, address: DeviceAddress, rows: usize, columns: usize) -> Self {
+        Self { address, rows, columns, row_stride: columns, kind }
     }
 
     /// The part of a launch's shape that says where these symbols and the words of their rows lie.

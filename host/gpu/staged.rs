@@ -5,17 +5,18 @@
 use std::ops::Range;
 
 use super::plan::batches;
-use super::resident::DeviceStreams;
+use super::resident::{DeviceStreams, symbol_kind};
 use super::{
     DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, DeviceTables, Gpu, GpuCoder,
     GpuModelCoder,
 };
-use crate::coder::{Indexes, IndexesIn, Plan, Symbol, Symbols};
 use crate::cpu::{Failed, explain, explain_model};
 use crate::error::{Error, Result};
 use crate::family::RowFormat;
 use crate::model::ModelPlan;
+use crate::plan::Plan;
 use crate::streams::Streams;
+use crate::symbols::{Indexes, IndexesIn, SymbolSlice, SymbolSliceMut};
 
 /// The most device memory that one batch takes.
 const BUDGET: u64 = 1 << 30;
@@ -72,39 +73,39 @@ fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result
 
 /// Pushes host symbols onto host streams by way of the device, in batches of rows: `code` starts a batch's kernel, whose symbols take
 /// `bytes` of parameters each, and `explain` words a failed row's error.
-fn push_batches<F: RowFormat, S: Symbol>(
+fn push_batches<F: RowFormat>(
     gpu: &Gpu,
     lanes: usize,
     streams: &mut Streams,
-    symbols: &Symbols<'_, S>,
+    (symbols, columns): (SymbolSlice<'_>, usize),
     bytes: usize,
     mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
     explain: impl Fn(Failed, &dyn Fn(usize, usize) -> i32) -> Error,
 ) -> Result<()> {
-    let columns = symbols.columns();
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let starts = parts.starts;
     let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
-    let cost =
-        |row: usize| (room(row) * size_of::<F::Unit>() + columns * (size_of::<S>() + bytes)) as u64;
-    let values = symbols.as_slice();
+    let cost = |row: usize| {
+        (room(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
+    };
     let per_row = F::FAMILY.header_fields(lanes);
-    for rows in batches(symbols.rows(), budget(gpu)?, cost) {
+    for rows in batches(lens.len(), budget(gpu)?, cost) {
         // Every row of the batch has at least this much room on the host too.
         let stride = rows.clone().map(room).min().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
         let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         device.lengths.upload(0, &vec![0; rows.len()])?;
-        let part = &values[rows.start * columns..rows.end * columns];
-        let buffer = DeviceBuffer::from_slice(gpu, part)?;
-        let on_device = DeviceSymbols::at::<S>(buffer.address(), rows.len(), columns, columns);
+        let part = symbols.range(rows.start * columns..rows.end * columns);
+        let buffer = DeviceBuffer::from_slice(gpu, part.as_bytes())?;
+        let kind = symbol_kind(symbols);
+        let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
         code(rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
             return Err(explain((row + rows.start, fault), &|row, position| {
-                values.get(row * columns + position).map_or(0, |symbol| symbol.to_i32())
+                symbols.at_or_zero(row * columns + position)
             }));
         }
         states[fields].copy_from_slice(&device.states_to_host::<F>()?);
@@ -125,11 +126,11 @@ fn push_batches<F: RowFormat, S: Symbol>(
 }
 
 /// Pops host symbols of `columns` a row from host streams by way of the device; see [`push_batches`].
-fn pop_batches<F: RowFormat, S: Symbol>(
+fn pop_batches<F: RowFormat>(
     gpu: &Gpu,
     lanes: usize,
     streams: &mut Streams,
-    (symbols, columns): (&mut [S], usize),
+    (mut symbols, columns): (SymbolSliceMut<'_>, usize),
     bytes: usize,
     mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
     explain: impl Fn(Failed) -> Error,
@@ -137,9 +138,9 @@ fn pop_batches<F: RowFormat, S: Symbol>(
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let cost = |row: usize| {
-        (parts.lens[row] * size_of::<F::Unit>() + columns * (size_of::<S>() + bytes)) as u64
-    };
+    let (width, kind) = (symbols.width(), symbol_kind(symbols.as_const()));
+    let cost =
+        |row: usize| (parts.lens[row] * size_of::<F::Unit>() + columns * (width + bytes)) as u64;
     let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(lens.len(), budget(gpu)?, cost) {
         let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
@@ -154,9 +155,10 @@ fn pop_batches<F: RowFormat, S: Symbol>(
                 .words
                 .upload(at * device.stride * size_of::<F::Unit>(), bytemuck::cast_slice(words))?;
         }
-        let part = &mut symbols[rows.start * columns..rows.end * columns];
-        let buffer = DeviceBuffer::<S>::new(gpu, part.len())?;
-        let on_device = DeviceSymbols::at::<S>(buffer.address(), rows.len(), columns, columns);
+        let mut part = symbols.range(rows.start * columns..rows.end * columns);
+        let part = part.as_bytes_mut();
+        let buffer = DeviceBuffer::<u8>::new(gpu, part.len())?;
+        let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
         code(rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
             return Err(explain((row + rows.start, fault)));
@@ -175,20 +177,20 @@ fn pop_batches<F: RowFormat, S: Symbol>(
 const INDEX_BYTES: usize = 4;
 
 /// Pushes host symbols onto host streams with tables.
-pub(crate) fn push<F: RowFormat, S: Symbol>(
+pub(crate) fn push<F: RowFormat>(
     gpu: &Gpu,
     plan: &Plan,
     tables: &DeviceTables,
     streams: &mut Streams,
-    symbols: &Symbols<'_, S>,
+    symbols: SymbolSlice<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
     let coder = GpuCoder::new(gpu, plan, tables);
-    push_batches::<F, S>(
+    push_batches::<F>(
         gpu,
         plan.lanes,
         streams,
-        symbols,
+        (symbols, indexes.columns()),
         INDEX_BYTES,
         |rows, device, on_device| {
             let staged = stage_indexes(gpu, indexes, rows)?;
@@ -199,16 +201,16 @@ pub(crate) fn push<F: RowFormat, S: Symbol>(
 }
 
 /// Pops host symbols from host streams with tables.
-pub(crate) fn pop<F: RowFormat, S: Symbol>(
+pub(crate) fn pop<F: RowFormat>(
     gpu: &Gpu,
     plan: &Plan,
     tables: &DeviceTables,
     streams: &mut Streams,
-    symbols: &mut [S],
+    symbols: SymbolSliceMut<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
     let coder = GpuCoder::new(gpu, plan, tables);
-    pop_batches::<F, S>(
+    pop_batches::<F>(
         gpu,
         plan.lanes,
         streams,
@@ -233,19 +235,20 @@ pub(crate) struct HostModels<'m> {
 }
 
 /// Pushes host symbols onto host streams with models.
-pub(crate) fn push_models<F: RowFormat, S: Symbol>(
+pub(crate) fn push_models<F: RowFormat>(
     gpu: &Gpu,
     plan: &ModelPlan,
     streams: &mut Streams,
-    symbols: &Symbols<'_, S>,
+    symbols: SymbolSlice<'_>,
+    columns: usize,
     models: &HostModels<'_>,
 ) -> Result<()> {
     let coder = GpuModelCoder::new(gpu, plan);
-    push_batches::<F, S>(
+    push_batches::<F>(
         gpu,
         plan.lanes,
         streams,
-        symbols,
+        (symbols, columns),
         models.bytes,
         |rows, device, on_device| coder.enqueue_push(device, &(models.upload)(rows)?, on_device),
         |failed, symbol| explain_model(failed, symbol),
@@ -253,19 +256,20 @@ pub(crate) fn push_models<F: RowFormat, S: Symbol>(
 }
 
 /// Pops host symbols of `columns` a row from host streams with models.
-pub(crate) fn pop_models<F: RowFormat, S: Symbol>(
+pub(crate) fn pop_models<F: RowFormat>(
     gpu: &Gpu,
     plan: &ModelPlan,
     streams: &mut Streams,
-    symbols: (&mut [S], usize),
+    symbols: SymbolSliceMut<'_>,
+    columns: usize,
     models: &HostModels<'_>,
 ) -> Result<()> {
     let coder = GpuModelCoder::new(gpu, plan);
-    pop_batches::<F, S>(
+    pop_batches::<F>(
         gpu,
         plan.lanes,
         streams,
-        symbols,
+        (symbols, columns),
         models.bytes,
         |rows, device, on_device| coder.enqueue_pop(device, &(models.upload)(rows)?, on_device),
         |failed| explain_model(failed, |_, _| 0),

@@ -7,9 +7,9 @@ use parans_kernels::abi::Operation;
 
 use super::plan::Packed;
 use super::{DeviceBuffer, Gpu};
-use crate::coder::{Lookup, Plan};
 use crate::error::Result;
 use crate::family::Family;
+use crate::plan::{Lookup, Plan};
 
 /// What the kernels of one direction read of the tables, as `abi::CodeParams` names it.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::{dequantise, quantise};
-use crate::coder::{Bypass, Coder, Indexes};
+use crate::coder::{Bypass, Coder};
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::memory;
+use crate::symbols::Indexes;
 use crate::tables::{Precision, Tables};
 
 /// By how much a learned CDF may fall from one point to the next: single precision rounds.

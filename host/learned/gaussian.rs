@@ -3,9 +3,10 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::{dequantise, quantise};
-use crate::coder::{Bypass, Coder, Indexes};
+use crate::coder::{Bypass, Coder};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::symbols::Indexes;
 use crate::tables::{Precision, Tables};
 
 /// The mass that CompressAI leaves outside a table, both tails together.

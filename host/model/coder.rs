@@ -4,13 +4,14 @@ use ndarray::Array2;
 use parans_kernels::codec;
 
 use super::Models;
-use crate::coder::{Bypass, Device, Symbol, Symbols};
+use crate::coder::{Bypass, Device};
 use crate::cpu::models;
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, with_family};
 use crate::gpu::{self, Gpu, GpuModelCoder, HostModels};
 use crate::memory;
 use crate::streams::{Merged, Streams, check_lanes};
+use crate::symbols::{Symbol, SymbolSlice, Symbols};
 use crate::tables::Precision;
 
 /// Everything a back end needs to know, checked.
@@ -159,7 +160,7 @@ impl ModelCoder {
         }
         for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
             streams.reserve(room)?;
-            match self.push_here(streams, models, &symbols) {
+            match self.push_here(streams, models, symbols.erased()) {
                 // Escapes are rare: only where they are not is a row given all the room it can need.
                 Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
                 result => return result,
@@ -168,11 +169,11 @@ impl ModelCoder {
         Err(Error::Row { row: 0, position: 0, cause: RowCause::CapacityExceeded })
     }
 
-    fn push_here<S: Symbol, M: Models>(
+    fn push_here<M: Models>(
         &self,
         streams: &mut Streams,
         models: &M,
-        symbols: &Symbols<'_, S>,
+        symbols: SymbolSlice<'_>,
     ) -> Result<()> {
         let plan = &self.plan;
         match &self.gpu {
@@ -182,7 +183,7 @@ impl ModelCoder {
             Some(gpu) => {
                 let upload = |rows| models.to_device(gpu, rows);
                 let host = HostModels { upload: &upload, bytes: models.device_bytes() };
-                with_family!(plan.family, F => gpu::push_models::<F, S>(gpu, plan, streams, symbols, &host))
+                with_family!(plan.family, F => gpu::push_models::<F>(gpu, plan, streams, symbols, models.columns(), &host))
             }
         }
     }
@@ -196,15 +197,13 @@ impl ModelCoder {
         let shape = (models.rows(), models.columns());
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         let plan = &self.plan;
+        let erased = S::erase_mut(&mut symbols);
         match &self.gpu {
-            None => {
-                models::pop(plan.family, plan.precision, plan.bypass, streams, models, &mut symbols)
-            }
+            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, erased),
             Some(gpu) => {
                 let upload = |rows| models.to_device(gpu, rows);
                 let host = HostModels { upload: &upload, bytes: models.device_bytes() };
-                let into = (&mut symbols[..], shape.1);
-                with_family!(plan.family, F => gpu::pop_models::<F, S>(gpu, plan, streams, into, &host))
+                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, erased, shape.1, &host))
             }
         }?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))

@@ -2,9 +2,10 @@
 
 use super::layout::{GROUP, KIND_CONSTANT, KIND_RAW, LANES, Layout};
 use super::scalar::{Entries, RowBuilder};
+use super::slots::SlotTable;
 use super::vector::{self, DecodeGroups, EncodeGroups};
 use super::{MAX_CHUNK, SLOTS, header, histogram, model, scalar};
-use crate::simd::{self, Level, SlotTable};
+use crate::simd::{self, Level};
 use crate::{Error, Result};
 
 /// Codes chunks. Holds the scratch that all its chunks share, so that coding a chunk allocates nothing.

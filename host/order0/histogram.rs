@@ -5,7 +5,9 @@
 //! that is a question that vectors answer at the speed of memory. Both in one pass: the vectors' even walk is what brings the
 //! bytes near; counting the scattered pieces before it waited for memory longer than it counted (a third of the encoder's time).
 
-use crate::simd::{self, ByteSet, Level, Simd, Work};
+use super::members::ByteSet;
+use super::operations::OrderSimd;
+use crate::simd::{self, Level, RunOn, Work};
 
 /// How often each byte value occurs.
 pub(super) type Counts = [u32; 256];
@@ -58,9 +60,11 @@ fn piece(block_number: usize, block: &[u8; 4 * PIECE]) -> &[u8] {
 
 impl Work for Sample<'_> {
     type Output = Counts;
+}
 
+impl<S: OrderSimd> RunOn<S> for Sample<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Counts {
+    fn run(self, simd: S) -> Counts {
         let (blocks, rest) = self.chunk.as_chunks::<{ 4 * PIECE }>();
         let mut known = ByteSet::new();
         let mut tables = Tables::default();
@@ -78,6 +82,7 @@ impl Work for Sample<'_> {
         tables.total(&known)
     }
 }
+
 /// Counters of byte values.
 ///
 /// Eight tables, since a run of equal bytes would otherwise wait for its own store at every step.

@@ -23,13 +23,18 @@
 //! # }
 //! ```
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod chunk;
 mod header;
 mod histogram;
 mod layout;
+mod members;
 mod model;
+mod operations;
 mod scalar;
 mod sequence;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod vector;

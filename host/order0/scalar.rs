@@ -109,7 +109,7 @@ pub(super) fn read_states(row: &[u8], lanes: usize) -> Result<[u32; 32]> {
 }
 
 /// Pops the symbols of row `row` from number `first` to the last to their places in `out`, and checks that the row ends
-/// as it must. `slots` are [`SlotTable::entries`](crate::simd::SlotTable::entries).
+/// as it must. `slots` are [`SlotTable::entries`](super::slots::SlotTable::entries).
 pub(super) fn pop_symbols(
     words: &[u8],
     states: &mut [u32; 32],

@@ -1,8 +1,9 @@
-//! The full groups of four rows, over the vector seam: 128 bytes a step, eight vectors of states in flight.
+//! The full groups of four rows, over the vector interface: 128 bytes per step, eight vectors of
+//! states in flight.
 //!
-//! Equal to [`scalar`](super::scalar) byte for byte (tests compare them at every level): the same reciprocals, the same order of
-//! words. What is left of a chunk after its full groups (under 128 bytes) is coded by the scalar path before the groups on push,
-//! after them on pop.
+//! Equal to [`scalar`](super::scalar) byte for byte (tests compare them at every level): the same
+//! reciprocals, the same order of words. What is left of a chunk after its full groups (under 128
+//! bytes) is coded by the scalar path before the groups on push, after them on pop.
 
 #![cfg_attr(
     not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
@@ -12,8 +13,10 @@
 use super::PRECISION;
 use super::SLOTS;
 use super::layout::{GROUP, LANES};
+use super::operations::OrderSimd;
 use super::scalar::{Entries, FRESH};
-use crate::simd::{ByteTable, LOWER_BOUND, Simd, SlotTable, Work};
+use super::slots::{LOWER_BOUND, SlotTable};
+use crate::simd::{ByteTable, RunOn, Simd, Work};
 
 /// The states of the four rows, lane 0 first.
 pub(super) type States = [[u32; LANES]; 4];
@@ -39,11 +42,14 @@ pub(super) struct EncodeGroups<'a> {
 impl Work for EncodeGroups<'_> {
     /// Bytes of words that each row took.
     type Output = [usize; 4];
+}
 
+impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> [usize; 4] {
+    fn run(self, simd: S) -> [usize; 4] {
         let Self { groups, spans, states, words } = self;
-        // The seam sheds in element order, rows are written from lane 31 down: everything is held backwards, odd lanes first.
+        // Words are emitted in element order, rows are written from lane 31 down: everything is
+        // held backwards, odd lanes first.
         let mut x = [[simd.splat(0); 2]; 4];
         for (x, row) in x.iter_mut().zip(&*states) {
             let (even, odd) = split_lanes(simd, row);
@@ -53,7 +59,8 @@ impl Work for EncodeGroups<'_> {
         let room = [w0.len(), w1.len(), w2.len(), w3.len()];
         for group in groups.iter().rev() {
             let (even, odd) = halves(group);
-            let (even, odd) = (simd.reverse(simd.load(even)), simd.reverse(simd.load(odd)));
+            let (even, odd) =
+                (simd.reverse(simd.load_bytes(even)), simd.reverse(simd.load_bytes(odd)));
             let (s, t) = (simd.lookup_bytes(spans, odd), simd.lookup_bytes(spans, even));
             // Not a loop: it stayed one, with states and cursors in memory, at half the speed.
             push_row(simd, &mut x[0], [s[0], t[0]], &mut w0);
@@ -74,13 +81,15 @@ impl Work for EncodeGroups<'_> {
 fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], spans: [S::U32; 2], words: &mut &mut [u8]) {
     let low = simd.splat((1 << PRECISION) - 1);
     let freqs = [simd.and(spans[0], low), simd.and(spans[1], low)];
-    let bounds =
-        [simd.shl::<{ 31 - PRECISION }>(freqs[0]), simd.shl::<{ 31 - PRECISION }>(freqs[1])];
+    let bounds = [simd.shl(freqs[0], 31 - PRECISION), simd.shl(freqs[1], 31 - PRECISION)];
     // Always there: the caller gave room for a word a symbol and 64 bytes more.
     let Some(room) = words.first_chunk_mut::<64>() else { return };
-    let (shed, count) = simd.shed_words(*x, bounds, room);
+    let (emitted, count) = simd.emit_words(*x, bounds, room);
     advance_mut(words, 2 * count);
-    *x = [divide(simd, shed[0], spans[0], freqs[0]), divide(simd, shed[1], spans[1], freqs[1])];
+    *x = [
+        divide(simd, emitted[0], spans[0], freqs[0]),
+        divide(simd, emitted[1], spans[1], freqs[1]),
+    ];
 }
 
 /// The state after a push, without its words: `(x / freq) << PRECISION | start + x % freq`.
@@ -89,10 +98,10 @@ fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], spans: [S::U32; 2], words: &m
 #[inline(always)]
 fn divide<S: Simd>(simd: S, x: S::U32, span: S::U32, freq: S::U32) -> S::U32 {
     let quotient = simd.quotient(x, freq);
-    let remainder = simd.sub(x, simd.mul_low(quotient, freq));
+    let remainder = simd.sub(x, simd.mul(quotient, freq));
     let short = simd.ge(remainder, freq);
-    let slot = simd.add(remainder, simd.shr::<PRECISION>(span));
-    let estimate = simd.add(simd.shl::<PRECISION>(quotient), slot);
+    let slot = simd.add(remainder, simd.shr(span, PRECISION));
+    let estimate = simd.add(simd.shl(quotient, PRECISION), slot);
     // One quotient more is 4096 more, and one frequency less of remainder.
     simd.add_where(short, estimate, simd.sub(simd.splat(SLOTS as u32), freq))
 }
@@ -102,17 +111,20 @@ pub(super) struct DecodeGroups<'a, 'row> {
     pub(super) groups: &'a mut [[u8; GROUP]],
     pub(super) slots: &'a SlotTable,
     pub(super) states: &'a mut States,
-    /// The whole rows, states included: a step looks at 64 bytes before the end of what is left, and the 128 bytes of
-    /// states see to it that they are always there in a sound row.
+    /// The whole rows, states included: a step looks at 64 bytes before the end of what is left,
+    /// and the 128 bytes of states see to it that they are always there in a sound row.
     pub(super) rows: [&'row [u8]; 4],
 }
 
 impl<'row> Work for DecodeGroups<'_, 'row> {
-    /// What is left of each row; `None` if one ran out (found late, after it took states for words).
+    /// What is left of each row; `None` if one ran out (found late, after it took states for
+    /// words).
     type Output = Option<[&'row [u8]; 4]>;
+}
 
+impl<S: OrderSimd> RunOn<S> for DecodeGroups<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Self::Output {
+    fn run(self, simd: S) -> Self::Output {
         let Self { groups, slots, states, rows } = self;
         let mut x = [[simd.splat(0); 2]; 4];
         for (x, row) in x.iter_mut().zip(&*states) {
@@ -128,8 +140,8 @@ impl<'row> Work for DecodeGroups<'_, 'row> {
             drop_words(&mut r2, c2);
             drop_words(&mut r3, c3);
             let (even, odd) = halves_mut(group);
-            simd.store(symbols[0], even);
-            simd.store(symbols[1], odd);
+            simd.store_bytes(symbols[0], even);
+            simd.store_bytes(symbols[1], odd);
         }
         for (row, x) in states.iter_mut().zip(x) {
             let [even, odd] = simd.release(x);
@@ -145,7 +157,7 @@ fn drop_words(left: &mut &[u8], count: usize) {
     *left = &left[..left.len().saturating_sub(2 * count)];
 }
 
-const _: () = assert!(FRESH == LOWER_BOUND, "what a step refills to");
+const _: () = assert!(FRESH == LOWER_BOUND, "what a step renormalises to");
 
 /// The even and the odd lanes of a row.
 #[inline(always)]
@@ -154,15 +166,15 @@ fn split_lanes<S: Simd>(simd: S, row: &[u32; LANES]) -> (S::U32, S::U32) {
     for (lane, x) in row.iter().enumerate() {
         parts[lane % 2][lane / 2 * 4..][..4].copy_from_slice(&x.to_le_bytes());
     }
-    (simd.load(&parts[0]), simd.load(&parts[1]))
+    (simd.load_bytes(&parts[0]), simd.load_bytes(&parts[1]))
 }
 
 /// Inverse of [`split_lanes`].
 #[inline(always)]
 fn join_lanes<S: Simd>(simd: S, even: S::U32, odd: S::U32, row: &mut [u32; LANES]) {
     let mut parts = [[0u8; 64]; 2];
-    simd.store(even, &mut parts[0]);
-    simd.store(odd, &mut parts[1]);
+    simd.store_bytes(even, &mut parts[0]);
+    simd.store_bytes(odd, &mut parts[1]);
     for (lane, x) in row.iter_mut().enumerate() {
         let bytes = &parts[lane % 2][lane / 2 * 4..][..4];
         *x = u32::from_le_bytes(bytes.try_into().expect("four bytes"));

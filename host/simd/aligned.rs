@@ -1,4 +1,5 @@
-//! Values on cache lines of their own: vectors that lie across two lines are loaded and stored at half the speed.
+//! Values on cache lines of their own: vectors that lie across two lines are loaded and stored at
+//! half the speed.
 
 use std::ops::{Deref, DerefMut};
 
@@ -25,7 +26,8 @@ impl<T> DerefMut for Aligned<T> {
     }
 }
 
-/// One line of sixteen elements. A type of its own, because slices of lines are cast to slices of elements.
+/// One line of sixteen elements. A type of its own, because slices of lines are cast to slices of
+/// elements.
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [u32; 16]);

@@ -1,11 +1,12 @@
-//! AVX2: the sixteen elements are two registers. Compress and expand are byte shuffles from tables, eight words at a time.
+//! AVX2: the sixteen elements are two registers. Compress and expand are byte shuffles from tables,
+//! eight words at a time.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
 use super::shuffles::{Control, PACK, SPREAD_BACKWARDS};
-use super::{Bits, ByteSet, ByteTable, Simd, Work};
+use super::traits::{Bits, Bounded, RunOn, Simd};
 
 /// Proof that the processor has AVX2, BMI1, BMI2, LZCNT and POPCNT.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +40,15 @@ macro_rules! halves {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn enter<W: Work>(token: Avx2, work: W) -> W::Output {
+fn enter<W: RunOn<Avx2>>(token: Avx2, work: W) -> W::Output {
     work.run(token)
 }
 
-type V = [__m256i; 2];
+/// Sixteen elements.
+pub(crate) type V = [__m256i; 2];
 
-/// One mask bit a word from sixteen word masks: the first eight in bits 0 to 7, the others in bits 16 to 23.
+/// One mask bit a word from sixteen word masks: the first eight in bits 0 to 7, the others in bits
+/// 16 to 23.
 #[inline(always)]
 fn word_mask(words: __m256i) -> u32 {
     // SAFETY: called only by methods of a token that proves AVX2.
@@ -62,7 +65,8 @@ fn shuffle(words: __m128i, controls: &[Control; 256], mask: u32) -> __m128i {
     }
 }
 
-/// [`Simd::quotient`] of a half. As for AVX-512, but the estimate is 1.5 * 2^-12 off, its square below 0.6 * 2^-22, and two more roundings come in.
+/// [`Simd::quotient`] of a half. As for AVX-512, but the estimate is 1.5 * 2^-12 off, its square
+/// below 0.6 * 2^-22, and two more roundings come in.
 #[inline(always)]
 fn quotient(x: __m256i, d: __m256i) -> __m256i {
     // SAFETY: called only by methods of a token that proves AVX2.
@@ -98,6 +102,23 @@ fn in_turn(even: __m256i, odd: __m256i) -> V {
     }
 }
 
+impl Avx2 {
+    /// The elements of a table at these indexes.
+    ///
+    /// # Safety
+    /// Every index lies inside the table.
+    #[inline(always)]
+    unsafe fn gather_unchecked(self, table: *const u32, index: V) -> V {
+        // SAFETY: the token proves AVX2; the caller's promise.
+        unsafe {
+            [
+                _mm256_i32gather_epi32::<4>(table.cast(), index[0]),
+                _mm256_i32gather_epi32::<4>(table.cast(), index[1]),
+            ]
+        }
+    }
+}
+
 impl Bits for Avx2 {
     #[inline(always)]
     fn low(self, value: u64, count: u32) -> u64 {
@@ -116,14 +137,8 @@ impl Simd for Avx2 {
     type Mask = V;
 
     #[inline(always)]
-    fn vectorize<W: Work>(self, work: W) -> W::Output {
+    fn vectorize<W: RunOn<Self>>(self, work: W) -> W::Output {
         with_features!(enter(self, work))
-    }
-
-    #[inline(always)]
-    fn prefetch(self, bytes: &[u8], at: usize) {
-        // SAFETY: a prefetch of any address does nothing but load a cache.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) }
     }
 
     #[inline(always)]
@@ -132,7 +147,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64]) -> V {
+    fn load_bytes(self, bytes: &[u8; 64]) -> V {
         // SAFETY: the token proves AVX2; 64 bytes are there.
         unsafe {
             let from = bytes.as_ptr();
@@ -141,7 +156,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn store(self, v: V, bytes: &mut [u8; 64]) {
+    fn store_bytes(self, v: V, bytes: &mut [u8; 64]) {
         // SAFETY: the token proves AVX2; 64 bytes are there.
         unsafe {
             let to = bytes.as_mut_ptr();
@@ -169,7 +184,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn mul_low(self, a: V, b: V) -> V {
+    fn mul(self, a: V, b: V) -> V {
         halves!(_mm256_mullo_epi32(a, b))
     }
 
@@ -179,14 +194,14 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn shl<const N: u32>(self, v: V) -> V {
-        let by = with_features!(_mm_cvtsi32_si128(N as i32));
+    fn shl(self, v: V, bits: u32) -> V {
+        let by = with_features!(_mm_cvtsi32_si128(bits as i32));
         halves!(_mm256_sll_epi32(v), by)
     }
 
     #[inline(always)]
-    fn shr<const N: u32>(self, v: V) -> V {
-        let by = with_features!(_mm_cvtsi32_si128(N as i32));
+    fn shr(self, v: V, bits: u32) -> V {
+        let by = with_features!(_mm_cvtsi32_si128(bits as i32));
         halves!(_mm256_srl_epi32(v), by)
     }
 
@@ -224,6 +239,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn both(self, a: V, b: V) -> V {
+        halves!(_mm256_and_si256(a, b))
+    }
+
+    #[inline(always)]
     fn differ(self, a: V, b: V) -> V {
         halves!(_mm256_xor_si256(a, b))
     }
@@ -234,6 +254,28 @@ impl Simd for Avx2 {
             let both = _mm256_or_si256(mask[0], mask[1]);
             _mm256_testz_si256(both, both) == 0
         })
+    }
+
+    #[inline(always)]
+    fn nowhere(self) -> V {
+        with_features!([_mm256_setzero_si256(); 2])
+    }
+
+    #[inline(always)]
+    fn to_bits(self, mask: V) -> u16 {
+        let half =
+            |mask: __m256i| with_features!(_mm256_movemask_ps(_mm256_castsi256_ps(mask)) as u16);
+        half(mask[0]) | half(mask[1]) << 8
+    }
+
+    #[inline(always)]
+    fn eq(self, a: V, b: V) -> V {
+        halves!(_mm256_cmpeq_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: V, a: V, b: V) -> V {
+        halves!(_mm256_blendv_epi8(b, a, mask))
     }
 
     #[inline(always)]
@@ -249,96 +291,45 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn gather<const N: usize>(self, table: &[u32; N], index: V) -> V {
+    fn sub_where(self, mask: V, a: V, b: V) -> V {
+        self.sub(a, self.and(mask, b))
+    }
+
+    #[inline(always)]
+    fn gather_modulo<const N: usize>(self, table: &[u32; N], index: V) -> V {
         const { assert!(N.is_power_of_two()) };
         let index = self.and(index, self.splat((N - 1) as u32));
-        let table = table.as_ptr().cast();
-        // SAFETY: the token proves AVX2; every index is below N.
-        unsafe {
-            [
-                _mm256_i32gather_epi32::<4>(table, index[0]),
-                _mm256_i32gather_epi32::<4>(table, index[1]),
-            ]
-        }
+        // SAFETY: every index is below N.
+        unsafe { self.gather_unchecked(table.as_ptr(), index) }
     }
 
     #[inline(always)]
-    fn gather_at<const SCALE: i32>(self, table: &[u8], index: V) -> V {
-        let last = table.len().checked_sub(4).expect("four bytes") / SCALE as usize;
+    fn gather(self, table: &[u32], index: V) -> V {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
         let last = self.splat(last.min(i32::MAX as usize) as u32);
         let index = halves!(_mm256_min_epu32(index, last));
-        let table = table.as_ptr().cast();
-        // SAFETY: the token proves AVX2; four bytes from every index lie inside the table.
-        unsafe {
-            [
-                _mm256_i32gather_epi32::<SCALE>(table, index[0]),
-                _mm256_i32gather_epi32::<SCALE>(table, index[1]),
-            ]
-        }
+        // SAFETY: every index is at most the last.
+        unsafe { self.gather_unchecked(table.as_ptr(), index) }
     }
 
     #[inline(always)]
-    fn lookup_bytes<const BYTES: usize>(self, table: &ByteTable<BYTES>, bytes: V) -> [V; 4] {
-        let low = self.splat(0xff);
-        [
-            self.gather(&table.entries, self.and(bytes, low)),
-            self.gather(&table.entries, self.and(self.shr::<8>(bytes), low)),
-            self.gather(&table.entries, self.and(self.shr::<16>(bytes), low)),
-            self.gather(&table.entries, self.shr::<24>(bytes)),
-        ]
+    fn gather_halves(self, table: &Bounded<'_, V>, index: V) -> [V; 2] {
+        let (values, last) = table.parts();
+        let index = halves!(_mm256_min_epu32(index, last));
+        let low = self.add(index, index);
+        let high = self.add(low, self.splat(1));
+        let halves = values.as_ptr().cast();
+        // SAFETY: every index is at most the last; a value is two halves.
+        unsafe { [self.gather_unchecked(halves, low), self.gather_unchecked(halves, high)] }
     }
 
     #[inline(always)]
-    fn merge_bytes<const AT: u32>(self, [a, b, c, d]: [V; 4]) -> V {
-        const { assert!(8 <= AT && AT < 16) };
-        let by = |n: u32| with_features!(_mm_cvtsi32_si128(n as i32));
-        let (down_a, down_b, up_c, up_d) = (by(AT), by(AT - 8), by(16 - AT), by(24 - AT));
-        let a = self.and(halves!(_mm256_srl_epi32(a), down_a), self.splat(0xff));
-        let b = self.and(halves!(_mm256_srl_epi32(b), down_b), self.splat(0xff00));
-        let c = self.and(halves!(_mm256_sll_epi32(c), up_c), self.splat(0xff_0000));
-        let d = self.and(halves!(_mm256_sll_epi32(d), up_d), self.splat(0xff00_0000));
-        let (ab, cd) = (halves!(_mm256_or_si256(a, b)), halves!(_mm256_or_si256(c, d)));
-        halves!(_mm256_or_si256(ab, cd))
-    }
-
-    #[inline(always)]
-    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
-        // SAFETY: the token proves AVX2; a nibble table is 16 bytes, the loads lie in the 256 bytes.
-        unsafe {
-            let table = |half: usize| {
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(set.nibbles[half].as_ptr().cast()))
-            };
-            let (low_half, high_half) = (table(0), table(1));
-            let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
-            let nibble = _mm256_set1_epi8(0x0f);
-            let mut all = _mm256_set1_epi8(-1);
-            let mut i = 0;
-            while i < 256 {
-                let v = _mm256_loadu_si256(bytes.as_ptr().add(i).cast());
-                let low = _mm256_and_si256(v, nibble);
-                let high = _mm256_and_si256(_mm256_srli_epi16::<4>(v), nibble);
-                // The top bit of the byte chooses the table.
-                let row = _mm256_blendv_epi8(
-                    _mm256_shuffle_epi8(low_half, low),
-                    _mm256_shuffle_epi8(high_half, low),
-                    v,
-                );
-                let bit = _mm256_shuffle_epi8(bits, high);
-                let member = _mm256_cmpeq_epi8(_mm256_and_si256(row, bit), bit);
-                all = _mm256_and_si256(all, member);
-                i += 32;
-            }
-            _mm256_movemask_epi8(all) == -1
-        }
-    }
-
-    #[inline(always)]
-    fn shed_words(self, [a, b]: [V; 2], bounds: [V; 2], out: &mut [u8; 64]) -> ([V; 2], usize) {
+    fn emit_words(self, [a, b]: [V; 2], bounds: [V; 2], out: &mut [u8; 64]) -> ([V; 2], usize) {
         let (over_a, over_b) = (self.ge(a, bounds[0]), self.ge(b, bounds[1]));
         let mut end = 0;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since each puts at most eight words of
-            // two bytes.
+            // SAFETY: the token proves AVX2; each store ends at most at byte 64, since each is of
+            // at most eight words of two bytes.
             unsafe {
                 let over = _mm256_blend_epi16::<0xaa>(over_a[half], over_b[half]);
                 let words = _mm256_blend_epi16::<0xaa>(a[half], _mm256_slli_epi32::<16>(b[half]));
@@ -352,19 +343,19 @@ impl Simd for Avx2 {
                 end += 2 * (mask >> 16).count_ones() as usize;
             }
         }
-        let (less_a, less_b) = (self.shr::<16>(a), self.shr::<16>(b));
+        let (less_a, less_b) = (self.shr(a, 16), self.shr(b, 16));
         let a = halves!(_mm256_blendv_epi8(a, less_a, over_a));
         let b = halves!(_mm256_blendv_epi8(b, less_b, over_b));
         ([a, b], end / 2)
     }
 
     #[inline(always)]
-    fn refill_words(self, states: [V; 2], bound: u32, words: &[u8; 64]) -> ([V; 2], usize) {
+    fn renormalise(self, states: [V; 2], bound: u32, words: &[u8; 64]) -> ([V; 2], usize) {
         let [mut a, mut b] = states;
         let mut end = 64;
         for half in 0..2 {
-            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since each takes at most eight words of
-            // two bytes.
+            // SAFETY: the token proves AVX2; each load begins at least at byte 0, since each takes
+            // at most eight words of two bytes.
             unsafe {
                 let bound = _mm256_set1_epi32(bound as i32);
                 // States are below 2^31: a signed comparison does.
@@ -384,10 +375,10 @@ impl Simd for Avx2 {
                     _mm256_blend_epi16::<0xaa>(taken, _mm256_setzero_si256()),
                     _mm256_srli_epi32::<16>(taken),
                 );
-                let refilled_a = _mm256_or_si256(_mm256_slli_epi32::<16>(a[half]), low);
-                let refilled_b = _mm256_or_si256(_mm256_slli_epi32::<16>(b[half]), high);
-                a[half] = _mm256_blendv_epi8(a[half], refilled_a, under_a);
-                b[half] = _mm256_blendv_epi8(b[half], refilled_b, under_b);
+                let next_a = _mm256_or_si256(_mm256_slli_epi32::<16>(a[half]), low);
+                let next_b = _mm256_or_si256(_mm256_slli_epi32::<16>(b[half]), high);
+                a[half] = _mm256_blendv_epi8(a[half], next_a, under_a);
+                b[half] = _mm256_blendv_epi8(b[half], next_b, under_b);
             }
         }
         ([a, b], (64 - end) / 2)

@@ -1,24 +1,39 @@
 //! AVX-512: the sixteen elements are one register.
 //!
-//! `PERMUTE` chooses how 256-entry tables are looked up: by gathers, or byte plane by byte plane with `vpermi2b`. Sixteen
-//! gathered elements cost about 14 cycles on Zen 5 and 6 on Ice Lake; two `vpermi2b` and a blend for 64 bytes of a plane
-//! cost 1.3 cycles on Zen 5 and 5 on Ice Lake, where they are three micro-operations each.
+//! `PERMUTE` chooses how 256-entry tables are looked up: by gathers, or byte plane by byte plane
+//! with `vpermi2b`. Sixteen gathered elements cost about 14 cycles on Zen 5 and 6 on Ice Lake; two
+//! `vpermi2b` and a blend for 64 bytes of a plane cost 1.3 cycles on Zen 5 and 5 on Ice Lake, where
+//! they are three micro-operations each.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::x86_64::*;
 
-use super::slots::pop_rows;
-use super::{ByteSet, ByteTable, Simd, SlotTable, Work};
+use super::avx512_parts::{load_each, load_order};
+use super::byte_table::ByteTable;
+use super::traits::{Bits, Bounded, RunOn, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL, VBMI, VBMI2, BITALG and what comes with it.
+/// Proof that the processor has AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, as
+/// Ice Lake, Zen 4 and all later ones do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx512<const PERMUTE: bool>(());
+pub(crate) struct Avx512<const PERMUTE: bool> {
+    slow_gathers: bool,
+}
+
+impl Avx512<true> {
+    /// The token, if the processor has the features. Lookups of bytes are always in registers,
+    /// whatever gathers cost.
+    pub(super) fn with_gathers(slow: bool) -> Option<Self> {
+        Self::new().map(|_| Self { slow_gathers: slow })
+    }
+}
 
 impl<const PERMUTE: bool> Avx512<PERMUTE> {
     /// The token, if the processor has the features.
     pub(crate) fn new() -> Option<Self> {
         let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512cd")
+            && is_x86_feature_detected!("avx512vpopcntdq")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
@@ -29,7 +44,7 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
+        has.then_some(Self { slow_gathers: PERMUTE })
     }
 }
 
@@ -42,9 +57,12 @@ macro_rules! with_features {
 }
 
 #[target_feature(
-    enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,bmi1,bmi2,lzcnt,popcnt"
+    enable = "avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx512bitalg,avx512vpopcntdq,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn enter<W: Work, const PERMUTE: bool>(token: Avx512<PERMUTE>, work: W) -> W::Output {
+fn enter<W: RunOn<Avx512<PERMUTE>>, const PERMUTE: bool>(
+    token: Avx512<PERMUTE>,
+    work: W,
+) -> W::Output {
     work.run(token)
 }
 
@@ -76,7 +94,7 @@ fn interleave_planes(p0: __m512i, p1: __m512i, p2: __m512i, p3: __m512i) -> [__m
 }
 
 /// The 32 words in the opposite order.
-pub(super) const REVERSE_WORDS: [u16; 32] = {
+pub(crate) const REVERSE_WORDS: [u16; 32] = {
     let mut order = [0; 32];
     let mut i = 0;
     while i < 32 {
@@ -101,12 +119,6 @@ const FIRST: [u32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 /// The last elements of two vectors in turn.
 const LAST: [u32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
 
-#[inline(always)]
-fn load_order(order: &'static [u32; 16]) -> __m512i {
-    // SAFETY: called only by methods of a token that proves AVX512F; 64 bytes are there.
-    unsafe { _mm512_loadu_si512(order.as_ptr().cast()) }
-}
-
 /// The mask over interleaved words that two masks over elements make.
 #[inline(always)]
 fn interleave(even: u16, odd: u16) -> u32 {
@@ -117,7 +129,7 @@ fn interleave(even: u16, odd: u16) -> u32 {
 impl<const PERMUTE: bool> Avx512<PERMUTE> {
     /// The bytes of one plane for 64 indexes, whose top bits are `high`.
     #[inline(always)]
-    pub(super) fn lookup_plane(
+    pub(crate) fn lookup_plane(
         self,
         plane: &[u8; 256],
         index: __m512i,
@@ -127,54 +139,39 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
         unsafe {
             let part = |i: usize| _mm512_loadu_si512(plane.as_ptr().add(64 * i).cast());
             let low = _mm512_permutex2var_epi8(part(0), index, part(1));
-            // Merged into `low` where the top bit says so; the permutes themselves look at seven bits.
+            // Merged into `low` where the top bit says so; the permutes themselves look at seven
+            // bits.
             let upper = _mm512_permutex2var_epi8(part(2), index, part(3));
             _mm512_mask_blend_epi8(high, low, upper)
         }
     }
 }
 
-/// The high words of the elements of one vector and of another, side by side.
-#[inline(always)]
-fn join_high_words(low: __m512i, high: __m512i) -> __m512i {
-    // SAFETY: called only by methods of a token that proves AVX512F.
-    unsafe {
-        _mm512_ternarylogic_epi32::<0xca>(
-            _mm512_set1_epi32(0xffff),
-            _mm512_srli_epi32::<16>(low),
-            high,
-        )
+impl<const PERMUTE: bool> Bits for Avx512<PERMUTE> {
+    #[inline(always)]
+    fn low(self, value: u64, count: u32) -> u64 {
+        with_features!(_bzhi_u64(value, count))
     }
-}
 
-/// The low words of the elements of one vector and of another, side by side.
-#[inline(always)]
-fn join_words(low: __m512i, high: __m512i) -> __m512i {
-    // SAFETY: called only by methods of a token that proves AVX512F.
-    unsafe {
-        _mm512_ternarylogic_epi32::<0xca>(
-            _mm512_set1_epi32(0xffff),
-            low,
-            _mm512_slli_epi32::<16>(high),
-        )
+    #[inline(always)]
+    fn prefetch<T>(self, values: &[T], at: usize) {
+        // SAFETY: a prefetch of any address does nothing but load a cache.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(values.as_ptr().wrapping_add(at).cast()) }
     }
 }
 
 impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
-    const PERMUTES: bool = PERMUTE;
-
     type U32 = __m512i;
     type Mask = __mmask16;
 
     #[inline(always)]
-    fn vectorize<W: Work>(self, work: W) -> W::Output {
+    fn vectorize<W: RunOn<Self>>(self, work: W) -> W::Output {
         with_features!(enter(self, work))
     }
 
     #[inline(always)]
-    fn prefetch(self, bytes: &[u8], at: usize) {
-        // SAFETY: a prefetch of any address does nothing but load a cache.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(bytes.as_ptr().wrapping_add(at).cast()) }
+    fn slow_gathers(self) -> bool {
+        PERMUTE && self.slow_gathers
     }
 
     #[inline(always)]
@@ -183,13 +180,13 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64]) -> __m512i {
+    fn load_bytes(self, bytes: &[u8; 64]) -> __m512i {
         // SAFETY: the token proves AVX512F; 64 bytes are there.
         unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
     }
 
     #[inline(always)]
-    fn store(self, v: __m512i, bytes: &mut [u8; 64]) {
+    fn store_bytes(self, v: __m512i, bytes: &mut [u8; 64]) {
         // SAFETY: the token proves AVX512F; 64 bytes are there.
         unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), v) }
     }
@@ -211,7 +208,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn mul_low(self, a: __m512i, b: __m512i) -> __m512i {
+    fn mul(self, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_mullo_epi32(a, b))
     }
 
@@ -221,13 +218,13 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn shl<const N: u32>(self, v: __m512i) -> __m512i {
-        with_features!(_mm512_slli_epi32::<N>(v))
+    fn shl(self, v: __m512i, bits: u32) -> __m512i {
+        with_features!(_mm512_sll_epi32(v, _mm_cvtsi32_si128(bits as i32)))
     }
 
     #[inline(always)]
-    fn shr<const N: u32>(self, v: __m512i) -> __m512i {
-        with_features!(_mm512_srli_epi32::<N>(v))
+    fn shr(self, v: __m512i, bits: u32) -> __m512i {
+        with_features!(_mm512_srl_epi32(v, _mm_cvtsi32_si128(bits as i32)))
     }
 
     #[inline(always)]
@@ -242,8 +239,9 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
 
     #[inline(always)]
     fn quotient(self, x: __m512i, d: __m512i) -> __m512i {
-        // The estimate is 2^-14 off at most; Newton's step squares that, and aims 2^-21 too low. Four roundings of 2^-24 then leave a product that
-        // is too small, by less than 2^-20 of itself.
+        // The estimate is 2^-14 off at most; Newton's step squares that, and aims 2^-21 too low.
+        // Four roundings of 2^-24 then leave a product that is too small, by less than 2^-20 of
+        // itself.
         with_features!({
             let d = _mm512_cvtepi32_ps(d);
             let estimate = _mm512_rcp14_ps(d);
@@ -275,8 +273,18 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn eq(self, a: __m512i, b: __m512i) -> __mmask16 {
+        with_features!(_mm512_cmpeq_epi32_mask(a, b))
+    }
+
+    #[inline(always)]
     fn either(self, a: __mmask16, b: __mmask16) -> __mmask16 {
         a | b
+    }
+
+    #[inline(always)]
+    fn both(self, a: __mmask16, b: __mmask16) -> __mmask16 {
+        a & b
     }
 
     #[inline(always)]
@@ -290,12 +298,32 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
+    fn nowhere(self) -> __mmask16 {
+        0
+    }
+
+    #[inline(always)]
+    fn to_bits(self, mask: __mmask16) -> u16 {
+        mask
+    }
+
+    #[inline(always)]
+    fn select(self, mask: __mmask16, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_mask_mov_epi32(b, mask, a))
+    }
+
+    #[inline(always)]
+    fn sub_where(self, mask: __mmask16, a: __m512i, b: __m512i) -> __m512i {
+        with_features!(_mm512_mask_sub_epi32(a, mask, a, b))
+    }
+
+    #[inline(always)]
     fn add_where(self, mask: __mmask16, a: __m512i, b: __m512i) -> __m512i {
         with_features!(_mm512_mask_add_epi32(a, mask, a, b))
     }
 
     #[inline(always)]
-    fn gather<const N: usize>(self, table: &[u32; N], index: __m512i) -> __m512i {
+    fn gather_modulo<const N: usize>(self, table: &[u32; N], index: __m512i) -> __m512i {
         const { assert!(N.is_power_of_two()) };
         // SAFETY: the token proves AVX512F; every index is below N.
         unsafe {
@@ -305,28 +333,29 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn gather_at<const SCALE: i32>(self, table: &[u8], index: __m512i) -> __m512i {
-        let last = table.len().checked_sub(4).expect("four bytes") / SCALE as usize;
+    fn gather(self, table: &[u32], index: __m512i) -> __m512i {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
         let last = self.splat(last.min(i32::MAX as usize) as u32);
-        // SAFETY: the token proves AVX512F; four bytes from every index lie inside the table.
+        // SAFETY: the token proves AVX512F; every index is at most the last.
         unsafe {
             let index = _mm512_min_epu32(index, last);
-            _mm512_i32gather_epi32::<SCALE>(index, table.as_ptr().cast())
+            _mm512_i32gather_epi32::<4>(index, table.as_ptr().cast())
         }
     }
 
     #[inline(always)]
     fn gather_to(self, table: &[u32], index: __m512i, out: &mut [u32; 16]) {
         let last = table.len().checked_sub(1).expect("an entry").min(u32::MAX as usize) as u32;
-        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room for sixteen elements.
+        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room
+        // for sixteen elements.
         unsafe {
-            let index = _mm512_min_epu32(index, self.splat(last));
-            if !PERMUTE {
-                let found = self.gather_at::<4>(bytemuck::cast_slice(table), index);
-                return self.store(found, bytemuck::cast_mut(out));
+            if !self.slow_gathers() {
+                return self.store(self.gather(table, index), out);
             }
-            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a gather of them. Four results to a store: sixteen stores
-            // cost more than inserting does, and for two stores more is inserted than they save.
+            let index = _mm512_min_epu32(index, self.splat(last));
+            // Where gathers are slow, loads one by one cost less; volatile, or the compiler makes a
+            // gather of them. Four results to a store: sixteen stores cost more than inserting
+            // does, and for two stores more is inserted than they save.
             let mut at = [0u32; 16];
             _mm512_storeu_si512(at.as_mut_ptr().cast(), index);
             let load = |n: usize| table.as_ptr().add(at[n] as usize).read_volatile() as i32;
@@ -342,18 +371,32 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn gather_halves(self, table: &[u64], index: __m512i) -> [__m512i; 2] {
-        let last = table.len().checked_sub(1).expect("a table is never empty");
-        let last = self.splat(last.min(i32::MAX as usize) as u32);
+    fn gather_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
+        let (table, last) = table.parts();
         // SAFETY: the token proves AVX512F; every index is at most the last.
-        unsafe {
+        let both = unsafe {
             let index = _mm512_min_epu32(index, last);
             let low = _mm512_castsi512_si256(index);
             let high = _mm512_extracti64x4_epi64::<1>(index);
-            let first = _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast());
-            let second = _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast());
-            self.deinterleave([first, second])
-        }
+            [
+                _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
+                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+            ]
+        };
+        self.deinterleave(both)
+    }
+
+    #[inline(always)]
+    fn load_halves(self, table: &Bounded<'_, __m512i>, index: __m512i) -> [__m512i; 2] {
+        let (table, last) = table.parts();
+        // SAFETY: the token proves AVX512F; every index is at most the last.
+        let both = unsafe {
+            let index = _mm512_min_epu32(index, last);
+            let low = _mm512_castsi512_si256(index);
+            let high = _mm512_extracti64x4_epi64::<1>(index);
+            [load_each(table.as_ptr(), low), load_each(table.as_ptr(), high)]
+        };
+        self.deinterleave(both)
     }
 
     #[inline(always)]
@@ -365,10 +408,10 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
         if !PERMUTE {
             let low = self.splat(0xff);
             return [
-                self.gather(&table.entries, self.and(bytes, low)),
-                self.gather(&table.entries, self.and(self.shr::<8>(bytes), low)),
-                self.gather(&table.entries, self.and(self.shr::<16>(bytes), low)),
-                self.gather(&table.entries, self.shr::<24>(bytes)),
+                self.gather_modulo(&table.entries, self.and(bytes, low)),
+                self.gather_modulo(&table.entries, self.and(self.shr(bytes, 8), low)),
+                self.gather_modulo(&table.entries, self.and(self.shr(bytes, 16), low)),
+                self.gather_modulo(&table.entries, self.shr(bytes, 24)),
             ];
         }
         // SAFETY: the token proves AVX512BW; `TRANSPOSE` is 64 bytes.
@@ -386,63 +429,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn merge_bytes<const AT: u32>(self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
-        const { assert!(8 <= AT && AT < 16) };
-        let up = |v, by: u32| with_features!(_mm512_sllv_epi32(v, _mm512_set1_epi32(by as i32)));
-        let down = |v, by: u32| with_features!(_mm512_srlv_epi32(v, _mm512_set1_epi32(by as i32)));
-        let (a, b, c, d) = (down(a, AT), down(b, AT - 8), up(c, 16 - AT), up(d, 24 - AT));
-        // Ternary logic 0xca: where the first operand has a one bit the second's, else the third's. What shifts left
-        // beside a byte is thereby masked off.
-        with_features!({
-            let ab = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff), a, b);
-            let cd = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xff_ffff), c, d);
-            _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0xffff), ab, cd)
-        })
-    }
-
-    #[inline(always)]
-    fn hold(self, [even, odd]: [__m512i; 2]) -> [__m512i; 2] {
-        if PERMUTE { [join_words(even, odd), join_high_words(even, odd)] } else { [even, odd] }
-    }
-
-    #[inline(always)]
-    fn release(self, [low, high]: [__m512i; 2]) -> [__m512i; 2] {
-        // Joining words is its own inverse.
-        self.hold([low, high])
-    }
-
-    #[inline(always)]
-    fn pop_rows(
-        self,
-        table: &SlotTable,
-        rows: &mut [[__m512i; 2]; 4],
-        windows: [&[u8; 64]; 4],
-    ) -> ([__m512i; 2], [usize; 4]) {
-        if PERMUTE {
-            self.pop_rows_of_words(table, rows, windows)
-        } else {
-            pop_rows(self, table, rows, windows)
-        }
-    }
-
-    #[inline(always)]
-    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
-        // SAFETY: the token proves AVX512F and AVX512BW; the loads lie in the 256 bytes.
-        unsafe {
-            let mut all = _mm512_set1_epi8(-1);
-            let mut i = 0;
-            while i < 256 {
-                let index = _mm512_loadu_si512(bytes.as_ptr().add(i).cast());
-                let high = _mm512_movepi8_mask(index);
-                all = _mm512_and_si512(all, self.lookup_plane(&set.members, index, high));
-                i += 64;
-            }
-            _mm512_movepi8_mask(all) == u64::MAX
-        }
-    }
-
-    #[inline(always)]
-    fn shed_words(
+    fn emit_words(
         self,
         [a, b]: [__m512i; 2],
         bounds: [__m512i; 2],
@@ -458,7 +445,8 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
                 a,
                 _mm512_slli_epi32::<16>(b),
             );
-            // To a register, then all 64 bytes to memory: compressing to memory is microcode on Zen.
+            // To a register, then all 64 bytes to memory: compressing to memory is microcode on
+            // Zen.
             let words = _mm512_maskz_compress_epi16(over, words);
             _mm512_storeu_si512(out.as_mut_ptr().cast(), words);
             let a = _mm512_mask_srli_epi32::<16>(a, over_a, a);
@@ -468,7 +456,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     }
 
     #[inline(always)]
-    fn refill_words(
+    fn renormalise(
         self,
         [a, b]: [__m512i; 2],
         bound: u32,
@@ -479,8 +467,8 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
             let order = _mm512_loadu_si512(REVERSE_WORDS.as_ptr().cast());
             let backwards =
                 _mm512_permutexvar_epi16(order, _mm512_loadu_si512(words.as_ptr().cast()));
-            // Words of what the states hold above the bound, in order: one comparison gives the mask over words, without a detour through general
-            // registers.
+            // Words of what the states hold above the bound, in order: one comparison gives the
+            // mask over words, without a detour through general registers.
             let log2 = bound.trailing_zeros() as i32;
             let above = _mm512_ternarylogic_epi32::<0xca>(
                 _mm512_set1_epi32(0xffff),

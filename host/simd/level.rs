@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use crate::{Error, Result};
 
-/// A level of vector instructions that the CPU paths are written for. All levels write the same bytes.
+/// A level of vector instructions that the CPU paths are written for. All levels write the same
+/// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Level {
@@ -14,10 +15,12 @@ pub enum Level {
     Neon,
     /// 256-bit AVX2, with BMI1, BMI2, LZCNT and POPCNT.
     Avx2,
-    /// 512-bit AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and BITALG, on a processor whose gathers are fast.
+    /// 512-bit AVX-512 F, BW, CD, DQ, VL, VBMI, VBMI2, BITALG and VPOPCNTDQ, on a processor whose
+    /// gathers are fast.
     Avx512Gather,
-    /// The same instructions; small tables are looked up in registers and some others by single loads, since gathers are slow (17 to 26 cycles for 16
-    /// elements on Zen 4, 14 on Zen 5, 6 on Ice Lake).
+    /// The same instructions; small tables are looked up in registers and some others by single
+    /// loads, since gathers are slow (17 to 26 cycles for 16 elements on Zen 4, 14 on Zen 5, 6 on
+    /// Ice Lake).
     Avx512Permute,
 }
 
@@ -26,11 +29,11 @@ impl Level {
     const ALL: [Self; 5] =
         [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512Gather, Self::Avx512Permute];
 
-    /// The level that the library uses: the one that the environment variable `PARANS_SIMD` names (see [`Level::from_environment`]), else
-    /// the best that this machine has. Looked up once.
+    /// The level that the library uses: the one that the environment variable `PARANS_SIMD` names
+    /// (see [`Level::from_environment`]), else the best that this machine has. Looked up once.
     ///
-    /// A value that names nothing, or nothing that this machine has, counts as `scalar`: a test run that forces a level must
-    /// not silently run at a better one.
+    /// A value that names nothing, or nothing that this machine has, counts as `scalar`: a test run
+    /// that forces a level must not silently run at a better one.
     pub fn current() -> Self {
         static CURRENT: OnceLock<Level> = OnceLock::new();
         *CURRENT.get_or_init(|| match Self::from_environment() {
@@ -39,12 +42,12 @@ impl Level {
         })
     }
 
-    /// The level that `PARANS_SIMD` forces, if it is set and not empty: one of `scalar`, `neon`, `avx2`, `avx512` (the better of the next two),
-    /// `avx512-gather`, `avx512-permute`.
+    /// The level that `PARANS_SIMD` forces, if it is set and not empty: one of `scalar`, `neon`,
+    /// `avx2`, `avx512` (the better of the next two), `avx512-gather`, `avx512-permute`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for another name, [`Error::Unsupported`] for a level that this machine lacks. Programs should
-    /// report it at their start.
+    /// [`Error::InvalidArgument`] for another name, [`Error::Unsupported`] for a level that this
+    /// machine lacks. Programs should report it at their start.
     pub fn from_environment() -> Result<Option<Self>> {
         match std::env::var_os("PARANS_SIMD") {
             Some(name) if !name.is_empty() => Self::from_name(&name.to_string_lossy()).map(Some),
@@ -89,7 +92,7 @@ impl Level {
             Self::Avx2 => super::avx2::Avx2::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Gather | Self::Avx512Permute => {
-                super::avx512::Avx512::<false>::new().is_some()
+                super::avx512::Avx512::<true>::new().is_some()
             }
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             Self::Neon => super::neon::Neon::new().is_some(),
@@ -112,7 +115,8 @@ impl Level {
             .unwrap_or(Self::Scalar)
     }
 
-    /// Whether gathers cost more than the loads they stand for: on AMD's processors, where they are microcode.
+    /// Whether gathers cost more than the loads they stand for: on AMD's processors, where they are
+    /// microcode.
     fn gathers_are_slow() -> bool {
         #[cfg(target_arch = "x86_64")]
         {

@@ -1,12 +1,12 @@
-//! NEON: the sixteen elements are four registers. There is no gather; table entries come by scalar loads. Compress and
-//! expand are byte shuffles from tables, eight words at a time.
+//! NEON: the sixteen elements are four registers. There is no gather; table entries come by scalar
+//! loads. Compress and expand are byte shuffles from tables, eight words at a time.
 
 #![allow(unsafe_code, reason = "vector intrinsics")]
 
 use std::arch::aarch64::*;
 
 use super::shuffles::{PACK, SPREAD_BACKWARDS};
-use super::{ByteSet, ByteTable, Simd, Work};
+use super::traits::{Bits, Bounded, RunOn, Simd};
 
 /// Proof that the processor has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +20,12 @@ impl Neon {
 }
 
 #[target_feature(enable = "neon")]
-fn enter<W: Work>(token: Neon, work: W) -> W::Output {
+fn enter<W: RunOn<Neon>>(token: Neon, work: W) -> W::Output {
     work.run(token)
 }
 
-type V = [uint32x4_t; 4];
+/// Sixteen elements.
+pub(crate) type V = [uint32x4_t; 4];
 
 /// One intrinsic (or a nest of them), whose features the token proves.
 macro_rules! with_features {
@@ -55,12 +56,14 @@ fn word_mask(words: uint16x8_t) -> usize {
     unsafe { vaddvq_u16(vandq_u16(words, vld1q_u16(BITS.as_ptr()))) as usize }
 }
 
+impl Bits for Neon {}
+
 impl Simd for Neon {
     type U32 = V;
     type Mask = V;
 
     #[inline(always)]
-    fn vectorize<W: Work>(self, work: W) -> W::Output {
+    fn vectorize<W: RunOn<Self>>(self, work: W) -> W::Output {
         with_features!(enter(self, work))
     }
 
@@ -70,13 +73,13 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn load(self, bytes: &[u8; 64]) -> V {
+    fn load_bytes(self, bytes: &[u8; 64]) -> V {
         // SAFETY: the token proves NEON; 64 bytes are there.
         quarters(|i| unsafe { vreinterpretq_u32_u8(vld1q_u8(bytes.as_ptr().add(16 * i))) })
     }
 
     #[inline(always)]
-    fn store(self, v: V, bytes: &mut [u8; 64]) {
+    fn store_bytes(self, v: V, bytes: &mut [u8; 64]) {
         for (part, bytes) in v.into_iter().zip(bytes.chunks_exact_mut(16)) {
             // SAFETY: the token proves NEON; 16 bytes are there.
             unsafe { vst1q_u8(bytes.as_mut_ptr(), vreinterpretq_u8_u32(part)) }
@@ -104,7 +107,7 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn mul_low(self, a: V, b: V) -> V {
+    fn mul(self, a: V, b: V) -> V {
         quarters(|i| with_features!(vmulq_u32(a[i], b[i])))
     }
 
@@ -114,13 +117,13 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn shl<const N: u32>(self, v: V) -> V {
-        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(N as i32))))
+    fn shl(self, v: V, bits: u32) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(bits as i32))))
     }
 
     #[inline(always)]
-    fn shr<const N: u32>(self, v: V) -> V {
-        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(-(N as i32)))))
+    fn shr(self, v: V, bits: u32) -> V {
+        quarters(|i| with_features!(vshlq_u32(v[i], vdupq_n_s32(-(bits as i32)))))
     }
 
     #[inline(always)]
@@ -135,7 +138,8 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn quotient(self, x: V, d: V) -> V {
-        // As for AVX-512: the estimate is 2^-8 off, one of Newton's steps makes that 2^-16, the second, which aims too low, less than a rounding.
+        // As for AVX-512: the estimate is 2^-8 off, one of Newton's steps makes that 2^-16, the
+        // second, which aims too low, less than a rounding.
         quarters(|i| {
             with_features!({
                 let d = vcvtq_f32_u32(d[i]);
@@ -170,6 +174,11 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn both(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vandq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
     fn differ(self, a: V, b: V) -> V {
         quarters(|i| with_features!(veorq_u32(a[i], b[i])))
     }
@@ -183,6 +192,30 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn nowhere(self) -> V {
+        self.splat(0)
+    }
+
+    #[inline(always)]
+    fn to_bits(self, mask: V) -> u16 {
+        const BITS: [u32; 4] = [1, 2, 4, 8];
+        // SAFETY: the token proves NEON; `BITS` is 16 bytes.
+        let quarter = |mask| unsafe { vaddvq_u32(vandq_u32(mask, vld1q_u32(BITS.as_ptr()))) };
+        let [a, b, c, d] = mask.map(quarter);
+        (a | b << 4 | c << 8 | d << 12) as u16
+    }
+
+    #[inline(always)]
+    fn eq(self, a: V, b: V) -> V {
+        quarters(|i| with_features!(vceqq_u32(a[i], b[i])))
+    }
+
+    #[inline(always)]
+    fn select(self, mask: V, a: V, b: V) -> V {
+        quarters(|i| with_features!(vbslq_u32(mask[i], a[i], b[i])))
+    }
+
+    #[inline(always)]
     fn ge(self, a: V, b: V) -> V {
         quarters(|i| with_features!(vcgeq_u32(a[i], b[i])))
     }
@@ -193,7 +226,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn gather<const N: usize>(self, table: &[u32; N], index: V) -> V {
+    fn sub_where(self, mask: V, a: V, b: V) -> V {
+        self.sub(a, self.and(mask, b))
+    }
+
+    #[inline(always)]
+    fn gather_modulo<const N: usize>(self, table: &[u32; N], index: V) -> V {
         const { assert!(N.is_power_of_two()) };
         quarters(|i| {
             let mut index4 = [0; 4];
@@ -207,79 +245,39 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn gather_at<const SCALE: i32>(self, table: &[u8], index: V) -> V {
-        let last = table.len().checked_sub(4).expect("four bytes") / SCALE as usize;
-        quarters(|i| {
+    fn gather(self, table: &[u32], index: V) -> V {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
+        index.map(|index| {
             let mut index4 = [0; 4];
             // SAFETY: the token proves NEON; both arrays are 16 bytes.
             unsafe {
-                vst1q_u32(index4.as_mut_ptr(), index[i]);
-                let entries = index4.map(|index| {
-                    let at = SCALE as usize * (index as usize).min(last);
-                    u32::from_le_bytes([table[at], table[at + 1], table[at + 2], table[at + 3]])
-                });
+                vst1q_u32(index4.as_mut_ptr(), index);
+                let entries = index4.map(|index| table[(index as usize).min(last)]);
                 vld1q_u32(entries.as_ptr())
             }
         })
     }
 
     #[inline(always)]
-    fn lookup_bytes<const BYTES: usize>(self, table: &ByteTable<BYTES>, bytes: V) -> [V; 4] {
+    fn gather_halves(self, table: &Bounded<'_, V>, index: V) -> [V; 2] {
+        let (values, _) = table.parts();
+        let mut indexes = [0; 16];
+        self.store(index, &mut indexes);
+        let found = indexes.map(|index| values[(index as usize).min(values.len() - 1)]);
         [
-            self.gather(&table.entries, self.and(bytes, self.splat(0xff))),
-            self.gather(&table.entries, self.and(self.shr::<8>(bytes), self.splat(0xff))),
-            self.gather(&table.entries, self.and(self.shr::<16>(bytes), self.splat(0xff))),
-            self.gather(&table.entries, self.shr::<24>(bytes)),
+            self.load(&found.map(|value| value as u32)),
+            self.load(&found.map(|value| (value >> 32) as u32)),
         ]
     }
 
     #[inline(always)]
-    fn merge_bytes<const AT: u32>(self, v: [V; 4]) -> V {
-        const { assert!(8 <= AT && AT < 16) };
-        let (a, b) = (self.shr::<AT>(v[0]), self.shr::<AT>(v[1]));
-        let (c, d) = (self.shr::<AT>(v[2]), self.shr::<AT>(v[3]));
-        // Shift left and insert: each step replaces everything above the bytes already there.
-        quarters(|i| {
-            with_features!({
-                let cd = vsliq_n_u32::<8>(c[i], d[i]);
-                let ab = vsliq_n_u32::<8>(a[i], b[i]);
-                vsliq_n_u32::<16>(ab, cd)
-            })
-        })
-    }
-
-    #[inline(always)]
-    fn all_members(self, set: &ByteSet, bytes: &[u8; 256]) -> bool {
-        const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
-        // SAFETY: the token proves NEON; a nibble table and `BITS` are 16 bytes, the loads lie in the 256 bytes.
-        unsafe {
-            let low_half = vld1q_u8(set.nibbles[0].as_ptr());
-            let high_half = vld1q_u8(set.nibbles[1].as_ptr());
-            let bits = vld1q_u8(BITS.as_ptr());
-            let mut all = vdupq_n_u8(0xff);
-            let mut i = 0;
-            while i < 256 {
-                let v = vld1q_u8(bytes.as_ptr().add(i));
-                let low = vandq_u8(v, vdupq_n_u8(0x0f));
-                // The top bit of the byte chooses the table.
-                let in_high_half = vcgeq_u8(v, vdupq_n_u8(0x80));
-                let row =
-                    vbslq_u8(in_high_half, vqtbl1q_u8(high_half, low), vqtbl1q_u8(low_half, low));
-                let bit = vqtbl1q_u8(bits, vshrq_n_u8::<4>(v));
-                all = vandq_u8(all, vtstq_u8(row, bit));
-                i += 16;
-            }
-            vminvq_u8(all) == 0xff
-        }
-    }
-
-    #[inline(always)]
-    fn shed_words(self, [a, b]: [V; 2], bounds: [V; 2], out: &mut [u8; 64]) -> ([V; 2], usize) {
+    fn emit_words(self, [a, b]: [V; 2], bounds: [V; 2], out: &mut [u8; 64]) -> ([V; 2], usize) {
         let (over_a, over_b) = (self.ge(a, bounds[0]), self.ge(b, bounds[1]));
         let mut end = 0;
         for i in 0..4 {
             let mask = word_mask(interleave_words(over_a[i], over_b[i]));
-            // SAFETY: the token proves NEON; the store ends at most at byte 64, since before it at most `8 * i` words of two bytes were put.
+            // SAFETY: the token proves NEON; the store ends at most at byte 64, since before it at
+            // most `8 * i` words of two bytes were put.
             unsafe {
                 let words = vreinterpretq_u8_u16(interleave_words(a[i], b[i]));
                 let packed = vqtbl1q_u8(words, vld1q_u8(PACK[mask].0.as_ptr()));
@@ -287,20 +285,20 @@ impl Simd for Neon {
             }
             end += 2 * mask.count_ones() as usize;
         }
-        let shed = |x: V, over: V| {
-            let less = self.shr::<16>(x);
+        let emitted = |x: V, over: V| {
+            let less = self.shr(x, 16);
             quarters(|i| with_features!(vbslq_u32(over[i], less[i], x[i])))
         };
-        ([shed(a, over_a), shed(b, over_b)], end / 2)
+        ([emitted(a, over_a), emitted(b, over_b)], end / 2)
     }
 
     #[inline(always)]
-    fn refill_words(self, states: [V; 2], bound: u32, words: &[u8; 64]) -> ([V; 2], usize) {
+    fn renormalise(self, states: [V; 2], bound: u32, words: &[u8; 64]) -> ([V; 2], usize) {
         let [mut a, mut b] = states;
         let mut end = 64;
         for i in 0..4 {
-            // SAFETY: the token proves NEON; the load begins at least at byte 0, since before it at most `8 * i` words of two bytes were
-            // taken.
+            // SAFETY: the token proves NEON; the load begins at least at byte 0, since before it at
+            // most `8 * i` words of two bytes were taken.
             unsafe {
                 let bound = vdupq_n_u32(bound);
                 let (under_a, under_b) = (vcltq_u32(a[i], bound), vcltq_u32(b[i], bound));
@@ -310,10 +308,10 @@ impl Simd for Neon {
                 let taken = vreinterpretq_u32_u8(vqtbl1q_u8(from, control));
                 end -= 2 * mask.count_ones() as usize;
                 let low = vandq_u32(taken, vdupq_n_u32(0xffff));
-                let refilled_a = vsliq_n_u32::<16>(low, a[i]);
-                let refilled_b = vsliq_n_u32::<16>(vshrq_n_u32::<16>(taken), b[i]);
-                a[i] = vbslq_u32(under_a, refilled_a, a[i]);
-                b[i] = vbslq_u32(under_b, refilled_b, b[i]);
+                let next_a = vsliq_n_u32::<16>(low, a[i]);
+                let next_b = vsliq_n_u32::<16>(vshrq_n_u32::<16>(taken), b[i]);
+                a[i] = vbslq_u32(under_a, next_a, a[i]);
+                b[i] = vbslq_u32(under_b, next_b, b[i]);
             }
         }
         ([a, b], (64 - end) / 2)

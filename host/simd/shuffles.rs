@@ -1,4 +1,5 @@
-//! Byte-shuffle controls for levels without compress and expand instructions: eight words at a time, by an 8-bit mask.
+//! Byte-shuffle controls for levels without compress and expand instructions: eight words at a
+//! time, by an 8-bit mask.
 
 /// Sixteen bytes of control; a byte of 0x80 gives zero, with `pshufb` as with `tbl`.
 #[repr(align(16))]
@@ -24,7 +25,8 @@ pub(super) static PACK: [Control; 256] = {
     table
 };
 
-/// Gives the words of the mask, from the lowest up, the words of the source from the last down; the others zero.
+/// Gives the words of the mask, from the lowest up, the words of the source from the last down; the
+/// others zero.
 pub(super) static SPREAD_BACKWARDS: [Control; 256] = {
     let mut table = [Control([0x80; 16]); 256];
     let mut mask = 0;

@@ -1,24 +1,25 @@
-//! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as many side by side as make 32 states.
+//! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as
+//! many side by side as make 32 states.
 
 mod rows;
 
 use parans_kernels::codec::{self, RowError, WordReader, WordWriter};
 use parans_kernels::model::{pop_model_row, push_model_row};
 
-use super::block::split;
-use super::scalar::{narrow_into, widen};
-use super::{Failed, rows_a_block, run};
-use crate::coder::{Symbol, Symbols};
+use super::block::{Failed, split, split_rows};
+use super::{rows_a_block, run};
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, HostFamily};
 use crate::model::Models;
 use crate::streams::Streams;
+use crate::symbols::{SymbolSlice, SymbolSliceMut, take};
 use crate::tables::Precision;
 
 /// A symbol's model costs about as much as four lookups in a table.
 const WORK_A_SYMBOL: usize = 4;
 
-/// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by one.
+/// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by
+/// one.
 const LEAST_STATES: usize = 8;
 
 /// Calls a generic function with the codec type of a rANS family; the coder has refused others.
@@ -42,16 +43,16 @@ macro_rules! with_rans {
 }
 
 /// Pushes symbols of the models' shape.
-pub(crate) fn push<S: Symbol, M: Models>(
+pub(crate) fn push<M: Models>(
     family: Family,
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
     models: &M,
-    symbols: &Symbols<'_, S>,
+    symbols: SymbolSlice<'_>,
 ) -> Result<()> {
     let mut buffer = Vec::new();
-    let values = widen(symbols.as_slice(), &mut buffer);
+    let values = symbols.widen_all(&mut buffer);
     with_rans!(family, F => push_rows::<F, M>(precision, bypass, streams, models, values))
 }
 
@@ -71,17 +72,12 @@ fn push_rows<F: HostFamily, M: Models>(
     let blocks = split::<F>(block_rows, lanes, &mut states, parts.words, parts.starts, &mut lens);
     let together = rows::together(lanes);
     let result = run(blocks, |block| {
-        let mut left = block.words;
-        let units = block.states.chunks_mut(together * lanes).zip(block.lens.chunks_mut(together));
-        for (unit, (states, lens)) in units.enumerate() {
-            let at = unit * together;
+        let mut left = split_rows(block.words, block.starts);
+        let groups = block.states.chunks_mut(together * lanes).zip(block.lens.chunks_mut(together));
+        for (part, (states, lens)) in groups.enumerate() {
+            let at = part * together;
             let first = block.first + at;
-            let mut words = Vec::with_capacity(lens.len());
-            for pair in block.starts[at..=at + lens.len()].windows(2) {
-                let (own, after) = std::mem::take(&mut left).split_at_mut(pair[1] - pair[0]);
-                words.push(own);
-                left = after;
-            }
+            let mut words: Vec<_> = left.by_ref().take(lens.len()).collect();
             let symbols = &symbols[first * columns..(first + lens.len()) * columns];
             let models: Vec<_> =
                 (first..first + lens.len()).map(|row| models.row(row, precision)).collect();
@@ -138,29 +134,15 @@ fn push_rows<F: HostFamily, M: Models>(
 }
 
 /// Pops symbols of the models' shape.
-pub(crate) fn pop<S: Symbol, M: Models>(
+pub(crate) fn pop<M: Models>(
     family: Family,
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
     models: &M,
-    symbols: &mut [S],
+    symbols: SymbolSliceMut<'_>,
 ) -> Result<()> {
-    if size_of::<S>() == size_of::<i32>() {
-        // Of the symbol types only i32 has four bytes.
-        let symbols = bytemuck::cast_slice_mut(symbols);
-        return with_rans!(family, F => pop_rows::<F, M>(precision, bypass, streams, models, symbols));
-    }
-    let mut wide = vec![0i32; symbols.len()];
-    // Narrowing can fail, and streams must stay as they were then.
-    let before = streams.clone();
-    with_rans!(family, F => pop_rows::<F, M>(precision, bypass, streams, models, &mut wide))?;
-    narrow_into(&wide, symbols).map_err(|fault| {
-        *streams = before;
-        let columns = models.columns().max(1);
-        let (row, position) = (fault.position / columns, fault.position % columns);
-        Error::Row { row, position, cause: RowCause::SymbolWidth }
-    })
+    with_rans!(family, F => pop_rows::<F, M>(precision, bypass, streams, models, symbols))
 }
 
 fn pop_rows<F: HostFamily, M: Models>(
@@ -168,7 +150,7 @@ fn pop_rows<F: HostFamily, M: Models>(
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
     models: &M,
-    symbols: &mut [i32],
+    mut symbols: SymbolSliceMut<'_>,
 ) -> Result<()> {
     let (rows, columns) = (models.rows(), models.columns());
     let lanes = streams.lanes();
@@ -177,18 +159,22 @@ fn pop_rows<F: HostFamily, M: Models>(
     let mut lens = parts.lens.to_vec();
     let block_rows = rows_a_block(rows, columns.saturating_mul(WORK_A_SYMBOL));
     let mut blocks = Vec::new();
-    let mut rest = symbols;
+    let narrow = !matches!(symbols, SymbolSliceMut::I32(_));
+    let mut buffer = vec![0; if narrow { symbols.len() } else { 0 }];
+    let mut rest: &mut [i32] = match &mut symbols {
+        SymbolSliceMut::I32(symbols) => symbols,
+        _ => &mut buffer,
+    };
     let per_block = states.chunks_mut(block_rows * lanes).zip(lens.chunks_mut(block_rows));
     for (number, (states, lens)) in per_block.enumerate() {
-        let (own, after) = rest.split_at_mut(lens.len() * columns);
-        rest = after;
-        blocks.push((number * block_rows, states, lens, own));
+        let symbols = take(&mut rest, lens.len() * columns);
+        blocks.push((number * block_rows, states, lens, symbols));
     }
     let together = rows::together(lanes);
     let result = run(blocks, |(first, states, lens, symbols)| {
-        let units = states.chunks_mut(together * lanes).zip(lens.chunks_mut(together));
-        for (unit, (states, lens)) in units.enumerate() {
-            let at = unit * together;
+        let groups = states.chunks_mut(together * lanes).zip(lens.chunks_mut(together));
+        for (part, (states, lens)) in groups.enumerate() {
+            let at = part * together;
             let (number, rows) = (first + at, lens.len());
             let models: Vec<_> =
                 (number..number + rows).map(|row| models.row(row, precision)).collect();
@@ -228,16 +214,21 @@ fn pop_rows<F: HostFamily, M: Models>(
         }
         Ok(())
     });
-    match result {
-        Ok(()) => {
-            streams.commit::<F>(&states, lens);
-            Ok(())
-        }
-        Err(failed) => Err(explain(failed, |_, _| 0)),
+    result.map_err(|failed| explain(failed, |_, _| 0))?;
+    // Narrowing can fail, and streams must stay as they were then.
+    if narrow {
+        symbols.narrow(&buffer).map_err(|fault| {
+            let columns = columns.max(1);
+            let (row, position) = (fault.position / columns, fault.position % columns);
+            Error::Row { row, position, cause: RowCause::SymbolWidth }
+        })?;
     }
+    streams.commit::<F>(&states, lens);
+    Ok(())
 }
 
-/// The public error for a failed row. There are no tables to name: -1 stands for the symbol's own model.
+/// The public error for a failed row. There are no tables to name: -1 stands for the symbol's own
+/// model.
 pub(crate) fn explain((row, fault): Failed, symbol: impl Fn(usize, usize) -> i32) -> Error {
     let position = fault.position;
     let cause = match fault.error {

@@ -1,11 +1,14 @@
-//! Rows side by side: 32 states take a step together, whether they are 32 rows of one lane or one row of 32.
+//! Rows side by side: 32 states take a step together, whether they are 32 rows of one lane or one
+//! row of 32.
 //!
-//! A step's distributions are evaluated as a batch, in vectors where the model has a form for them; states, words and divisions are scalar, and
-//! overlap because they are 32 different ones. The parameters of a stretch of steps are regrouped first, row by row: rows are often a power of two
+//! A step's distributions are evaluated as a batch, in vectors where the model has a form for them;
+//! states, words and divisions are scalar, and overlap because they are 32 different ones. The
+//! parameters of a tile of steps are regrouped first, row by row: rows are often a power of two
 //! apart, where reading a column of them would meet the same cache set again and again.
 //!
-//! Anything out of the ordinary makes these functions give up, and the caller codes the rows again one by one, from their states before: errors are
-//! the codec's own. Escapes are nothing out of the ordinary, they only cost their step its vectors.
+//! Anything out of the ordinary makes these functions give up, and the caller codes the rows again
+//! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
+//! ordinary, they only cost their step its vectors.
 
 use parans_kernels::codec::{Bypass, Family, Span, WordReader, WordWriter, step};
 use parans_kernels::model::{
@@ -13,14 +16,15 @@ use parans_kernels::model::{
     push_model_group, push_model_tail, push_span,
 };
 
-use crate::simd::{BitWork, Bits, dispatch_loops};
+use crate::simd::{Bits, RunOn, Work, dispatch_loops};
 
 /// How many rows of `lanes` lanes go side by side.
 pub(super) fn together(lanes: usize) -> usize {
     (BATCH / lanes).max(1)
 }
 
-/// Pushes `columns` symbols a row; `None` where the rows have to be pushed one by one, from their states before.
+/// Pushes `columns` symbols a row; `None` where the rows have to be pushed one by one, from their
+/// states before.
 pub(super) fn push<F: Family, M: BatchModel>(
     rows: &[M],
     precision: u32,
@@ -44,8 +48,8 @@ pub(super) fn push<F: Family, M: BatchModel>(
     let mut batches = [M::Batch::default(); MAX_STEPS];
     let mut values = [[0; BATCH]; MAX_STEPS];
     let mut spans = [Spans::default(); MAX_STEPS];
-    for stretch in (0..groups.div_ceil(MAX_STEPS)).rev() {
-        let first = stretch * MAX_STEPS;
+    for tile in (0..groups.div_ceil(MAX_STEPS)).rev() {
+        let first = tile * MAX_STEPS;
         let steps = MAX_STEPS.min(groups - first);
         let at = first * lanes;
         let mut plain = [true; MAX_STEPS];
@@ -95,7 +99,8 @@ pub(super) fn push<F: Family, M: BatchModel>(
     if words.iter().any(WordWriter::overflowed) { None } else { Some(()) }
 }
 
-/// Pops `columns` symbols a row; `None` where the rows have to be popped one by one, from their states before.
+/// Pops `columns` symbols a row; `None` where the rows have to be popped one by one, from their
+/// states before.
 pub(super) fn pop<F: Family, M: BatchModel>(
     rows: &[M],
     precision: u32,
@@ -112,8 +117,8 @@ pub(super) fn pop<F: Family, M: BatchModel>(
     let groups = columns / lanes;
     let mut batches = [M::Batch::default(); MAX_STEPS];
     let mut values = [[0; BATCH]; MAX_STEPS];
-    for stretch in 0..groups.div_ceil(MAX_STEPS) {
-        let first = stretch * MAX_STEPS;
+    for tile in 0..groups.div_ceil(MAX_STEPS) {
+        let first = tile * MAX_STEPS;
         let steps = MAX_STEPS.min(groups - first);
         let at = first * lanes;
         M::gather(Steps { rows, lanes, at }, &mut batches[..steps]);
@@ -191,11 +196,13 @@ struct Locate<'a, M: BatchModel> {
     plain: &'a mut [bool],
 }
 
-impl<M: BatchModel> BitWork for Locate<'_, M> {
+impl<M: BatchModel> Work for Locate<'_, M> {
     type Output = ();
+}
 
+impl<B: Bits, M: BatchModel> RunOn<B> for Locate<'_, M> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
+    fn run(self, _bits: B) {
         M::gather(self.steps, self.batches);
         M::locate_batches(self.steps, self.batches, self.symbols, self.spans, self.plain);
     }
@@ -209,11 +216,13 @@ struct Find<'a, M: BatchModel> {
     found: &'a mut [i32; BATCH],
 }
 
-impl<M: BatchModel> BitWork for Find<'_, M> {
+impl<M: BatchModel> Work for Find<'_, M> {
     type Output = u32;
+}
 
+impl<B: Bits, M: BatchModel> RunOn<B> for Find<'_, M> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> u32 {
+    fn run(self, _bits: B) -> u32 {
         M::find_batch(self.steps, self.batch, self.slots, self.spans, self.found)
     }
 }

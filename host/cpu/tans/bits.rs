@@ -5,7 +5,7 @@ use std::ops::Range;
 use parans_kernels::codec::{BitBuffer, TansFamily, WordInt};
 
 use super::{WINDOW, WINDOWS};
-use crate::simd::{BitWork, Bits};
+use crate::simd::{Bits, RunOn, Work};
 
 /// Windows of bits: four symbols' each, that of the last symbol lowest.
 #[derive(Clone)]
@@ -64,14 +64,17 @@ pub(super) struct Pack<'a> {
     pub(super) packed: &'a mut Packed,
 }
 
-impl BitWork for Pack<'_> {
+impl Work for Pack<'_> {
     type Output = ();
+}
 
+impl<B: Bits> RunOn<B> for Pack<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
+    fn run(self, _bits: B) {
         let ([s0, s1, s2, s3], [c0, c1, c2, c3]) = (self.states, self.counts);
         let Packed { pairs: [low, high], lens: [half, whole], windows } = self.packed;
-        // One simple loop for each step: compilers make vectors of these, and not of one that does it all.
+        // One simple loop for each step: compilers make vectors of these, and not of one that does
+        // it all.
         pair((s3, c3), (s2, c2), low, half);
         pair((s1, c1), (s0, c0), high, whole);
         for w in 0..WINDOWS {
@@ -109,11 +112,13 @@ pub(super) struct Write<'a> {
     pub(super) bytes: &'a mut [u8],
 }
 
-impl BitWork for Write<'_> {
+impl Work for Write<'_> {
     type Output = bool;
+}
 
+impl<B: Bits> RunOn<B> for Write<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         let Tail { mut window, mut len, at } = *self.tail;
         let Some(bytes) = self.bytes.get_mut(at..) else { return false };
         let (windows, lens) = (&self.packed.windows, &self.packed.lens[1]);

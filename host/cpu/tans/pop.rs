@@ -7,8 +7,8 @@ use parans_kernels::codec::{
     WordInt, WordReader,
 };
 
-use super::{Fetch, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use super::{Fetch, ROWS, TILE, WINDOW, WINDOWS, in_tiles, index_bytes, indexes_at};
+use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
 use crate::tables::TansRowsForm;
 
 /// What a block's rows share.
@@ -33,7 +33,7 @@ impl Tables<'_> {
 pub(super) type Store<'a> = dyn FnMut(usize, usize, &[i32]) + 'a;
 
 /// One row to pop.
-pub(super) struct Job<'a, T: TansFamily> {
+pub(super) struct PopRow<'a, T: TansFamily> {
     /// States, bits, length of the bits.
     pub(super) fields: &'a mut [u32],
     /// The row's words in use.
@@ -44,20 +44,20 @@ pub(super) struct Job<'a, T: TansFamily> {
     pub(super) indexes: Indexes<'a>,
 }
 
-/// Room for the stretches of a group.
+/// Room for the tiles of a group.
 pub(super) struct Scratch {
     /// Where each symbol's table begins among the entries; then its entry.
-    places: Vec<[u32; STRETCH]>,
+    places: Vec<[u32; TILE]>,
     /// A row's symbols.
-    values: [i32; STRETCH],
-    /// Symbols of the stretch that came through the codec: row, place in the stretch, symbol.
+    values: [i32; TILE],
+    /// Symbols of the tile that came through the codec: row, place in the tile, symbol.
     codec: Vec<(usize, usize, i32)>,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        let places = vec![[0; STRETCH]; ROWS];
-        Self { places, values: [0; STRETCH], codec: Vec::new() }
+        let places = vec![[0; TILE]; ROWS];
+        Self { places, values: [0; TILE], codec: Vec::new() }
     }
 }
 
@@ -70,15 +70,16 @@ struct Single<const LANES: usize> {
 }
 
 impl<const LANES: usize> Single<LANES> {
-    /// Whether the row can be popped in windows: the bits in the buffer are those of a word, and there are enough for one.
+    /// Whether the row can be popped in windows: the bits in the buffer are those of a word, and
+    /// there are enough for one.
     fn is_in_words<T: TansFamily>(&self, words: &[T::Word]) -> bool {
         (self.len < words.len() || self.row.buffer.len == 0)
             && self.len * T::Word::BYTES >= size_of::<u64>()
     }
 }
 
-/// Rows that are popped in windows. The bits in the codec's buffer would be the low ones of the last word that was taken, so that a position in bits says
-/// everything.
+/// Rows that are popped in windows. The bits in the codec's buffer would be the low ones of the
+/// last word that was taken, so that a position in bits says everything.
 struct InWindows<'a, const LANES: usize> {
     /// Less `2^precision`.
     states: [[u32; LANES]; ROWS],
@@ -128,72 +129,74 @@ impl<'a, const LANES: usize> InWindows<'a, LANES> {
     }
 }
 
-/// Pops up to [`ROWS`] rows, `R` of them in step. The number of the failed row is its place among them.
+/// Pops up to [`ROWS`] rows, `R` of them in step. The number of the failed row is its place among
+/// them.
 pub(super) fn rows<T: TansFamily, const LANES: usize, const R: usize>(
     tables: &Tables<'_>,
     scratch: &mut Scratch,
     columns: usize,
     store: &mut Store<'_>,
-    jobs: &mut [Job<'_, T>],
+    group: &mut [PopRow<'_, T>],
 ) -> Result<(), (usize, RowFault)> {
     let precision = tables.view.tables.precision;
-    let mut singles = Vec::with_capacity(jobs.len());
-    for (number, job) in jobs.iter().enumerate() {
-        let row = TansRow::<LANES>::load::<T>(job.fields, precision);
+    let mut singles = Vec::with_capacity(group.len());
+    for (number, of_row) in group.iter().enumerate() {
+        let row = TansRow::<LANES>::load::<T>(of_row.fields, precision);
         let row = row.map_err(|e| (number, e.at(0)))?;
-        singles.push(Single { row, len: job.words.len() });
+        singles.push(Single { row, len: of_row.words.len() });
     }
     let usable = !tables.entries.is_empty();
-    let whole = if usable { in_stretches(columns, LANES, precision) } else { 0 };
-    let group = LANES.max(WINDOW);
+    let whole = if usable { in_tiles(columns, LANES, precision) } else { 0 };
+    let whole_group = LANES.max(WINDOW);
     let mut at = 0;
-    // First the bits that fill no word. Rows of next to no bits a symbol take long for that: others do not wait for them.
-    while at < whole.min((4 * WINDOW).max(group)) {
-        let mut rows = singles.iter().zip(jobs.iter());
-        if rows.all(|(single, job)| single.is_in_words::<T>(job.words)) {
+    // First the bits that fill no word. Rows of next to no bits a symbol take long for that: others
+    // do not wait for them.
+    while at < whole.min((4 * WINDOW).max(whole_group)) {
+        let mut rows = singles.iter().zip(group.iter());
+        if rows.all(|(single, of_row)| single.is_in_words::<T>(of_row.words)) {
             break;
         }
-        for (number, (job, single)) in jobs.iter().zip(&mut singles).enumerate() {
-            singly(tables, scratch, store, number, job, single, at..at + group)
+        for (number, (of_row, single)) in group.iter().zip(&mut singles).enumerate() {
+            singly(tables, scratch, store, number, of_row, single, at..at + whole_group)
                 .map_err(|e| (number, e))?;
         }
-        at += group;
+        at += whole_group;
     }
     while at < whole {
-        let count = (whole - at).min(STRETCH);
-        stretch::<T, LANES, R>(tables, scratch, store, jobs, &mut singles, at, count)?;
+        let count = (whole - at).min(TILE);
+        tile::<T, LANES, R>(tables, scratch, store, group, &mut singles, at, count)?;
         at += count;
     }
-    for (number, (job, mut single)) in jobs.iter_mut().zip(singles).enumerate() {
-        singly(tables, scratch, store, number, job, &mut single, at..columns)
+    for (number, (of_row, mut single)) in group.iter_mut().zip(singles).enumerate() {
+        singly(tables, scratch, store, number, of_row, &mut single, at..columns)
             .map_err(|e| (number, e))?;
-        single.row.store(job.fields);
-        *job.len = single.len;
+        single.row.store(of_row.fields);
+        *of_row.len = single.len;
     }
     Ok(())
 }
 
-/// Pops a stretch of all rows.
-fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
+/// Pops a tile of all rows.
+fn tile<T: TansFamily, const LANES: usize, const R: usize>(
     tables: &Tables<'_>,
     scratch: &mut Scratch,
     store: &mut Store<'_>,
-    jobs: &[Job<'_, T>],
+    group: &[PopRow<'_, T>],
     singles: &mut [Single<LANES>],
     at: usize,
     count: usize,
 ) -> Result<(), (usize, RowFault)> {
     let precision = tables.view.tables.precision;
     let mut rows = InWindows::new();
-    let mut buffer = [0; STRETCH];
+    let mut buffer = [0; TILE];
     scratch.codec.clear();
-    for (number, (job, single)) in jobs.iter().zip(&*singles).enumerate() {
-        let index = indexes_at(&job.indexes, at, &mut buffer[..count]);
+    for (number, (of_row, single)) in group.iter().zip(&*singles).enumerate() {
+        let index = indexes_at(&of_row.indexes, at, &mut buffer[..count]);
         let places = &mut scratch.places[number];
-        if single.is_in_words::<T>(job.words) && dispatch_bits(Find { tables, index, places }) {
-            rows.enter::<T>(number, single, job.words, precision);
+        if single.is_in_words::<T>(of_row.words) && dispatch_bits(Find { tables, index, places }) {
+            rows.enter::<T>(number, single, of_row.words, precision);
         }
-        dispatch_bits(Fetch(index_bytes(&job.indexes, at + STRETCH..at + 2 * STRETCH)));
+        dispatch_bits(Fetch(index_bytes(&of_row.indexes, at + TILE..at + 2 * TILE)));
     }
     let begun = rows.active;
     for (places, begun) in scratch.places.iter_mut().zip(begun) {
@@ -201,7 +204,7 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
             places.fill(tables.skipped());
         }
     }
-    for first in (0..jobs.len()).step_by(R) {
+    for first in (0..group.len()).step_by(R) {
         let mut window = 0;
         while rows.active[first..first + R].contains(&true) {
             let windows = window..count / WINDOW;
@@ -212,11 +215,11 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
                 break;
             }
             // What stopped them may be any of them.
-            for number in first..(first + R).min(jobs.len()) {
+            for number in first..(first + R).min(group.len()) {
                 if !rows.active[number] {
                     continue;
                 }
-                let (words, single) = (jobs[number].words, &mut singles[number]);
+                let (words, single) = (group[number].words, &mut singles[number]);
                 *single = rows.leave::<T>(number, words, precision);
                 for k in window * WINDOW..count {
                     if k >= (window + 1) * WINDOW && single.is_in_words::<T>(words) {
@@ -224,11 +227,11 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
                         break;
                     }
                     let value =
-                        one(tables, &jobs[number], single, at + k).map_err(|e| (number, e))?;
+                        one(tables, &group[number], single, at + k).map_err(|e| (number, e))?;
                     scratch.codec.push((number, k, value));
                 }
                 if !rows.active[number] {
-                    // The row has no whole window left, nor symbols of this stretch.
+                    // The row has no whole window left, nor symbols of this tile.
                     let rest = (window + 1) * WINDOW..;
                     scratch.places[number][rest].fill(tables.skipped());
                 }
@@ -236,13 +239,13 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
             window += 1;
         }
     }
-    for (number, (job, single)) in jobs.iter().zip(singles).enumerate() {
+    for (number, (of_row, single)) in group.iter().zip(singles).enumerate() {
         if !begun[number] {
-            singly(tables, scratch, store, number, job, single, at..at + count)
+            singly(tables, scratch, store, number, of_row, single, at..at + count)
                 .map_err(|e| (number, e))?;
             continue;
         }
-        let index = indexes_at(&job.indexes, at, &mut buffer[..count]);
+        let index = indexes_at(&of_row.indexes, at, &mut buffer[..count]);
         let (places, values) = (&scratch.places[number], &mut scratch.values[..count]);
         dispatch_bits(Values { tables, index, places, values: &mut *values });
         for &(_, k, value) in scratch.codec.iter().filter(|popped| popped.0 == number) {
@@ -250,24 +253,27 @@ fn stretch<T: TansFamily, const LANES: usize, const R: usize>(
         }
         store(number, at, values);
         if rows.active[number] {
-            *single = rows.leave::<T>(number, job.words, precision);
+            *single = rows.leave::<T>(number, of_row.words, precision);
         }
     }
     Ok(())
 }
 
-/// Finds where each symbol's table begins among the entries; `false` where an index is neither that of a table nor skips.
+/// Finds where each symbol's table begins among the entries; `false` where an index is neither that
+/// of a table nor skips.
 struct Find<'a> {
     tables: &'a Tables<'a>,
     index: &'a [i32],
-    places: &'a mut [u32; STRETCH],
+    places: &'a mut [u32; TILE],
 }
 
-impl BitWork for Find<'_> {
+impl Work for Find<'_> {
     type Output = bool;
+}
 
+impl<B: Bits> RunOn<B> for Find<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         let view = &self.tables.view.tables;
         let (count, skipped) = (view.tables.len() as u32, self.tables.skipped());
         let mut wrong = false;
@@ -281,22 +287,25 @@ impl BitWork for Find<'_> {
     }
 }
 
-/// Pops windows of `R` rows in step; gives the window before which it stopped, because one of them has a symbol with digits or no bits for a window.
+/// Pops windows of `R` rows in step; gives the window before which it stopped, because one of them
+/// has a symbol with digits or no bits for a window.
 struct Windows<'a, 'b, const LANES: usize, const R: usize> {
     tables: &'a Tables<'a>,
     rows: &'a mut InWindows<'b, LANES>,
     /// The rows' places, which their entries replace.
-    places: &'a mut [[u32; STRETCH]],
+    places: &'a mut [[u32; TILE]],
     /// The first row.
     first: usize,
     windows: Range<usize>,
 }
 
-impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
+impl<const LANES: usize, const R: usize> Work for Windows<'_, '_, LANES, R> {
     type Output = usize;
+}
 
+impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Windows<'_, '_, LANES, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, with: B) -> usize {
+    fn run(self, with: B) -> usize {
         let Self { tables, rows, places, first, windows } = self;
         let entries = tables.entries;
         let shift = 32 - tables.view.tables.precision;
@@ -313,9 +322,10 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
         let mut w = windows.start;
         'windows: while w < windows.end.min(WINDOWS) {
             let (mut window, mut start) = ([0u64; R], [0u32; R]);
-            each!(I in 0 1 2 3 => {
+            unroll!(I in 0 1 2 3 => {
                 if I < R {
-                    // The youngest bit of the row near the top: 57 bits are sure, and four symbols take 56 at most.
+                    // The youngest bit of the row near the top: 57 bits are sure, and four symbols
+                    // take 56 at most.
                     let end = bits[I].wrapping_add(7) >> 3;
                     let last = bytes[I].get(end.wrapping_sub(8)..end);
                     let Some(last) = last.and_then(|last| last.first_chunk::<8>()) else {
@@ -328,8 +338,8 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
             // Modulo 64, bits of the window that are left.
             let mut left = start;
             let before = states;
-            each!(K in 0 1 2 3 => {
-                each!(I in 0 1 2 3 => {
+            unroll!(K in 0 1 2 3 => {
+                unroll!(I in 0 1 2 3 => {
                     if I < R {
                         let state = &mut states[I][(WINDOW * w + K) % LANES];
                         let place = &mut places[I][WINDOW * w + K];
@@ -346,13 +356,13 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
                 });
             });
             let taken = |i: usize| start[i].wrapping_sub(left[i]) & 255;
-            each!(I in 0 1 2 3 => {
+            unroll!(I in 0 1 2 3 => {
                 if I < R && taken(I) > TansRowsForm::MOST_BITS {
                     states = before;
                     break 'windows;
                 }
             });
-            each!(I in 0 1 2 3 => {
+            unroll!(I in 0 1 2 3 => {
                 if I < R {
                     bits[I] = bits[I].wrapping_sub(taken(I) as usize);
                 }
@@ -368,15 +378,17 @@ impl<const LANES: usize, const R: usize> BitWork for Windows<'_, '_, LANES, R> {
 struct Values<'a> {
     tables: &'a Tables<'a>,
     index: &'a [i32],
-    places: &'a [u32; STRETCH],
+    places: &'a [u32; TILE],
     values: &'a mut [i32],
 }
 
-impl BitWork for Values<'_> {
+impl Work for Values<'_> {
     type Output = ();
+}
 
+impl<B: Bits> RunOn<B> for Values<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) {
+    fn run(self, _bits: B) {
         let view = &self.tables.view.tables;
         let mask = (1u32 << (24 - view.precision)) - 1;
         let of_symbols = self.values.iter_mut().zip(self.places).zip(self.index);
@@ -405,15 +417,15 @@ fn singly<T: TansFamily, const LANES: usize>(
     scratch: &mut Scratch,
     store: &mut Store<'_>,
     number: usize,
-    job: &Job<'_, T>,
+    of_row: &PopRow<'_, T>,
     single: &mut Single<LANES>,
     range: Range<usize>,
 ) -> Result<(), RowFault> {
-    for begin in range.clone().step_by(STRETCH) {
-        let count = (range.end - begin).min(STRETCH);
+    for begin in range.clone().step_by(TILE) {
+        let count = (range.end - begin).min(TILE);
         let values = &mut scratch.values[..count];
         for (k, value) in values.iter_mut().enumerate() {
-            *value = one(tables, job, single, begin + k)?;
+            *value = one(tables, of_row, single, begin + k)?;
         }
         store(number, begin, values);
     }
@@ -423,12 +435,12 @@ fn singly<T: TansFamily, const LANES: usize>(
 /// Pops one symbol through the codec.
 fn one<T: TansFamily, const LANES: usize>(
     tables: &Tables<'_>,
-    job: &Job<'_, T>,
+    of_row: &PopRow<'_, T>,
     single: &mut Single<LANES>,
     at: usize,
 ) -> Result<i32, RowFault> {
-    let mut reader = WordReader::new(&job.words[..single.len]);
-    let (row, index) = (&mut single.row, job.indexes.at(at));
+    let mut reader = WordReader::new(&of_row.words[..single.len]);
+    let (row, index) = (&mut single.row, of_row.indexes.at(at));
     let popped = tables.view.pop_one::<T, LANES>(row, at % LANES, index, &mut reader);
     let popped = popped.map_err(|e| e.at(at))?;
     if reader.underflowed() {

@@ -8,8 +8,8 @@ use parans_kernels::codec::{
 };
 
 use super::bits::{Pack, Packed, Tail, Write};
-use super::{NOWHERE, ROWS, STRETCH, WINDOW, WINDOWS, each, in_stretches, index_bytes, indexes_at};
-use crate::simd::{BitWork, Bits, dispatch_bits};
+use super::{NOWHERE, ROWS, TILE, WINDOW, WINDOWS, in_tiles, index_bytes, indexes_at};
+use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
 
 /// What a block's rows share.
 pub(super) struct Tables<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Symbols<'a> {
 }
 
 /// One row to push.
-pub(super) struct Job<'a, T: TansFamily> {
+pub(super) struct PushRow<'a, T: TansFamily> {
     /// States, bits, length of the bits.
     pub(super) fields: &'a mut [u32],
     /// The row's words, in use or not.
@@ -45,31 +45,32 @@ pub(super) struct Job<'a, T: TansFamily> {
     pub(super) indexes: Indexes<'a>,
 }
 
-/// A stretch of one row. Symbol `4 w + j` has its state and count in plane j at w, so that the loop over windows vectorises.
+/// A tile of one row. Symbol `4 w + j` has its state and count in plane j at w, so that the loop
+/// over windows vectorises.
 #[derive(Clone)]
-struct Stretch {
+struct Tile {
     /// Places of the symbols' entries.
-    places: [u32; STRETCH],
+    places: [u32; TILE],
     /// States before each symbol.
     states: [[u16; WINDOWS]; WINDOW],
     /// How many of a state's low bits its symbol writes.
     counts: [[u8; WINDOWS]; WINDOW],
 }
 
-/// Room for the stretches of a group.
+/// Room for the tiles of a group.
 pub(super) struct Scratch {
-    stretches: Vec<Stretch>,
+    tiles: Vec<Tile>,
     packed: Packed,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        let stretch = Stretch {
-            places: [0; STRETCH],
+        let tile = Tile {
+            places: [0; TILE],
             states: [[0; WINDOWS]; WINDOW],
             counts: [[0; WINDOWS]; WINDOW],
         };
-        Self { stretches: vec![stretch; ROWS], packed: Packed::default() }
+        Self { tiles: vec![tile; ROWS], packed: Packed::default() }
     }
 }
 
@@ -78,94 +79,98 @@ pub(super) fn rows<T: TansFamily, const LANES: usize>(
     tables: &Tables<'_>,
     scratch: &mut Scratch,
     symbols: &Symbols<'_>,
-    jobs: &mut [Job<'_, T>],
+    group: &mut [PushRow<'_, T>],
 ) -> Result<(), (usize, RowFault)> {
     let precision = tables.view.tables.precision;
     let columns = symbols.columns;
-    let whole = in_stretches(columns, LANES, precision);
+    let whole = in_tiles(columns, LANES, precision);
     // Rows that are not there have valid states as well.
     let mut states = [[1u32 << precision; LANES]; ROWS];
     let mut tails = [Tail::default(); ROWS];
-    for (number, job) in jobs.iter_mut().enumerate() {
-        let row = TansRow::<LANES>::load::<T>(job.fields, precision)
+    for (number, of_row) in group.iter_mut().enumerate() {
+        let row = TansRow::<LANES>::load::<T>(of_row.fields, precision)
             .map_err(|e| (number, e.at(columns)))?;
-        let byte_len = *job.len * T::Word::BYTES;
+        let byte_len = *of_row.len * T::Word::BYTES;
         states[number] = row.states;
         tails[number] =
-            Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(job.words));
+            Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(of_row.words));
         // The symbols past the last whole group first: a push runs backwards.
         let row = (&mut states[number], &mut tails[number]);
-        singly(tables, symbols, number, job, row, whole..columns, None).map_err(|e| (number, e))?;
+        singly(tables, symbols, number, of_row, row, whole..columns, None)
+            .map_err(|e| (number, e))?;
     }
-    for begin in (0..whole).step_by(STRETCH).rev() {
-        let count = (whole - begin).min(STRETCH);
+    for begin in (0..whole).step_by(TILE).rev() {
+        let count = (whole - begin).min(TILE);
         let mut ready = [None; ROWS];
-        for (number, job) in jobs.iter_mut().enumerate() {
-            let stretch = &mut scratch.stretches[number];
-            ready[number] = find(tables, symbols, number, job, begin, count, stretch);
+        for (number, of_row) in group.iter_mut().enumerate() {
+            let tile = &mut scratch.tiles[number];
+            ready[number] = find(tables, symbols, number, of_row, begin, count, tile);
             if ready[number].is_none() {
                 let row = (&mut states[number], &mut tails[number]);
-                singly(tables, symbols, number, job, row, begin..begin + count, None)
+                singly(tables, symbols, number, of_row, row, begin..begin + count, None)
                     .map_err(|e| (number, e))?;
-                stretch.places.fill(tables.entries.len() as u32 - 1);
+                tile.places.fill(tables.entries.len() as u32 - 1);
             }
         }
         let before = states;
-        let ahead = ahead(symbols, jobs, begin.saturating_sub(STRETCH));
-        let advanced = advance(tables, scratch, &mut states, jobs.len(), count, &ahead);
-        for (number, job) in jobs.iter_mut().enumerate() {
-            let Some(odd) = ready[number] else { continue };
+        let prefetch = prefetch(symbols, group, begin.saturating_sub(TILE));
+        let advanced = advance(tables, scratch, &mut states, group.len(), count, &prefetch);
+        for (number, of_row) in group.iter_mut().enumerate() {
+            let Some(irregular) = ready[number] else { continue };
             let mut tail = tails[number];
             let done = advanced
-                && write(tables, symbols, number, job, &mut tail, scratch, begin, count, odd);
+                && write(
+                    tables, symbols, number, of_row, &mut tail, scratch, begin, count, irregular,
+                );
             if done {
                 tails[number] = tail;
             } else {
-                // Little room, most likely: the codec knows whether it is too little.
+                // Little capacity, most likely: the codec finds whether it is too little.
                 states[number] = before[number];
                 let row = (&mut states[number], &mut tails[number]);
-                singly(tables, symbols, number, job, row, begin..begin + count, None)
+                singly(tables, symbols, number, of_row, row, begin..begin + count, None)
                     .map_err(|e| (number, e))?;
             }
         }
     }
-    for ((job, states), tail) in jobs.iter_mut().zip(states).zip(tails) {
-        let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(job.words));
-        TansRow { states, buffer }.store(job.fields);
-        *job.len = len;
+    for ((of_row, states), tail) in group.iter_mut().zip(states).zip(tails) {
+        let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(of_row.words));
+        TansRow { states, buffer }.store(of_row.fields);
+        *of_row.len = len;
     }
     Ok(())
 }
 
-/// The bytes that the next stretch will read, of symbols and of indexes.
-fn ahead<'a, T: TansFamily>(
+/// The bytes that the next tile will read, of symbols and of indexes.
+fn prefetch<'a, T: TansFamily>(
     symbols: &Symbols<'_>,
-    jobs: &[Job<'a, T>],
+    group: &[PushRow<'a, T>],
     at: usize,
 ) -> [&'a [u8]; 2 * ROWS] {
-    std::array::from_fn(|k| match jobs.get(k / 2) {
-        Some(job) if k % 2 == 0 => job.symbols.get(at * symbols.width..).unwrap_or(&[]),
-        Some(job) => index_bytes(&job.indexes, at..at + STRETCH),
+    std::array::from_fn(|k| match group.get(k / 2) {
+        Some(of_row) if k % 2 == 0 => of_row.symbols.get(at * symbols.width..).unwrap_or(&[]),
+        Some(of_row) => index_bytes(&of_row.indexes, at..at + TILE),
         None => &[],
     })
 }
 
-/// Finds the places of a row's symbols, and which windows have bypass digits (a bit each); `None` where a symbol cannot be coded.
+/// Finds the places of a row's symbols, and which windows have bypass digits (a bit each); `None`
+/// where a symbol cannot be coded.
 fn find<T: TansFamily>(
     tables: &Tables<'_>,
     symbols: &Symbols<'_>,
     number: usize,
-    job: &Job<'_, T>,
+    of_row: &PushRow<'_, T>,
     begin: usize,
     count: usize,
-    stretch: &mut Stretch,
+    tile: &mut Tile,
 ) -> Option<u64> {
-    let (mut values, mut buffer) = ([0; STRETCH], [0; STRETCH]);
+    let (mut values, mut buffer) = ([0; TILE], [0; TILE]);
     let values = &mut values[..count];
     (symbols.load)(number, begin, values);
-    let index = indexes_at(&job.indexes, begin, &mut buffer[..count]);
-    let places = &mut stretch.places;
-    let mut odd = 0;
+    let index = indexes_at(&of_row.indexes, begin, &mut buffer[..count]);
+    let places = &mut tile.places;
+    let mut irregular = 0;
     if !dispatch_bits(Find { tables, symbols: values, index, places }) {
         let view = &tables.view.tables;
         for (k, place) in places.iter_mut().enumerate().take(count) {
@@ -177,29 +182,31 @@ fn find<T: TansFamily>(
                 Some((_, table)) => {
                     let (value, raw) = view.number(&table, values[k]).ok()?;
                     if raw.is_some() {
-                        odd |= 1 << (k / WINDOW);
+                        irregular |= 1 << (k / WINDOW);
                     }
                     table.base + value
                 }
             };
         }
     }
-    Some(odd)
+    Some(irregular)
 }
 
-/// The loop of [`find`]; tells whether all symbols are simply ones of their tables.
+/// The loop of [`find`]; returns whether all symbols are simply ones of their tables.
 struct Find<'a> {
     tables: &'a Tables<'a>,
     symbols: &'a [i32],
     index: &'a [i32],
-    places: &'a mut [u32; STRETCH],
+    places: &'a mut [u32; TILE],
 }
 
-impl BitWork for Find<'_> {
+impl Work for Find<'_> {
     type Output = bool;
+}
 
+impl<B: Bits> RunOn<B> for Find<'_> {
     #[inline(always)]
-    fn run<B: Bits>(self, _bits: B) -> bool {
+    fn run(self, _bits: B) -> bool {
         let Self { tables, symbols, index, places } = self;
         let view = &tables.view.tables;
         let sentinel = u32::from(view.bypass.is_some());
@@ -231,21 +238,22 @@ impl BitWork for Find<'_> {
     }
 }
 
-/// Takes all rows' states through a stretch.
+/// Takes all rows' states through a tile.
 fn advance<const LANES: usize>(
     tables: &Tables<'_>,
     scratch: &mut Scratch,
     states: &mut [[u32; LANES]; ROWS],
     rows: usize,
     count: usize,
-    ahead: &[&[u8]; 2 * ROWS],
+    prefetch: &[&[u8]; 2 * ROWS],
 ) -> bool {
-    // Eight states fill the registers. A row or two of one lane are faster one after another than with rows that are not there.
+    // Eight states fill the registers. A row or two of one lane are faster one after another than
+    // with rows that are not there.
     match LANES {
-        1 if rows > 2 => chains::<LANES, 8>(tables, scratch, states, rows, count, ahead),
-        2 if rows > 1 => chains::<LANES, 4>(tables, scratch, states, rows, count, ahead),
-        4 if rows > 1 => chains::<LANES, 2>(tables, scratch, states, rows, count, ahead),
-        _ => chains::<LANES, 1>(tables, scratch, states, rows, count, ahead),
+        1 if rows > 2 => chains::<LANES, 8>(tables, scratch, states, rows, count, prefetch),
+        2 if rows > 1 => chains::<LANES, 4>(tables, scratch, states, rows, count, prefetch),
+        4 if rows > 1 => chains::<LANES, 2>(tables, scratch, states, rows, count, prefetch),
+        _ => chains::<LANES, 1>(tables, scratch, states, rows, count, prefetch),
     }
 }
 
@@ -255,22 +263,22 @@ fn chains<const LANES: usize, const R: usize>(
     states: &mut [[u32; LANES]; ROWS],
     rows: usize,
     count: usize,
-    ahead: &[&[u8]; 2 * ROWS],
+    prefetch: &[&[u8]; 2 * ROWS],
 ) -> bool {
-    let (stretches, _) = scratch.stretches.as_chunks_mut::<R>();
+    let (tiles, _) = scratch.tiles.as_chunks_mut::<R>();
     let (states, _) = states.as_chunks_mut::<R>();
     let mut line = 0;
-    for (stretches, states) in stretches.iter_mut().zip(states).take(rows.div_ceil(R)) {
+    for (tiles, states) in tiles.iter_mut().zip(states).take(rows.div_ceil(R)) {
         for lane in (0..LANES).step_by(8) {
             let (entries, next) = (tables.entries, tables.view.next);
             let done = dispatch_bits(Chains::<LANES, R> {
                 entries,
                 next,
-                stretches: &mut *stretches,
+                tiles: &mut *tiles,
                 states: &mut *states,
                 lane,
                 count,
-                ahead,
+                prefetch,
                 line,
             });
             if !done {
@@ -282,26 +290,29 @@ fn chains<const LANES: usize, const R: usize>(
     true
 }
 
-/// Up to eight states' way through a stretch: those of `R` rows' lanes from one on. `false` (never, with valid tables) where it leads nowhere.
+/// Up to eight states' way through a tile: those of `R` rows' lanes from one on. `false` (never,
+/// with valid tables) where it leads nowhere.
 struct Chains<'a, const LANES: usize, const R: usize> {
     entries: &'a [TansEncoderEntry],
     next: &'a [u16],
-    stretches: &'a mut [Stretch; R],
+    tiles: &'a mut [Tile; R],
     states: &'a mut [[u32; LANES]; R],
     lane: usize,
     count: usize,
-    /// What to bring near on the way, a cache line every eight symbols.
-    ahead: &'a [&'a [u8]; 2 * ROWS],
+    /// What to prefetch on the way, a cache line every eight symbols.
+    prefetch: &'a [&'a [u8]; 2 * ROWS],
     /// The first of those lines.
     line: usize,
 }
 
-impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
+impl<const LANES: usize, const R: usize> Work for Chains<'_, LANES, R> {
     type Output = bool;
+}
 
+impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Chains<'_, LANES, R> {
     #[inline(always)]
-    fn run<B: Bits>(self, bits: B) -> bool {
-        let Self { entries, next, stretches, states, lane, count, ahead, mut line } = self;
+    fn run(self, bits: B) -> bool {
+        let Self { entries, next, tiles, states, lane, count, prefetch, mut line } = self;
         let across = const { if LANES < 8 { LANES } else { 8 } };
         let mut x: [u32; 8] = std::array::from_fn(|c| {
             states.get(c / across).map_or(0, |lanes| lanes[(lane + c % across) % LANES])
@@ -310,12 +321,12 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
             ($c:ident, $j:expr, $w:expr) => {
                 if const { $c < if LANES < 8 { LANES * R } else { 8 } } {
                     let (j, w) = ($j, $w);
-                    let stretch = &mut stretches[const { if LANES < 8 { $c / LANES } else { 0 } }];
-                    let place = stretch.places[WINDOW * w + j] as usize;
+                    let tile = &mut tiles[const { if LANES < 8 { $c / LANES } else { 0 } }];
+                    let place = tile.places[WINDOW * w + j] as usize;
                     let Some(entry) = entries.get(place) else { return false };
                     let count = x[$c].wrapping_add(entry.bits_bias) >> 16;
-                    stretch.states[j][w] = x[$c] as u16;
-                    stretch.counts[j][w] = count as u8;
+                    tile.states[j][w] = x[$c] as u16;
+                    tile.counts[j][w] = count as u8;
                     let at = x[$c].wrapping_shr(count).wrapping_add(entry.next_bias) as usize;
                     let Some(&state) = next.get(at) else { return false };
                     x[$c] = u32::from(state);
@@ -324,17 +335,17 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
         }
         macro_rules! fetch {
             () => {
-                bits.prefetch(ahead[line % (2 * ROWS)], line / (2 * ROWS) * 64);
+                bits.prefetch(prefetch[line % (2 * ROWS)], line / (2 * ROWS) * 64);
                 line += 1;
             };
         }
         if LANES < WINDOW {
             for w in (0..WINDOWS.min(count / WINDOW)).rev() {
-                each!(K in 3 2 1 0 => {
+                unroll!(K in 3 2 1 0 => {
                     if R * LANES == 8 && K.is_multiple_of(LANES) {
                         fetch!();
                     }
-                    each!(C in 0 1 2 3 4 5 6 7 => {
+                    unroll!(C in 0 1 2 3 4 5 6 7 => {
                         if C % LANES == K % LANES {
                             step!(C, K, w);
                         }
@@ -342,10 +353,10 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
                 });
             }
         } else {
-            for group in (0..(STRETCH / LANES).min(count / LANES)).rev() {
+            for group in (0..(TILE / LANES).min(count / LANES)).rev() {
                 fetch!();
                 let w = group * (LANES / WINDOW) + lane / WINDOW;
-                each!(C in 7 6 5 4 3 2 1 0 => {
+                unroll!(C in 7 6 5 4 3 2 1 0 => {
                     let within = const { if LANES < 8 { 0 } else { C / WINDOW } };
                     step!(C, C % WINDOW, (w + within) % WINDOWS);
                 });
@@ -358,31 +369,29 @@ impl<const LANES: usize, const R: usize> BitWork for Chains<'_, LANES, R> {
     }
 }
 
-/// Writes the bits of a row's stretch; `false` where there may be too little room, or a symbol's digits cannot be written.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "a stretch of one row, in parts that are borrowed apart"
-)]
+/// Writes the bits of a row's tile; `false` where there may be too little room, or a symbol's
+/// digits cannot be written.
+#[allow(clippy::too_many_arguments, reason = "a tile of one row, in parts that are borrowed apart")]
 fn write<T: TansFamily>(
     tables: &Tables<'_>,
     symbols: &Symbols<'_>,
     number: usize,
-    job: &mut Job<'_, T>,
+    of_row: &mut PushRow<'_, T>,
     tail: &mut Tail,
     scratch: &mut Scratch,
     begin: usize,
     count: usize,
-    odd: u64,
+    irregular: u64,
 ) -> bool {
-    let stretch = &scratch.stretches[number];
-    let Stretch { states, counts, .. } = stretch;
+    let tile = &scratch.tiles[number];
+    let Tile { states, counts, .. } = tile;
     dispatch_bits(Pack { states, counts, packed: &mut scratch.packed });
     let mut end = count / WINDOW;
-    let mut left = odd;
+    let mut left = irregular;
     loop {
         // The windows above the topmost one with digits, then that one.
         let top = left.checked_ilog2().map(|top| top as usize);
-        let bytes = bytemuck::cast_slice_mut(job.words);
+        let bytes = bytemuck::cast_slice_mut(of_row.words);
         let windows = top.map_or(0, |top| top + 1)..end;
         if !dispatch_bits(Write { packed: &scratch.packed, windows, tail: &mut *tail, bytes }) {
             return false;
@@ -390,23 +399,24 @@ fn write<T: TansFamily>(
         let Some(top) = top else { return true };
         let at = begin + top * WINDOW;
         let mut any = [0; 1];
-        let before = |k: usize| u32::from(stretch.states[k][top]);
+        let before = |k: usize| u32::from(tile.states[k][top]);
         let row = (&mut any, &mut *tail);
-        if singly(tables, symbols, number, job, row, at..at + WINDOW, Some(&before)).is_err() {
+        if singly(tables, symbols, number, of_row, row, at..at + WINDOW, Some(&before)).is_err() {
             return false;
         }
         (end, left) = (top, left ^ (1 << top));
     }
 }
 
-/// Pushes symbols of one row through the codec; where their states before are known already, from those.
+/// Pushes symbols of one row through the codec; where their states before are known already, from
+/// those.
 #[cold]
 #[inline(never)]
 fn singly<T: TansFamily, const LANES: usize>(
     tables: &Tables<'_>,
     symbols: &Symbols<'_>,
     number: usize,
-    job: &mut Job<'_, T>,
+    of_row: &mut PushRow<'_, T>,
     (states, tail): (&mut [u32; LANES], &mut Tail),
     range: Range<usize>,
     before: Option<&dyn Fn(usize) -> u32>,
@@ -414,9 +424,9 @@ fn singly<T: TansFamily, const LANES: usize>(
     if range.is_empty() {
         return Ok(());
     }
-    let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(job.words));
+    let (buffer, len) = tail.into_buffer::<T>(bytemuck::cast_slice(of_row.words));
     let mut row = TansRow { states: *states, buffer };
-    let mut words = WordWriter::new(job.words, len);
+    let mut words = WordWriter::new(of_row.words, len);
     let mut symbol = [0];
     for at in range.clone().rev() {
         (symbols.load)(number, at, &mut symbol);
@@ -424,7 +434,7 @@ fn singly<T: TansFamily, const LANES: usize>(
         if let Some(before) = before {
             row.states[lane] = before(at - range.start);
         }
-        let index = job.indexes.at(at);
+        let index = of_row.indexes.at(at);
         tables
             .view
             .push_one::<T, LANES>(&mut row, lane, symbol[0], index, &mut words)
@@ -435,6 +445,6 @@ fn singly<T: TansFamily, const LANES: usize>(
     }
     let byte_len = words.len() * T::Word::BYTES;
     *states = row.states;
-    *tail = Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(job.words));
+    *tail = Tail::from_buffer(row.buffer, byte_len, bytemuck::cast_slice_mut(of_row.words));
     Ok(())
 }

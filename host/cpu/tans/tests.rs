@@ -1,5 +1,7 @@
-//! The paths over rows against the codec: the same fields, lengths, words and symbols, whatever the lanes, the precision and the tables, on rows and columns
-//! that fill no unit or window, on skipped symbols, on those outside their table, and on damaged rows. Where one path fails, so do the others, alike.
+//! The paths over rows against the codec: the same fields, lengths, words and symbols, whatever the
+//! lanes, the precision and the tables, on rows and columns that fill no block or window, on
+//! skipped symbols, on those outside their table, and on damaged rows. Where one path fails, so do
+//! the others, alike.
 
 use std::ops::Range;
 
@@ -10,8 +12,8 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::coder::Indexes;
 use crate::cpu::block::Rows;
+use crate::symbols::{Indexes, Symbol};
 use crate::{Lookup, Precision, Tables};
 
 /// Rows in the form that blocks borrow.
@@ -27,7 +29,7 @@ impl<T: Coded> Batch<T>
 where
     T::Unit: WordInt,
 {
-    fn fresh(rows: usize, lanes: usize, capacity: usize) -> Self {
+    fn initial(rows: usize, lanes: usize, capacity: usize) -> Self {
         Self {
             fields: vec![0; rows * T::FAMILY.header_fields(lanes)],
             words: vec![T::Unit::default(); rows * capacity],
@@ -51,8 +53,8 @@ where
             lens: &mut self.lens,
         };
         let (columns, indexes) = (case.columns, &case.indexes());
-        let block = PushBlock { rows, symbols: &case.symbols, columns, indexes };
-        push_at(level, &case.plan, Push::new(block))
+        let block = EncodeBlock { rows, symbols: S::erase(&case.symbols), columns, indexes };
+        push_at(level, &case.plan, block)
     }
 
     fn pop<S: Symbol>(
@@ -61,17 +63,17 @@ where
         case: &Case<S>,
         symbols: &mut [S],
     ) -> Result<(), Failed> {
-        let block = PopBlock::<T, S> {
+        let block = DecodeBlock::<T> {
             first: 0,
             states: &mut self.fields,
             words: &self.words,
             starts: &self.starts,
             lens: &mut self.lens,
-            symbols,
+            symbols: S::erase_mut(symbols),
             columns: case.columns,
             indexes: &case.indexes(),
         };
-        pop_at(level, &case.plan, Pop::new(block))
+        pop_at(level, &case.plan, block)
     }
 
     /// Row by row through the codec; `None` where a row fails.
@@ -171,7 +173,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
     let rows = [1, 8, 11, 12, 16, 17, 33, 40, 64, 70][rng.random_range(0..10)];
     let columns = [1, 3, 4, 31, 63, 64, 65, 130, 200, 300][rng.random_range(0..10)];
     // Mostly codable, or the cases would all be errors.
-    let odd = [0.0, 0.0, 0.001, 0.05][rng.random_range(0..4)];
+    let irregular = [0.0, 0.0, 0.001, 0.05][rng.random_range(0..4)];
     let wrong = if rng.random_bool(0.1) { 0.002 } else { 0.0 };
     let one = rng.random_bool(0.2);
     let as_bytes = !one && rng.random_bool(0.2);
@@ -182,7 +184,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
                 first
             } else if rng.random_bool(wrong) {
                 count + 3
-            } else if rng.random_bool(odd) && !as_bytes {
+            } else if rng.random_bool(irregular) && !as_bytes {
                 rng.random_range(-9..0)
             } else {
                 rng.random_range(0..count)
@@ -193,7 +195,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
         .iter()
         .map(|&table| {
             let symbol = match frequencies.get(table as usize) {
-                _ if rng.random_bool(odd) => rng.random_range(narrow.clone()),
+                _ if rng.random_bool(irregular) => rng.random_range(narrow.clone()),
                 Some(freqs) => {
                     let in_table = freqs.len() - usize::from(bypass.is_some() && freqs.len() > 1);
                     offsets[table as usize] + rng.random_range(0..in_table) as i32
@@ -217,19 +219,19 @@ where
     let case = case::<T, S>(rng, narrow);
     let lanes = case.plan.lanes;
     let capacity = if rng.random_bool(0.1) { case.columns / 4 } else { case.columns * 24 + 64 };
-    let fresh = Batch::<T>::fresh(case.rows, lanes, capacity);
+    let initial = Batch::<T>::initial(case.rows, lanes, capacity);
     // A second push on top, so that rows do not begin empty.
-    let mut oracle = fresh.clone();
+    let mut oracle = initial.clone();
     let pushed = oracle.push(Level::Scalar, &case);
     let pushed = pushed.and_then(|()| oracle.push(Level::Scalar, &case));
-    let mut codec = fresh.clone();
+    let mut codec = initial.clone();
     let by_codec = with_lanes!(lanes, LANES => {
         codec.push_codec::<S, LANES>(&case).and_then(|()| codec.push_codec::<S, LANES>(&case))
     });
     assert_eq!(by_codec.is_some(), pushed.is_ok(), "{:?}", case.plan);
     for level in Level::available() {
         let what = format!("{:?} {}x{} at {level:?}", case.plan, case.rows, case.columns);
-        let mut batch = fresh.clone();
+        let mut batch = initial.clone();
         let again = batch.push(level, &case).and_then(|()| batch.push(level, &case));
         assert_eq!(again, pushed, "push: {what}");
         if pushed.is_ok() {

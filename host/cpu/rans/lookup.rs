@@ -1,0 +1,239 @@
+//! The symbols at sixteen slots: one lookup in buckets of slots, and a fallback search where a
+//! bucket does not say.
+
+use crate::simd::{Bounded, Line, Simd};
+use crate::tables::{Packed, Pairs, RUN, RUN_BEFORE};
+
+/// The plan's tables as lookups read them.
+#[derive(Clone, Copy)]
+pub(super) struct SlotLookup<'a, V> {
+    packed: &'a Packed,
+    pairs: &'a Pairs,
+    /// Those of `pairs`. What each lookup needs stands here: loops that store would read it from
+    /// there again and again.
+    buckets: Bounded<'a, V>,
+    /// log2 of the buckets per table.
+    bits: u32,
+    /// Bits of a slot below those that choose its bucket.
+    below: u32,
+    /// The bits of a state that are its slot.
+    slot: V,
+    /// What symbols are relative to; 0 where it is each table's offset.
+    lowest: V,
+    /// Whether it is.
+    far: bool,
+    /// The last symbol, where it is that of all tables.
+    last: Option<V>,
+}
+
+/// How buckets are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// Gathers.
+    Gather,
+    /// Loads one by one.
+    Load,
+    /// Whichever is faster here: a branch per vector, which keeps the compiler from mixing the code
+    /// of one with that of the next.
+    Either,
+}
+
+/// What a lookup finds for sixteen slots.
+#[derive(Clone, Copy)]
+pub(super) struct Found<V> {
+    pub(super) freq: V,
+    /// Of the slot in its symbol's interval.
+    pub(super) rank: V,
+    /// See [`SlotLookup::symbols`].
+    symbol: V,
+}
+
+impl<V: Copy> Found<V> {
+    /// The same for all three, until found.
+    #[inline(always)]
+    pub(super) fn new(any: V) -> Self {
+        Self { freq: any, rank: any, symbol: any }
+    }
+}
+
+impl<'a, V: Copy> SlotLookup<'a, V> {
+    #[inline(always)]
+    pub(super) fn new<S: Simd<U32 = V>>(s: S, packed: &'a Packed, precision: u32) -> Self {
+        let pairs = packed.pairs();
+        Self {
+            packed,
+            pairs,
+            buckets: Bounded::new(s, &pairs.buckets),
+            bits: pairs.bits,
+            below: precision - pairs.bits,
+            slot: s.splat((1u32 << precision) - 1),
+            lowest: s.splat(pairs.lowest.unwrap_or(0)),
+            far: pairs.lowest.is_none(),
+            last: packed
+                .uniform
+                .map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1))),
+        }
+    }
+
+    /// Whether no bucket holds more than one symbol.
+    #[inline(always)]
+    pub(super) fn single(&self) -> bool {
+        self.pairs.single
+    }
+
+    /// The slots of states.
+    #[inline(always)]
+    pub(super) fn slots<S: Simd<U32 = V>>(&self, s: S, states: V) -> V {
+        s.and(states, self.slot)
+    }
+
+    /// The buckets of slots, low halves and high ones.
+    #[inline(always)]
+    fn buckets<S: Simd<U32 = V>>(&self, s: S, by: By, table: V, slot: V) -> [V; 2] {
+        let bucket = s.add(s.shl(table, self.bits), s.shr(slot, self.below));
+        let load = match by {
+            By::Gather => false,
+            By::Load => true,
+            By::Either => s.slow_gathers(),
+        };
+        if load {
+            s.load_halves(&self.buckets, bucket)
+        } else {
+            s.gather_halves(&self.buckets, bucket)
+        }
+    }
+
+    /// Finds symbols by one lookup each, and which of them are bucket misses, still to be found by
+    /// [`find_missed`](Self::find_missed): none where buckets are [`single`](Self::single).
+    #[inline(always)]
+    pub(super) fn find<S: Simd<U32 = V>>(
+        &self,
+        s: S,
+        by: By,
+        single: bool,
+        table: V,
+        slot: V,
+    ) -> (Found<V>, S::Mask) {
+        let (low, one) = (s.splat(0xffff), s.splat(1));
+        let [first, second] = self.buckets(s, by, table, slot);
+        let rank = s.sub(slot, s.and(first, low));
+        let more = s.shr(first, 16);
+        let freq = s.add(more, one);
+        let symbol = s.shr(second, 16);
+        if single {
+            return (Found { freq, rank, symbol }, s.nowhere());
+        }
+        let next = s.ge(rank, freq);
+        let next_freq = s.and(second, low);
+        let rank = s.sub_where(next, rank, freq);
+        let freq = s.select(next, next_freq, freq);
+        // Of a run as well, where no slot lies this far from its beginning but those before it,
+        // which are the run where it comes before.
+        let before = s.both(next, s.eq(next_freq, s.splat(RUN_BEFORE)));
+        let missed = s.differ(s.ge(rank, freq), before);
+        let run = s.both(next, s.ge(next_freq, s.splat(RUN)));
+        let symbol = s.add_where(next, symbol, one);
+        let symbol = s.add_where(before, symbol, more);
+        let symbol = s.add_where(run, symbol, rank);
+        let rank = s.select(run, s.splat(0), rank);
+        let freq = s.select(run, one, freq);
+        (Found { freq, rank, symbol }, missed)
+    }
+
+    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `missed` is element
+    /// `e` of vector `n`.
+    #[inline(always)]
+    pub(super) fn find_missed<S: Simd<U32 = V>, const N: usize>(
+        &self,
+        s: S,
+        missed: u64,
+        tables: [V; N],
+        slots: [V; N],
+        found: &mut [Found<V>; N],
+    ) {
+        let mut of = [[Line::default(); N]; 5];
+        for n in 0..N {
+            let Found { freq, rank, symbol } = found[n];
+            for (of, v) in of.iter_mut().zip([tables[n], slots[n], freq, rank, symbol]) {
+                s.store(v, &mut of[n]);
+            }
+        }
+        search(self.packed, self.pairs, self.below, missed, of.each_mut().map(|of| &mut of[..]));
+        for n in 0..N {
+            let [freq, rank, symbol] = [2, 3, 4].map(|k| s.load(&of[k][n]));
+            found[n] = Found { freq, rank, symbol };
+        }
+    }
+
+    /// The symbols found; of tables that lie [`far`](Self::far) apart without what
+    /// [`add_offsets`](Self::add_offsets) adds.
+    #[inline(always)]
+    pub(super) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
+        s.add(found.symbol, self.lowest)
+    }
+
+    /// Whether the symbols of different tables lie too far apart to be stored relative to the
+    /// lowest.
+    #[inline(always)]
+    pub(super) fn far(&self) -> bool {
+        self.far
+    }
+
+    /// Adds the offsets of their tables to symbols.
+    #[inline(always)]
+    pub(super) fn add_offsets<S: Simd<U32 = V>>(&self, s: S, symbols: V, table: V) -> V {
+        s.add(symbols, s.gather(&self.packed.offsets, table))
+    }
+
+    /// The last symbols of tables: the bypass sentinels, where bypass is on.
+    #[inline(always)]
+    pub(super) fn last<S: Simd<U32 = V>>(&self, s: S, table: V) -> V {
+        self.last.unwrap_or_else(|| {
+            let sizes = s.gather(&self.packed.symbols, table);
+            s.sub(s.add(s.gather(&self.packed.offsets, table), sizes), s.splat(1))
+        })
+    }
+}
+
+/// How far below the first symbol of its bucket the symbol of a bucket miss is sought first, among
+/// sixteen.
+const BEFORE: u32 = 6;
+
+/// The fallback search. Of the vectors' elements, it reads tables and slots and replaces
+/// frequencies, ranks and symbols.
+#[cold]
+#[inline(never)]
+fn search(packed: &Packed, pairs: &Pairs, below: u32, mut missed: u64, of: [&mut [Line]; 5]) {
+    let Packed { entries, places, offsets, symbols, .. } = packed;
+    let [tables, slots, freqs, ranks, numbers] = of;
+    while missed != 0 {
+        let e = missed.trailing_zeros() as usize;
+        let (n, e) = (e / 16, e % 16);
+        missed &= missed - 1;
+        let (table, slot) = (tables[n][e] as usize, slots[n][e]);
+        let (base, count) = (places[table], symbols[table]);
+        let first = match pairs.lowest {
+            Some(lowest) => offsets[table].wrapping_sub(lowest),
+            None => 0,
+        };
+        // Mostly it is close to the bucket's first.
+        let bucket = (table << pairs.bits) + (slot >> below) as usize;
+        let stored = pairs.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
+        let from = stored.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
+        let around = &entries[(base + from) as usize..];
+        let mut number = from.wrapping_sub(1);
+        if let Some(around) = around.first_chunk::<16>() {
+            let begun = around.iter().map(|entry| u32::from(entry & 0xffff <= slot)).sum();
+            number = number.wrapping_add(begun);
+        }
+        number = number.min(count - 1);
+        let mut entry = entries[(base + number) as usize];
+        if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
+            (entry, number) = packed.find(table, slot);
+            number = number.wrapping_sub(offsets[table]);
+        }
+        freqs[n][e] = (entry >> 16) + 1;
+        ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
+        numbers[n][e] = number.wrapping_add(first);
+    }
+}

@@ -1,0 +1,164 @@
+//! rANS rows: four paths, and which of them codes a block.
+//!
+//! The paths know nothing of each other. Each codes as many of a block's rows as it is made for,
+//! and gives back rows in which anything irregular comes up (a symbol that cannot be coded, a row
+//! that ends early or has too little capacity), as they were before: the scalar path codes those,
+//! so results and errors are the codec's own. Below them lie what they share: the [tables](tables)
+//! in packed form, [entries] of symbols to push, [lookup] of symbols at slots, and the arithmetic
+//! of a [family] over vectors.
+
+mod cursors;
+mod entries;
+mod family;
+mod interleaved;
+mod lane_parallel;
+mod lookup;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod row_parallel;
+mod scalar;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use super::block::{DecodeBlock, EncodeBlock, Failed};
+use crate::plan::{Lookup, Plan};
+use crate::simd::Level;
+use lane_parallel::LaneFamily;
+use tables::PackedTables;
+
+/// How rows are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    /// One after another through the codec, which every other path must equal.
+    Scalar,
+    /// Eight states in scalar registers.
+    Interleaved,
+    /// Sixteen states per vector, of as many rows as they take: 16 rows of one lane, 2 of eight.
+    RowParallel,
+    /// A row of 32 lanes in two vectors.
+    LaneParallel,
+}
+
+/// Which way rows are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Push,
+    Pop,
+}
+
+/// What decides a path.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    direction: Direction,
+    lanes: usize,
+    /// Rows that are left to code.
+    rows: usize,
+    columns: usize,
+}
+
+/// Chooses the path of a block's next rows. The first line that fits:
+///
+/// | level | lanes | lookup | rows left | path |
+/// |---|---|---|---|---|
+/// | scalar | any | any | any | scalar |
+/// | any | any | alias | any | scalar |
+/// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
+/// | any | 32 | other | any | scalar |
+/// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
+/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more | interleaved |
+/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more | interleaved |
+/// | any | any | any | any | scalar |
+///
+/// Tables without a packed form (a precision above 16, an alphabet above 2^16) go through the
+/// scalar path as well. AVX2 loops over rows side by side belong with [`row_parallel`], whose loops
+/// are generic over the SIMD interface.
+fn path<F: LaneFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
+    let Shape { direction, lanes, rows, columns } = shape;
+    let least_interleaved = match direction {
+        Direction::Push => interleaved::least_states_to_push(lanes),
+        Direction::Pop => interleaved::least_states_to_pop(lanes),
+    };
+    match (level, lanes, lookup, rows) {
+        (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
+        (_, lane_parallel::LANES, ..)
+            if F::has_lane_loops(level) && columns >= lane_parallel::LANES && rows > 0 =>
+        {
+            Path::LaneParallel
+        }
+        (_, lane_parallel::LANES, ..) => Path::Scalar,
+        (Level::Avx512Gather | Level::Avx512Permute, ..)
+            if rows * lanes >= row_parallel::LEAST_STATES =>
+        {
+            Path::RowParallel
+        }
+        _ if rows * lanes >= least_interleaved => Path::Interleaved,
+        _ => Path::Scalar,
+    }
+}
+
+/// Pushes a block of rows.
+pub(super) fn push<F: LaneFamily>(plan: &Plan, block: EncodeBlock<'_, F>) -> Result<(), Failed> {
+    push_at(Level::current(), plan, block)
+}
+
+/// Pushes a block of rows at a level.
+fn push_at<F: LaneFamily>(
+    level: Level,
+    plan: &Plan,
+    mut block: EncodeBlock<'_, F>,
+) -> Result<(), Failed> {
+    let mut tables = None;
+    loop {
+        let (direction, lanes) = (Direction::Push, plan.lanes);
+        let (rows, columns) = (block.rows.len(), block.columns);
+        let path = path::<F>(level, plan.lookup, Shape { direction, lanes, rows, columns });
+        let tables = match path {
+            Path::Scalar => return scalar::push(plan, block),
+            _ => tables.get_or_insert_with(|| PackedTables::new(plan)),
+        };
+        let Some(tables) = tables else { return scalar::push(plan, block) };
+        let left = match path {
+            Path::LaneParallel => lane_parallel::push(level, plan, tables, &mut block),
+            Path::RowParallel => row_parallel::push(level, plan, tables, &mut block),
+            _ => interleaved::push(plan, tables, &mut block),
+        };
+        if let Some(left) = left {
+            scalar::push(plan, left)?;
+        }
+    }
+}
+
+/// Pops a block of rows.
+pub(super) fn pop<F: LaneFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
+    pop_at(Level::current(), plan, block)
+}
+
+/// Pops a block of rows at a level.
+fn pop_at<F: LaneFamily>(
+    level: Level,
+    plan: &Plan,
+    mut block: DecodeBlock<'_, F>,
+) -> Result<(), Failed> {
+    let mut tables = None;
+    loop {
+        let (direction, lanes) = (Direction::Pop, plan.lanes);
+        let (rows, columns) = (block.lens.len(), block.columns);
+        let path = path::<F>(level, plan.lookup, Shape { direction, lanes, rows, columns });
+        let tables = match path {
+            Path::Scalar => return scalar::pop(plan, block),
+            _ => tables.get_or_insert_with(|| PackedTables::new(plan)),
+        };
+        let Some(tables) = tables else { return scalar::pop(plan, block) };
+        let left = match path {
+            Path::LaneParallel => lane_parallel::pop(level, plan, tables, &mut block),
+            Path::RowParallel => row_parallel::pop(level, plan, tables, &mut block),
+            _ => interleaved::pop(plan, tables, &mut block),
+        };
+        if let Some(left) = left {
+            scalar::pop(plan, left)?;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Rows across vector elements: sixteen states in a vector, whether they are sixteen rows of one
+//! lane or two rows of eight.
+//!
+//! What makes it fast is how much goes on at once: a block of rows is up to four vectors, hence 64
+//! states and up to 64 word cursors, whose steps overlap. Symbols outside their table and skipped
+//! symbols are nothing irregular here.
+//!
+//! The loops are generic over [`Simd512`] and the arithmetic over
+//! [`VectorFamily`](super::family::VectorFamily). An instruction set with other registers joins by
+//! implementing the interface, or where other loops pay (AVX2: four states of 64 bits per register,
+//! words transposed and permuted by `pext` masks), by a second set of loops beside `push` and
+//! `pop`.
+
+mod entries;
+mod indexes;
+mod masks;
+mod pop;
+mod push;
+mod store;
+
+use super::family::VectorFamily;
+use super::tables::PackedTables;
+use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::cpu::codec::encoder_view;
+use crate::plan::Plan;
+use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
+
+/// Vectors of states in a block of rows.
+const VECTORS: usize = 4;
+
+/// Most rows of such a block.
+const MOST_ROWS: usize = 16 * VECTORS;
+
+/// Vectors of steps in a tile of columns, over all vectors of a block: a tile's data stay within
+/// half of the L1 cache.
+const STEPS: usize = 256;
+
+/// Steps of each vector in a tile.
+const STEPS_EACH: usize = STEPS / VECTORS;
+
+/// Columns of a tile: the fewer rows a block has, the fewer steps, or a row's part would outgrow
+/// the L1 cache.
+const fn tile_columns(lanes: usize) -> usize {
+    if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
+}
+
+/// With fewer states than this, eight at a time in scalar registers are faster.
+pub(super) const LEAST_STATES: usize = 32;
+
+/// Pushes as many of the block's rows as fill vectors; gives back rows that it gave up.
+pub(super) fn push<'a, F: VectorFamily>(
+    level: Level,
+    plan: &Plan,
+    tables: &PackedTables<'_>,
+    block: &mut EncodeBlock<'a, F>,
+) -> Option<EncodeBlock<'a, F>> {
+    let work = PushRows { plan, tables, block };
+    dispatch_512(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.rows.len())))
+}
+
+/// Pops likewise.
+pub(super) fn pop<'a, F: VectorFamily>(
+    level: Level,
+    plan: &Plan,
+    tables: &PackedTables<'_>,
+    block: &mut DecodeBlock<'a, F>,
+) -> Option<DecodeBlock<'a, F>> {
+    let work = PopRows { plan, tables, block };
+    dispatch_512(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.lens.len())))
+}
+
+struct PushRows<'a, 'p, F: VectorFamily> {
+    plan: &'p Plan,
+    tables: &'p PackedTables<'p>,
+    block: &'p mut EncodeBlock<'a, F>,
+}
+
+impl<'a, F: VectorFamily> Work for PushRows<'a, '_, F> {
+    type Output = Option<EncodeBlock<'a, F>>;
+}
+
+impl<S: Simd512, F: VectorFamily> RunOn<S> for PushRows<'_, '_, F> {
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        match self.plan.lanes {
+            1 => self.push::<S, 1>(s),
+            2 => self.push::<S, 2>(s),
+            4 => self.push::<S, 4>(s),
+            _ => self.push::<S, 8>(s),
+        }
+    }
+}
+
+impl<'a, F: VectorFamily> PushRows<'a, '_, F> {
+    #[inline(always)]
+    fn push<S: Simd512, const L: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
+        let Self { plan, tables, block } = self;
+        let view = encoder_view::<F>(plan);
+        let (mut snapshot, mut scratch) = (Snapshot::new(), None);
+        while block.rows.len() * L >= LEAST_STATES {
+            let mut rows = block.take(block.rows.len().min(MOST_ROWS / L));
+            snapshot.take(rows.rows.states, rows.rows.lens);
+            let scratch = scratch.get_or_insert_with(|| push::Scratch::new::<L>(rows.columns));
+            if push::rows::<S, F, L>(s, tables, &view, scratch, &mut rows).is_none() {
+                snapshot.restore(rows.rows.states, rows.rows.lens);
+                return Some(rows);
+            }
+        }
+        None
+    }
+}
+
+struct PopRows<'a, 'p, F: VectorFamily> {
+    plan: &'p Plan,
+    tables: &'p PackedTables<'p>,
+    block: &'p mut DecodeBlock<'a, F>,
+}
+
+impl<'a, F: VectorFamily> Work for PopRows<'a, '_, F> {
+    type Output = Option<DecodeBlock<'a, F>>;
+}
+
+impl<S: Simd512, F: VectorFamily> RunOn<S> for PopRows<'_, '_, F> {
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        match self.plan.lanes {
+            1 => self.pop::<S, 1>(s),
+            2 => self.pop::<S, 2>(s),
+            4 => self.pop::<S, 4>(s),
+            _ => self.pop::<S, 8>(s),
+        }
+    }
+}
+
+impl<'a, F: VectorFamily> PopRows<'a, '_, F> {
+    #[inline(always)]
+    fn pop<S: Simd512, const L: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
+        let Self { plan, tables, block } = self;
+        let (mut snapshot, mut scratch) = (Snapshot::new(), None);
+        while block.lens.len() * L >= LEAST_STATES {
+            let mut rows = block.take(block.lens.len().min(MOST_ROWS / L));
+            snapshot.take(rows.states, rows.lens);
+            let scratch = scratch.get_or_insert_with(store::Scratch::new);
+            let done = pop::rows::<S, F, L>(s, tables, scratch, &mut rows);
+            s.fence();
+            if done.is_none() || pop::tails::<F, L>(plan, tables, &mut rows).is_none() {
+                snapshot.restore(rows.states, rows.lens);
+                return Some(rows);
+            }
+        }
+        None
+    }
+}
+
+/// Turns `16 / L` vectors of a row each into as many of a step each, or back.
+#[inline(always)]
+fn regroup<S: Simd512, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
+    let mut v = [s.splat(0); 16];
+    for (v, from) in v.iter_mut().zip(vectors.iter()) {
+        *v = s.load(from);
+    }
+    s.transpose::<L>(&mut v);
+    for (&v, to) in v.iter().zip(vectors) {
+        s.store(v, to);
+    }
+}
