@@ -1,106 +1,15 @@
 //! The program through its own binary: what it writes, says and returns.
 
+mod common;
+
 use std::{
     fs,
     io::{Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
-use rand::{Rng, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
-use tempfile::TempDir;
-
-const IO: i32 = 1;
-const USAGE: i32 = 2;
-const FOREIGN: i32 = 3;
-const DAMAGED: i32 = 4;
-
-fn parans() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_parans"))
-}
-
-/// Runs in `directory` with words as arguments.
-fn run(directory: &Path, line: &str) -> Output {
-    parans()
-        .current_dir(directory)
-        .args(line.split_whitespace())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn succeed(directory: &Path, line: &str) -> Output {
-    let output = run(directory, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// Fails with `status` and exactly one line, which has `words` in it.
-fn fail(directory: &Path, line: &str, status: i32, words: &str) {
-    check_failure(&run(directory, line), line, status, words);
-}
-
-fn check_failure(output: &Output, line: &str, status: i32, words: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{line}: {said}");
-    assert_eq!(said.lines().count(), 1, "{line}: {said}");
-    assert!(said.starts_with("parans: ") && said.contains(words), "{line}: {said}");
-}
-
-/// Pipes `input` through the program.
-fn pipe(line: &str, input: &[u8]) -> Output {
-    let mut child = spawn(line);
-    let mut stdin = child.stdin.take().unwrap();
-    std::thread::scope(|scope| {
-        // The program may stop reading early: that is its business.
-        scope.spawn(move || drop(stdin.write_all(input)));
-        child.wait_with_output().unwrap()
-    })
-}
-
-fn spawn(line: &str) -> Child {
-    let piped = Stdio::piped;
-    parans()
-        .args(line.split_whitespace())
-        .stdin(piped())
-        .stdout(piped())
-        .stderr(piped())
-        .spawn()
-        .unwrap()
-}
-
-fn noise(n: usize) -> Vec<u8> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(8);
-    (0..n).map(|_| rng.random()).collect()
-}
-
-fn text(n: usize) -> Vec<u8> {
-    b"Everything should be made as simple as possible, but not simpler. "
-        .iter()
-        .copied()
-        .cycle()
-        .take(n)
-        .collect()
-}
-
-fn place(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        fs::write(directory.path().join(name), bytes).unwrap();
-    }
-    directory
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use common::*;
 
 #[test]
 fn files_there_and_back() {
@@ -323,18 +232,6 @@ fn keep_going() {
     assert!(back[lost].iter().all(|&byte| byte == 0));
 }
 
-fn safetensors_file() -> Vec<u8> {
-    use safetensors::{Dtype, tensor::TensorView};
-    let weights: Vec<u8> =
-        (0..100_000).flat_map(|i| ((i as f32).sin() * 0.02).to_le_bytes()).collect();
-    let ids: Vec<u8> = (0..500i64).flat_map(|i| i.to_le_bytes()).collect();
-    let tensors = [
-        ("weights", TensorView::new(Dtype::F32, vec![100, 1000], &weights).unwrap()),
-        ("ids", TensorView::new(Dtype::I64, vec![500], &ids).unwrap()),
-    ];
-    safetensors::serialize(tensors, None).unwrap()
-}
-
 #[test]
 fn model_files() {
     let file = safetensors_file();
@@ -441,17 +338,6 @@ fn killed_at_any_moment() {
     assert!(old > 0, "none of the kills was early enough; {new} came too late");
 }
 
-/// A terminal's controlling side, and the path of the other one.
-#[cfg(target_os = "linux")]
-fn pseudoterminal() -> (fs::File, PathBuf) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
-    (controller.into(), PathBuf::from(name))
-}
-
 /// Work that takes a while shows how far it is, the rate and the time left, where standard error is a terminal.
 #[cfg(target_os = "linux")]
 #[test]
@@ -518,14 +404,6 @@ fn terminals_get_no_binary() {
         .unwrap();
     check_failure(&child.wait_with_output().unwrap(), "-d", USAGE, "terminal");
     drop(keep);
-}
-
-/// The most memory a process has had, in bytes.
-#[cfg(target_os = "linux")]
-fn peak_memory(child: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
 /// Pipes `length` generated bytes through both directions at once and returns the peaks of memory.
