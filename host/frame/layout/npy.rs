@@ -7,7 +7,10 @@ use crate::{
     frame::index::{Container, Entry},
 };
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+/// The most bytes of a header that is looked at: all that version 1 of the format can have.
+/// numpy writes headers of plain types in 128.
+pub(super) const MAX_HEADER: u64 = (64 << 10) + 10;
 
 /// An npy header.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +40,9 @@ impl Header {
         };
         let text = std::str::from_utf8(rest.get(..length)?).ok()?;
         let before = (bytes.len() - rest.len() + length) as u64;
+        if before > MAX_HEADER {
+            return None;
+        }
         let (descr, shape) = dictionary(text)?;
         let (dtype, name, size) = element(descr)?;
         let elements = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n))?;
