@@ -95,6 +95,9 @@ pub(crate) struct FileArgs {
     /// When compressing: read the output back and check that it decodes to the input's checksum, before --rm deletes anything.
     #[arg(long)]
     pub(crate) check: bool,
+    /// When decompressing or testing: fail on a file of more than SIZE bytes of content; K, M and G count in powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_output: Option<u64>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -153,6 +156,21 @@ pub(crate) struct ExtractArgs {
 pub(crate) struct ByteRange {
     pub(crate) start: u64,
     pub(crate) end: u64,
+}
+
+/// A number of bytes, perhaps with a suffix.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "K" | "KB" | "KiB" => 10,
+        "M" | "MB" | "MiB" => 20,
+        "G" | "GB" | "GiB" => 30,
+        "T" | "TB" | "TiB" => 40,
+        suffix => return Err(format!("{suffix:?} is no suffix of a size: use K, M, G or T")),
+    };
+    let number = digits.parse::<u64>().map_err(|error| error.to_string())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more than 2^64 bytes".into())
 }
 
 fn byte_range(text: &str) -> Result<ByteRange, String> {

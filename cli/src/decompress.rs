@@ -1,22 +1,24 @@
 //! `parans decompress`, `parans test` and `parans extract`.
 
 use std::{
-    fs,
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
+    slice,
     sync::mpsc::sync_channel,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use parans::frame::{Damage, FrameArchive, FrameReader, ReadOptions, Summary};
 
 use crate::{
-    cli::{CommonArgs, ExtractArgs, FileArgs},
+    cli::{ExtractArgs, FileArgs},
     compress::SUFFIX,
     failure::{Lossy, Usage, named},
-    input::{Input, ReadAhead, is_stdin},
-    output::Output,
+    identity,
+    input::{Input, ReadAhead, is_stdin, refuse_device},
+    output::{Output, Wish},
     progress::{Progress, report},
+    remove::{check_wish, remove},
 };
 
 /// Bytes of content handed to the writing thread at once.
@@ -24,7 +26,9 @@ const PIECE: usize = 1 << 20;
 
 /// Decompresses one file.
 pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Result<()> {
-    let mut input = Input::open(path)?;
+    check_wish(path, args)?;
+    refuse_device(path, args.force)?;
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
     // A foreign file is told before anything is said about names.
     let target = target(path, args);
@@ -34,14 +38,14 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     let output = match target? {
         Some(target) => {
             check_magic(&input)?;
-            Output::file(&target, args.force)?
+            Output::file(&target, Wish::new(&input, args))?
         }
         // Content may be text: it is the user's choice to see it.
         None => Output::stdout(args.force || args.stdout || args.output.is_some())?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
-    let (output, summary, damage, seconds) = run(&mut input, output, &args.common, keep_going)?;
-    output.commit(input.metadata.as_ref())?;
+    let (output, summary, damage, seconds) = run(&input, output, args, keep_going)?;
+    output.commit()?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
@@ -49,18 +53,16 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
         tell(&input.path, &damage);
         return Err(Lossy(damage.len())).with_context(|| input.path.display().to_string());
     }
-    if args.rm && !is_stdin(path) {
-        fs::remove_file(path).map_err(|error| named(error, path.display()))?;
-    }
-    Ok(())
+    if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
 /// Checks one file.
-pub(crate) fn test(path: &Path, common: &CommonArgs) -> Result<()> {
-    let mut input = Input::open(path)?;
+pub(crate) fn test(path: &Path, args: &FileArgs) -> Result<()> {
+    refuse_device(path, args.force)?;
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let (_, summary, _, seconds) = run(&mut input, Output::nowhere(), common, false)?;
-    if !common.quiet {
+    let (_, summary, _, seconds) = run(&input, Output::nowhere(), args, false)?;
+    if !args.common.quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
     Ok(())
@@ -113,45 +115,61 @@ fn tell(path: &Path, damage: &[Damage]) {
     }
 }
 
-/// Decodes `input` into `output`, which another thread writes.
+/// Decodes `input` into `output`, which another thread writes where one can be had.
 fn run(
-    input: &mut Input,
+    input: &Input,
     mut output: Output,
-    common: &CommonArgs,
+    args: &FileArgs,
     keep_going: bool,
 ) -> Result<(Output, Summary, Vec<Damage>, f64)> {
-    let mut progress = Progress::new(&input.path, input.length(), common);
-    let name = input.path.display().to_string();
-    let (sender, receiver) = sync_channel::<Vec<u8>>(4);
-    let options = ReadOptions { keep_going, ..ReadOptions::default() };
-    let (decoded, written) = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| -> io::Result<()> {
-            receiver.into_iter().try_for_each(|piece| output.write_all(&piece))
-        });
-        let decoded = input.read_ahead(|ahead| -> Result<(Summary, Vec<Damage>)> {
-            let mut reader = FrameReader::new(BufReader::new(ahead), options);
-            loop {
-                let mut piece = Vec::with_capacity(PIECE);
-                reader
-                    .by_ref()
-                    .take(PIECE as u64)
-                    .read_to_end(&mut piece)
-                    .map_err(library_error)?;
-                let done = piece.is_empty();
-                // The writer went away with an error of its own, which says more.
-                if done || sender.send(piece).is_err() {
-                    return Ok((reader.summary(), reader.damage().to_vec()));
-                }
-                progress.at(reader.summary().frame);
-            }
-        });
+    let mut progress = Progress::new(&input.path, input.length(), &args.common);
+    let max_content = args.max_output.unwrap_or(u64::MAX);
+    let options = ReadOptions { keep_going, max_content };
+    let mut decode = |give: &mut dyn FnMut(Vec<u8>) -> bool| {
+        input.read_ahead(|ahead| {
+            let mut reader = FrameReader::new(BufReader::new(ahead), options.clone());
+            decode(&mut reader, give, &mut progress)
+                .map(|()| (reader.summary(), reader.damage().to_vec()))
+        })
+    };
+    let threaded = std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(4);
+        let write = || receiver.into_iter().try_for_each(|piece| output.write_all(&piece));
+        let thread = std::thread::Builder::new().name("writer".into());
+        let writer = thread.spawn_scoped(scope, write).ok()?;
+        // A writer that went away has an error of its own, which says more.
+        let decoded = decode(&mut |piece| sender.send(piece).is_ok());
         drop(sender);
-        (decoded, writer.join().map_err(|_| anyhow!("the writing thread panicked")))
+        Some((decoded, writer.join().unwrap_or_else(|_| Err(io::Error::other("panicked")))))
+    });
+    let (decoded, written) = threaded.unwrap_or_else(|| {
+        let mut written = Ok(());
+        let decoded = decode(&mut |piece| {
+            written = output.write_all(&piece);
+            written.is_ok()
+        });
+        (decoded, written)
     });
     // What stopped the writer explains more than what the reader met afterwards.
-    written??;
-    let (summary, damage) = decoded.context(name)?;
+    written?;
+    let (summary, damage) = decoded.with_context(|| input.path.display().to_string())?;
     Ok((output, summary, damage, progress.done()))
+}
+
+/// Gives the content in pieces to `give`, as long as it returns `true`.
+fn decode(
+    reader: &mut FrameReader<BufReader<ReadAhead>>,
+    give: &mut dyn FnMut(Vec<u8>) -> bool,
+    progress: &mut Progress,
+) -> Result<()> {
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(library_error)?;
+        if piece.is_empty() || !give(piece) {
+            return Ok(());
+        }
+        progress.at(reader.summary().frame);
+    }
 }
 
 /// Takes the library's error out of the input-output error that carries it.
@@ -164,6 +182,7 @@ fn library_error(error: io::Error) -> anyhow::Error {
 
 /// Decodes one tensor or range.
 pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
+    identity::note_inputs(slice::from_ref(&args.file));
     let input = Input::open(&args.file)?;
     let name = || input.path.display().to_string();
     let (Some(file), Some(_)) = (input.file(), input.length()) else {
@@ -185,11 +204,11 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         (None, None) => return Err(Usage("say which tensor or which bytes".into()).into()),
     };
     let mut output = match &args.output {
-        Some(output) if !is_stdin(output) => Output::file(output, args.force)?,
+        Some(output) if !is_stdin(output) => Output::file(output, Wish::plain(args.force))?,
         _ => Output::stdout(args.force)?,
     };
     archive.copy_range(content, &mut output).with_context(name)?;
-    output.commit(None)
+    output.commit()
 }
 
 /// Reads a whole stream for its indexes alone.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, BufReader, Write},
+    io::{BufReader, Write},
     path::Path,
 };
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use parans::frame::{EntryKind, FrameArchive, Index, VERSION};
 use serde_json::{Value, json};
 
-use crate::{decompress::indexes, failure::named, input::Input};
+use crate::{decompress::indexes, failure::named, input::Input, process};
 
 /// How to show a file.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub(crate) enum Form {
 
 /// Shows one file.
 pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
-    let mut input = Input::open(path)?;
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
     let text = match input
@@ -48,8 +48,7 @@ pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
             show(&name, summary.frame, &indexes, form, |_| f64::NAN)
         }
     };
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes()));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
 }
 

@@ -7,10 +7,16 @@ mod compress;
 mod decompress;
 mod devices;
 mod failure;
+mod identity;
 mod input;
 mod inspect;
+mod metadata;
 mod output;
+mod process;
 mod progress;
+mod remove;
+mod temporary;
+mod threads;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -26,6 +32,7 @@ use failure::{Usage, named};
 use inspect::Form;
 
 fn main() -> ExitCode {
+    process::settle();
     ExitCode::from(run(Cli::parse()))
 }
 
@@ -37,7 +44,7 @@ fn run(cli: Cli) -> u8 {
         Some(Command::Decompress { files, keep_going }) => {
             each(&files, |path| decompress::decompress(path, &files, keep_going))
         }
-        Some(Command::Test(files)) => each(&files, |path| decompress::test(path, &files.common)),
+        Some(Command::Test(files)) => each(&files, |path| decompress::test(path, &files)),
         Some(Command::Inspect(args)) => {
             let form = if args.json { Form::Json } else { Form::Table };
             let files = FileArgs { files: args.files, common: args.common, ..FileArgs::default() };
@@ -55,7 +62,7 @@ fn run(cli: Cli) -> u8 {
             done(print(|out| write!(out, "{}", Cli::command().render_help())))
         }
         None if mode.decompress => each(&files, |path| decompress::decompress(path, &files, false)),
-        None if mode.test => each(&files, |path| decompress::test(path, &files.common)),
+        None if mode.test => each(&files, |path| decompress::test(path, &files)),
         None if mode.list => each(&files, |path| inspect::inspect(path, Form::Line)),
         None => each(&files, |path| compress::compress(path, &files)),
     }
@@ -68,13 +75,13 @@ fn each(files: &FileArgs, work: impl Fn(&Path) -> Result<()> + Sync) -> u8 {
     if files.output.is_some() && paths.len() > 1 {
         return done(Err(Usage("-o takes a single input file".into()).into()));
     }
+    identity::note_inputs(paths);
     paths.iter().map(|path| done(in_pool(&files.common, || work(path)))).max().unwrap_or(0)
 }
 
 /// Runs `work` in a pool of as many threads as asked for.
 fn in_pool(common: &CommonArgs, work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(common.threads).build()?;
-    pool.install(work)
+    threads::pool(common.threads)?.install(work)
 }
 
 /// Tells an error and returns the exit status.
@@ -82,6 +89,10 @@ fn done(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
+            #[cfg(unix)]
+            if failure::is_broken_pipe(&error) {
+                process::end_by_broken_pipe();
+            }
             // Nobody to tell is no reason to fail differently.
             let _ = writeln!(io::stderr(), "parans: {}", failure::line(&error));
             failure::status(&error)
@@ -93,7 +104,6 @@ fn done(result: Result<()>) -> u8 {
 fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
     let mut text = Vec::new();
     write(&mut text)?;
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+    let written = process::stdout().and_then(|mut stdout| stdout.write_all(&text));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
 }
