@@ -1,6 +1,8 @@
 //! The `parans` program: compresses, decompresses, inspects and measures. A thin face of the library: arguments in
 //! [`cli`], errors out in [`failure`], and a file for each command.
 
+#[cfg(unix)]
+mod allocator;
 mod bench;
 mod cli;
 mod compress;

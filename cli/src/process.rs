@@ -64,7 +64,7 @@ pub(crate) fn settle() {
         use signal_hook::{consts::signal, flag};
         // A file over the limit of `ulimit -f` is an error of `write` once the signal has a handler.
         let _ = flag::register(signal::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-        // Where memory ends, Rust says so in a line and aborts: status 1 and no core file.
+        // The C library aborts after a line where its own memory ends.
         let always = Arc::new(AtomicBool::new(true));
         let _ = flag::register_conditional_shutdown(signal::SIGABRT, IO.into(), always);
     }
