@@ -181,11 +181,11 @@ fn no_threads_are_needed() {
 /// Whatever memory is allowed, the program does its work or says in a line that it cannot.
 #[test]
 fn little_memory_is_a_line() {
-    let directory = place(&[("x", &[text(9 << 20), noise(9 << 20)].concat())]);
+    let directory = place(&[("x", &[text(5 << 20), noise(2 << 20)].concat())]);
     let at = directory.path();
     succeed(at, "x -o coded");
     let (mut done, mut refused) = (0, 0);
-    for megabytes in [25, 30, 35, 40, 50, 60, 70, 80, 100, 120, 150, 200, 400, 3000] {
+    for megabytes in [25, 30, 35, 40, 50, 60, 80, 100, 150, 300, 3000] {
         for line in ["-qf x", "-qT8 -f x", "-qdf coded -o y", "-qT8 -df coded -o y", "-qtT8 coded"]
         {
             let output = limited(at, &format!("ulimit -v {}", megabytes * 1000), line, true);
