@@ -1,6 +1,21 @@
-//! parans codes tensors with ANS (rANS and tANS), many rows and many states at a time, byte-compatible with torch_ans 0.4.0.
+//! parans codes tensors with ANS (rANS and tANS), many rows and many states at a time, on CPUs and
+//! NVIDIA GPUs. Streams are those of torch_ans 0.4.0, byte for byte.
 //!
-//! [`Tables`] hold quantised distributions, [`Streams`] independent rows of coded words, and a [`Coder`] codes one with the other.
+//! # Which part one wants
+//!
+//! | to | use |
+//! |---|---|
+//! | code symbols whose distributions are tables | [`Tables`] and a [`Coder`] |
+//! | code symbols with a Gaussian, Laplace, logistic or mixture of their own | [`model::ModelCoder`] |
+//! | code the latents of a learned compressor | [`learned`] |
+//! | compress a file, a tensor or a checkpoint, with checksums and random access | [`frame`] |
+//! | code the bytes of one block | [`order0`] |
+//! | code the elements of one block by their type, losslessly | [`float`] |
+//! | code tensors that lie on a GPU | [`gpu`], or [`CoderBuilder::device`] |
+//!
+//! A [`Coder`] turns symbols into one byte string and back ([`Coder::encode`], [`Coder::decode`]),
+//! or pushes them onto [`Streams`], one independent row of coded words per row of symbols, and pops
+//! them, the last pushed first.
 //!
 //! ```
 //! use ndarray::array;
@@ -18,6 +33,40 @@
 //! assert_eq!(coder.decode::<i32>(&bytes, &indexes)?, symbols);
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! # Coming from torch_ans
+//!
+//! | torch_ans | parans |
+//! |---|---|
+//! | `TorchANSInterface`, `init_params` | [`Coder::builder`] |
+//! | `set_cdfs`, `rans_pmf_to_quantized_cdf` | [`Tables::from_cdf`], [`Tables::from_pmf`] |
+//! | `encode_with_indexes`, `decode_with_indexes` | [`Coder::encode`], [`Coder::decode`] |
+//! | `encode_with_freqs`, `decode_with_freqs` | [`model::ModelCoder`] with [`model::Pmfs`] |
+//! | `rans64_init_stream` | [`Coder::streams`] |
+//! | `rans64_push`, `rans64_pop` | [`Coder::push`], [`Coder::pop`] |
+//! | `rans64_i4`, `num_interleaves` | [`CoderBuilder::lanes`] |
+//! | `rans64_alias`, `rans64_invcdf`, `inverse_cdf_precision` | [`CoderBuilder::lookup`] |
+//! | `bypass_coding`, `bypass_precision` | [`CoderBuilder::bypass`] |
+//! | `cache=True`, `flush` | [`Coder::queue`], [`Queue::flush`] |
+//! | `set_stream`, `decode_stream` | [`Coder::dequeue`], [`Dequeue::decode`] |
+//! | `rans_stream_to_byte_strings` and back | [`Streams::to_byte_strings`], [`Streams::from_byte_strings`] |
+//!
+//! # Features
+//!
+//! None is on by default. `containers` recognises safetensors, npy and npz content, so that a frame
+//! codes each tensor by its type. `cuda` runs coders on NVIDIA GPUs through the driver's `libcuda`.
+//!
+//! # Debug builds
+//!
+//! The loops need the optimiser: a debug build of a program that depends on parans is 40 to 110
+//! times slower. These lines in that program's `Cargo.toml` optimise the coder alone:
+//!
+//! ```toml
+//! [profile.dev.package.parans]
+//! opt-level = 3
+//! [profile.dev.package.parans-kernels]
+//! opt-level = 3
 //! ```
 
 #![cfg_attr(
@@ -44,6 +93,8 @@ pub use coder::{
 };
 pub use error::{Error, Result, RowCause};
 pub use family::Family;
+/// The arrays that symbols, indexes and probabilities come in, of the version that this crate takes.
+pub use ndarray;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
 pub use tables::{Precision, Probability, Tables, TablesBuilder};
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufReader, Read, Seek, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use anyhow::{Result, bail};
@@ -14,14 +14,12 @@ use crate::{
     cli::FileArgs,
     decompress,
     failure::{Usage, named},
-    input::{Input, ReadAhead, is_stdin, refuse_device},
+    input::{Input, ReadAhead, refuse_device},
+    names::{self, Work},
     output::{Output, Wish},
     progress::{Progress, report},
     remove::{check_wish, remove},
 };
-
-/// What compressed files are named by.
-pub(crate) const SUFFIX: &str = "parans";
 
 /// The longest safetensors header that is waited for in a pipe, and in a file.
 const MAX_HEAD: usize = 16 << 20;
@@ -29,13 +27,13 @@ const MAX_FILE_HEAD: usize = 100_000_008;
 
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
-    if args.max_output.is_some() {
+    if args.limit.max_output.is_some() {
         return Err(Usage("--max-output is for decompressing and testing".into()).into());
     }
     check_wish(path, args)?;
     refuse_device(path, args.force)?;
     let input = Input::open(path)?;
-    let target = target(path, args)?;
+    let target = names::output(path, args, Work::Compress)?;
     if args.check && target.is_none() {
         return Err(
             Usage("--check reads the output file back; standard output is gone".into()).into()
@@ -60,30 +58,9 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
         bail!("{}: {change}; the output has what was read", input.path.display());
     }
     if let (true, Some(target)) = (args.check, &target) {
-        decompress::test(target, args)?;
+        decompress::test(target, &args.common, None)?;
     }
     if args.rm { remove(&input, args) } else { Ok(()) }
-}
-
-/// Where the output goes; `None` is standard output.
-fn target(path: &Path, args: &FileArgs) -> Result<Option<PathBuf>> {
-    match &args.output {
-        Some(output) if !is_stdin(output) => Ok(Some(output.clone())),
-        None if !args.stdout && !is_stdin(path) => {
-            if path.extension().is_some_and(|extension| extension == SUFFIX) && !args.force {
-                return Err(Usage(format!(
-                    "{}: named .{SUFFIX} already; --force compresses it again",
-                    path.display()
-                ))
-                .into());
-            }
-            let mut name = path.as_os_str().to_owned();
-            name.push(".");
-            name.push(SUFFIX);
-            Ok(Some(PathBuf::from(name)))
-        }
-        _ => Ok(None),
-    }
 }
 
 /// The layout of a zip file, whose directory is at its end: what no stream can tell.

@@ -1,24 +1,24 @@
-//! `parans decompress`, `parans test` and `parans extract`.
+//! `parans decompress` and `parans test`.
 
 use std::{
     io::{self, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    slice,
+    path::Path,
     sync::mpsc::sync_channel,
 };
 
 use anyhow::{Context, Result};
-use parans::frame::{Damage, FrameArchive, FrameReader, ReadOptions, Summary};
+use parans::frame::{Damage, FrameReader, ReadOptions, Summary};
 
 use crate::{
-    cli::{ExtractArgs, FileArgs},
-    compress::SUFFIX,
-    failure::{Lossy, Usage, named},
-    identity,
-    input::{Input, ReadAhead, is_stdin, refuse_device},
+    cli::{CommonArgs, FileArgs},
+    escape,
+    failure::{Lossy, named},
+    input::{Input, ReadAhead, refuse_device},
+    names::{self, Work},
     output::{Output, Wish},
-    progress::{Progress, report},
+    progress::{Progress, report, report_sound},
     remove::{check_wish, remove},
+    sparse,
 };
 
 /// Bytes of content handed to the writing thread at once.
@@ -31,7 +31,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     let input = Input::open(path)?;
     input.refuse_terminal()?;
     // A foreign file is told before anything is said about names.
-    let target = target(path, args);
+    let target = names::output(path, args, Work::Read);
     if target.is_err() {
         check_magic(&input)?;
     }
@@ -44,7 +44,9 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
         None => Output::stdout(args.force || args.stdout || args.output.is_some())?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
-    let (output, summary, damage, seconds) = run(&input, output, args, keep_going)?;
+    let holes = args.sparse.holes(!output.is_stdout());
+    let options = options(keep_going, args.limit.max_output);
+    let (output, summary, damage, seconds) = run(&input, output, &args.common, options, holes)?;
     output.commit()?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
@@ -56,33 +58,20 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-/// Checks one file.
-pub(crate) fn test(path: &Path, args: &FileArgs) -> Result<()> {
-    refuse_device(path, args.force)?;
+/// Checks one file, which may have `max_output` bytes of content.
+pub(crate) fn test(path: &Path, common: &CommonArgs, max_output: Option<u64>) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let (_, summary, _, seconds) = run(&input, Output::nowhere(), args, false)?;
-    if !args.common.quiet {
-        report(&input.path, summary.frame, summary.content, summary.content, seconds);
+    let options = options(false, max_output);
+    let (_, summary, _, seconds) = run(&input, Output::nowhere(), common, options, false)?;
+    if !common.quiet {
+        report_sound(&input.path, summary.content, seconds);
     }
     Ok(())
 }
 
-/// The file that the content of `path` goes to; none is standard output.
-fn target(path: &Path, args: &FileArgs) -> Result<Option<PathBuf>> {
-    match &args.output {
-        Some(output) if is_stdin(output) => Ok(None),
-        Some(output) => Ok(Some(output.clone())),
-        None if args.stdout || is_stdin(path) => Ok(None),
-        None if path.extension().is_some_and(|extension| extension == SUFFIX) => {
-            Ok(Some(path.with_extension("")))
-        }
-        None => Err(Usage(format!(
-            "{}: not named .{SUFFIX}: say with -o or -c where it goes",
-            path.display()
-        ))
-        .into()),
-    }
+fn options(keep_going: bool, max_output: Option<u64>) -> ReadOptions {
+    ReadOptions { keep_going, max_content: max_output.unwrap_or(u64::MAX) }
 }
 
 /// Refuses a file that begins otherwise than a frame, before its output is thought of.
@@ -110,21 +99,30 @@ fn tell(path: &Path, damage: &[Damage]) {
         let _ = writeln!(
             io::stderr(),
             "parans: {}: lost {lost} at chunk {chunk}: {reason}",
-            path.display()
+            escape::path(path)
         );
     }
 }
 
-/// Decodes `input` into `output`, which another thread writes where one can be had.
+/// Decodes `input` into `output`, with or without holes for zeros. Another thread writes, where one
+/// can be had.
 fn run(
     input: &Input,
     mut output: Output,
-    args: &FileArgs,
-    keep_going: bool,
+    common: &CommonArgs,
+    options: ReadOptions,
+    holes: bool,
 ) -> Result<(Output, Summary, Vec<Damage>, f64)> {
-    let mut progress = Progress::new(&input.path, input.length(), &args.common);
-    let max_content = args.max_output.unwrap_or(u64::MAX);
-    let options = ReadOptions { keep_going, max_content };
+    let mut progress = Progress::new(&input.path, input.length(), common);
+    let mut position = 0;
+    let mut write = |piece: Vec<u8>| {
+        let begin = position;
+        position += piece.len() as u64;
+        match holes {
+            true => sparse::write(&mut output, begin, &piece),
+            false => output.write_all(&piece),
+        }
+    };
     let mut decode = |give: &mut dyn FnMut(Vec<u8>) -> bool| {
         input.read_ahead(|ahead| {
             let mut reader = FrameReader::new(BufReader::new(ahead), options.clone());
@@ -134,9 +132,9 @@ fn run(
     };
     let threaded = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel::<Vec<u8>>(4);
-        let write = || receiver.into_iter().try_for_each(|piece| output.write_all(&piece));
+        let write_all = || receiver.into_iter().try_for_each(&mut write);
         let thread = std::thread::Builder::new().name("writer".into());
-        let writer = thread.spawn_scoped(scope, write).ok()?;
+        let writer = thread.spawn_scoped(scope, write_all).ok()?;
         // A writer that went away has an error of its own, which says more.
         let decoded = decode(&mut |piece| sender.send(piece).is_ok());
         drop(sender);
@@ -145,7 +143,7 @@ fn run(
     let (decoded, written) = threaded.unwrap_or_else(|| {
         let mut written = Ok(());
         let decoded = decode(&mut |piece| {
-            written = output.write_all(&piece);
+            written = write(piece);
             written.is_ok()
         });
         (decoded, written)
@@ -178,37 +176,6 @@ fn library_error(error: io::Error) -> anyhow::Error {
         Ok(error) => error.into(),
         Err(error) => error.into(),
     }
-}
-
-/// Decodes one tensor or range.
-pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
-    identity::note_inputs(slice::from_ref(&args.file));
-    let input = Input::open(&args.file)?;
-    let name = || input.path.display().to_string();
-    let (Some(file), Some(_)) = (input.file(), input.length()) else {
-        return Err(Usage(
-            "extract needs a file: what it skips cannot be skipped in a pipe".into(),
-        )
-        .into());
-    };
-    let mut archive = FrameArchive::open(BufReader::new(file)).with_context(name)?;
-    let content = match (&args.bytes, &args.name) {
-        (Some(range), _) => range.start..range.end,
-        (None, Some(tensor)) => match archive.entry(tensor) {
-            Some(entry) => entry.offset..entry.end(),
-            None => {
-                let text = format!("no tensor is named {tensor:?}; `parans inspect` lists them");
-                return Err(Usage(text)).with_context(name);
-            }
-        },
-        (None, None) => return Err(Usage("say which tensor or which bytes".into()).into()),
-    };
-    let mut output = match &args.output {
-        Some(output) if !is_stdin(output) => Output::file(output, Wish::plain(args.force))?,
-        _ => Output::stdout(args.force)?,
-    };
-    archive.copy_range(content, &mut output).with_context(name)?;
-    output.commit()
 }
 
 /// Reads a whole stream for its indexes alone.

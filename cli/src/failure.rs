@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use parans::Error;
 
+use crate::escape;
+
 /// A file cannot be read or written.
 pub(crate) const IO: u8 = 1;
 /// The command line asks for what cannot be.
@@ -61,21 +63,18 @@ pub(crate) fn status(error: &anyhow::Error) -> u8 {
     IO
 }
 
-/// An error in one line, without the operating system's error numbers.
+/// An error in one line, without the operating system's error numbers and safe for a terminal.
 pub(crate) fn line(error: &anyhow::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = library_error(cause).map_or_else(|| cause.to_string(), words);
-        let text = text
-            .split_once(" (os error")
-            .map_or(text.as_str(), |(text, _)| text)
-            .replace('\n', " ");
+        let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text).to_owned();
         // A transparent error repeats its cause.
         if parts.last().is_none_or(|last| !last.ends_with(&text)) {
             parts.push(text);
         }
     }
-    parts.join(": ")
+    escape::text(&parts.join(": "))
 }
 
 /// The library's error, also where an error of reading or writing carries it.

@@ -35,13 +35,13 @@ static INPUTS: OnceLock<Vec<FileId>> = OnceLock::new();
 static WRITTEN: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// Notes what the command reads, once, before it writes anything.
-pub(crate) fn note_inputs(paths: &[PathBuf]) {
+pub(crate) fn note_inputs<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) {
     let metadata = |path: &PathBuf| match is_stdin(path) {
         true => process::stdin()?.metadata(),
         false => fs::metadata(path),
     };
     // What cannot be looked at is reported when it is opened.
-    let ids = paths.iter().filter_map(|path| FileId::of(&metadata(path).ok()?)).collect();
+    let ids = paths.into_iter().filter_map(|path| FileId::of(&metadata(path).ok()?)).collect();
     let _ = INPUTS.set(ids);
 }
 

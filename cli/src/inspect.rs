@@ -4,20 +4,20 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     io::{BufReader, Write},
+    ops::Range,
     path::Path,
 };
 
 use anyhow::{Context, Result};
-use parans::frame::{EntryKind, FrameArchive, Index, VERSION};
+use parans::frame::{Entry, EntryKind, FrameArchive, Index, VERSION};
 use serde_json::{Value, json};
 
-use crate::{decompress::indexes, failure::named, input::Input, process};
+use crate::{decompress::indexes, escape, failure::named, input::Input, process};
 
 /// How to show a file.
-#[derive(Clone, Copy)]
-pub(crate) enum Form {
-    /// Sizes in one line.
-    Line,
+pub(crate) enum Form<'a> {
+    /// Sizes in one line of a list.
+    Line(&'a mut Listing),
     /// Everything, to be read.
     Table,
     /// Everything, to be parsed.
@@ -25,7 +25,7 @@ pub(crate) enum Form {
 }
 
 /// Shows one file.
-pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
+pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
@@ -36,7 +36,7 @@ pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
     {
         Some(Ok(archive)) => {
             let coded = |content| archive.coded_bytes(content);
-            show(&name, archive.frame_length(), &[archive.index()], form, coded)
+            show(&input.path, archive.frame_length(), &[archive.index()], form, coded)
         }
         // Several frames in one file have no common index.
         Some(Err(error)) if !error.to_string().contains("several frames") => {
@@ -45,11 +45,54 @@ pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
         _ => {
             let (summary, indexes) = input.read_ahead(indexes).with_context(|| name.clone())?;
             let indexes: Vec<&Index> = indexes.iter().collect();
-            show(&name, summary.frame, &indexes, form, |_| f64::NAN)
+            show(&input.path, summary.frame, &indexes, form, |_| f64::NAN)
         }
     };
     let written = process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes()));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
+}
+
+/// The list that `-l` prints: a heading, one line per file, and the total of several files.
+pub(crate) struct Listing {
+    quiet: bool,
+    files: u64,
+    frames: u64,
+    content: u64,
+}
+
+impl Listing {
+    /// An empty list; with `quiet` it has neither heading nor total.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, files: 0, frames: 0, content: 0 }
+    }
+
+    fn row(frame: u64, content: u64, container: &str, name: &str) -> String {
+        let ratio = percent(frame as f64, content);
+        format!("{frame:>15} {content:>15} {ratio:>8} {container:<11} {name}\n")
+    }
+
+    /// The line of one file, below the heading if it is the first.
+    fn line(&mut self, frame: u64, content: u64, container: &str, path: &Path) -> String {
+        let mut line = String::new();
+        if self.files == 0 && !self.quiet {
+            line += &format!(
+                "{:>15} {:>15} {:>8} {:<11} name\n",
+                "compressed", "uncompressed", "ratio", "content"
+            );
+        }
+        self.files += 1;
+        self.frames = self.frames.saturating_add(frame);
+        self.content = self.content.saturating_add(content);
+        line + &Self::row(frame, content, container, &escape::path(path))
+    }
+
+    /// The last line.
+    pub(crate) fn total(&self) -> String {
+        if self.quiet || self.files < 2 {
+            return String::new();
+        }
+        Self::row(self.frames, self.content, "total", &format!("{} files", self.files))
+    }
 }
 
 fn percent(coded: f64, content: u64) -> String {
@@ -60,85 +103,100 @@ fn percent(coded: f64, content: u64) -> String {
     }
 }
 
+/// Chunks, content bytes and coded bytes by codec.
+type Codecs<'a> = BTreeMap<&'a str, (u64, u64, u64)>;
+
 fn show(
-    name: &str,
+    path: &Path,
     frame: u64,
     indexes: &[&Index],
-    form: Form,
-    coded: impl Fn(std::ops::Range<u64>) -> f64,
+    form: Form<'_>,
+    coded: impl Fn(Range<u64>) -> f64,
 ) -> String {
     let content: u64 = indexes.iter().map(|index| index.content_length()).sum();
-    let ratio = percent(frame as f64, content);
-    let mut codecs: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
+    let container = indexes.first().map_or("bytes", |index| index.container.name());
+    if let Form::Line(listing) = form {
+        return listing.line(frame, content, container, path);
+    }
+    let mut codecs = Codecs::new();
     for chunk in indexes.iter().flat_map(|index| &index.chunks) {
         let (count, raw, coded) = codecs.entry(chunk.codec.name()).or_default();
         (*count, *raw, *coded) =
             (*count + 1, *raw + u64::from(chunk.raw), *coded + u64::from(chunk.coded));
     }
-    let container = indexes.first().map_or("bytes", |index| index.container.name());
-    match form {
-        Form::Line => format!("{frame:>15} {content:>15} {ratio:>8} {container:<11} {name}\n"),
-        Form::Json => {
-            let entries: Vec<Value> = indexes
-                .iter()
-                .flat_map(|index| &index.entries)
-                .map(|entry| {
-                    let coded = coded(entry.offset..entry.end());
-                    let mut value =
-                        json!({"name": entry.name, "offset": entry.offset, "bytes": entry.length});
-                    value["coded"] =
-                        if coded.is_nan() { Value::Null } else { json!(coded.round() as u64) };
-                    if let EntryKind::Tensor { dtype, shape } = &entry.kind {
-                        value["dtype"] = json!(dtype);
-                        value["shape"] = json!(shape);
-                    }
-                    value
-                })
-                .collect();
-            let codecs: Value = codecs
-                .iter()
-                .map(|(name, (count, raw, coded))| {
-                    ((*name).to_owned(), json!({"chunks": count, "bytes": raw, "coded": coded}))
-                })
-                .collect::<serde_json::Map<_, _>>()
-                .into();
-            let value = json!({"file": name, "version": VERSION, "frames": indexes.len(), "container": container,
-                "bytes": content, "compressed": frame, "codecs": codecs, "entries": entries});
-            format!("{value}\n")
+    let entries = indexes.iter().flat_map(|index| &index.entries);
+    if let Form::Json = form {
+        let mut value = json!({
+            "file": path.to_string_lossy(), "version": VERSION, "frames": indexes.len(),
+            "container": container, "bytes": content, "compressed": frame,
+            "codecs": codecs_json(&codecs),
+            "entries": entries.map(|entry| entry_json(entry, &coded)).collect::<Vec<_>>(),
+        });
+        if path.to_str().is_none() {
+            let bytes = path.as_os_str().as_encoded_bytes();
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            value["file_hex"] = json!(hex);
         }
-        Form::Table => {
-            let mut out = String::new();
-            // Writing to a string does not fail.
-            let _ = writeln!(out, "{name}: parans frame, version {VERSION}, {container}");
-            let _ = writeln!(out, "  {content} bytes in {frame} ({ratio})");
-            for (name, (count, raw, coded)) in &codecs {
-                let _ = writeln!(
-                    out,
-                    "  {name:<9} {count:>8} chunks {raw:>15} -> {coded:>13} bytes ({})",
-                    percent(*coded as f64, *raw)
-                );
-            }
-            let entries: Vec<_> = indexes.iter().flat_map(|index| &index.entries).collect();
-            let width =
-                entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0).min(60);
-            for entry in entries {
-                let (dtype, shape) = match &entry.kind {
-                    EntryKind::Tensor { dtype, shape } => (dtype.as_str(), format!("{shape:?}")),
-                    EntryKind::Rows => ("rows", String::new()),
-                    _ => ("bytes", String::new()),
-                };
-                let coded = coded(entry.offset..entry.end());
-                let size = if coded.is_nan() { "-".into() } else { format!("{coded:.0}") };
-                let _ = writeln!(
-                    out,
-                    "  {:<width$} {dtype:<8} {shape:<20} {:>12} -> {size:>12} bytes ({})",
-                    // A name can hold anything; a terminal must not.
-                    entry.name.escape_debug(),
-                    entry.length,
-                    percent(coded, entry.length)
-                );
-            }
-            out
-        }
+        return format!("{}\n", escape::Json(&value));
+    }
+    let mut out = format!(
+        "{}: parans frame, version {VERSION}, {container}\n  {content} bytes in {frame} ({})\n",
+        escape::path(path),
+        percent(frame as f64, content)
+    );
+    table(&mut out, &codecs, &entries.collect::<Vec<_>>(), coded);
+    out
+}
+
+fn codecs_json(codecs: &Codecs<'_>) -> serde_json::Map<String, Value> {
+    let objects = codecs.iter().map(|(name, (count, raw, coded))| {
+        ((*name).to_owned(), json!({"chunks": count, "bytes": raw, "coded": coded}))
+    });
+    objects.collect()
+}
+
+fn entry_json(entry: &Entry, coded: impl Fn(Range<u64>) -> f64) -> Value {
+    let coded = coded(entry.offset..entry.end());
+    let coded = if coded.is_nan() { Value::Null } else { json!(coded.round() as u64) };
+    let mut value = json!({
+        "name": entry.name, "offset": entry.offset, "bytes": entry.length, "coded": coded,
+    });
+    if let EntryKind::Tensor { dtype, shape } = &entry.kind {
+        value["dtype"] = json!(dtype);
+        value["shape"] = json!(shape);
+    }
+    value
+}
+
+fn table(
+    out: &mut String,
+    codecs: &Codecs<'_>,
+    entries: &[&Entry],
+    coded: impl Fn(Range<u64>) -> f64,
+) {
+    // Writing to a string does not fail.
+    for (name, (count, raw, coded)) in codecs {
+        let _ = writeln!(
+            out,
+            "  {name:<9} {count:>8} chunks {raw:>15} -> {coded:>13} bytes ({})",
+            percent(*coded as f64, *raw)
+        );
+    }
+    let names: Vec<String> = entries.iter().map(|entry| escape::text(&entry.name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(60);
+    for (entry, name) in entries.iter().zip(names) {
+        let (dtype, shape) = match &entry.kind {
+            EntryKind::Tensor { dtype, shape } => (escape::text(dtype), format!("{shape:?}")),
+            EntryKind::Rows => ("rows".into(), String::new()),
+            _ => ("bytes".into(), String::new()),
+        };
+        let coded = coded(entry.offset..entry.end());
+        let size = if coded.is_nan() { "-".into() } else { format!("{coded:.0}") };
+        let _ = writeln!(
+            out,
+            "  {name:<width$} {dtype:<8} {shape:<20} {:>12} -> {size:>12} bytes ({})",
+            entry.length,
+            percent(coded, entry.length)
+        );
     }
 }

@@ -1,24 +1,33 @@
-//! The `parans` program: compresses, decompresses, inspects and measures. A thin face of the library: arguments in
-//! [`cli`], errors out in [`failure`], and a file for each command.
+//! The `parans` program: compresses, decompresses, inspects and measures, with the library. It
+//! reads its arguments with [`cli`] and [`parse`], tells errors with [`failure`], and has one file
+//! per command.
 
 #[cfg(unix)]
 mod allocator;
 mod bench;
 mod cli;
+mod completions;
 mod compress;
 mod decompress;
 mod devices;
+mod escape;
+mod extract;
 mod failure;
 mod identity;
 mod input;
 mod inspect;
+mod man;
 mod metadata;
+mod names;
+mod npy;
 mod output;
+mod parse;
+mod pool;
 mod process;
 mod progress;
 mod remove;
+mod sparse;
 mod temporary;
-mod threads;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -27,63 +36,109 @@ use std::{
 };
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
+use parans::{Error, simd::Level};
 
-use cli::{Cli, Command, CommonArgs, FileArgs};
+use cli::{Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
 use failure::{Usage, named};
-use inspect::Form;
+use inspect::{Form, Listing};
+use names::Work;
 
 fn main() -> ExitCode {
     process::settle();
-    ExitCode::from(run(Cli::parse()))
+    ExitCode::from(match parse::parse() {
+        Ok(Some(cli)) => run(cli),
+        Ok(None) => 0,
+        Err(error) => done(Err(error)),
+    })
 }
 
 /// Does what the command line says and returns the exit status.
 fn run(cli: Cli) -> u8 {
+    if let Err(error) = check_environment() {
+        return done(Err(error));
+    }
     let Cli { command, mode, files } = cli;
     match command {
-        Some(Command::Compress(files)) => each(&files, |path| compress::compress(path, &files)),
-        Some(Command::Decompress { files, keep_going }) => {
-            each(&files, |path| decompress::decompress(path, &files, keep_going))
-        }
-        Some(Command::Test(files)) => each(&files, |path| decompress::test(path, &files)),
+        Some(Command::Compress(files)) => compress(&files),
+        Some(Command::Decompress { files, keep_going }) => decompress(&files, keep_going),
+        Some(Command::Test(args)) => test(&args.input, &args.limit, &args.common),
+        Some(Command::List(ListArgs { input, common })) => list(&input, &common),
         Some(Command::Inspect(args)) => {
-            let form = if args.json { Form::Json } else { Form::Table };
-            let files = FileArgs { files: args.files, common: args.common, ..FileArgs::default() };
-            each(&files, |path| inspect::inspect(path, form))
+            let form = || if args.json { Form::Json } else { Form::Table };
+            let paths = names::inputs(&args.input, Work::Read);
+            each(paths, &args.common, |path| inspect::inspect(path, form()))
         }
-        Some(Command::Extract(args)) => done(in_pool(&args.common, || decompress::extract(&args))),
+        Some(Command::Extract(args)) => {
+            let pool = pool::for_files(args.common.threads, [&args.file]);
+            done(pool.and_then(|pool| pool.install(|| extract::extract(&args))))
+        }
         Some(Command::Bench(args)) => done(bench::run(&args)),
         Some(Command::Devices) => done(print(|out| devices::list(out))),
-        Some(Command::Completions { shell }) => done(print(|out| {
-            clap_complete::generate(shell, &mut Cli::command(), "parans", out);
-            Ok(())
-        })),
-        Some(Command::Man) => done(print(|out| clap_mangen::Man::new(Cli::command()).render(out))),
-        None if files.files.is_empty() && io::stdin().is_terminal() => {
-            done(print(|out| write!(out, "{}", Cli::command().render_help())))
-        }
-        None if mode.decompress => each(&files, |path| decompress::decompress(path, &files, false)),
-        None if mode.test => each(&files, |path| decompress::test(path, &files)),
-        None if mode.list => each(&files, |path| inspect::inspect(path, Form::Line)),
-        None => each(&files, |path| compress::compress(path, &files)),
+        Some(Command::Completions { shell }) => done(print(|out| completions::write(shell, out))),
+        Some(Command::Man { dir: Some(dir), .. }) => done(man::write_all(&dir)),
+        Some(Command::Man { command, .. }) => done(print(|out| man::page(command.as_deref(), out))),
+        None if files.input.files.is_empty() && io::stdin().is_terminal() => done(parse::help()),
+        None if mode.decompress => decompress(&files, false),
+        None if mode.test => test(&files.input, &files.limit, &files.common),
+        None if mode.list => list(&files.input, &files.common),
+        None => compress(&files),
     }
 }
 
-/// Runs `work` on every file, each failure told in a line; the highest status counts.
-fn each(files: &FileArgs, work: impl Fn(&Path) -> Result<()> + Sync) -> u8 {
-    let stdin = [PathBuf::from("-")];
-    let paths = if files.files.is_empty() { &stdin[..] } else { &files.files };
-    if files.output.is_some() && paths.len() > 1 {
-        return done(Err(Usage("-o takes a single input file".into()).into()));
-    }
-    identity::note_inputs(paths);
-    paths.iter().map(|path| done(in_pool(&files.common, || work(path)))).max().unwrap_or(0)
+fn compress(args: &FileArgs) -> u8 {
+    with_outputs(args, Work::Compress, |path| compress::compress(path, args))
 }
 
-/// Runs `work` in a pool of as many threads as asked for.
-fn in_pool(common: &CommonArgs, work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
-    threads::pool(common.threads)?.install(work)
+fn decompress(args: &FileArgs, keep_going: bool) -> u8 {
+    with_outputs(args, Work::Read, |path| decompress::decompress(path, args, keep_going))
+}
+
+fn test(input: &InputArgs, limit: &LimitArgs, common: &CommonArgs) -> u8 {
+    let paths = names::inputs(input, Work::Read);
+    each(paths, common, |path| decompress::test(path, common, limit.max_output))
+}
+
+fn list(input: &InputArgs, common: &CommonArgs) -> u8 {
+    let mut listing = Listing::new(common.quiet);
+    let paths = names::inputs(input, Work::Read);
+    let status = each(paths, common, |path| inspect::inspect(path, Form::Line(&mut listing)));
+    status.max(done(print(|out| write!(out, "{}", listing.total()))))
+}
+
+/// Runs `work` on every file that `args` name, once it is clear that their outputs are apart.
+fn with_outputs(args: &FileArgs, work: Work, f: impl FnMut(&Path) -> Result<()> + Send) -> u8 {
+    let paths = names::inputs(&args.input, work);
+    identity::note_inputs(paths.iter().flatten());
+    match names::prepare(args, &paths, work) {
+        Ok(()) => each(paths, &args.common, f),
+        Err(error) => done(Err(error)),
+    }
+}
+
+/// Runs `work` on every file, on one pool of threads. Each failure is told in a line; the highest
+/// status counts.
+fn each(
+    paths: Vec<Result<PathBuf>>,
+    common: &CommonArgs,
+    mut work: impl FnMut(&Path) -> Result<()> + Send,
+) -> u8 {
+    let pool = match pool::for_files(common.threads, paths.iter().flatten()) {
+        Ok(pool) => pool,
+        Err(error) => return done(Err(error)),
+    };
+    pool.install(|| {
+        let statuses = paths.into_iter().map(|path| done(path.and_then(|path| work(&path))));
+        statuses.max().unwrap_or(0)
+    })
+}
+
+/// Reports a value of `PARANS_SIMD` that the library would not follow.
+fn check_environment() -> Result<()> {
+    match Level::from_environment() {
+        Ok(_) => Ok(()),
+        Err(Error::InvalidArgument(text) | Error::Unsupported(text)) => Err(Usage(text).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Tells an error and returns the exit status.

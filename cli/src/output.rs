@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -15,10 +15,12 @@ use tempfile::NamedTempFile;
 
 use crate::{
     cli::FileArgs,
+    escape,
     failure::{Usage, named},
     identity,
     input::Input,
     metadata, process,
+    sparse::{self, Holes},
     temporary::{self, Listed},
 };
 
@@ -152,7 +154,10 @@ impl Output {
         let (path, wish) = (self.path, self.wish);
         let written = match self.sink {
             Sink::Nowhere => Ok(()),
-            Sink::Stdout(mut file) | Sink::Direct(mut file) => file.flush(),
+            Sink::Stdout(mut stdout) => stdout
+                .flush()
+                .and_then(|()| sparse::stdout().as_ref().map_or(Ok(()), sparse::complete)),
+            Sink::Direct(mut file) => file.flush(),
             #[cfg(target_os = "linux")]
             Sink::Unnamed(file, directory) => file
                 .into_inner()
@@ -184,7 +189,7 @@ fn exists(path: &Path) -> io::Error {
 
 /// Asks whether to overwrite a file, as zstd does.
 fn overwrite(path: &Path) -> Result<bool> {
-    write!(io::stderr(), "parans: {} exists already; overwrite (y/n)? ", path.display())?;
+    write!(io::stderr(), "parans: {} exists already; overwrite (y/n)? ", escape::path(path))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     match answer.trim_start().starts_with(['y', 'Y']) {
@@ -249,6 +254,7 @@ fn descriptor(file: &File) -> String {
 
 /// What is done to a file whose bytes are complete, before it takes its name.
 fn complete(file: &File, wish: &Wish) -> io::Result<()> {
+    sparse::complete(file)?;
     if let Some(like) = &wish.like {
         metadata::copy(file, like)?;
     }
@@ -351,5 +357,22 @@ impl Write for Output {
             Sink::Nowhere => Ok(()),
         };
         flushed.map_err(|error| named(error, format_args!("cannot write {}", self.path.display())))
+    }
+}
+
+impl Holes for Output {
+    fn skip(&mut self, zeros: u64) -> io::Result<()> {
+        let skipped = match &mut self.sink {
+            #[cfg(target_os = "linux")]
+            Sink::Unnamed(out, _) => sparse::skip(out, zeros),
+            Sink::Named(out, _) => sparse::skip(out, zeros),
+            Sink::Stdout(out) => out.flush().and_then(|()| match sparse::stdout() {
+                Some(mut file) => sparse::skip(&mut file, zeros),
+                None => io::copy(&mut io::repeat(0).take(zeros), out).map(drop),
+            }),
+            Sink::Direct(out) => io::copy(&mut io::repeat(0).take(zeros), out).map(drop),
+            Sink::Nowhere => Ok(()),
+        };
+        skipped.map_err(|error| named(error, format_args!("cannot write {}", self.path.display())))
     }
 }

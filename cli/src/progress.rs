@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::CommonArgs;
+use crate::{cli::CommonArgs, escape};
 
 /// Work shorter than this shows no bar.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -25,10 +25,10 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts the clock. `length` is in the bytes that `at` will count.
     pub(crate) fn new(path: &Path, length: Option<u64>, common: &CommonArgs) -> Self {
-        let wanted = stderr().is_terminal() && !common.quiet;
+        let wanted = stderr().is_terminal() && !common.quiet && !common.no_progress;
         let bar =
             wanted.then(|| ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden()));
-        Self { bar, shown: false, length, name: path.display().to_string(), begin: Instant::now() }
+        Self { bar, shown: false, length, name: escape::path(path), begin: Instant::now() }
     }
 
     /// Notes how far the work is.
@@ -59,7 +59,8 @@ impl Progress {
     }
 }
 
-/// Says what became of a file, on standard error. The ratio is always the frame's length in the content's.
+/// Says what became of a file, on standard error. The ratio is always the frame's length in the
+/// content's.
 pub(crate) fn report(name: &Path, from: u64, to: u64, content: u64, seconds: f64) {
     let frame = if from == content { to } else { from };
     let ratio = if content == 0 { 100.0 } else { 100.0 * frame as f64 / content as f64 };
@@ -68,6 +69,12 @@ pub(crate) fn report(name: &Path, from: u64, to: u64, content: u64, seconds: f64
     let _ = writeln!(
         stderr(),
         "{}: {from} -> {to} bytes ({ratio:.1} %), {rate:.0} MB/s",
-        name.display()
+        escape::path(name)
     );
+}
+
+/// Says that a file is sound, on standard error, as `gzip -tv` does.
+pub(crate) fn report_sound(name: &Path, content: u64, seconds: f64) {
+    let rate = content as f64 / 1e6 / seconds.max(1e-9);
+    let _ = writeln!(stderr(), "{}: OK, {content} bytes, {rate:.0} MB/s", escape::path(name));
 }

@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use crate::{
     cli::FileArgs,
+    escape,
     failure::{Usage, named},
     input::{Input, is_stdin},
 };
@@ -33,7 +34,7 @@ pub(crate) fn remove(input: &Input, args: &FileArgs) -> Result<()> {
     let kept = |why: &str| {
         if !args.common.quiet {
             // Nobody to tell is no reason to fail.
-            let _ = writeln!(io::stderr(), "parans: {name}: kept: {why}");
+            let _ = writeln!(io::stderr(), "parans: {}: kept: {why}", escape::path(&input.path));
         }
         Ok(())
     };

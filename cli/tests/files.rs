@@ -434,7 +434,7 @@ fn an_npz_file_is_recognised_by_its_directory() {
 fn devices_are_read_only_if_forced() {
     let directory = place(&[]);
     let at = directory.path();
-    for line in ["/dev/zero", "-c /dev/zero", "/dev/null -o y", "-t /dev/zero", "-dc /dev/zero"] {
+    for line in ["/dev/zero", "-c /dev/zero", "/dev/null -o y", "-dc /dev/zero"] {
         fail(at, line, USAGE, "is a device: --force reads it");
     }
     assert!(names(at).is_empty());

@@ -65,7 +65,7 @@ fn habits() {
     succeed(at, "-f a b");
     succeed(at, "-t a.parans b.parans");
     let list = String::from_utf8(succeed(at, "-l a.parans b.parans").stdout).unwrap();
-    assert_eq!(list.lines().count(), 2);
+    assert_eq!(list.lines().count(), 4, "a heading, two files, their total");
     assert!(list.contains(" 5000 ") && list.contains("a.parans"), "{list}");
     assert_eq!(succeed(at, "-dc a.parans b.parans").stdout, [b"first", &text(5000)[..]].concat());
     // Two files in one stream are two frames one after another.

@@ -1,4 +1,4 @@
-//! A learned distribution a channel: CompressAI's `EntropyBottleneck`.
+//! A learned distribution per channel: CompressAI's `EntropyBottleneck`.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -8,7 +8,10 @@ use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::tables::{Precision, Tables};
 
-/// Codes (rows, channels * positions) symbols with a table a channel.
+/// By how much a learned CDF may fall from one point to the next: single precision rounds.
+const ROUNDING: f64 = 1e-6;
+
+/// Codes (rows, channels * positions) symbols with one table per channel.
 #[derive(Clone, Debug)]
 pub struct EntropyBottleneck {
     medians: Vec<f32>,
@@ -16,13 +19,17 @@ pub struct EntropyBottleneck {
 }
 
 impl EntropyBottleneck {
-    /// Tables from each channel's quantiles (tail, median, other tail: CompressAI's `quantiles`) and CDF, which `cdf(channel, x)` evaluates.
+    /// Tables from each channel's quantiles (tail, median, other tail: CompressAI's `quantiles`) and
+    /// CDF, which `cdf(channel, x)` evaluates.
     ///
-    /// Channel c codes the integers from `-ceil(median - low)` to `ceil(high - median)` around its median, symbol k with the mass
-    /// `cdf(median + k + 1/2) - cdf(median + k - 1/2)`, and the bypass sentinel with the mass outside.
+    /// Channel c codes the integers from `-ceil(median - low)` to `ceil(high - median)` around its
+    /// median, symbol k with the mass `cdf(median + k + 1/2) - cdf(median + k - 1/2)`, and the
+    /// bypass sentinel with the mass outside.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for quantiles that are not finite or not in order; [`Error::InvalidTable`] for masses that make no table.
+    /// [`Error::InvalidArgument`] for quantiles that are not finite or not in order;
+    /// [`Error::InvalidTable`] for a CDF that is not a number, lies outside 0 to 1 or falls by more
+    /// than rounding explains, and for masses that make no table.
     pub fn from_cdf(
         quantiles: &[[f32; 3]],
         precision: Precision,
@@ -31,30 +38,35 @@ impl EntropyBottleneck {
         let mut pmfs = Vec::with_capacity(quantiles.len());
         for (channel, &[low, median, high]) in quantiles.iter().enumerate() {
             let span = f64::from(high) - f64::from(low);
-            if !(low <= median && median <= high) || span > (1u64 << precision.bits()) as f64 {
+            let most = (1u64 << precision.bits()) as f64;
+            if !(low <= median && median <= high && low.is_finite() && span <= most) {
                 return Err(Error::InvalidArgument(format!(
-                    "quantiles {low}, {median}, {high} of channel {channel}: in order, and at most 2^{precision} apart"
+                    "quantiles {low}, {median}, {high} of channel {channel}: they must be finite, \
+                     in order, and at most 2^{precision} apart"
                 )));
             }
             let centre = f64::from(median);
             let below = (centre - f64::from(low)).ceil() as i32;
             let above = (f64::from(high) - centre).ceil() as i32;
-            let edge = |k: i32| cdf(channel, centre + f64::from(k) - 0.5);
-            // A learned CDF may step back by a rounding error.
+            let edges: Vec<f64> =
+                (-below..=above + 1).map(|k| cdf(channel, centre + f64::from(k) - 0.5)).collect();
+            check_edges(channel, &edges)?;
+            // A learned CDF may fall by a rounding error.
             let mut pmf: Vec<f64> =
-                (-below..=above).map(|k| (edge(k + 1) - edge(k)).max(0.0)).collect();
-            pmf.push((edge(-below) + 1.0 - edge(above + 1)).max(0.0));
+                edges.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).collect();
+            pmf.push((edges[0] + 1.0 - edges[edges.len() - 1]).max(0.0));
             pmfs.push((pmf, -below));
         }
         let medians = quantiles.iter().map(|quantiles| quantiles[1]).collect();
         Self::from_pmfs(&pmfs, medians, precision)
     }
 
-    /// Tables from each channel's probabilities, the last of which is the bypass sentinel's (CompressAI's tail mass), and the smallest symbol,
-    /// relative to the median.
+    /// Tables from each channel's probabilities, the last of which is the bypass sentinel's
+    /// (CompressAI's tail mass), and the smallest symbol, relative to the median.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there are not as many medians; [`Error::InvalidTable`] for probabilities that make no table.
+    /// [`Error::Shape`] where there are not as many medians; [`Error::InvalidArgument`] for a median
+    /// that is not finite; [`Error::InvalidTable`] for probabilities that make no table.
     pub fn from_pmfs(
         pmfs: &[(Vec<f64>, i32)],
         medians: Vec<f32>,
@@ -63,9 +75,15 @@ impl EntropyBottleneck {
         if medians.len() != pmfs.len() {
             return Err(Error::Shape {
                 what: "medians",
-                expected: format!("one a channel, {}", pmfs.len()),
+                expected: format!("one per channel, {}", pmfs.len()),
                 got: medians.len().to_string(),
             });
+        }
+        if let Some(channel) = medians.iter().position(|median| !median.is_finite()) {
+            return Err(Error::InvalidArgument(format!(
+                "median {} of channel {channel}: it must be finite",
+                medians[channel]
+            )));
         }
         let sizes: Vec<usize> = pmfs.iter().map(|(pmf, _)| pmf.len()).collect();
         let offsets: Vec<i32> = pmfs.iter().map(|&(_, offset)| offset).collect();
@@ -77,18 +95,18 @@ impl EntropyBottleneck {
         Ok(Self { medians, tables })
     }
 
-    /// The tables, one a channel.
+    /// The tables, one per channel.
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
 
-    /// The medians, one a channel.
+    /// The medians, one per channel.
     pub fn medians(&self) -> &[f32] {
         &self.medians
     }
 
-    /// The index of each of a row's columns: `positions` columns of channel 0, then those of channel 1, as (channels, height, width) lie in
-    /// memory.
+    /// The index of each of a row's columns: `positions` columns of channel 0, then those of channel
+    /// 1, as (channels, height, width) lie in memory.
     pub fn build_indexes(&self, positions: usize) -> Vec<i32> {
         (0..self.medians.len() as i32)
             .flat_map(|channel| std::iter::repeat_n(channel, positions))
@@ -146,6 +164,19 @@ impl EntropyBottleneck {
     }
 }
 
+/// Refuses values that no CDF has: a mass made of them would be silently wrong.
+fn check_edges(channel: usize, edges: &[f64]) -> Result<()> {
+    let fail = |reason: String| Err(Error::InvalidTable { row: channel, reason });
+    // Written so that a NaN fails.
+    if let Some(edge) = edges.iter().find(|edge| !(-ROUNDING..=1.0 + ROUNDING).contains(*edge)) {
+        return fail(format!("the CDF has the value {edge}, which is not from 0 to 1"));
+    }
+    if let Some(pair) = edges.windows(2).find(|pair| pair[1] < pair[0] - ROUNDING) {
+        return fail(format!("the CDF falls from {} to {}", pair[0], pair[1]));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,9 +213,37 @@ mod tests {
     #[test]
     fn bad_quantiles_are_refused() {
         let precision = Precision::new(16).unwrap();
-        for bad in [[1.0f32, 0.0, 2.0], [f32::NAN, 0.0, 1.0], [-1e9, 0.0, 1e9]] {
-            assert!(EntropyBottleneck::from_cdf(&[bad], precision, |_, x| logistic(x)).is_err());
+        for bad in [[1.0f32, 0.0, 2.0], [f32::NAN, 0.0, 1.0], [-1e9, 0.0, 1e9], [f32::INFINITY; 3]]
+        {
+            let error = EntropyBottleneck::from_cdf(&[bad], precision, |_, x| logistic(x));
+            assert!(matches!(error, Err(Error::InvalidArgument(_))), "{bad:?}: {error:?}");
         }
-        assert!(EntropyBottleneck::from_pmfs(&[(vec![0.5, 0.5], 0)], vec![], precision).is_err());
+        let pmfs = [(vec![0.5, 0.5], 0)];
+        assert!(EntropyBottleneck::from_pmfs(&pmfs, vec![], precision).is_err());
+        let error = EntropyBottleneck::from_pmfs(&pmfs, vec![f32::INFINITY], precision);
+        assert!(matches!(error, Err(Error::InvalidArgument(_))), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_no_cdf_is_refused() {
+        let precision = Precision::new(16).unwrap();
+        let quantiles = [[-4.0f32, 0.0, 4.0]];
+        type Cdf = fn(f64) -> f64;
+        let bad: [(&str, Cdf); 4] = [
+            ("NaN", |x| if x > 2.0 { f64::NAN } else { logistic(x) }),
+            ("falls", |x| if x > 2.0 { 0.5 } else { logistic(x) }),
+            ("from 0 to 1", |x| 2.0 * logistic(x)),
+            ("from 0 to 1", |x| logistic(x) - 0.2),
+        ];
+        for (words, cdf) in bad {
+            let error = EntropyBottleneck::from_cdf(&quantiles, precision, |_, x| cdf(x));
+            let Err(error @ Error::InvalidTable { row: 0, .. }) = error else {
+                panic!("{words}: {error:?}")
+            };
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        // Single precision steps back a little, and that is no fault.
+        let rough = |_, x| logistic(x) + if x > 2.0 { -1e-8 } else { 0.0 };
+        EntropyBottleneck::from_cdf(&quantiles, precision, rough).unwrap();
     }
 }

@@ -83,7 +83,7 @@ impl GaussianConditional {
         Self::new(&scale_table(0.11, 256.0, 64)?, Precision::new(16)?)
     }
 
-    /// The tables, one a scale.
+    /// The tables, one per scale.
     pub fn tables(&self) -> &Tables {
         &self.tables
     }
@@ -201,6 +201,11 @@ mod tests {
         }
         for bad in [f32::NAN, 2e9, f32::INFINITY] {
             assert!(quantise(array![[bad]].view(), array![[0.0]].view()).is_err());
+            assert!(quantise(array![[0.0]].view(), array![[bad]].view()).is_err());
+        }
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let error = dequantise(array![[0]].view(), array![[bad]].view());
+            assert!(matches!(error, Err(Error::InvalidArgument(_))), "{error:?}");
         }
     }
 

@@ -1,15 +1,20 @@
-//! What learned compressors expect: CompressAI's two entropy models, in terms of [`Coder`](crate::Coder) and [`Tables`](crate::Tables).
+//! What learned compressors expect: CompressAI's two entropy models, in terms of
+//! [`Coder`](crate::Coder) and [`Tables`](crate::Tables).
 //!
-//! - [`GaussianConditional`] codes latents whose means and scales a hyperprior gives: a table for each of a few dozen scales, an index a symbol.
-//! - [`EntropyBottleneck`] codes the side information: a table for each channel, made from a learned distribution.
+//! - [`GaussianConditional`] codes latents whose means and scales a hyperprior gives: one table for
+//!   each of a few dozen scales, one index per symbol.
+//! - [`EntropyBottleneck`] codes the side information: one table for each channel, made from a
+//!   learned distribution.
 //!
-//! Where a table a scale is not wanted, [`crate::model`] codes each symbol with its exact mean and scale instead.
+//! [`crate::model`] codes each symbol with its exact mean and scale instead of the nearest table.
 //!
 //! # What floating point decides
-//! Tables are made from floating-point probabilities, in `f64` with the `libm` crate's software functions: the same tables on every
-//! machine with IEEE arithmetic. Once made they are integers; a model that ships its CDF rows ([`Tables::cdf`](crate::Tables::cdf),
-//! [`Tables::offset`](crate::Tables::offset)) does not depend on even that. Indexes and symbols are made from the network's own outputs by comparison,
-//! subtraction and rounding to even; encoder and decoder must see the same outputs, as with CompressAI.
+//! Tables are made from floating-point probabilities, in `f64` with the `libm` crate's software
+//! functions: the same tables on every machine with IEEE arithmetic. Once made they are integers; a
+//! model that ships its CDF rows ([`Tables::cdf`](crate::Tables::cdf),
+//! [`Tables::offset`](crate::Tables::offset)) does not depend on even that. Indexes and symbols are
+//! made from the network's own outputs by comparison, subtraction and rounding to even; encoder and
+//! decoder must see the same outputs, as with CompressAI.
 
 mod bottleneck;
 mod gaussian;
@@ -32,7 +37,8 @@ pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Ar
     match rounded.indexed_iter().find(|(_, value)| value.is_nan() || value.abs() >= limit) {
         None => Ok(rounded.mapv(|value| value as i32)),
         Some(((row, column), value)) => Err(Error::InvalidArgument(format!(
-            "value {} less mean {} of row {row}, symbol {column} is {value}; symbols lie within 2^30",
+            "value {} less mean {} of row {row}, symbol {column} is {value}; symbols lie within \
+             2^30",
             x[(row, column)],
             means[(row, column)]
         ))),
@@ -42,10 +48,18 @@ pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Ar
 /// `symbol + mean`.
 ///
 /// # Errors
-/// [`Error::Shape`] where shapes disagree.
+/// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a mean that is not finite,
+/// which no encoder had.
 pub fn dequantise(symbols: ArrayView2<'_, i32>, means: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
     expect_shape("means", symbols.dim(), means.dim())?;
-    Ok(Zip::from(&symbols).and(&means).map_collect(|&symbol, &mean| symbol as f32 + mean))
+    match means.indexed_iter().find(|(_, mean)| !mean.is_finite()) {
+        None => {
+            Ok(Zip::from(&symbols).and(&means).map_collect(|&symbol, &mean| symbol as f32 + mean))
+        }
+        Some(((row, column), mean)) => Err(Error::InvalidArgument(format!(
+            "mean {mean} of row {row}, symbol {column}: it must be finite"
+        ))),
+    }
 }
 
 fn expect_shape(what: &'static str, expected: (usize, usize), got: (usize, usize)) -> Result<()> {

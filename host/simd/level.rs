@@ -46,8 +46,8 @@ impl Level {
     /// [`Error::InvalidArgument`] for another name, [`Error::Unsupported`] for a level that this machine lacks. Programs should
     /// report it at their start.
     pub fn from_environment() -> Result<Option<Self>> {
-        match std::env::var("PARANS_SIMD") {
-            Ok(name) if !name.is_empty() => Self::from_name(&name).map(Some),
+        match std::env::var_os("PARANS_SIMD") {
+            Some(name) if !name.is_empty() => Self::from_name(&name.to_string_lossy()).map(Some),
             _ => Ok(None),
         }
     }

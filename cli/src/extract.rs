@@ -1,0 +1,113 @@
+//! `parans extract`: one tensor or a range of bytes, as raw bytes or as an npy file.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Write},
+};
+
+use anyhow::{Context, Result};
+use parans::frame::{Container, Entry, EntryKind, FrameArchive};
+
+use crate::{
+    cli::{ByteRange, ExtractArgs},
+    failure::Usage,
+    identity,
+    input::{Input, is_stdin},
+    npy,
+    output::{Output, Wish},
+    sparse,
+};
+
+type Archive<'a> = FrameArchive<BufReader<&'a File>>;
+
+/// Decodes one tensor or range.
+pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
+    identity::note_inputs([&args.file]);
+    let input = Input::open(&args.file)?;
+    let name = || input.path.display().to_string();
+    let (Some(file), Some(_)) = (input.file(), input.length()) else {
+        return Err(Usage(
+            "extract needs a file: what it skips cannot be skipped in a pipe".into(),
+        )
+        .into());
+    };
+    let mut archive = FrameArchive::open(BufReader::new(file)).with_context(name)?;
+    let (header, content) = match args.bytes {
+        Some(ByteRange { start, end }) => {
+            (Vec::new(), start..end.unwrap_or(archive.content_length()).max(start))
+        }
+        None => {
+            let entry = find(&archive, args.name.as_deref()).with_context(name)?.clone();
+            let header = if args.npy { npy_header(&mut archive, &entry) } else { Ok(Vec::new()) };
+            (header.with_context(name)?, entry.offset..entry.end())
+        }
+    };
+    let mut output = match &args.output {
+        Some(output) if !is_stdin(output) => Output::file(output, Wish::plain(args.force))?,
+        _ => Output::stdout(args.force)?,
+    };
+    let holes = args.sparse.holes(!output.is_stdout());
+    output.write_all(&header)?;
+    let mut writer = Writer { output: &mut output, position: header.len() as u64, holes };
+    archive.copy_range(content, &mut writer).with_context(name)?;
+    output.commit()
+}
+
+/// The entry with this name, or with this name without `.npy`. Without a name, the only tensor, or
+/// the only entry.
+fn find<'a>(archive: &'a Archive<'_>, name: Option<&str>) -> Result<&'a Entry> {
+    if let Some(name) = name {
+        let found = archive.entry(name);
+        let found = found.or_else(|| archive.entry(name.strip_suffix(".npy")?));
+        return Ok(found.ok_or_else(|| {
+            Usage(format!("no tensor is named {name:?}; `parans inspect` lists them"))
+        })?);
+    }
+    let entries = &archive.index().entries;
+    let tensors = || entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Tensor { .. }));
+    match (&entries[..], tensors().count()) {
+        ([entry], _) => Ok(entry),
+        (_, 1) => Ok(tensors().next().expect("there is one")),
+        (_, 0) => Err(Usage("it has no tensors: say which --bytes".into()).into()),
+        (_, n) => {
+            Err(Usage(format!("say which of {n} tensors; `parans inspect` lists them")).into())
+        }
+    }
+}
+
+/// What an npy file of this entry begins with: the header in the content where that is one of
+/// numpy's own, else one made of the entry's type and shape.
+fn npy_header(archive: &mut Archive<'_>, entry: &Entry) -> Result<Vec<u8>> {
+    let EntryKind::Tensor { dtype, shape } = &entry.kind else {
+        return Err(Usage("--npy needs a tensor; this entry has no type and shape".into()).into());
+    };
+    if matches!(archive.index().container, Container::Npy | Container::Npz) {
+        let before = entry.offset.saturating_sub(npy::MAX_HEADER)..entry.offset;
+        let before = archive.read_range(before)?;
+        let header = npy::last_header(&before);
+        return Ok(header.context("no npy header stands before the tensor")?.to_vec());
+    }
+    npy::header(dtype, shape, entry.length).map_err(|reason| Usage(reason).into())
+}
+
+/// Writes content with holes, where they are wanted.
+struct Writer<'a> {
+    output: &'a mut Output,
+    position: u64,
+    holes: bool,
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.holes {
+            true => sparse::write(self.output, self.position, bytes)?,
+            false => self.output.write_all(bytes)?,
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
