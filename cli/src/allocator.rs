@@ -16,8 +16,8 @@ struct Exits;
 #[global_allocator]
 static ALLOCATOR: Exits = Exits;
 
-// SAFETY: Every call goes to the system's allocator as it is, and so does every result but null, after
-// which nothing returns.
+// SAFETY: Every call goes to the system's allocator as it is, and so does every result but null,
+// after which nothing returns.
 unsafe impl GlobalAlloc for Exits {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: The caller keeps the contract, which is the same.

@@ -257,8 +257,8 @@ impl FromArgMatches for IgnoredArgs {
 /// How much content is too much.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LimitArgs {
-    /// When decompressing or testing: fail on a file of more than SIZE bytes of content. K, M, G and
-    /// T count in powers of 1024.
+    /// When decompressing or testing: fail on a file of more than SIZE bytes of content. K, M, G
+    /// and T count in powers of 1024.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_output: Option<u64>,
 }

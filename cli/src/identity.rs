@@ -16,7 +16,8 @@ use crate::{failure::Usage, input::is_stdin, process};
 pub(crate) struct FileId(u64, u64);
 
 impl FileId {
-    /// The identity of a regular file. Outside Unix there is none to be had, and nothing is refused.
+    /// The identity of a regular file. Outside Unix there is none to be had, and nothing is
+    /// refused.
     pub(crate) fn of(metadata: &fs::Metadata) -> Option<Self> {
         #[cfg(unix)]
         {
@@ -52,7 +53,8 @@ pub(crate) fn note_written(metadata: &fs::Metadata) {
     }
 }
 
-/// Refuses to write to a file that is there already, if it is an input or an output of this command.
+/// Refuses to write to a file that is there already, if it is an input or an output of this
+/// command.
 pub(crate) fn refuse_own(path: &Path, metadata: &fs::Metadata) -> Result<()> {
     let Some(id) = FileId::of(metadata) else { return Ok(()) };
     let refuse = |what| Err(Usage(format!("{}: {what}", path.display())).into());

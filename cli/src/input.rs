@@ -1,4 +1,5 @@
-//! Where input comes from: a file or standard input, read ahead of the coders by a thread of its own.
+//! Where input comes from: a file or standard input, read ahead of the coders by a thread of its
+//! own.
 
 use std::{
     fs::{self, File},
@@ -112,8 +113,8 @@ impl Input {
         })
     }
 
-    /// Runs `work` on the input while another thread reads ahead. Where no thread can be had, `work`
-    /// reads by itself.
+    /// Runs `work` on the input while another thread reads ahead. Where no thread can be had,
+    /// `work` reads by itself.
     pub(crate) fn read_ahead<T>(&self, work: impl FnOnce(ReadAhead) -> T) -> T {
         let (sender, receiver) = sync_channel(AHEAD);
         let (file, name) = (self.file.clone(), self.path.clone());

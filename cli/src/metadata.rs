@@ -18,11 +18,11 @@ pub(crate) fn initial_mode(like: Option<&fs::Metadata>) -> u32 {
     }
 }
 
-/// Gives a complete output what its input has, as far as it is allowed: a file system without owners,
-/// modes or times is no reason to lose the output.
+/// Gives a complete output what its input has, as far as it is allowed: a file system without
+/// owners, modes or times is no reason to lose the output.
 ///
-/// Set-user-ID, set-group-ID and sticky bits are never kept. The owner comes before the permissions,
-/// so that no wrong owner or group ever has them.
+/// Set-user-ID, set-group-ID and sticky bits are never kept. The owner comes before the
+/// permissions, so that no wrong owner or group ever has them.
 pub(crate) fn copy(file: &File, like: &fs::Metadata) -> io::Result<()> {
     if !like.is_file() {
         return Ok(());

@@ -1,8 +1,10 @@
-//! Where output goes: standard output, or a file that appears under its name only when it is complete.
+//! Where output goes: standard output, or a file that appears under its name only when it is
+//! complete.
 //!
 //! On Linux the file has no name at all until then (`O_TMPFILE`), so that a killed program leaves
-//! nothing behind. Where that is not to be had, it is a temporary file beside the target: one that a
-//! signal removes (see [`temporary`]), but SIGKILL may leave there, never under the target's name.
+//! nothing behind. Where that is not to be had, it is a temporary file beside the target: one that
+//! a signal removes (see [`temporary`]), but SIGKILL may leave there, never under the target's
+//! name.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -131,7 +133,7 @@ impl Output {
             }
             Ok(metadata) => {
                 identity::refuse_own(&path, &metadata)?;
-                if !wish.force && !(wish.ask && overwrite(&path)?) {
+                if !(wish.force || wish.ask && overwrite(&path)?) {
                     return Err(exists(&path).into());
                 }
                 wish.force = true;

@@ -11,8 +11,8 @@ use crate::{failure::IO, temporary};
 static STDIN_CLOSED: AtomicBool = AtomicBool::new(false);
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Rust opens /dev/null for standard streams that are closed, before `main`: output would vanish and
-/// be reported as written. So this looks at them before Rust does.
+/// Rust opens /dev/null for standard streams that are closed, before `main`: output would vanish
+/// and be reported as written. So this looks at them before Rust does.
 #[cfg(unix)]
 #[ctor::ctor(unsafe)]
 fn note_closed() {
@@ -26,7 +26,8 @@ pub(crate) fn stdin() -> io::Result<File> {
     own(&io::stdin(), &STDIN_CLOSED)
 }
 
-/// Standard output as a file: `std::io::stdout` drops what one that is closed or read-only is given.
+/// Standard output as a file: `std::io::stdout` drops what one that is closed or read-only is
+/// given.
 pub(crate) fn stdout() -> io::Result<File> {
     own(&io::stdout(), &STDOUT_CLOSED)
 }
@@ -62,7 +63,8 @@ pub(crate) fn settle() {
         use std::sync::Arc;
 
         use signal_hook::{consts::signal, flag};
-        // A file over the limit of `ulimit -f` is an error of `write` once the signal has a handler.
+        // A file over the limit of `ulimit -f` is an error of `write` once the signal has a
+        // handler.
         let _ = flag::register(signal::SIGXFSZ, Arc::new(AtomicBool::new(false)));
         // The C library aborts after a line where its own memory ends.
         let always = Arc::new(AtomicBool::new(true));

@@ -27,8 +27,8 @@ pub(crate) fn check_wish(path: &Path, args: &FileArgs) -> Result<()> {
     Ok(())
 }
 
-/// Removes an input whose output is complete and on the disk. What is no regular file stays: a pipe,
-/// a device, and a symbolic link unless forced, which then goes while its target stays.
+/// Removes an input whose output is complete and on the disk. What is no regular file stays: a
+/// pipe, a device, and a symbolic link unless forced, which then goes while its target stays.
 pub(crate) fn remove(input: &Input, args: &FileArgs) -> Result<()> {
     let (Some(metadata), name) = (&input.metadata, input.path.display()) else { return Ok(()) };
     let kept = |why: &str| {

@@ -1,7 +1,7 @@
 //! Temporary files that have names: they go when the process is ended by a signal or a panic.
 //!
-//! Most outputs have no name until they are complete (see [`output`](crate::output)); the handlers of
-//! signals are installed only when the first name is needed.
+//! Most outputs have no name until they are complete (see [`output`](crate::output)); the handlers
+//! of signals are installed only when the first name is needed.
 
 use std::{
     fs, io,

@@ -340,8 +340,8 @@ fn recognised_files_that_change_are_errors() {
     });
 }
 
-/// Starts the program with its output in a pipe that is not read yet, changes the file, and lets the
-/// program end.
+/// Starts the program with its output in a pipe that is not read yet, changes the file, and lets
+/// the program end.
 fn changed_meanwhile(at: &Path, line: &str, change: impl FnOnce()) -> std::process::Output {
     let mut child = parans()
         .current_dir(at)
@@ -505,8 +505,8 @@ fn max_output() {
     ] {
         succeed(at, line);
     }
-    let memory = format!("ulimit -v 600000; parans -dT1 --max-output 1M bomb.parans");
-    check_failure(&shell(at, &memory), &memory, IO, "more content than the 1048576 bytes allowed");
+    let memory = "ulimit -v 600000; parans -dT1 --max-output 1M bomb.parans";
+    check_failure(&shell(at, memory), memory, IO, "more content than the 1048576 bytes allowed");
     fail(at, "--max-output 1M small", USAGE, "--max-output is for decompressing and testing");
     for size in ["1X", "M", "-1", "99999999999G"] {
         assert_eq!(

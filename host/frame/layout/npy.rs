@@ -1,5 +1,6 @@
-//! npy: a magic string, a version, a Python dictionary of three known keys, the elements. The dictionary is read by
-//! hand: its grammar as numpy writes it is four kinds of tokens, and the crates for it bring a parser generator along.
+//! npy: a magic string, a version, a Python dictionary of three known keys, the elements. The
+//! dictionary is read by hand: its grammar as numpy writes it is four kinds of tokens, and the
+//! crates for it bring a parser generator along.
 
 use super::{Layout, segments};
 use crate::{
@@ -64,7 +65,8 @@ impl Header {
     }
 }
 
-/// The `descr` and the `shape` of a header's dictionary. The order of elements does not matter here.
+/// The `descr` and the `shape` of a header's dictionary. The order of elements does not matter
+/// here.
 fn dictionary(text: &str) -> Option<(&str, Vec<u64>)> {
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let (mut descr, mut shape) = (None, None);
@@ -99,8 +101,8 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix('\'').and_then(|rest| rest.split_once('\''))
 }
 
-/// What a `descr` means: how to code it, its name, bytes of an element. Types that are no plain numbers (structures,
-/// which are no quoted string, and objects) are left alone.
+/// What a `descr` means: how to code it, its name, bytes of an element. Types that are no plain
+/// numbers (structures, which are no quoted string, and objects) are left alone.
 fn element(descr: &str) -> Option<(Option<Dtype>, String, u64)> {
     let mut characters = descr.chars();
     let (order, kind) = (characters.next()?, characters.next()?);

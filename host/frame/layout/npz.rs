@@ -1,5 +1,6 @@
-//! npz: a zip file of npy members. Members that are stored, as `numpy.savez` writes them, lie in the file as they are
-//! and are coded where they lie; compressed ones are bytes that leave nothing to gain.
+//! npz: a zip file of npy members. Members that are stored, as `numpy.savez` writes them, lie in
+//! the file as they are and are coded where they lie; compressed ones are bytes that leave nothing
+//! to gain.
 
 use std::io::{Read, Seek, SeekFrom};
 
