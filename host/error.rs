@@ -47,6 +47,9 @@ pub enum Error {
     /// The request is meaningful, but this build, version or back end cannot serve it.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// More content than the caller allows ([`ReadOptions`](crate::frame::ReadOptions)).
+    #[error("{0}")]
+    TooLarge(String),
     /// A device, its driver or its memory failed.
     #[error("device error: {0}")]
     Device(String),

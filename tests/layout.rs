@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    io::{Cursor, Write},
+    io::{Cursor, Read, Seek, SeekFrom, Write},
 };
 
 use parans::frame::{
     ChunkCodec, Container, EntryKind, FrameArchive, FrameReader, FrameWriter, Layout, ReadOptions,
-    WriteOptions, recognise, recognise_head,
+    WriteOptions, recognise, recognise_file, recognise_head,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -108,7 +108,7 @@ fn broken_safetensors_are_bytes() {
 
 fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
-    header.extend(std::iter::repeat_n(' ', 117 - header.len()));
+    header.extend(std::iter::repeat_n(' ', 117usize.saturating_sub(header.len())));
     header.push('\n');
     [b"\x93NUMPY\x01\0".as_slice(), &(header.len() as u16).to_le_bytes(), header.as_bytes(), data]
         .concat()
@@ -127,19 +127,9 @@ fn npy_and_npz() {
     assert_eq!(out, weights);
     assert_eq!(entry.kind, EntryKind::Tensor { dtype: "F32".into(), shape: vec![200, 200] });
 
-    let options =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let counts: Vec<u8> = (0..3000i64).flat_map(|n| n.to_le_bytes()).collect();
-    for (name, bytes) in [
-        ("w.npy", &single),
-        ("n.npy", &npy("<i8", "(3000,)", &counts)),
-        ("notes", &b"text".to_vec()),
-    ] {
-        zip.start_file(name, options).unwrap();
-        zip.write_all(bytes).unwrap();
-    }
-    let file = zip.finish().unwrap().into_inner();
+    let file =
+        npz(&[("w.npy", &single), ("n.npy", &npy("<i8", "(3000,)", &counts)), ("notes", b"text")]);
     let layout = recognise(&file).unwrap();
     assert_eq!(layout.container, Container::Npz);
     let frame = compress(&file, layout);
@@ -155,6 +145,65 @@ fn npy_and_npz() {
         let content = &file[..file.len() - cut];
         let frame = compress(content, recognise(content).unwrap_or_default());
         assert_eq!(decompress(&frame), content);
+    }
+}
+
+fn npz(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Counts the bytes that are read from it.
+struct Counted<'a> {
+    inner: Cursor<&'a [u8]>,
+    read: usize,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(out)?;
+        self.read += n;
+        Ok(n)
+    }
+}
+
+impl Seek for Counted<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+/// A file is recognised as its bytes are, and its elements are not read for that.
+#[test]
+fn files_are_recognised_by_seeking() {
+    let weights: Vec<u8> = floats(400_000, 8).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let array = npy("<f4", "(400000,)", &weights);
+    // A header longer than those that numpy pads to 128 bytes.
+    let wide = npy("<f4", &format!("(1,{})", " ".repeat(200)), &weights[..4]);
+    let zip = npz(&[("w.npy", &array), ("wide.npy", &wide), ("text", b"PK")]);
+    let view = TensorView::new(Dtype::F32, vec![400_000], &weights).unwrap();
+    let names = (0..3000).map(|i| format!("a name of some length {i}"));
+    let small = names.map(|name| (name, TensorView::new(Dtype::U8, vec![1], &[3]).unwrap()));
+    let tensors =
+        safetensors::serialize(small.chain([("weights".to_owned(), view)]), None).unwrap();
+    for (file, entries) in [(&array, 1), (&zip, 2), (&tensors, 3001)] {
+        let mut counted = Counted { inner: Cursor::new(file), read: 0 };
+        counted.seek(SeekFrom::Start(77)).unwrap();
+        let layout = recognise_file(&mut counted).unwrap().unwrap();
+        assert_eq!(layout.entries.len(), entries);
+        assert!(Some(layout) == recognise(file));
+        assert!(counted.read < file.len() / 3, "{} of {}", counted.read, file.len());
+        for cut in [1, 5, 100, file.len() / 2, file.len()] {
+            let content = &file[..file.len() - cut];
+            assert_eq!(recognise_file(Cursor::new(content)).unwrap(), None);
+            assert_eq!(recognise(content), None);
+        }
     }
 }
 

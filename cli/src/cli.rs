@@ -80,9 +80,9 @@ pub(crate) enum Command {
         keep_going: bool,
     },
     /// Check that files decode and match their checksums; write nothing.
-    Test(ReadArgs),
+    Test(TestArgs),
     /// List the sizes of compressed files, one line per file.
-    List(ReadArgs),
+    List(ListArgs),
     /// Show what is in compressed files: sizes, coders, tensors with their types, shapes and
     /// ratios.
     Inspect(InspectArgs),
@@ -155,6 +155,8 @@ pub(crate) struct FileArgs {
     /// before --rm deletes anything.
     #[arg(long)]
     pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
     #[command(flatten)]
     pub(crate) sparse: SparseArgs,
     #[command(flatten)]
@@ -252,11 +254,31 @@ impl FromArgMatches for IgnoredArgs {
     }
 }
 
-/// Options of `test` and `list`.
+/// How much content is too much.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LimitArgs {
+    /// When decompressing or testing: fail on a file of more than SIZE bytes of content. K, M, G
+    /// and T count in powers of 1024.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_output: Option<u64>,
+}
+
+/// Options of `list`.
 #[derive(Args, Debug)]
-pub(crate) struct ReadArgs {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Options of `test`.
+#[derive(Args, Debug)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -308,6 +330,21 @@ pub(crate) struct ExtractArgs {
 pub(crate) struct ByteRange {
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,
+}
+
+/// A number of bytes, perhaps with a suffix.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "K" | "KB" | "KiB" => 10,
+        "M" | "MB" | "MiB" => 20,
+        "G" | "GB" | "GiB" => 30,
+        "T" | "TB" | "TiB" => 40,
+        suffix => return Err(format!("{suffix:?} is no suffix of a size: use K, M, G or T")),
+    };
+    let number = digits.parse::<u64>().map_err(|error| error.to_string())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more than 2^64 bytes".into())
 }
 
 fn byte_range(text: &str) -> Result<ByteRange, String> {

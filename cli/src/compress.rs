@@ -1,33 +1,38 @@
 //! `parans compress`.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, BufReader, Read, Seek, Write},
     path::Path,
 };
 
-use anyhow::Result;
-use memmap2::Mmap;
-use parans::frame::{FrameWriter, Layout, Summary, WriteOptions, recognise, recognise_head};
+use anyhow::{Result, bail};
+use parans::frame::{
+    Container, FrameWriter, Layout, Summary, WriteOptions, recognise_file, recognise_head,
+};
 
 use crate::{
     cli::FileArgs,
     decompress,
-    failure::Usage,
-    input::{Input, ReadAhead, is_stdin},
+    failure::{Usage, named},
+    input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
-    output::Output,
+    output::{Output, Wish},
     progress::{Progress, report},
+    remove::{check_wish, remove},
 };
 
-/// Content handed to the writer at once from a mapped file: what the progress bar moves by.
-const STEP: usize = 16 << 20;
-/// The longest safetensors header that is waited for in a pipe.
+/// The longest safetensors header that is waited for in a pipe, and in a file.
 const MAX_HEAD: usize = 16 << 20;
+const MAX_FILE_HEAD: usize = 100_000_008;
 
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
-    let mut input = Input::open(path)?;
+    if args.limit.max_output.is_some() {
+        return Err(Usage("--max-output is for decompressing and testing".into()).into());
+    }
+    check_wish(path, args)?;
+    refuse_device(path, args.force)?;
+    let input = Input::open(path)?;
     let target = names::output(path, args, Work::Compress)?;
     if args.check && target.is_none() {
         return Err(
@@ -35,94 +40,90 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
         );
     }
     let output = match &target {
-        Some(target) => Output::file(target, args.force)?,
+        Some(target) => Output::file(target, Wish::new(&input, args))?,
         None => Output::stdout(args.force)?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
-    let length = input.length();
-    let mut progress = Progress::new(&input.path, length, &args.common);
-    // The content of a device or a file in /proc has a length that its metadata do not tell.
-    let options = WriteOptions {
-        content_length: length.filter(|&length| length > 0),
-        ..WriteOptions::default()
-    };
+    let mut progress = Progress::new(&input.path, input.length(), &args.common);
+    let zip = zip_layout(&input)?;
     let (output, summary) =
-        match input.file().and_then(map).and_then(|map| Some((recognise(&map)?, map))) {
-            Some((layout, map)) => from_map(&map, layout, output, options, &mut progress)?,
-            None => input.read_ahead(|ahead| from_stream(ahead, output, options, &mut progress))?,
-        };
-    output.commit(input.metadata.as_ref())?;
+        input.read_ahead(|ahead| write(&input, ahead, zip, output, &mut progress))?;
+    let change = input.changed(Some(summary.content))?;
+    output.commit()?;
     let seconds = progress.done();
     if !quiet {
         report(&input.path, summary.content, summary.frame, summary.content, seconds);
     }
+    if let Some(change) = change {
+        bail!("{}: {change}; the output has what was read", input.path.display());
+    }
     if let (true, Some(target)) = (args.check, &target) {
-        decompress::test(target, &args.common)?;
+        decompress::test(target, &args.common, None)?;
     }
-    if args.rm && !is_stdin(path) {
-        fs::remove_file(path).map_err(|error| crate::failure::named(error, path.display()))?;
-    }
-    Ok(())
+    if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-#[allow(unsafe_code, reason = "a mapped file can be changed by others while it is read")]
-fn map(file: &File) -> Option<Mmap> {
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
-        return None;
-    }
-    // SAFETY: The bytes are only read, and nothing that is checked once is relied on later: the layout is a list of numbers of
-    // its own, and chunks take the bytes as they are at that moment. A file that is cut short meanwhile ends the program by a signal,
-    // before the output has got its name.
-    unsafe { Mmap::map(file).ok() }
+/// The layout of a zip file, whose directory is at its end: what no stream can tell.
+fn zip_layout(input: &Input) -> Result<Option<Layout>> {
+    let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
+        return Ok(None);
+    };
+    let mut recognise = || {
+        let mut magic = Vec::new();
+        file.take(4).read_to_end(&mut magic)?;
+        let zip = magic == b"PK\x03\x04";
+        let layout = if zip { recognise_file(BufReader::new(file))? } else { None };
+        file.rewind()?;
+        io::Result::Ok(layout)
+    };
+    Ok(recognise().map_err(|error| named(error, input.path.display()))?)
 }
 
-fn from_map(
-    map: &[u8],
-    layout: Layout,
+/// Writes the frame. The bytes that are hashed, recognised and coded are one copy of the input.
+fn write(
+    input: &Input,
+    mut ahead: ReadAhead,
+    zip: Option<Layout>,
     output: Output,
-    options: WriteOptions,
     progress: &mut Progress,
 ) -> Result<(Output, Summary)> {
-    let mut writer = FrameWriter::with_layout(output, options, layout)?;
-    for step in map.chunks(STEP) {
-        writer.write_all(step)?;
-        progress.at(writer.position());
-    }
-    Ok(writer.finish()?)
-}
-
-fn from_stream(
-    mut input: ReadAhead,
-    output: Output,
-    options: WriteOptions,
-    progress: &mut Progress,
-) -> Result<(Output, Summary)> {
-    let head = head(&mut input)?;
-    let layout = recognise_head(&head).unwrap_or_default();
-    // A device can have more or less than its metadata said; what a regular file has can have changed.
-    let options = WriteOptions { content_length: None, ..options };
+    // The content of a device or a file in /proc has a length that its metadata do not tell.
+    let length = input.length().filter(|&length| length > 0);
+    let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
+    let fits = |layout: &Layout| length.is_none_or(|length| layout.length() == length);
+    let layout = zip.or_else(|| recognise_head(&head).filter(fits)).unwrap_or_default();
+    let recognised = layout.container != Container::None;
+    // Plain content may have got longer or shorter by its end: then it is kept as it was read.
+    let content_length = length.filter(|_| recognised);
+    let options = WriteOptions { content_length, ..WriteOptions::default() };
     let mut writer = FrameWriter::with_layout(output, options, layout)?;
     writer.write_all(&head)?;
     drop(head);
     loop {
-        let piece = input.piece()?;
+        let piece = ahead.piece()?;
         if piece.is_empty() {
-            return Ok(writer.finish()?);
+            break;
         }
         writer.write_all(piece)?;
         let n = piece.len();
-        input.consume(n);
+        ahead.consume(n);
         progress.at(writer.position());
     }
+    if let Some(change) = input.changed(Some(writer.position()))?
+        && recognised
+    {
+        bail!("{}: {change}: nothing is written", input.path.display());
+    }
+    Ok(writer.finish()?)
 }
 
 /// As much of the beginning as it takes to recognise it.
-fn head(input: &mut ReadAhead) -> io::Result<Vec<u8>> {
+fn head(input: &mut ReadAhead, most: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     input.by_ref().take(64 << 10).read_to_end(&mut head)?;
     if let (Some(length), Some(b'{')) = (head.first_chunk(), head.get(8)) {
         let length = u64::from_le_bytes(*length).saturating_add(8);
-        if length <= MAX_HEAD as u64 {
+        if length <= most as u64 {
             let more = length.saturating_sub(head.len() as u64);
             input.by_ref().take(more).read_to_end(&mut head)?;
         }

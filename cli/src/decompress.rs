@@ -1,23 +1,23 @@
 //! `parans decompress` and `parans test`.
 
 use std::{
-    fs,
     io::{self, BufReader, Read, Write},
     path::Path,
     sync::mpsc::sync_channel,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use parans::frame::{Damage, FrameReader, ReadOptions, Summary};
 
 use crate::{
     cli::{CommonArgs, FileArgs},
     escape,
     failure::{Lossy, named},
-    input::{Input, ReadAhead, is_stdin},
+    input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
-    output::Output,
+    output::{Output, Wish},
     progress::{Progress, report, report_sound},
+    remove::{check_wish, remove},
     sparse,
 };
 
@@ -26,7 +26,9 @@ const PIECE: usize = 1 << 20;
 
 /// Decompresses one file.
 pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Result<()> {
-    let mut input = Input::open(path)?;
+    check_wish(path, args)?;
+    refuse_device(path, args.force)?;
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
     // A foreign file is told before anything is said about names.
     let target = names::output(path, args, Work::Read);
@@ -36,16 +38,16 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     let output = match target? {
         Some(target) => {
             check_magic(&input)?;
-            Output::file(&target, args.force)?
+            Output::file(&target, Wish::new(&input, args))?
         }
         // Content may be text: it is the user's choice to see it.
         None => Output::stdout(args.force || args.stdout || args.output.is_some())?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let holes = args.sparse.holes(!output.is_stdout());
-    let (output, summary, damage, seconds) =
-        run(&mut input, output, &args.common, keep_going, holes)?;
-    output.commit(input.metadata.as_ref())?;
+    let options = options(keep_going, args.limit.max_output);
+    let (output, summary, damage, seconds) = run(&input, output, &args.common, options, holes)?;
+    output.commit()?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
@@ -53,21 +55,23 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
         tell(&input.path, &damage);
         return Err(Lossy(damage.len())).with_context(|| input.path.display().to_string());
     }
-    if args.rm && !is_stdin(path) {
-        fs::remove_file(path).map_err(|error| named(error, path.display()))?;
-    }
-    Ok(())
+    if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-/// Checks one file.
-pub(crate) fn test(path: &Path, common: &CommonArgs) -> Result<()> {
-    let mut input = Input::open(path)?;
+/// Checks one file, which may have `max_output` bytes of content.
+pub(crate) fn test(path: &Path, common: &CommonArgs, max_output: Option<u64>) -> Result<()> {
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let (_, summary, _, seconds) = run(&mut input, Output::nowhere(), common, false, false)?;
+    let options = options(false, max_output);
+    let (_, summary, _, seconds) = run(&input, Output::nowhere(), common, options, false)?;
     if !common.quiet {
         report_sound(&input.path, summary.content, seconds);
     }
     Ok(())
+}
+
+fn options(keep_going: bool, max_output: Option<u64>) -> ReadOptions {
+    ReadOptions { keep_going, max_content: max_output.unwrap_or(u64::MAX) }
 }
 
 /// Refuses a file that begins otherwise than a frame, before its output is thought of.
@@ -100,54 +104,70 @@ fn tell(path: &Path, damage: &[Damage]) {
     }
 }
 
-/// Decodes `input` into `output`, which another thread writes, with or without holes for zeros.
+/// Decodes `input` into `output`, with or without holes for zeros. Another thread writes, where one
+/// can be had.
 fn run(
-    input: &mut Input,
+    input: &Input,
     mut output: Output,
     common: &CommonArgs,
-    keep_going: bool,
+    options: ReadOptions,
     holes: bool,
 ) -> Result<(Output, Summary, Vec<Damage>, f64)> {
     let mut progress = Progress::new(&input.path, input.length(), common);
-    let name = input.path.display().to_string();
-    let (sender, receiver) = sync_channel::<Vec<u8>>(4);
-    let options = ReadOptions { keep_going, ..ReadOptions::default() };
-    let (decoded, written) = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| -> io::Result<()> {
-            let mut position = 0;
-            receiver.into_iter().try_for_each(|piece| {
-                let begin = position;
-                position += piece.len() as u64;
-                match holes {
-                    true => sparse::write(&mut output, begin, &piece),
-                    false => output.write_all(&piece),
-                }
-            })
-        });
-        let decoded = input.read_ahead(|ahead| -> Result<(Summary, Vec<Damage>)> {
-            let mut reader = FrameReader::new(BufReader::new(ahead), options);
-            loop {
-                let mut piece = Vec::with_capacity(PIECE);
-                reader
-                    .by_ref()
-                    .take(PIECE as u64)
-                    .read_to_end(&mut piece)
-                    .map_err(library_error)?;
-                let done = piece.is_empty();
-                // The writer went away with an error of its own, which says more.
-                if done || sender.send(piece).is_err() {
-                    return Ok((reader.summary(), reader.damage().to_vec()));
-                }
-                progress.at(reader.summary().frame);
-            }
-        });
+    let mut position = 0;
+    let mut write = |piece: Vec<u8>| {
+        let begin = position;
+        position += piece.len() as u64;
+        match holes {
+            true => sparse::write(&mut output, begin, &piece),
+            false => output.write_all(&piece),
+        }
+    };
+    let mut decode = |give: &mut dyn FnMut(Vec<u8>) -> bool| {
+        input.read_ahead(|ahead| {
+            let mut reader = FrameReader::new(BufReader::new(ahead), options.clone());
+            decode(&mut reader, give, &mut progress)
+                .map(|()| (reader.summary(), reader.damage().to_vec()))
+        })
+    };
+    let threaded = std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(4);
+        let write_all = || receiver.into_iter().try_for_each(&mut write);
+        let thread = std::thread::Builder::new().name("writer".into());
+        let writer = thread.spawn_scoped(scope, write_all).ok()?;
+        // A writer that went away has an error of its own, which says more.
+        let decoded = decode(&mut |piece| sender.send(piece).is_ok());
         drop(sender);
-        (decoded, writer.join().map_err(|_| anyhow!("the writing thread panicked")))
+        Some((decoded, writer.join().unwrap_or_else(|_| Err(io::Error::other("panicked")))))
+    });
+    let (decoded, written) = threaded.unwrap_or_else(|| {
+        let mut written = Ok(());
+        let decoded = decode(&mut |piece| {
+            written = write(piece);
+            written.is_ok()
+        });
+        (decoded, written)
     });
     // What stopped the writer explains more than what the reader met afterwards.
-    written??;
-    let (summary, damage) = decoded.context(name)?;
+    written?;
+    let (summary, damage) = decoded.with_context(|| input.path.display().to_string())?;
     Ok((output, summary, damage, progress.done()))
+}
+
+/// Gives the content in pieces to `give`, as long as it returns `true`.
+fn decode(
+    reader: &mut FrameReader<BufReader<ReadAhead>>,
+    give: &mut dyn FnMut(Vec<u8>) -> bool,
+    progress: &mut Progress,
+) -> Result<()> {
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        reader.by_ref().take(PIECE as u64).read_to_end(&mut piece).map_err(library_error)?;
+        if piece.is_empty() || !give(piece) {
+            return Ok(());
+        }
+        progress.at(reader.summary().frame);
+    }
 }
 
 /// Takes the library's error out of the input-output error that carries it.

@@ -11,9 +11,10 @@ use parans::frame::{Container, Entry, EntryKind, FrameArchive};
 use crate::{
     cli::{ByteRange, ExtractArgs},
     failure::Usage,
+    identity,
     input::{Input, is_stdin},
     npy,
-    output::Output,
+    output::{Output, Wish},
     sparse,
 };
 
@@ -21,6 +22,7 @@ type Archive<'a> = FrameArchive<BufReader<&'a File>>;
 
 /// Decodes one tensor or range.
 pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
+    identity::note_inputs([&args.file]);
     let input = Input::open(&args.file)?;
     let name = || input.path.display().to_string();
     let (Some(file), Some(_)) = (input.file(), input.length()) else {
@@ -41,14 +43,14 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         }
     };
     let mut output = match &args.output {
-        Some(output) if !is_stdin(output) => Output::file(output, args.force)?,
+        Some(output) if !is_stdin(output) => Output::file(output, Wish::plain(args.force))?,
         _ => Output::stdout(args.force)?,
     };
     let holes = args.sparse.holes(!output.is_stdout());
     output.write_all(&header)?;
     let mut writer = Writer { output: &mut output, position: header.len() as u64, holes };
     archive.copy_range(content, &mut writer).with_context(name)?;
-    output.commit(None)
+    output.commit()
 }
 
 /// The entry with this name, or with this name without `.npy`. Without a name, the only tensor, or

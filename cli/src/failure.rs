@@ -53,7 +53,7 @@ pub(crate) fn status(error: &anyhow::Error) -> u8 {
         if cause.is::<Lossy>() {
             return DAMAGED;
         }
-        match cause.downcast_ref::<Error>() {
+        match library_error(cause) {
             Some(Error::Unsupported(_)) => return FOREIGN,
             Some(Error::Corrupt(_) | Error::Truncated(_)) => return DAMAGED,
             Some(Error::InvalidArgument(_)) => return USAGE,
@@ -67,7 +67,7 @@ pub(crate) fn status(error: &anyhow::Error) -> u8 {
 pub(crate) fn line(error: &anyhow::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = library_error(cause).map_or_else(|| cause.to_string(), words);
         let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text).to_owned();
         // A transparent error repeats its cause.
         if parts.last().is_none_or(|last| !last.ends_with(&text)) {
@@ -77,10 +77,33 @@ pub(crate) fn line(error: &anyhow::Error) -> String {
     escape::text(&parts.join(": "))
 }
 
+/// The library's error, also where an error of reading or writing carries it.
+fn library_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match carried {
+        Some(carried) => carried.downcast_ref(),
+        None => error.downcast_ref(),
+    }
+}
+
+/// A library error as the user reads it: what is unsupported or wrong says so by itself.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::Unsupported(text) | Error::InvalidArgument(text) => text.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// Whether output went to a pipe that nobody reads any more.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let mut errors = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
 /// Says of which file an error of reading or writing is.
 pub(crate) fn named(error: io::Error, what: impl fmt::Display) -> io::Error {
     let kind = error.kind();
-    let text = error.to_string();
+    let text = library_error(&error).map_or_else(|| error.to_string(), words);
     let text = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
     io::Error::new(kind, format!("{what}: {text}"))
 }

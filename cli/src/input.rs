@@ -1,15 +1,23 @@
-//! Where input comes from: a file or standard input, read ahead of the coders by a thread of its own.
+//! Where input comes from: a file or standard input, read ahead of the coders by a thread of its
+//! own.
 
 use std::{
     fs::{self, File},
     io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::SystemTime,
 };
 
 use anyhow::Result;
 
-use crate::failure::{Usage, named};
+use crate::{
+    failure::{Usage, named},
+    process,
+};
 
 /// Bytes of a piece that is read at once.
 const PIECE: usize = 1 << 20;
@@ -20,14 +28,11 @@ const AHEAD: usize = 4;
 pub(crate) struct Input {
     /// The name for messages.
     pub(crate) path: PathBuf,
-    source: Source,
-    /// Of a file.
+    file: Arc<File>,
+    /// What the file was when it was opened, also if it is standard input.
+    opened: fs::Metadata,
+    /// Of a file that has a name.
     pub(crate) metadata: Option<fs::Metadata>,
-}
-
-enum Source {
-    File(File),
-    Stdin,
 }
 
 /// Whether a path stands for standard input.
@@ -35,28 +40,39 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Refuses a device, whose reading may never end or do something, unless forced.
+pub(crate) fn refuse_device(path: &Path, force: bool) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        let kind = fs::metadata(path).map(|metadata| metadata.file_type());
+        let device = kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device());
+        if device && !force && !is_stdin(path) {
+            let text = format!("{}: is a device: --force reads it", path.display());
+            return Err(Usage(text).into());
+        }
+    }
+    Ok(())
+}
+
 impl Input {
     /// Opens a file or, for `-`, standard input.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        if is_stdin(path) {
-            return Ok(Self {
-                path: "standard input".into(),
-                source: Source::Stdin,
-                metadata: None,
-            });
-        }
+        let stdin = is_stdin(path);
+        let path: PathBuf = if stdin { "standard input".into() } else { path.to_owned() };
         let fail = |error| named(error, path.display());
-        let file = File::open(path).map_err(fail)?;
-        let metadata = file.metadata().map_err(fail)?;
-        if metadata.is_dir() {
+        let file = if stdin { process::stdin() } else { File::open(&path) }.map_err(fail)?;
+        let opened = file.metadata().map_err(fail)?;
+        if opened.is_dir() {
             return Err(fail(io::Error::from(io::ErrorKind::IsADirectory)).into());
         }
-        Ok(Self { path: path.to_owned(), source: Source::File(file), metadata: Some(metadata) })
+        let metadata = (!stdin).then(|| opened.clone());
+        Ok(Self { path, file: Arc::new(file), opened, metadata })
     }
 
     /// Refuses compressed input typed at a terminal.
     pub(crate) fn refuse_terminal(&self) -> Result<()> {
-        if matches!(self.source, Source::Stdin) && io::stdin().is_terminal() {
+        if self.metadata.is_none() && io::stdin().is_terminal() {
             return Err(
                 Usage("compressed input is not read from a terminal; see --help".into()).into()
             );
@@ -71,52 +87,73 @@ impl Input {
 
     /// The file, unless it is standard input.
     pub(crate) fn file(&self) -> Option<&File> {
-        match &self.source {
-            Source::File(file) => Some(file),
-            Source::Stdin => None,
-        }
+        self.metadata.is_some().then_some(&*self.file)
     }
 
-    fn reader(&mut self) -> Box<dyn Read + Send + '_> {
-        match &mut self.source {
-            Source::File(file) => Box::new(file),
-            Source::Stdin => Box::new(io::stdin()),
+    /// How a regular file is another than when it was opened, if it is; `read` is what its end came
+    /// after, where all of it was read.
+    pub(crate) fn changed(&self, read: Option<u64>) -> io::Result<Option<String>> {
+        if !self.opened.is_file() {
+            return Ok(None);
         }
-    }
-
-    /// Runs `work` on the input while another thread reads ahead.
-    pub(crate) fn read_ahead<T: Send>(&mut self, work: impl FnOnce(ReadAhead) -> T + Send) -> T {
-        let name = self.path.clone();
-        let reader = self.reader();
-        let (sender, receiver) = sync_channel(AHEAD);
-        std::thread::scope(|scope| {
-            scope.spawn(move || read_pieces(reader, &name, &sender));
-            // The receiver is dropped with the work, which ends the reader should it still have more.
-            work(ReadAhead { receiver, piece: Vec::new(), taken: 0 })
+        let stamp = |metadata: &fs::Metadata| -> (u64, Option<SystemTime>) {
+            (metadata.len(), metadata.modified().ok())
+        };
+        let now = self.file.metadata().map_err(|error| named(error, self.path.display()))?;
+        let length = self.opened.len();
+        Ok(if stamp(&now) != stamp(&self.opened) {
+            Some("changed while it was read".into())
+        } else if let Some(read) = read.filter(|&read| length > 0 && read != length)
+            && self.metadata.is_some()
+        {
+            Some(format!("gave {read} bytes, but has a size of {length}"))
+        } else {
+            // What the kernel makes up (/proc) has a size of 0.
+            None
         })
+    }
+
+    /// Runs `work` on the input while another thread reads ahead. Where no thread can be had,
+    /// `work` reads by itself.
+    pub(crate) fn read_ahead<T>(&self, work: impl FnOnce(ReadAhead) -> T) -> T {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let (file, name) = (self.file.clone(), self.path.clone());
+        // Not waited for: it may wait for a pipe long after nobody wants its bytes. The receiver is
+        // dropped with the work, which ends the thread should it still have more.
+        let thread = std::thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || while send_piece(&file, &name, &sender) {});
+        let source = match thread {
+            Ok(_) => Pieces::Sent(receiver),
+            Err(_) => Pieces::Read(self.file.clone(), self.path.clone()),
+        };
+        work(ReadAhead { source, piece: Vec::new(), taken: 0 })
     }
 }
 
-fn read_pieces(mut reader: impl Read, name: &Path, sender: &SyncSender<io::Result<Vec<u8>>>) {
-    loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
-        let read =
-            read.map_err(|error| named(error, format_args!("cannot read {}", name.display())));
-        let last = match &read {
-            Ok(0) => return,
-            Ok(_) => false,
-            Err(_) => true,
-        };
-        if sender.send(read.map(|_| piece)).is_err() || last {
-            return;
-        }
+fn read_piece(mut file: &File, name: &Path) -> io::Result<Vec<u8>> {
+    let mut piece = Vec::with_capacity(PIECE);
+    match file.by_ref().take(PIECE as u64).read_to_end(&mut piece) {
+        Ok(_) => Ok(piece),
+        Err(error) => Err(named(error, format_args!("cannot read {}", name.display()))),
     }
+}
+
+/// Reads and sends a piece; `false` after the last one.
+fn send_piece(file: &File, name: &Path, sender: &SyncSender<io::Result<Vec<u8>>>) -> bool {
+    let piece = read_piece(file, name);
+    let more = piece.as_ref().is_ok_and(|piece| !piece.is_empty());
+    sender.send(piece).is_ok() && more
+}
+
+enum Pieces {
+    Sent(Receiver<io::Result<Vec<u8>>>),
+    Read(Arc<File>, PathBuf),
 }
 
 /// What the reading thread has read.
 pub(crate) struct ReadAhead {
-    receiver: Receiver<io::Result<Vec<u8>>>,
+    source: Pieces,
     piece: Vec<u8>,
     taken: usize,
 }
@@ -125,7 +162,10 @@ impl ReadAhead {
     /// The next piece, empty at the end.
     pub(crate) fn piece(&mut self) -> io::Result<&[u8]> {
         if self.taken == self.piece.len() {
-            self.piece = self.receiver.recv().unwrap_or(Ok(Vec::new()))?;
+            self.piece = match &self.source {
+                Pieces::Sent(receiver) => receiver.recv().unwrap_or(Ok(Vec::new())),
+                Pieces::Read(file, name) => read_piece(file, name),
+            }?;
             self.taken = 0;
         }
         Ok(&self.piece[self.taken..])

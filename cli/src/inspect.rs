@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, BufReader, Write},
+    io::{BufReader, Write},
     ops::Range,
     path::Path,
 };
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use parans::frame::{Entry, EntryKind, FrameArchive, Index, VERSION};
 use serde_json::{Value, json};
 
-use crate::{decompress::indexes, escape, failure::named, input::Input};
+use crate::{decompress::indexes, escape, failure::named, input::Input, process};
 
 /// How to show a file.
 pub(crate) enum Form<'a> {
@@ -26,7 +26,7 @@ pub(crate) enum Form<'a> {
 
 /// Shows one file.
 pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
-    let mut input = Input::open(path)?;
+    let input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
     let text = match input
@@ -48,8 +48,7 @@ pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
             show(&input.path, summary.frame, &indexes, form, |_| f64::NAN)
         }
     };
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes()));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
 }
 

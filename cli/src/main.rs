@@ -2,6 +2,8 @@
 //! reads its arguments with [`cli`] and [`parse`], tells errors with [`failure`], and has one file
 //! per command.
 
+#[cfg(unix)]
+mod allocator;
 mod bench;
 mod cli;
 mod completions;
@@ -11,16 +13,21 @@ mod devices;
 mod escape;
 mod extract;
 mod failure;
+mod identity;
 mod input;
 mod inspect;
 mod man;
+mod metadata;
 mod names;
 mod npy;
 mod output;
 mod parse;
 mod pool;
+mod process;
 mod progress;
+mod remove;
 mod sparse;
+mod temporary;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -31,12 +38,13 @@ use std::{
 use anyhow::Result;
 use parans::{Error, simd::Level};
 
-use cli::{Cli, Command, CommonArgs, FileArgs, InputArgs, ReadArgs};
+use cli::{Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
 use failure::{Usage, named};
 use inspect::{Form, Listing};
 use names::Work;
 
 fn main() -> ExitCode {
+    process::settle();
     ExitCode::from(match parse::parse() {
         Ok(Some(cli)) => run(cli),
         Ok(None) => 0,
@@ -53,8 +61,8 @@ fn run(cli: Cli) -> u8 {
     match command {
         Some(Command::Compress(files)) => compress(&files),
         Some(Command::Decompress { files, keep_going }) => decompress(&files, keep_going),
-        Some(Command::Test(args)) => test(&args.input, &args.common),
-        Some(Command::List(ReadArgs { input, common })) => list(&input, &common),
+        Some(Command::Test(args)) => test(&args.input, &args.limit, &args.common),
+        Some(Command::List(ListArgs { input, common })) => list(&input, &common),
         Some(Command::Inspect(args)) => {
             let form = || if args.json { Form::Json } else { Form::Table };
             let paths = names::inputs(&args.input, Work::Read);
@@ -71,7 +79,7 @@ fn run(cli: Cli) -> u8 {
         Some(Command::Man { command, .. }) => done(print(|out| man::page(command.as_deref(), out))),
         None if files.input.files.is_empty() && io::stdin().is_terminal() => done(parse::help()),
         None if mode.decompress => decompress(&files, false),
-        None if mode.test => test(&files.input, &files.common),
+        None if mode.test => test(&files.input, &files.limit, &files.common),
         None if mode.list => list(&files.input, &files.common),
         None => compress(&files),
     }
@@ -85,8 +93,9 @@ fn decompress(args: &FileArgs, keep_going: bool) -> u8 {
     with_outputs(args, Work::Read, |path| decompress::decompress(path, args, keep_going))
 }
 
-fn test(input: &InputArgs, common: &CommonArgs) -> u8 {
-    each(names::inputs(input, Work::Read), common, |path| decompress::test(path, common))
+fn test(input: &InputArgs, limit: &LimitArgs, common: &CommonArgs) -> u8 {
+    let paths = names::inputs(input, Work::Read);
+    each(paths, common, |path| decompress::test(path, common, limit.max_output))
 }
 
 fn list(input: &InputArgs, common: &CommonArgs) -> u8 {
@@ -99,6 +108,7 @@ fn list(input: &InputArgs, common: &CommonArgs) -> u8 {
 /// Runs `work` on every file that `args` name, once it is clear that their outputs are apart.
 fn with_outputs(args: &FileArgs, work: Work, f: impl FnMut(&Path) -> Result<()> + Send) -> u8 {
     let paths = names::inputs(&args.input, work);
+    identity::note_inputs(paths.iter().flatten());
     match names::prepare(args, &paths, work) {
         Ok(()) => each(paths, &args.common, f),
         Err(error) => done(Err(error)),
@@ -136,6 +146,10 @@ fn done(result: Result<()>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
+            #[cfg(unix)]
+            if failure::is_broken_pipe(&error) {
+                process::end_by_broken_pipe();
+            }
             // Nobody to tell is no reason to fail differently.
             let _ = writeln!(io::stderr(), "parans: {}", failure::line(&error));
             failure::status(&error)
@@ -147,7 +161,6 @@ fn done(result: Result<()>) -> u8 {
 fn print(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
     let mut text = Vec::new();
     write(&mut text)?;
-    let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(&text).and_then(|()| stdout.flush());
+    let written = process::stdout().and_then(|mut stdout| stdout.write_all(&text));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
 }

@@ -10,6 +10,9 @@ use crate::input::is_stdin;
 /// Input bytes that keep one more thread busy for longer than it takes to start it.
 const BYTES_PER_THREAD: u64 = 256 << 10;
 
+/// Address space that a thread may take: its stack, its part of the heap, what it works on.
+const SPACE_PER_THREAD: u64 = 128 << 20;
+
 /// Threads that `-T` asks for on this machine: 0 is one per core, and more than one per core would
 /// only wait for each other.
 pub(crate) fn threads(asked: u32) -> usize {
@@ -33,7 +36,24 @@ pub(crate) fn for_files<'a>(
         }
     });
     let useful = bytes.map_or(u64::MAX, |bytes| bytes / BYTES_PER_THREAD + 1);
-    exactly(threads(asked).min(usize::try_from(useful).unwrap_or(usize::MAX)))
+    granted(threads(asked).min(usize::try_from(useful).unwrap_or(usize::MAX)))
+}
+
+/// A pool of this many threads, or of as many as the system grants: a limit on processes or memory
+/// makes the work slower, not impossible.
+fn granted(mut threads: usize) -> Result<ThreadPool> {
+    // Where memory is limited, threads would meet its end in the middle of their work.
+    #[cfg(unix)]
+    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::As).current {
+        let room = usize::try_from(limit / SPACE_PER_THREAD).unwrap_or(usize::MAX);
+        threads = threads.min(room.max(1));
+    }
+    loop {
+        match exactly(threads) {
+            Err(_) if threads > 1 => threads /= 2,
+            pool => return pool,
+        }
+    }
 }
 
 /// A pool of this many threads. A single one is the calling thread, so that none is started.

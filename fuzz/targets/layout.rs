@@ -5,10 +5,17 @@ use std::io::{Cursor, Write};
 
 use libfuzzer_sys::fuzz_target;
 use parans::frame::{
-    FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions, recognise, recognise_head,
+    FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions, recognise, recognise_file,
+    recognise_head,
 };
 
 fuzz_target!(|bytes: &[u8]| {
+    let by_seeking = recognise_file(Cursor::new(bytes)).expect("memory can be read");
+    // Tensors without elements are named in any order.
+    assert_eq!(
+        by_seeking.map(|layout| layout.segments),
+        recognise(bytes).map(|layout| layout.segments)
+    );
     for layout in [recognise(bytes), recognise_head(bytes)].into_iter().flatten() {
         let mut writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout)
             .expect("recognised entries fit");

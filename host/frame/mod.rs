@@ -8,7 +8,7 @@
 //! | write | `FrameWriter`, over [`Write`](std::io::Write); never seeks |
 //! | read from first to last | `FrameReader`, over [`Read`](std::io::Read), from a pipe too |
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
-//! | know the tensors of a model file | `recognise` |
+//! | know the tensors of a model file | `recognise`, `recognise_file` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
 //! Work is done on the caller's rayon pool, a bounded number of chunks at a time.
@@ -54,7 +54,7 @@ pub use archive::FrameArchive;
 pub use index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME};
 pub use layout::{Layout, Segment};
 #[cfg(feature = "containers")]
-pub use layout::{recognise, recognise_head};
+pub use layout::{recognise, recognise_file, recognise_head};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
 pub use walk::Damage;

@@ -24,7 +24,7 @@ pub struct ReadOptions {
     /// Give back what can be read of damaged frames: zeros stand for what is lost, so that the rest keeps its place,
     /// and [`FrameReader::damage`] tells what it was.
     pub keep_going: bool,
-    /// The most content to take. More is an error before it is decoded.
+    /// The most content to take. More is an error, `TooLarge`, before it is given.
     pub max_content: u64,
     /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows with the number of
     /// frames.
@@ -105,7 +105,8 @@ impl<R: Read + Send> FrameReader<R> {
     ///
     /// # Errors
     /// `Unsupported` for bytes that are no frame, for another version, an unknown codec or element type; `Corrupt` and
-    /// `Truncated` for damage, with the chunk it is in; `Io` from either side.
+    /// `Truncated` for damage, with the chunk it is in; `TooLarge` for more content than the options
+    /// allow; `Io` from either side.
     pub fn copy_to<W: Write + ?Sized>(&mut self, output: &mut W) -> Result<Summary> {
         self.guard(|reader| {
             while reader.more()? {
@@ -228,10 +229,7 @@ impl<R: Read + Send> FrameReader<R> {
     }
 
     fn too_much(&self) -> Error {
-        Error::Unsupported(format!(
-            "more content than the {} bytes allowed",
-            self.options.max_content
-        ))
+        Error::TooLarge(format!("more content than the {} bytes allowed", self.options.max_content))
     }
 
     /// Fills a hole with zeros. The walk bounds its length by the bytes of the input that it takes the place of.

@@ -1,5 +1,6 @@
-//! npy: a magic string, a version, a Python dictionary of three known keys, the elements. The dictionary is read by
-//! hand: its grammar as numpy writes it is four kinds of tokens, and the crates for it bring a parser generator along.
+//! npy: a magic string, a version, a Python dictionary of three known keys, the elements. The
+//! dictionary is read by hand: its grammar as numpy writes it is four kinds of tokens, and the
+//! crates for it bring a parser generator along.
 
 use super::{Layout, segments};
 use crate::{
@@ -7,9 +8,10 @@ use crate::{
     frame::index::{Container, Entry},
 };
 
-const MAGIC: &[u8] = b"\x93NUMPY";
-/// The longest header of version 1, which numpy writes unless an array has thousands of fields.
-pub(super) const MOST_HEADER: u64 = 10 + 0xffff;
+pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+/// The most bytes of a header that is looked at: all that version 1 of the format can have, which
+/// numpy writes unless an array has thousands of fields. Headers of plain types have 128 bytes.
+pub(super) const MAX_HEADER: u64 = 10 + 0xffff;
 
 /// An npy header.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +41,9 @@ impl Header {
         };
         let text = std::str::from_utf8(rest.get(..length)?).ok()?;
         let before = (bytes.len() - rest.len() + length) as u64;
+        if before > MAX_HEADER {
+            return None;
+        }
         let (descr, shape) = dictionary(text)?;
         let (dtype, name, size) = element(descr)?;
         let elements = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n))?;
@@ -60,7 +65,8 @@ impl Header {
     }
 }
 
-/// The `descr` and the `shape` of a header's dictionary. The order of elements does not matter here.
+/// The `descr` and the `shape` of a header's dictionary. The order of elements does not matter
+/// here.
 fn dictionary(text: &str) -> Option<(&str, Vec<u64>)> {
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let (mut descr, mut shape) = (None, None);
@@ -95,8 +101,8 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix('\'').and_then(|rest| rest.split_once('\''))
 }
 
-/// What a `descr` means: how to code it, its name, bytes of an element. Types that are no plain numbers (structures,
-/// which are no quoted string, and objects) are left alone.
+/// What a `descr` means: how to code it, its name, bytes of an element. Types that are no plain
+/// numbers (structures, which are no quoted string, and objects) are left alone.
 fn element(descr: &str) -> Option<(Option<Dtype>, String, u64)> {
     let mut characters = descr.chars();
     let (order, kind) = (characters.next()?, characters.next()?);

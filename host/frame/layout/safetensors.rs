@@ -11,16 +11,18 @@ use crate::frame::{
 /// The most bytes of a header: the same as the safetensors library takes.
 const MAX_HEADER: u64 = 100_000_000;
 
-/// The layout that a safetensors header at the front of `head` describes, if it is one.
-pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
+/// The bytes until the end of the header that `head` may be the beginning of.
+pub(super) fn header_length(head: &[u8]) -> Option<u64> {
     let (length, rest) = head.split_first_chunk()?;
     let length = u64::from_le_bytes(*length);
-    if length > MAX_HEADER || rest.first() != Some(&b'{') {
-        return None;
-    }
+    (length <= MAX_HEADER && rest.first() == Some(&b'{')).then_some(8 + length)
+}
+
+/// The layout that a safetensors header at the front of `head` describes, if it is one.
+pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
+    let begin = header_length(head)?;
     // The metadata type checks names, shapes, types and that the tensors lie one after another without gaps.
-    let metadata: Metadata = serde_json::from_slice(rest.get(..length as usize)?).ok()?;
-    let begin = 8 + length;
+    let metadata: Metadata = serde_json::from_slice(head.get(8..begin as usize)?).ok()?;
     let mut entries = Vec::new();
     let mut parts = Vec::new();
     let mut end = begin;
