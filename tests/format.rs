@@ -38,12 +38,14 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
         let begin = content.len();
         let header = frame.take(32);
         assert_eq!(header[..12], *b"\x8bPARANS\n\x01\0\0\0");
-        assert_eq!(xxh3_64(&header[..24]), number(&header[24..]));
+        check_32(&header[..28], &header[28..]);
+        let id = &header[24..28];
         let (max_chunk, announced) = (number(&header[12..16]), number(&header[16..24]));
         let mut table = Vec::new();
         while frame.0[..4] == *b"chnk" {
-            let header = frame.take(36);
-            check_32(&header[..32], &header[32..]);
+            let header = frame.take(40);
+            check_32(&header[..36], &header[36..]);
+            assert_eq!(&header[32..36], id);
             let (codec, element) = (header[4], header[5]);
             let (raw, coded) = (number(&header[8..12]), number(&header[12..16]));
             assert!(raw <= max_chunk && coded <= raw);
@@ -61,22 +63,27 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> Vec<u8> {
             table.extend([codec, element]);
         }
         let at = rest.len() - frame.0.len();
-        let header = frame.take(16);
-        assert_eq!(header[..4], *b"indx");
-        check_32(&header[..12], &header[12..]);
-        let n = number(&header[4..12]);
+        let length = (content.len() - begin) as u64;
+        let beginning = &content[begin..][..(length as usize).min(1 << 20)];
+        assert_eq!(xxh3_64(&[&header[..24], beginning].concat()) & 0xffff_ffff, number(id));
+        let header = frame.take(28);
+        assert_eq!((&header[..4], &header[4..8]), (&b"indx"[..], id));
+        check_32(&header[..24], &header[24..]);
+        let n = number(&header[8..16]);
+        assert_eq!(number(&header[16..24]), length);
+        assert!(n <= (1 << 26) + table.len() as u64);
         let index = frame.take(n as usize);
         // The directory is not needed to read the content; the table of chunks stands at its end.
         assert!(index.ends_with(&table));
-        let footer = frame.take(48);
+        let footer = frame.take(52);
         assert_eq!((number(&footer[..8]), number(&footer[8..16])), (at as u64, n));
         assert_eq!(number(&footer[16..24]), xxh3_64(index));
-        let length = (content.len() - begin) as u64;
         assert_eq!(number(&footer[24..32]), length);
         assert!(announced == u64::MAX || announced == length);
         assert_eq!(number(&footer[32..40]), xxh3_64(&content[begin..]));
-        check_32(&footer[..40], &footer[40..44]);
-        assert_eq!(footer[44..], *b"done");
+        assert_eq!(&footer[40..44], id);
+        check_32(&footer[..44], &footer[44..48]);
+        assert_eq!(footer[48..], *b"done");
         rest = frame.0;
     }
     content

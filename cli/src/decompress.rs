@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read, Seek, Write},
+    ops::Range,
     path::{Path, PathBuf},
     sync::mpsc::sync_channel,
+    time::Instant,
 };
 
 use anyhow::{Context, Result, anyhow};
-use parans::frame::{Damage, FrameArchive, FrameReader, ReadOptions, Summary};
+use parans::frame::{Damage, FrameArchive, FrameReader, FrameSalvage, Loss, ReadOptions, Summary};
 
 use crate::{
     cli::{CommonArgs, ExtractArgs, FileArgs},
@@ -21,6 +23,8 @@ use crate::{
 
 /// Bytes of content handed to the writing thread at once.
 const PIECE: usize = 1 << 20;
+/// Bytes of a pipe to keep in memory before they go to a temporary file.
+const SPOOL: usize = 64 << 20;
 
 /// Decompresses one file.
 pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Result<()> {
@@ -33,14 +37,21 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     }
     let output = match target? {
         Some(target) => {
-            check_magic(&input)?;
+            if !keep_going {
+                check_magic(&input)?;
+            }
             Output::file(&target, args.force)?
         }
         // Content may be text: it is the user's choice to see it.
         None => Output::stdout(args.force || args.stdout || args.output.is_some())?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
-    let (output, summary, damage, seconds) = run(&mut input, output, &args.common, keep_going)?;
+    let (output, summary, damage, seconds) = if keep_going {
+        save(&mut input, output)?
+    } else {
+        let (output, summary, seconds) = run(&mut input, output, &args.common)?;
+        (output, summary, Vec::new(), seconds)
+    };
     output.commit(input.metadata.as_ref())?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
@@ -59,7 +70,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
 pub(crate) fn test(path: &Path, common: &CommonArgs) -> Result<()> {
     let mut input = Input::open(path)?;
     input.refuse_terminal()?;
-    let (_, summary, _, seconds) = run(&mut input, Output::nowhere(), common, false)?;
+    let (_, summary, seconds) = run(&mut input, Output::nowhere(), common)?;
     if !common.quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
@@ -99,18 +110,45 @@ fn check_magic(input: &Input) -> Result<()> {
 }
 
 fn tell(path: &Path, damage: &[Damage]) {
-    for Damage { chunk, content, reason } in damage {
-        let lost = match content.end {
-            u64::MAX => format!("bytes from {} on", content.start),
-            _ if content.is_empty() => "no bytes".into(),
-            end => format!("bytes {}..{end}", content.start),
+    for Damage { frame, chunk, output, loss, reason, .. } in damage {
+        let Range { start, end } = output;
+        let lost = match loss {
+            Loss::Nothing => format!("lost no bytes of frame {frame}"),
+            Loss::Zeros => format!("lost bytes {start}..{end}"),
+            Loss::Omitted(n) => format!("lost {n} bytes at byte {start}, left out"),
+            Loss::Doubtful => format!("not sure of bytes {start}..{end}"),
+            _ => format!("lost an unknown number of bytes at byte {start}"),
         };
-        let _ = writeln!(
-            io::stderr(),
-            "parans: {}: lost {lost} at chunk {chunk}: {reason}",
-            path.display()
-        );
+        let place = match chunk {
+            Some(chunk) if *frame > 0 => format!(" at chunk {chunk} of frame {frame}"),
+            Some(chunk) => format!(" at chunk {chunk}"),
+            None => String::new(),
+        };
+        let _ = writeln!(io::stderr(), "parans: {}: {lost}{place}: {reason}", path.display());
     }
+}
+
+/// Saves what is whole of `input` in `output`. A pipe is copied to a temporary file first: salvage looks at a file from
+/// both ends.
+fn save(input: &mut Input, mut output: Output) -> Result<(Output, Summary, Vec<Damage>, f64)> {
+    let begin = Instant::now();
+    let name = input.path.display().to_string();
+    let (summary, damage) = match input.file().filter(|_| input.length().is_some()) {
+        Some(file) => salvage(file, &mut output),
+        None => {
+            let mut copy = tempfile::spooled_tempfile(SPOOL);
+            input.read_ahead(|mut ahead| io::copy(&mut ahead, &mut copy))?;
+            salvage(copy, &mut output)
+        }
+    }
+    .context(name)?;
+    Ok((output, summary, damage, begin.elapsed().as_secs_f64()))
+}
+
+fn salvage(input: impl Read + Seek, output: &mut Output) -> Result<(Summary, Vec<Damage>)> {
+    let mut salvage = FrameSalvage::new(input, ReadOptions::default())?;
+    let summary = salvage.copy_to(output)?;
+    Ok((summary, salvage.damage().to_vec()))
 }
 
 /// Decodes `input` into `output`, which another thread writes.
@@ -118,18 +156,16 @@ fn run(
     input: &mut Input,
     mut output: Output,
     common: &CommonArgs,
-    keep_going: bool,
-) -> Result<(Output, Summary, Vec<Damage>, f64)> {
+) -> Result<(Output, Summary, f64)> {
     let mut progress = Progress::new(&input.path, input.length(), common);
     let name = input.path.display().to_string();
     let (sender, receiver) = sync_channel::<Vec<u8>>(4);
-    let options = ReadOptions { keep_going, ..ReadOptions::default() };
     let (decoded, written) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| -> io::Result<()> {
             receiver.into_iter().try_for_each(|piece| output.write_all(&piece))
         });
-        let decoded = input.read_ahead(|ahead| -> Result<(Summary, Vec<Damage>)> {
-            let mut reader = FrameReader::new(BufReader::new(ahead), options);
+        let decoded = input.read_ahead(|ahead| -> Result<Summary> {
+            let mut reader = FrameReader::new(BufReader::new(ahead), ReadOptions::default());
             loop {
                 let mut piece = Vec::with_capacity(PIECE);
                 reader
@@ -140,7 +176,7 @@ fn run(
                 let done = piece.is_empty();
                 // The writer went away with an error of its own, which says more.
                 if done || sender.send(piece).is_err() {
-                    return Ok((reader.summary(), reader.damage().to_vec()));
+                    return Ok(reader.summary());
                 }
                 progress.at(reader.summary().frame);
             }
@@ -150,8 +186,8 @@ fn run(
     });
     // What stopped the writer explains more than what the reader met afterwards.
     written??;
-    let (summary, damage) = decoded.context(name)?;
-    Ok((output, summary, damage, progress.done()))
+    let summary = decoded.context(name)?;
+    Ok((output, summary, progress.done()))
 }
 
 /// Takes the library's error out of the input-output error that carries it.
@@ -172,7 +208,7 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         )
         .into());
     };
-    let mut archive = FrameArchive::open(BufReader::new(file)).with_context(name)?;
+    let mut archive = FrameArchive::open(file).with_context(name)?;
     let content = match (&args.bytes, &args.name) {
         (Some(range), _) => range.start..range.end,
         (None, Some(tensor)) => match archive.entry(tensor) {
@@ -192,9 +228,15 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
     output.commit(None)
 }
 
-/// Reads a whole stream for its indexes alone.
+/// Reads a whole stream for its indexes alone. Their entries are placed in the content of all frames.
 pub(crate) fn indexes(ahead: ReadAhead) -> Result<(Summary, Vec<parans::frame::Index>)> {
     let mut reader = FrameReader::new(BufReader::new(ahead), ReadOptions::default());
     let summary = reader.copy_to(&mut io::sink())?;
-    Ok((summary, reader.indexes().to_vec()))
+    let mut indexes = reader.indexes().to_vec();
+    let mut base = 0;
+    for index in &mut indexes {
+        index.entries.iter_mut().for_each(|entry| entry.offset += base);
+        base += index.content_length();
+    }
+    Ok((summary, indexes))
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, BufReader, Write},
+    io::{self, Write},
     path::Path,
 };
 
@@ -29,23 +29,16 @@ pub(crate) fn inspect(path: &Path, form: Form) -> Result<()> {
     let mut input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
-    let text = match input
-        .file()
-        .filter(|_| input.length().is_some())
-        .map(|file| FrameArchive::open(BufReader::new(file)))
-    {
-        Some(Ok(archive)) => {
+    let text = match input.file().filter(|_| input.length().is_some()) {
+        Some(file) => {
+            let archive = FrameArchive::open(file).with_context(|| name.clone())?;
             let coded = |content| archive.coded_bytes(content);
-            show(&name, archive.frame_length(), &[archive.index()], form, coded)
+            show(&name, archive.frame_length(), archive.frames(), &[archive.index()], form, coded)
         }
-        // Several frames in one file have no common index.
-        Some(Err(error)) if !error.to_string().contains("several frames") => {
-            return Err(error).context(name);
-        }
-        _ => {
+        None => {
             let (summary, indexes) = input.read_ahead(indexes).with_context(|| name.clone())?;
             let indexes: Vec<&Index> = indexes.iter().collect();
-            show(&name, summary.frame, &indexes, form, |_| f64::NAN)
+            show(&name, summary.frame, indexes.len(), &indexes, form, |_| f64::NAN)
         }
     };
     let mut stdout = io::stdout().lock();
@@ -64,6 +57,7 @@ fn percent(coded: f64, content: u64) -> String {
 fn show(
     name: &str,
     frame: u64,
+    frames: usize,
     indexes: &[&Index],
     form: Form,
     coded: impl Fn(std::ops::Range<u64>) -> f64,
@@ -76,7 +70,8 @@ fn show(
         (*count, *raw, *coded) =
             (*count + 1, *raw + u64::from(chunk.raw), *coded + u64::from(chunk.coded));
     }
-    let container = indexes.first().map_or("bytes", |index| index.container.name());
+    // The contents of several frames make no container together.
+    let container = if let [index] = indexes { index.container.name() } else { "bytes" };
     match form {
         Form::Line => format!("{frame:>15} {content:>15} {ratio:>8} {container:<11} {name}\n"),
         Form::Json => {
@@ -103,7 +98,7 @@ fn show(
                 })
                 .collect::<serde_json::Map<_, _>>()
                 .into();
-            let value = json!({"file": name, "version": VERSION, "frames": indexes.len(), "container": container,
+            let value = json!({"file": name, "version": VERSION, "frames": frames, "container": container,
                 "bytes": content, "compressed": frame, "codecs": codecs, "entries": entries});
             format!("{value}\n")
         }

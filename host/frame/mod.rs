@@ -8,6 +8,7 @@
 //! | write | `FrameWriter`, over [`Write`](std::io::Write); never seeks |
 //! | read from first to last | `FrameReader`, over [`Read`](std::io::Read), from a pipe too |
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
+//! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
 //! | know the tensors of a model file | `recognise` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
@@ -41,9 +42,12 @@ mod chunk;
 mod element;
 mod index;
 mod layout;
+mod places;
 mod reader;
 mod rows;
+mod salvage;
 mod source;
+mod survey;
 mod walk;
 mod wire;
 mod writer;
@@ -55,7 +59,7 @@ pub use layout::{Layout, Segment};
 pub use layout::{recognise, recognise_head};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
-pub use walk::Damage;
+pub use salvage::{Damage, FrameSalvage, Loss};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};
 
