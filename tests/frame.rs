@@ -5,8 +5,8 @@ use std::io::{Cursor, Read, Write};
 use parans::{
     Error, Result,
     frame::{
-        Container, Entry, FrameArchive, FrameReader, FrameWriter, Layout, ReadOptions, Segment,
-        Summary, WriteOptions,
+        Container, Entry, FrameArchive, FrameReader, FrameSalvage, FrameWriter, Layout, Loss,
+        ReadOptions, Segment, Summary, WriteOptions,
     },
 };
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ fn empty_one_byte_and_mixture() {
             assert_eq!(decompress(&frame).unwrap(), content);
             let mut archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
             assert_eq!(archive.read_range(0..content.len() as u64).unwrap(), content);
-            assert_eq!(archive.content_check(), xxh3_64(&content));
+            assert_eq!(archive.content_check(), Some(xxh3_64(&content)));
             assert_eq!(archive.frame_length(), frame.len() as u64);
         }
     }
@@ -76,10 +76,11 @@ fn empty_one_byte_and_mixture() {
     assert_eq!(codecs.into_iter().collect::<Vec<_>>(), ["constant", "order-0", "stored"]);
 }
 
-/// Noise costs less than 0.1 % and the least frame is 100 bytes, as FORMAT.md adds up: its index is a constant.
+/// Noise costs less than 0.1 % and the least frame is 116 bytes, as FORMAT.md adds up: its index is a
+/// constant.
 #[test]
 fn overhead() {
-    assert_eq!(compress(&[], WriteOptions::default()).len(), 32 + 16 + 4 + 48);
+    assert_eq!(compress(&[], WriteOptions::default()).len(), 32 + 28 + 4 + 52);
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
     let noise: Vec<u8> = (0..3 << 20).map(|_| rng.random()).collect();
     let frame = compress(&noise, WriteOptions::default());
@@ -137,9 +138,9 @@ fn errors_name_the_chunk() {
     let (_, frame) = small();
     let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
     let before: usize = 32
-        + archive.index().chunks[..2].iter().map(|chunk| 36 + chunk.coded as usize).sum::<usize>();
+        + archive.index().chunks[..2].iter().map(|chunk| 40 + chunk.coded as usize).sum::<usize>();
     let mut damaged = frame.clone();
-    damaged[before + 36] ^= 1;
+    damaged[before + 40] ^= 1;
     let message = decompress(&damaged).unwrap_err().to_string();
     assert!(message.starts_with("corrupt data: chunk 2 (content bytes 1500.."), "{message}");
     let mut archive = FrameArchive::open(Cursor::new(&damaged)).unwrap();
@@ -148,79 +149,17 @@ fn errors_name_the_chunk() {
     assert!(message.starts_with("corrupt data: chunk 2 (content bytes 1500.."), "{message}");
 }
 
-/// What keeping going gives back, and what it says is lost.
-fn salvage(frame: &[u8]) -> (Vec<u8>, Vec<std::ops::Range<u64>>) {
-    let mut out = Vec::new();
-    let mut reader =
-        FrameReader::new(frame, ReadOptions { keep_going: true, ..ReadOptions::default() });
-    reader.copy_to(&mut out).unwrap();
-    (out, reader.damage().iter().map(|damage| damage.content.clone()).collect())
-}
-
-/// Whatever byte is damaged, all chunks but the one it is in come back, in their places.
-#[test]
-fn keep_going_saves_the_other_chunks() {
-    let (content, frame) = small();
-    assert!(salvage(&frame) == (content.clone(), vec![]));
-    let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
-    let (mut file, mut begin) = (32, 0);
-    let mut places = vec![(0..32, 0..0)];
-    for chunk in &archive.index().chunks {
-        places.push((file..file + 36 + chunk.coded as usize, begin..begin + chunk.raw as usize));
-        (file, begin) = (file + 36 + chunk.coded as usize, begin + chunk.raw as usize);
-    }
-    places.push((file..frame.len(), 0..0));
-    let mut damaged = frame.clone();
-    for (bytes, lost) in places {
-        for at in bytes {
-            damaged[at] ^= 0x41;
-            // A version or a flag that is not known is refused even so: its checksum was made wrong here, though.
-            let (out, damage) = salvage(&damaged);
-            assert!(!damage.is_empty(), "byte {at}");
-            assert_eq!(out.len(), content.len(), "byte {at}: {damage:?}");
-            for (i, (a, b)) in out.iter().zip(&content).enumerate() {
-                assert!(
-                    a == b || (lost.contains(&i) && *a == 0),
-                    "byte {at} damaged, content byte {i} differs"
-                );
-            }
-            damaged[at] ^= 0x41;
-        }
-    }
-}
-
-#[test]
-fn keep_going_over_missing_and_foreign_bytes() {
-    let (content, frame) = small();
-    let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
-    let chunks = &archive.index().chunks;
-    let first = 32 + 36 + chunks[0].coded as usize;
-    let second = first + 36 + chunks[1].coded as usize;
-    // A whole chunk is gone.
-    let (out, lost) = salvage(&[&frame[..first], &frame[second..]].concat());
-    assert!(matches!(&lost[..], [lost] if *lost == (1000..1500)), "{lost:?}");
-    assert!(out[..1000] == content[..1000] && out[1500..] == content[1500..]);
-    // Foreign bytes in between.
-    let (out, lost) = salvage(&[&frame[..first], &[0x63; 100_000], &frame[first..]].concat());
-    assert!(out == content && matches!(&lost[..], [lost] if *lost == (1000..1000)), "{lost:?}");
-    // The end is gone.
-    let (out, lost) = salvage(&frame[..second + 20]);
-    assert!(out == content[..1500], "{}", out.len());
-    assert!(matches!(&lost[..], [lost] if *lost == (1500..u64::MAX)), "{lost:?}");
-    // Nothing of a frame is there.
-    let mut reader =
-        FrameReader::new(&[9; 500][..], ReadOptions { keep_going: true, ..ReadOptions::default() });
-    assert!(matches!(reader.copy_to(&mut Vec::new()), Err(Error::Unsupported(_))));
-}
-
 /// Claims in headers with right checksums: nothing is allocated or waited for on their account.
 #[test]
 fn hostile_claims() {
+    const ID: [u8; 4] = *b"same";
     let header = |max_chunk: u32, length: u64| {
         let mut bytes =
             [&b"\x8bPARANS\n\x01\0\0\0"[..], &max_chunk.to_le_bytes(), &length.to_le_bytes()]
                 .concat();
-        bytes.extend(xxh3_64(&bytes).to_le_bytes());
+        bytes.extend(ID);
+        let check = xxh3_64(&bytes).to_le_bytes();
+        bytes.extend(&check[..4]);
         bytes
     };
     let chunk = |codec: u8, raw: u32, coded: u32, offset: u64, payload: &[u8]| {
@@ -228,13 +167,14 @@ fn hostile_claims() {
             [b"chnk", &[codec, 0, 0, 0][..], &raw.to_le_bytes(), &coded.to_le_bytes()].concat();
         bytes.extend(offset.to_le_bytes());
         bytes.extend(xxh3_64(payload).to_le_bytes());
+        bytes.extend(ID);
         let check = xxh3_64(&bytes).to_le_bytes();
         bytes.extend(&check[..4]);
         bytes.extend(payload);
         bytes
     };
     let index = |length: u64| {
-        let mut bytes = [&b"indx"[..], &length.to_le_bytes()].concat();
+        let mut bytes = [&b"indx"[..], &ID, &length.to_le_bytes(), &[0; 8]].concat();
         let check = xxh3_64(&bytes).to_le_bytes();
         bytes.extend(&check[..4]);
         bytes
@@ -266,30 +206,33 @@ fn hostile_claims() {
     refused([sound.clone(), chunk(77, 4, 4, 0, b"four")].concat(), "chunk codec 77");
     refused(
         [sound.clone(), index(1 << 60)].concat(),
-        "inside the index of 1152921504606846976 bytes",
+        "an index of 1152921504606846976 bytes for 0 chunks",
     );
-    // A forged offset far ahead must not fill a disk with zeros for keep-going either.
+    refused([sound.clone(), index(1 << 26)].concat(), "inside the index of 67108864 bytes");
+    // A forged offset far ahead must not fill a disk with zeros for salvage either.
     let forged = [sound, chunk(0, 4, 4, 0, b"four"), chunk(0, 4, 4, 1 << 50, b"four")].concat();
-    assert_eq!(salvage(&forged).0.len(), 4);
+    let mut out = Vec::new();
+    let mut salvage = FrameSalvage::new(Cursor::new(&forged), ReadOptions::default()).unwrap();
+    salvage.copy_to(&mut out).unwrap();
+    assert_eq!(out, b"fourfour");
+    let omitted = Loss::Omitted((1 << 50) - 4);
+    assert!(
+        salvage.damage().iter().any(|damage| damage.loss == omitted && damage.output == (4..4))
+    );
 }
 
 fn salvage_any(frame: &[u8]) -> Option<usize> {
     let mut out = Vec::new();
-    let mut reader = FrameReader::new(
-        frame,
-        ReadOptions { keep_going: true, max_content: 1 << 26, ..ReadOptions::default() },
-    );
-    reader.copy_to(&mut out).ok().map(|_| out.len())
+    let options = ReadOptions { max_content: 1 << 26, ..ReadOptions::default() };
+    let mut salvage = FrameSalvage::new(Cursor::new(frame), options).unwrap();
+    salvage.copy_to(&mut out).ok().map(|_| out.len())
 }
 
 #[test]
 fn content_limit() {
     let frame = compress(&[5; 100_000], options(1000));
     for (most, good) in [(99_999, false), (100_000, true)] {
-        let mut reader = FrameReader::new(
-            &frame[..],
-            ReadOptions { max_content: most, ..ReadOptions::default() },
-        );
+        let mut reader = FrameReader::new(&frame[..], ReadOptions { max_content: most });
         let mut out = Vec::new();
         assert_eq!(reader.copy_to(&mut out).is_ok(), good);
         assert!(out.len() as u64 <= most);
@@ -301,12 +244,108 @@ fn frames_one_after_another() {
     let (a, b) = (compress(b"first", options(8)), compress(b"second content", options(8)));
     let both = [&a[..], &b].concat();
     assert_eq!(decompress(&both).unwrap(), b"firstsecond content");
-    assert!(
-        matches!(FrameArchive::open(Cursor::new(&both)), Err(Error::Unsupported(m)) if m.contains("several"))
-    );
-    let error =
-        decompress(&[&a[..], b"not a frame, but long enough to be a header"].concat()).unwrap_err();
-    assert!(matches!(&error, Error::Corrupt(m) if m.contains("begin no other frame")), "{error}");
+    for rest in [&b"not a frame, but long enough to be a header"[..], b"\n", &[0; 500]] {
+        let longer = [&both[..], rest].concat();
+        let refused = FrameArchive::open(Cursor::new(&longer)).map(drop);
+        for error in [decompress(&longer).unwrap_err(), refused.unwrap_err()] {
+            let place = format!("from file offset {}, begin no other frame", both.len());
+            assert!(matches!(&error, Error::Corrupt(m) if m.contains(&place)), "{error}");
+        }
+    }
+}
+
+/// The directories, tables and contents of several frames are one; a frame among them may be empty.
+#[test]
+fn archives_of_several_frames() {
+    let parts = [(&b"first"[..], "a"), (b"", "b"), (b"second content, in chunks", "c")];
+    let mut file = Vec::new();
+    for (content, name) in parts {
+        let mut writer = FrameWriter::new(Vec::new(), options(8)).unwrap();
+        writer.write_bytes(name, content).unwrap();
+        file.extend(writer.finish().unwrap().0);
+    }
+    let all = b"firstsecond content, in chunks";
+    let mut archive = FrameArchive::open(Cursor::new(&file)).unwrap();
+    assert_eq!((archive.frames(), archive.content_check()), (3, None));
+    assert_eq!(archive.content_length(), all.len() as u64);
+    assert_eq!(archive.frame_length(), file.len() as u64);
+    assert_eq!(archive.index().chunks.len(), 1 + 4);
+    let offsets: Vec<u64> = archive.index().entries.iter().map(|entry| entry.offset).collect();
+    assert_eq!(offsets, [0, 5, 5]);
+    for start in 0..=all.len() {
+        for end in start..=all.len() {
+            assert_eq!(archive.read_range(start as u64..end as u64).unwrap(), &all[start..end]);
+        }
+    }
+    for (content, name) in parts {
+        let mut out = Vec::new();
+        archive.extract(name, &mut out).unwrap();
+        assert_eq!(out, content);
+    }
+    assert!(archive.coded_bytes(0..5) > 5.0);
+}
+
+/// An index is read only as long as what is before it can make it.
+#[test]
+fn index_lengths_are_checked_before_they_are_read() {
+    struct Sparse {
+        parts: Vec<(u64, Vec<u8>)>,
+        length: u64,
+        at: u64,
+        read: u64,
+    }
+    impl Read for Sparse {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let n = (self.length - self.at).min(out.len() as u64) as usize;
+            out[..n].fill(0);
+            for (place, bytes) in &self.parts {
+                for (at, &byte) in (*place..).zip(bytes) {
+                    if (self.at..self.at + n as u64).contains(&at) {
+                        out[(at - self.at) as usize] = byte;
+                    }
+                }
+            }
+            self.at += n as u64;
+            self.read += n as u64;
+            Ok(n)
+        }
+    }
+    impl std::io::Seek for Sparse {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            self.at = match to {
+                std::io::SeekFrom::Start(at) => at,
+                std::io::SeekFrom::End(by) => self.length.checked_add_signed(by).unwrap(),
+                std::io::SeekFrom::Current(by) => self.at.checked_add_signed(by).unwrap(),
+            };
+            Ok(self.at)
+        }
+    }
+    let checked = |mut bytes: Vec<u8>| {
+        let check = xxh3_64(&bytes).to_le_bytes();
+        bytes.extend(&check[..4]);
+        bytes
+    };
+    let id = *b"same";
+    let header = checked([&b"\x8bPARANS\n\x01\0\0\0"[..], &[0, 0, 1, 0], &[0xff; 8], &id].concat());
+    // With nothing before the index, and with as many bytes as could be chunks.
+    for (index_at, length) in [(32u64, 200 << 30), (800 << 30, 100u64 << 30)] {
+        let index = checked([&b"indx"[..], &id, &length.to_le_bytes(), &[0; 8]].concat());
+        let mut footer = Vec::new();
+        for field in [index_at, length, 77, 0, 0] {
+            footer.extend(field.to_le_bytes());
+        }
+        let footer = [checked([footer, id.to_vec()].concat()), b"done".to_vec()].concat();
+        let footer_at = index_at + 28 + length;
+        let mut file = Sparse {
+            parts: vec![(0, header.clone()), (index_at, index), (footer_at, footer)],
+            length: footer_at + 52,
+            at: 0,
+            read: 0,
+        };
+        let error = FrameArchive::open(&mut file).map(drop).unwrap_err();
+        assert!(matches!(&error, Error::Corrupt(m) if m.contains("an index of")), "{error}");
+        assert!(file.read < 1 << 20, "{} bytes read", file.read);
+    }
 }
 
 #[test]
@@ -344,8 +383,8 @@ fn random_access_touches_only_what_it_needs() {
     let mut frame = compress(&content, options(1 << 12));
     // Everything between the first chunk and the last is destroyed.
     let index = FrameArchive::open(Cursor::new(&frame)).unwrap().index().clone();
-    let first = 32 + 36 + index.chunks[0].coded as usize;
-    let last = index.file_offset() as usize - 36 - index.chunks.last().unwrap().coded as usize;
+    let first = 32 + 40 + index.chunks[0].coded as usize;
+    let last = index.file_offset() as usize - 40 - index.chunks.last().unwrap().coded as usize;
     frame[first..last].fill(0);
     let mut archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
     assert_eq!(archive.read_range(100..4096).unwrap(), &content[100..4096]);

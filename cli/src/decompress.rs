@@ -7,17 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use parans::frame::{Damage, FrameReader, ReadOptions, Summary};
+use parans::frame::{FrameReader, ReadOptions, Summary};
 
 use crate::{
     cli::{CommonArgs, FileArgs},
-    escape,
     failure::{Lossy, named},
     input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
     output::{Output, Wish},
     progress::{Progress, report, report_sound},
     remove::{check_wish, remove},
+    salvage::{self, Saved},
     sparse,
 };
 
@@ -37,7 +37,9 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     }
     let output = match target? {
         Some(target) => {
-            check_magic(&input)?;
+            if !keep_going {
+                check_magic(&input)?;
+            }
             Output::file(&target, Wish::new(&input, args))?
         }
         // Content may be text: it is the user's choice to see it.
@@ -45,14 +47,19 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let holes = args.sparse.holes(!output.is_stdout());
-    let options = options(keep_going, args.limit.max_output);
-    let (output, summary, damage, seconds) = run(&input, output, &args.common, options, holes)?;
+    let options = options(args.limit.max_output);
+    let Saved { output, summary, damage, seconds } = if keep_going {
+        salvage::save(&input, output, options, holes)?
+    } else {
+        let (output, summary, seconds) = run(&input, output, &args.common, options, holes)?;
+        Saved { output, summary, damage: Vec::new(), seconds }
+    };
     output.commit()?;
     if !quiet {
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
     if !damage.is_empty() {
-        tell(&input.path, &damage);
+        salvage::tell(&input.path, &damage);
         return Err(Lossy(damage.len())).with_context(|| input.path.display().to_string());
     }
     if args.rm { remove(&input, args) } else { Ok(()) }
@@ -62,16 +69,16 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
 pub(crate) fn test(path: &Path, common: &CommonArgs, max_output: Option<u64>) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let options = options(false, max_output);
-    let (_, summary, _, seconds) = run(&input, Output::nowhere(), common, options, false)?;
+    let options = options(max_output);
+    let (_, summary, seconds) = run(&input, Output::nowhere(), common, options, false)?;
     if !common.quiet {
         report_sound(&input.path, summary.content, seconds);
     }
     Ok(())
 }
 
-fn options(keep_going: bool, max_output: Option<u64>) -> ReadOptions {
-    ReadOptions { keep_going, max_content: max_output.unwrap_or(u64::MAX) }
+fn options(max_output: Option<u64>) -> ReadOptions {
+    ReadOptions { max_content: max_output.unwrap_or(u64::MAX), ..ReadOptions::default() }
 }
 
 /// Refuses a file that begins otherwise than a frame, before its output is thought of.
@@ -89,21 +96,6 @@ fn check_magic(input: &Input) -> Result<()> {
     Ok(())
 }
 
-fn tell(path: &Path, damage: &[Damage]) {
-    for Damage { chunk, content, reason } in damage {
-        let lost = match content.end {
-            u64::MAX => format!("bytes from {} on", content.start),
-            _ if content.is_empty() => "no bytes".into(),
-            end => format!("bytes {}..{end}", content.start),
-        };
-        let _ = writeln!(
-            io::stderr(),
-            "parans: {}: lost {lost} at chunk {chunk}: {reason}",
-            escape::path(path)
-        );
-    }
-}
-
 /// Decodes `input` into `output`, with or without holes for zeros. Another thread writes, where one
 /// can be had.
 fn run(
@@ -112,22 +104,14 @@ fn run(
     common: &CommonArgs,
     options: ReadOptions,
     holes: bool,
-) -> Result<(Output, Summary, Vec<Damage>, f64)> {
+) -> Result<(Output, Summary, f64)> {
     let mut progress = Progress::new(&input.path, input.length(), common);
-    let mut position = 0;
-    let mut write = |piece: Vec<u8>| {
-        let begin = position;
-        position += piece.len() as u64;
-        match holes {
-            true => sparse::write(&mut output, begin, &piece),
-            false => output.write_all(&piece),
-        }
-    };
+    let mut writer = sparse::Writer::new(&mut output, holes);
+    let mut write = |piece: Vec<u8>| writer.write_all(&piece);
     let mut decode = |give: &mut dyn FnMut(Vec<u8>) -> bool| {
         input.read_ahead(|ahead| {
             let mut reader = FrameReader::new(BufReader::new(ahead), options.clone());
-            decode(&mut reader, give, &mut progress)
-                .map(|()| (reader.summary(), reader.damage().to_vec()))
+            decode(&mut reader, give, &mut progress).map(|()| reader.summary())
         })
     };
     let threaded = std::thread::scope(|scope| {
@@ -150,8 +134,8 @@ fn run(
     });
     // What stopped the writer explains more than what the reader met afterwards.
     written?;
-    let (summary, damage) = decoded.with_context(|| input.path.display().to_string())?;
-    Ok((output, summary, damage, progress.done()))
+    let summary = decoded.with_context(|| input.path.display().to_string())?;
+    Ok((output, summary, progress.done()))
 }
 
 /// Gives the content in pieces to `give`, as long as it returns `true`.
@@ -178,10 +162,17 @@ fn library_error(error: io::Error) -> anyhow::Error {
     }
 }
 
-/// Reads a whole stream for its indexes alone.
+/// Reads a whole stream for its indexes alone. Their entries are placed in the content of all
+/// frames.
 pub(crate) fn indexes(ahead: ReadAhead) -> Result<(Summary, Vec<parans::frame::Index>)> {
     let options = ReadOptions { keep_indexes: true, ..ReadOptions::default() };
     let mut reader = FrameReader::new(BufReader::new(ahead), options);
     let summary = reader.copy_to(&mut io::sink())?;
-    Ok((summary, reader.indexes().to_vec()))
+    let mut indexes = reader.indexes().to_vec();
+    let mut base = 0;
+    for index in &mut indexes {
+        index.entries.iter_mut().for_each(|entry| entry.offset += base);
+        base += index.content_length();
+    }
+    Ok((summary, indexes))
 }

@@ -1,9 +1,6 @@
 //! `parans extract`: one tensor or a range of bytes, as raw bytes or as an npy file.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Write},
-};
+use std::{fs::File, io::Write};
 
 use anyhow::{Context, Result};
 use parans::frame::{Container, Entry, EntryKind, FrameArchive};
@@ -18,7 +15,7 @@ use crate::{
     sparse,
 };
 
-type Archive<'a> = FrameArchive<BufReader<&'a File>>;
+type Archive<'a> = FrameArchive<&'a File>;
 
 /// Decodes one tensor or range.
 pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
@@ -31,7 +28,7 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         )
         .into());
     };
-    let mut archive = FrameArchive::open(BufReader::new(file)).with_context(name)?;
+    let mut archive = FrameArchive::open(file).with_context(name)?;
     let (header, content) = match args.bytes {
         Some(ByteRange { start, end }) => {
             (Vec::new(), start..end.unwrap_or(archive.content_length()).max(start))
@@ -47,8 +44,8 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         _ => Output::stdout(args.force)?,
     };
     let holes = args.sparse.holes(!output.is_stdout());
-    output.write_all(&header)?;
-    let mut writer = Writer { output: &mut output, position: header.len() as u64, holes };
+    let mut writer = sparse::Writer::new(&mut output, holes);
+    writer.write_all(&header)?;
     archive.copy_range(content, &mut writer).with_context(name)?;
     output.commit()
 }
@@ -88,26 +85,4 @@ fn npy_header(archive: &mut Archive<'_>, entry: &Entry) -> Result<Vec<u8>> {
         return Ok(header.context("no npy header stands before the tensor")?.to_vec());
     }
     npy::header(dtype, shape, entry.length).map_err(|reason| Usage(reason).into())
-}
-
-/// Writes content with holes, where they are wanted.
-struct Writer<'a> {
-    output: &'a mut Output,
-    position: u64,
-    holes: bool,
-}
-
-impl Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.holes {
-            true => sparse::write(self.output, self.position, bytes)?,
-            false => self.output.write_all(bytes)?,
-        }
-        self.position += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
-    }
 }

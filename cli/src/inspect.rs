@@ -1,12 +1,6 @@
 //! `parans inspect` and `parans --list`.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    io::{BufReader, Write},
-    ops::Range,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write, ops::Range, path::Path};
 
 use anyhow::{Context, Result};
 use parans::frame::{Entry, EntryKind, FrameArchive, Index, VERSION};
@@ -29,23 +23,17 @@ pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
-    let text = match input
-        .file()
-        .filter(|_| input.length().is_some())
-        .map(|file| FrameArchive::open(BufReader::new(file)))
-    {
-        Some(Ok(archive)) => {
+    let text = match input.file().filter(|_| input.length().is_some()) {
+        Some(file) => {
+            let archive = FrameArchive::open(file).with_context(|| name.clone())?;
             let coded = |content| archive.coded_bytes(content);
-            show(&input.path, archive.frame_length(), &[archive.index()], form, coded)
+            let (length, frames) = (archive.frame_length(), archive.frames());
+            show(&input.path, (length, frames), &[archive.index()], form, coded)
         }
-        // Several frames in one file have no common index.
-        Some(Err(error)) if !error.to_string().contains("several frames") => {
-            return Err(error).context(name);
-        }
-        _ => {
+        None => {
             let (summary, indexes) = input.read_ahead(indexes).with_context(|| name.clone())?;
             let indexes: Vec<&Index> = indexes.iter().collect();
-            show(&input.path, summary.frame, &indexes, form, |_| f64::NAN)
+            show(&input.path, (summary.frame, indexes.len()), &indexes, form, |_| f64::NAN)
         }
     };
     let written = process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes()));
@@ -106,15 +94,17 @@ fn percent(coded: f64, content: u64) -> String {
 /// Chunks, content bytes and coded bytes by codec.
 type Codecs<'a> = BTreeMap<&'a str, (u64, u64, u64)>;
 
+/// `frame` and `frames` are the bytes of all frames and their number.
 fn show(
     path: &Path,
-    frame: u64,
+    (frame, frames): (u64, usize),
     indexes: &[&Index],
     form: Form<'_>,
     coded: impl Fn(Range<u64>) -> f64,
 ) -> String {
     let content: u64 = indexes.iter().map(|index| index.content_length()).sum();
-    let container = indexes.first().map_or("bytes", |index| index.container.name());
+    // The contents of several frames make no container together.
+    let container = if let [index] = indexes { index.container.name() } else { "bytes" };
     if let Form::Line(listing) = form {
         return listing.line(frame, content, container, path);
     }
@@ -127,7 +117,7 @@ fn show(
     let entries = indexes.iter().flat_map(|index| &index.entries);
     if let Form::Json = form {
         let mut value = json!({
-            "file": path.to_string_lossy(), "version": VERSION, "frames": indexes.len(),
+            "file": path.to_string_lossy(), "version": VERSION, "frames": frames,
             "container": container, "bytes": content, "compressed": frame,
             "codecs": codecs_json(&codecs),
             "entries": entries.map(|entry| entry_json(entry, &coded)).collect::<Vec<_>>(),

@@ -26,6 +26,7 @@ mod pool;
 mod process;
 mod progress;
 mod remove;
+mod salvage;
 mod sparse;
 mod temporary;
 

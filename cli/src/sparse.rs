@@ -16,7 +16,7 @@ pub(crate) trait Holes: Write {
 }
 
 /// Writes `bytes`, which begin at `position` of the output, with whole blocks of zeros as holes.
-pub(crate) fn write(output: &mut impl Holes, position: u64, mut bytes: &[u8]) -> io::Result<()> {
+fn write(output: &mut impl Holes, position: u64, mut bytes: &[u8]) -> io::Result<()> {
     // Blocks begin where the file system's do.
     let mut block = BLOCK - (position % BLOCK as u64) as usize;
     while !bytes.is_empty() {
@@ -41,6 +41,35 @@ pub(crate) fn write(output: &mut impl Holes, position: u64, mut bytes: &[u8]) ->
         bytes = &bytes[skipped..];
     }
     Ok(())
+}
+
+/// Writes content from its first byte on, with or without holes.
+pub(crate) struct Writer<'a, O> {
+    output: &'a mut O,
+    position: u64,
+    holes: bool,
+}
+
+impl<'a, O: Holes> Writer<'a, O> {
+    /// Writes to `output`, at which nothing was written yet.
+    pub(crate) fn new(output: &'a mut O, holes: bool) -> Self {
+        Self { output, position: 0, holes }
+    }
+}
+
+impl<O: Holes> Write for Writer<'_, O> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.holes {
+            true => write(self.output, self.position, bytes)?,
+            false => self.output.write_all(bytes)?,
+        }
+        self.position += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
 }
 
 /// Standard output, if it is a regular file in which a hole can be left here: it ends here, and

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use parans::frame::{FrameArchive, FrameReader, ReadOptions};
+use parans::frame::{FrameArchive, FrameReader, FrameSalvage, ReadOptions};
 
 /// Content is bounded so that a chunk of constants, rightly 2^24 bytes in 37, does not take all the time.
 const MOST: u64 = 1 << 26;
@@ -12,13 +12,15 @@ const MOST: u64 = 1 << 26;
 fuzz_target!(|bytes: &[u8]| {
     let mut content = Vec::new();
     let strict =
-        FrameReader::new(bytes, ReadOptions { max_content: MOST, ..ReadOptions::default() })
+        FrameReader::new(bytes, ReadOptions { max_content: MOST })
             .copy_to(&mut content);
     let mut salvaged = Vec::new();
-    let mut reader = FrameReader::new(bytes, ReadOptions { keep_going: true, max_content: MOST, ..ReadOptions::default() });
-    let saved = reader.copy_to(&mut salvaged);
+    let options = ReadOptions { max_content: MOST, ..ReadOptions::default() };
+    let mut salvage =
+        FrameSalvage::new(Cursor::new(bytes), options).expect("bytes in memory can be sought");
+    let saved = salvage.copy_to(&mut salvaged);
     if strict.is_ok() {
-        assert!(saved.is_ok() && reader.damage().is_empty() && salvaged == content);
+        assert!(saved.is_ok() && salvage.damage().is_empty() && salvaged == content);
     }
     if let Ok(mut archive) = FrameArchive::open(Cursor::new(bytes)) {
         let length = archive.content_length();

@@ -1,145 +1,155 @@
-//! Reading a frame at random: any range of the content or any entry of the directory, without touching the rest.
+//! Reading frames at random: any range of the content or any entry of the directory, without touching the rest.
 
 use std::{
-    io::{Read, Seek, SeekFrom, Write},
+    io::{Read, Seek, Write},
     ops::Range,
 };
 
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     chunk::ChunkDecoder,
-    index::{Entry, Index},
+    index::{Container, Entry, Index},
     layout::entries_in_content,
+    places::{Found, Places},
     reader::{decode, in_chunk},
-    wire::{
-        CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, Footer, HEADER, Header, INDEX_HEADER,
-        IndexHeader,
-    },
+    wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, HEADER, Header, INDEX_HEADER},
     writer::batch_bytes,
 };
 use crate::{Error, Result};
 
-/// A frame in a seekable file, opened by its index.
+/// The frames of a seekable file, opened by their indexes. Their contents are one, joined in the order of the frames, and so
+/// are their directories and tables of chunks.
 pub struct FrameArchive<R> {
-    inner: R,
-    header: Header,
-    footer: Footer,
+    places: Places<R>,
+    frames: Vec<Frame>,
     index: Index,
-    /// Content and file offset of each chunk, and of the end.
+    /// Content and file offset of each chunk; at the end, the length of the content.
     starts: Vec<(u64, u64)>,
+    /// XXH3 of the content of the only frame.
+    content_check: Option<u64>,
+}
+
+struct Frame {
+    header: Header,
+    /// The number of its first chunk, and where that begins in the content of all.
+    chunk: usize,
+    base: u64,
 }
 
 impl<R: Read + Seek> FrameArchive<R> {
-    /// Reads the footer, the index and the header of the frame that is all of `inner`.
+    /// Reads the footers, indexes and headers of the frames that are all of `inner`, from the last to the first.
     ///
     /// # Errors
-    /// `Unsupported` for bytes that are no frame, another version, or several frames in one file (those are read from
-    /// first to last); `Corrupt` or `Truncated` for a damaged header, index or footer; `Io` from `inner`.
-    pub fn open(mut inner: R) -> Result<Self> {
-        let length = inner.seek(SeekFrom::End(0))?;
-        inner.seek(SeekFrom::Start(0))?;
-        let mut start = Vec::new();
-        inner.by_ref().take(HEADER as u64).read_to_end(&mut start)?;
-        let header = match start.first_chunk() {
-            Some(bytes) => Header::from_bytes(bytes)?,
-            None if start.is_empty() || super::is_frame(&start) => {
-                return Err(Error::Truncated(format!("the file ends after {length} bytes")));
-            }
-            None => {
-                return Err(Error::Unsupported(
-                    "not a parans frame: its first bytes are others".into(),
-                ));
-            }
-        };
+    /// `Unsupported` for bytes that are no frame, or another version; `Corrupt` or `Truncated` for a damaged header,
+    /// index or footer, and for bytes after the last frame; `Io` from `inner`.
+    pub fn open(inner: R) -> Result<Self> {
+        let mut places = Places::new(inner)?;
+        places.header(0)?;
         let least = (HEADER + INDEX_HEADER + FOOTER) as u64;
-        if length < least {
+        if places.length < least {
             return Err(Error::Truncated(format!(
-                "the file ends after {length} bytes: no frame has less than {least}"
+                "the file ends after {} bytes: no frame has less than {least}",
+                places.length
             )));
         }
-        let mut footer = [0; FOOTER];
-        inner.seek(SeekFrom::Start(length - FOOTER as u64))?;
-        inner.read_exact(&mut footer)?;
-        let footer = Footer::from_bytes(&footer)?;
-        let tail = (INDEX_HEADER + FOOTER) as u64;
-        let ends = footer
-            .index_offset
-            .checked_add(footer.index_length)
-            .and_then(|end| end.checked_add(tail));
-        if ends.is_some_and(|ends| ends < length) {
-            return Err(Error::Unsupported(
-                "several frames in one file: they have no common index and are read from first to last".into(),
-            ));
+        let mut found = Vec::new();
+        let mut end = places.length;
+        while end > 0 {
+            match whole_frame(&mut places, end) {
+                Ok((start, header, frame)) => {
+                    end = start;
+                    found.push((start, header, frame));
+                }
+                Err(error @ Error::Io(_)) => return Err(error),
+                Err(error) => return Err(bytes_after(&mut places)?.unwrap_or(error)),
+            }
         }
-        if ends != Some(length) {
-            return Err(Error::Corrupt("the footer places the index outside the file".into()));
-        }
-        inner.seek(SeekFrom::Start(footer.index_offset))?;
-        let mut index_header = [0; INDEX_HEADER];
-        inner.read_exact(&mut index_header)?;
-        // The file is at least this long, so memory for the index is earned.
-        let mut bytes = Vec::new();
-        inner.by_ref().take(footer.index_length).read_to_end(&mut bytes)?;
-        if IndexHeader::from_bytes(&index_header)?.length != footer.index_length
-            || xxh3_64(&bytes) != footer.index_check
-        {
-            return Err(Error::Corrupt("the index differs from its checksum".into()));
-        }
-        let index = Index::from_bytes(&bytes, header.max_chunk)?;
-        let content = index.content_length();
-        if index.file_offset() != footer.index_offset
-            || content != footer.content_length
-            || header.content_length.is_some_and(|announced| announced != content)
-        {
-            return Err(Error::Corrupt("the index does not fit the frame's lengths".into()));
-        }
-        let mut starts = Vec::with_capacity(index.chunks.len() + 1);
-        let mut at = (0, HEADER as u64);
-        for chunk in &index.chunks {
-            starts.push(at);
-            at.0 += u64::from(chunk.raw);
-            at.1 += u64::from(chunk.coded) + CHUNK_HEADER as u64;
-        }
-        starts.push(at);
-        let mut archive = Self { inner, header, footer, index, starts };
-        if archive.index.entries.is_empty() {
-            archive.index.entries = archive.entries_in_content();
+        let content_check =
+            if let [(.., only)] = &found[..] { Some(only.footer.content_check) } else { None };
+        let mut archive = Self {
+            places,
+            frames: Vec::with_capacity(found.len()),
+            index: Index::default(),
+            starts: vec![(0, 0)],
+            content_check,
+        };
+        for (start, header, frame) in found.into_iter().rev() {
+            let frame_length = frame.footer.frame_length().unwrap_or_default();
+            let container = frame.index.container;
+            let bare = frame.index.entries.is_empty();
+            archive.join(start, header, frame.index);
+            if bare && container != Container::None {
+                archive.join_entries_in_content(container, frame_length);
+            }
         }
         Ok(archive)
     }
 
-    /// The entries of a container whose directory was left out of the index; none where its content is damaged.
-    fn entries_in_content(&mut self) -> Vec<Entry> {
-        // What a hostile frame decodes to is bounded by its length.
-        let most = self.frame_length().saturating_mul(16).saturating_add(1 << 20);
-        let (container, length) = (self.index.container, self.content_length());
-        entries_in_content(container, length, most, |content| self.read_range(content).ok())
+    fn join(&mut self, start: u64, header: Header, index: Index) {
+        let chunk = self.index.chunks.len();
+        let base = self.starts[chunk].0;
+        // The contents of several frames make no container together.
+        self.index.container =
+            if self.frames.is_empty() { index.container } else { Container::None };
+        self.frames.push(Frame { header, chunk, base });
+        let mut at = (base, start + HEADER as u64);
+        self.starts.pop();
+        for chunk in &index.chunks {
+            self.starts.push(at);
+            at.0 += u64::from(chunk.raw);
+            at.1 += u64::from(chunk.coded) + CHUNK_HEADER as u64;
+        }
+        self.starts.push(at);
+        self.index.chunks.extend(index.chunks);
+        self.index.entries.extend(
+            index.entries.into_iter().map(|entry| Entry { offset: base + entry.offset, ..entry }),
+        );
     }
 
-    /// The directory and the table of chunks.
+    /// Adds the entries of the last frame, a container whose directory was left out of its index.
+    /// There are none where its content is damaged.
+    fn join_entries_in_content(&mut self, container: Container, frame_length: u64) {
+        // What a hostile frame decodes to is bounded by its length.
+        let most = frame_length.saturating_mul(16).saturating_add(1 << 20);
+        let base = self.frames.last().map_or(0, |frame| frame.base);
+        let length = self.content_length() - base;
+        let entries = entries_in_content(container, length, most, |content| {
+            self.read_range(base + content.start..base + content.end).ok()
+        });
+        self.index.entries.extend(
+            entries.into_iter().map(|entry| Entry { offset: base + entry.offset, ..entry }),
+        );
+    }
+
+    /// The directory and the table of chunks, of all frames together.
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
     }
 
-    /// Bytes of content.
+    /// The number of frames.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Bytes of content, of all frames.
     #[must_use]
     pub fn content_length(&self) -> u64 {
-        self.footer.content_length
+        self.starts[self.index.chunks.len()].0
     }
 
-    /// The XXH3 (64 bits, seed 0) of the content, as the footer has it.
+    /// The XXH3 (64 bits, seed 0) of the content, as the footer has it; none of several frames.
     #[must_use]
-    pub fn content_check(&self) -> u64 {
-        self.footer.content_check
+    pub fn content_check(&self) -> Option<u64> {
+        self.content_check
     }
 
-    /// Bytes of the frame.
+    /// Bytes of all frames, which are all of the file.
     #[must_use]
     pub fn frame_length(&self) -> u64 {
-        self.footer.index_offset + self.footer.index_length + (INDEX_HEADER + FOOTER) as u64
+        self.places.length
     }
 
     /// The first entry with this name.
@@ -202,30 +212,31 @@ impl<R: Read + Seek> FrameArchive<R> {
         let mut chunks = self.chunks_of(&content);
         let mut coded = Vec::new();
         while !chunks.is_empty() {
-            let batch = self.batch(chunks.clone());
+            let (frame, batch) = self.batch(chunks.clone());
             chunks.start = batch.end;
-            let (begin, end) = (self.starts[batch.start].1, self.starts[batch.end].1);
-            coded.clear();
-            self.inner.seek(SeekFrom::Start(begin))?;
-            self.inner.by_ref().take(end - begin).read_to_end(&mut coded)?;
+            let begin = self.starts[batch.start].1;
+            let last = batch.end - 1;
+            let end = self.starts[last].1
+                + CHUNK_HEADER as u64
+                + u64::from(self.index.chunks[last].coded);
+            self.places.bytes(begin as i64, end - begin, &mut coded)?;
             if (coded.len() as u64) < end - begin {
                 return Err(Error::Truncated(format!("the file ends inside chunks {batch:?}")));
             }
-            let (starts, index, max_chunk) = (&self.starts, &self.index, self.header.max_chunk);
+            let (starts, index) = (&self.starts, &self.index);
             let decoded: Vec<Result<Vec<u8>>> = batch
                 .clone()
                 .into_par_iter()
                 .map_init(ChunkDecoder::new, |decoder, number| {
-                    let content = starts[number].0..starts[number + 1].0;
-                    let at = (starts[number].1 - begin) as usize;
-                    decode_chunk(
-                        decoder,
-                        index.chunks[number],
-                        max_chunk,
-                        content.start,
-                        &coded[at..],
+                    let (content, at) = starts[number];
+                    let info = index.chunks[number];
+                    let bytes = &coded[(at - begin) as usize..];
+                    decode_chunk(decoder, info, &self.frames[frame], content, bytes).map_err(
+                        |error| {
+                            let content = content..content + u64::from(info.raw);
+                            in_chunk(error, number as u64, &content)
+                        },
                     )
-                    .map_err(|error| in_chunk(error, number as u64, &content))
                 })
                 .collect();
             for (number, bytes) in batch.zip(decoded) {
@@ -261,27 +272,73 @@ impl<R: Read + Seek> FrameArchive<R> {
         Ok(entry)
     }
 
-    /// Chunks from the front of `chunks` that are decoded together.
-    fn batch(&self, chunks: Range<usize>) -> Range<usize> {
-        let most = batch_bytes(self.header.max_chunk as usize) as u64;
+    /// Chunks from the front of `chunks` that are decoded together, and the frame that they are in.
+    fn batch(&self, chunks: Range<usize>) -> (usize, Range<usize>) {
+        let frame = self.frames.partition_point(|frame| frame.chunk <= chunks.start) - 1;
+        let most = batch_bytes(self.frames[frame].header.max_chunk as usize) as u64;
         let begin = self.starts[chunks.start].0;
+        let next = self.frames.get(frame + 1).map_or(chunks.end, |next| next.chunk);
+        let chunks = chunks.start..chunks.end.min(next);
         let end = chunks.clone().find(|&number| self.starts[number + 1].0 - begin >= most);
-        chunks.start..end.map_or(chunks.end, |last| last + 1)
+        (frame, chunks.start..end.map_or(chunks.end, |last| last + 1))
     }
+}
+
+/// The frame that ends at `end`, with its start and header.
+fn whole_frame<R: Read + Seek>(places: &mut Places<R>, end: u64) -> Result<(u64, Header, Found)> {
+    let found = places.frame_ending_at(end)?;
+    match (u64::try_from(found.start), found.header) {
+        (Ok(start), Some(header)) => Ok((start, header, found)),
+        (Ok(start), None) => {
+            places.header(start)?;
+            Err(Error::Corrupt("the header and the footer are of different frames".into()))
+        }
+        (Err(_), _) => Err(Error::Corrupt("the footer places the frame outside the file".into())),
+    }
+}
+
+/// An error that names the bytes after the last of the frames that begin the file, where there are such bytes and the frames
+/// are whole as far as their headers say.
+fn bytes_after<R: Read + Seek>(places: &mut Places<R>) -> Result<Option<Error>> {
+    let mut place = 0;
+    while let Ok(header) = places.header(place) {
+        let (index, _) = places.count_chunks((place + HEADER as u64) as i64, header.id)?;
+        let index_header = places.index_header(index)?.filter(|index| index.id == header.id);
+        let Some(footer) =
+            index_header.and_then(|n| n.length.checked_add(index as u64 + INDEX_HEADER as u64))
+        else {
+            return Ok(None);
+        };
+        if !i64::try_from(footer)
+            .is_ok_and(|footer| places.footer(footer).is_ok_and(|footer| footer.id == header.id))
+        {
+            return Ok(None);
+        }
+        place = footer + FOOTER as u64;
+    }
+    let mut rest = Vec::new();
+    places.bytes(place as i64, HEADER as u64, &mut rest)?;
+    if place == 0 || rest.is_empty() || super::is_frame(&rest[..rest.len().min(8)]) {
+        return Ok(None);
+    }
+    Ok(Some(Error::Corrupt(format!(
+        "bytes after the end of the frame, from file offset {place}, begin no other frame"
+    ))))
 }
 
 /// Checks the chunk whose header `bytes` begins with against the index, and decodes it.
 fn decode_chunk(
     decoder: &mut ChunkDecoder,
     info: ChunkInfo,
-    max_chunk: u32,
-    offset: u64,
+    frame: &Frame,
+    content: u64,
     bytes: &[u8],
 ) -> Result<Vec<u8>> {
+    let Header { max_chunk, id, .. } = frame.header;
     let header: &[u8; CHUNK_HEADER] =
         bytes.first_chunk().expect("the range read covers whole chunks");
     let header = ChunkHeader::from_bytes(header, max_chunk)?;
-    if header.info != info || header.offset != offset {
+    if header.info != info || header.id != id || frame.base + header.offset != content {
         return Err(Error::Corrupt("the chunk header differs from the index".into()));
     }
     let mut out = Vec::new();

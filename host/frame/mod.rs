@@ -8,6 +8,7 @@
 //! | write | `FrameWriter`, over [`Write`](std::io::Write); never seeks |
 //! | read from first to last | `FrameReader`, over [`Read`](std::io::Read), from a pipe too |
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
+//! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
 //! | know the tensors of a model file | `recognise`, `recognise_file` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
@@ -43,9 +44,12 @@ mod directory;
 mod element;
 mod index;
 mod layout;
+mod places;
 mod reader;
 mod rows;
+mod salvage;
 mod source;
+mod survey;
 mod walk;
 mod wire;
 mod writer;
@@ -57,7 +61,7 @@ pub use layout::{Layout, Segment};
 pub use layout::{recognise, recognise_file, recognise_head};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
-pub use walk::Damage;
+pub use salvage::{Damage, FrameSalvage, Loss};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};
 

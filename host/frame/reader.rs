@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     chunk::ChunkDecoder,
     index::Index,
-    walk::{Damage, Step, Walk},
-    wire::{ChunkHeader, MAX_CHUNK},
+    walk::{Step, Walk},
+    wire::ChunkHeader,
     writer::{Summary, batch_bytes},
 };
 use crate::{Error, Result};
@@ -21,9 +21,6 @@ use crate::{Error, Result};
 /// How to read frames.
 #[derive(Clone, Debug)]
 pub struct ReadOptions {
-    /// Give back what can be read of damaged frames: zeros stand for what is lost, so that the rest keeps its place,
-    /// and [`FrameReader::damage`] tells what it was.
-    pub keep_going: bool,
     /// The most content to take. More is an error, `TooLarge`, before it is given.
     pub max_content: u64,
     /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows with the number of
@@ -33,7 +30,13 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { keep_going: false, max_content: u64::MAX, keep_indexes: false }
+        Self { max_content: u64::MAX, keep_indexes: false }
+    }
+}
+
+impl ReadOptions {
+    pub(super) fn too_much(&self) -> Error {
+        Error::TooLarge(format!("more content than the {} bytes allowed", self.max_content))
     }
 }
 
@@ -56,13 +59,9 @@ pub struct FrameReader<R> {
     current: Vec<u8>,
     taken: usize,
     hash: Xxh3,
-    /// Whether the content of the frame being read has holes.
-    holes: bool,
-    /// Content bytes given out, of all frames and of this one.
+    /// Content bytes given out.
     given: u64,
-    in_frame: u64,
     chunks: u64,
-    damage: Vec<Damage>,
     indexes: Vec<Index>,
     finished: bool,
     /// Set while a call runs, and for ever by one that fails or panics.
@@ -82,7 +81,7 @@ impl<R: Read + Send> FrameReader<R> {
     /// Reads frames from `inner`, which is best buffered: chunk headers are read by themselves.
     pub fn new(inner: R, options: ReadOptions) -> Self {
         Self {
-            walk: Walk::new(inner, options.keep_going),
+            walk: Walk::new(inner),
             options,
             ahead: Vec::new(),
             failure: None,
@@ -90,11 +89,8 @@ impl<R: Read + Send> FrameReader<R> {
             current: Vec::new(),
             taken: 0,
             hash: Xxh3::new(),
-            holes: false,
             given: 0,
-            in_frame: 0,
             chunks: 0,
-            damage: Vec::new(),
             indexes: Vec::new(),
             finished: false,
             failed: false,
@@ -140,14 +136,9 @@ impl<R: Read + Send> FrameReader<R> {
         self.walk.content_length()
     }
 
-    /// What is lost so far, when asked to keep going.
-    #[must_use]
-    pub fn damage(&self) -> &[Damage] {
-        &self.damage
-    }
-
-    /// The indexes of the frames read to their ends, if [`ReadOptions::keep_indexes`] asks for them. Those of containers
-    /// whose directory was left out (see [`FrameWriter::finish`](super::FrameWriter::finish)) have no entries.
+    /// The indexes of the frames read to their ends, if [`ReadOptions::keep_indexes`] asks for
+    /// them. Those of containers whose directory was left out (see
+    /// [`FrameWriter::finish`](super::FrameWriter::finish)) have no entries.
     #[must_use]
     pub fn indexes(&self) -> &[Index] {
         &self.indexes
@@ -177,35 +168,23 @@ impl<R: Read + Send> FrameReader<R> {
         match ready {
             Ready::Content { bytes, number, raw, error } => {
                 let content = self.given..self.given + raw;
-                if self.in_frame + raw
-                    > self.options.max_content.saturating_sub(self.given - self.in_frame)
-                {
-                    return Err(self.too_much());
+                if raw > self.options.max_content.saturating_sub(self.given) {
+                    return Err(self.options.too_much());
                 }
                 self.current = bytes;
                 self.taken = 0;
                 self.given += raw;
-                self.in_frame += raw;
                 self.chunks += 1;
                 match error {
                     None => self.hash.update(&self.current),
-                    Some(error) if self.options.keep_going => {
-                        self.holes = true;
-                        self.damage.push(Damage {
-                            chunk: number,
-                            content,
-                            reason: error.to_string(),
-                        });
-                    }
                     Some(error) => {
                         self.current.clear();
                         return Err(in_chunk(error, number, &content));
                     }
                 }
             }
-            Ready::Other(Step::Lost(damage)) => self.lose(damage)?,
             Ready::Other(Step::End { footer, index }) => {
-                if !self.holes && self.hash.digest() != footer.content_check {
+                if self.hash.digest() != footer.content_check {
                     return Err(Error::Corrupt(
                         "the content differs from the checksum of the whole".into(),
                     ));
@@ -213,57 +192,10 @@ impl<R: Read + Send> FrameReader<R> {
                 if self.options.keep_indexes {
                     self.indexes.push(index);
                 }
-                self.next_frame();
+                self.hash.reset();
             }
-            Ready::Other(Step::Broken) => self.next_frame(),
             Ready::Other(Step::Done) => self.finished = true,
             Ready::Other(Step::Chunk { .. }) => {}
-        }
-        Ok(())
-    }
-
-    fn next_frame(&mut self) {
-        self.hash.reset();
-        self.holes = false;
-        self.in_frame = 0;
-    }
-
-    fn too_much(&self) -> Error {
-        Error::TooLarge(format!("more content than the {} bytes allowed", self.options.max_content))
-    }
-
-    /// Fills a hole with zeros. The walk bounds its length by the bytes of the input that it takes the place of.
-    fn lose(&mut self, damage: Damage) -> Result<()> {
-        let before = self.given - self.in_frame;
-        let Range { start, end } = damage.content;
-        let known = end != u64::MAX;
-        let length = if known { end - start } else { 0 };
-        if self.given.saturating_add(length) > self.options.max_content {
-            return Err(self.too_much());
-        }
-        // One allocation of a batch at most; a longer hole is given in parts.
-        let here = length.min(MAX_CHUNK as u64);
-        self.current = vec![0; here as usize];
-        self.taken = 0;
-        self.given += here;
-        self.in_frame += here;
-        self.holes = true;
-        if here < length {
-            let rest = Damage { content: start + here..end, ..damage.clone() };
-            let ready = std::mem::take(&mut self.ready);
-            let first = Ready::Other(Step::Lost(rest));
-            self.ready = std::iter::once(first).chain(ready).collect::<Vec<_>>().into_iter();
-        }
-        let content = before + start..if known { before + start + here } else { u64::MAX };
-        match self.damage.last_mut() {
-            Some(last)
-                if last.reason == damage.reason
-                    && last.content.end == content.start
-                    && here > 0 =>
-            {
-                last.content.end = content.end;
-            }
-            _ => self.damage.push(Damage { content, ..damage }),
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The fixed-size parts of a frame as they lie in the file: header, chunk header, index header, footer. Each type reads
 //! and writes itself and checks on reading all that it can check alone, so that no other file knows an offset.
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{Error, Result};
 
@@ -16,11 +16,22 @@ pub const MAX_CHUNK: usize = 1 << 24;
 /// Bytes of a [`Header`].
 pub(super) const HEADER: usize = 32;
 /// Bytes of a [`ChunkHeader`].
-pub(super) const CHUNK_HEADER: usize = 36;
+pub(super) const CHUNK_HEADER: usize = 40;
 /// Bytes of an [`IndexHeader`].
-pub(super) const INDEX_HEADER: usize = 16;
+pub(super) const INDEX_HEADER: usize = 28;
 /// Bytes of a [`Footer`].
-pub(super) const FOOTER: usize = 48;
+pub(super) const FOOTER: usize = 52;
+/// Content bytes from the beginning that go into a frame's id.
+pub(super) const ID_CONTENT: usize = 1 << 20;
+/// Bytes of a chunk in the table of the index.
+const TABLE_ROW: u64 = 10;
+/// The most bytes of an index besides its table of chunks.
+const MAX_DIRECTORY: u64 = 1 << 26;
+
+/// The most bytes that the index of a frame with so many chunks can have.
+pub(super) fn max_index(chunks: u64) -> u64 {
+    chunks.saturating_mul(TABLE_ROW).saturating_add(MAX_DIRECTORY)
+}
 
 const UNKNOWN_LENGTH: u64 = u64::MAX;
 const CHUNK_TAG: [u8; 4] = *b"chnk";
@@ -79,18 +90,61 @@ fn zero(value: u64, what: &str) -> Result<()> {
 pub(super) struct Header {
     pub(super) max_chunk: u32,
     pub(super) content_length: Option<u64>,
+    /// What all parts of the frame repeat, so that parts of another frame are told from them.
+    pub(super) id: u32,
 }
 
 impl Header {
+    /// A header with the id that the beginning of the content makes: `content` gives its pieces, of which the first
+    /// [`ID_CONTENT`] bytes count.
+    pub(super) fn new<'a>(
+        max_chunk: u32,
+        content_length: Option<u64>,
+        content: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let header = Self { max_chunk, content_length, id: 0 };
+        let mut hash = Xxh3::new();
+        hash.update(&header.to_bytes()[..24]);
+        let mut left = ID_CONTENT;
+        for piece in content {
+            let piece = &piece[..piece.len().min(left)];
+            hash.update(piece);
+            left -= piece.len();
+            if left == 0 {
+                break;
+            }
+        }
+        // The low half: `as` keeps it on purpose.
+        Self { id: hash.digest() as u32, ..header }
+    }
+
     pub(super) fn to_bytes(self) -> [u8; HEADER] {
         let mut out = [0; HEADER];
         out[..8].copy_from_slice(&MAGIC);
         out[8..10].copy_from_slice(&VERSION.to_le_bytes());
         out[12..16].copy_from_slice(&self.max_chunk.to_le_bytes());
         out[16..24].copy_from_slice(&self.content_length.unwrap_or(UNKNOWN_LENGTH).to_le_bytes());
-        let check = xxh3_64(&out[..24]);
-        out[24..].copy_from_slice(&check.to_le_bytes());
+        out[24..28].copy_from_slice(&self.id.to_le_bytes());
+        let check = xxh3_32(&out[..28]);
+        out[28..].copy_from_slice(&check);
         out
+    }
+
+    /// The header that `bytes` begins with, which may be fewer at the end of a file.
+    ///
+    /// # Errors
+    /// As [`Header::from_bytes`]; `Truncated` where the bytes end inside a header.
+    pub(super) fn from_start(bytes: &[u8]) -> Result<Self> {
+        match bytes.first_chunk() {
+            Some(bytes) => Self::from_bytes(bytes),
+            None if bytes.is_empty() || super::is_frame(bytes) => Err(Error::Truncated(format!(
+                "the input ends after {} bytes, inside a frame header",
+                bytes.len()
+            ))),
+            None => {
+                Err(Error::Unsupported("not a parans frame: its first bytes are others".into()))
+            }
+        }
     }
 
     /// # Errors
@@ -104,10 +158,10 @@ impl Header {
         }
         let mut fields = Fields(&bytes[8..]);
         let (version, flags) = (fields.u16()?, fields.u16()?);
-        let (max_chunk, length, check) = (fields.u32()?, fields.u64()?, fields.u64()?);
+        let (max_chunk, length, id) = (fields.u32()?, fields.u64()?, fields.u32()?);
         // The version decides what the rest means: a frame of a later version is told from a damaged one by its
         // checksum, which every version keeps at this place.
-        if check != xxh3_64(&bytes[..24]) {
+        if xxh3_32(&bytes[..28]) != bytes[28..] {
             return Err(Error::Corrupt("the frame header differs from its checksum".into()));
         }
         if version != VERSION {
@@ -121,7 +175,7 @@ impl Header {
                 "chunks of up to {max_chunk} bytes announced: 1 to {MAX_CHUNK} allowed"
             )));
         }
-        Ok(Self { max_chunk, content_length: (length != UNKNOWN_LENGTH).then_some(length) })
+        Ok(Self { max_chunk, content_length: (length != UNKNOWN_LENGTH).then_some(length), id })
     }
 }
 
@@ -230,6 +284,7 @@ pub(super) struct ChunkHeader {
     pub(super) info: ChunkInfo,
     pub(super) offset: u64,
     pub(super) check: u64,
+    pub(super) id: u32,
 }
 
 /// Tells a chunk header from an index header; looks only at the tag.
@@ -254,19 +309,20 @@ impl ChunkHeader {
         out[12..16].copy_from_slice(&self.info.coded.to_le_bytes());
         out[16..24].copy_from_slice(&self.offset.to_le_bytes());
         out[24..32].copy_from_slice(&self.check.to_le_bytes());
-        let check = xxh3_32(&out[..32]);
-        out[32..].copy_from_slice(&check);
+        out[32..36].copy_from_slice(&self.id.to_le_bytes());
+        let check = xxh3_32(&out[..36]);
+        out[36..].copy_from_slice(&check);
         out
     }
 
     pub(super) fn from_bytes(bytes: &[u8; CHUNK_HEADER], max_chunk: u32) -> Result<Self> {
-        if xxh3_32(&bytes[..32]) != bytes[32..] || bytes[..4] != CHUNK_TAG {
+        if bytes[..4] != CHUNK_TAG || xxh3_32(&bytes[..36]) != bytes[36..] {
             return Err(Error::Corrupt("the chunk header differs from its checksum".into()));
         }
         let mut fields = Fields(&bytes[4..]);
         let (codec, element, reserved) = (fields.u8()?, fields.u8()?, fields.u16()?);
         let (raw, coded) = (fields.u32()?, fields.u32()?);
-        let (offset, check) = (fields.u64()?, fields.u64()?);
+        let (offset, check, id) = (fields.u64()?, fields.u64()?, fields.u32()?);
         zero(reserved.into(), "chunk flags")?;
         let info = ChunkInfo::new(codec, element, raw, coded, max_chunk)?;
         if offset.checked_add(raw.into()).is_none() {
@@ -274,7 +330,12 @@ impl ChunkHeader {
                 "a chunk of {raw} bytes at content offset {offset}"
             )));
         }
-        Ok(Self { info, offset, check })
+        Ok(Self { info, offset, check, id })
+    }
+
+    /// Bytes of the header and of the coded bytes.
+    pub(super) fn length(&self) -> u64 {
+        CHUNK_HEADER as u64 + u64::from(self.info.coded)
     }
 
     /// Whether the coded bytes are the ones that were written.
@@ -286,24 +347,30 @@ impl ChunkHeader {
 /// What stands before the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct IndexHeader {
+    pub(super) id: u32,
     pub(super) length: u64,
+    /// Where the chunks end, as a chunk header says where its chunk begins.
+    pub(super) content_length: u64,
 }
 
 impl IndexHeader {
     pub(super) fn to_bytes(self) -> [u8; INDEX_HEADER] {
         let mut out = [0; INDEX_HEADER];
         out[..4].copy_from_slice(&INDEX_TAG);
-        out[4..12].copy_from_slice(&self.length.to_le_bytes());
-        let check = xxh3_32(&out[..12]);
-        out[12..].copy_from_slice(&check);
+        out[4..8].copy_from_slice(&self.id.to_le_bytes());
+        out[8..16].copy_from_slice(&self.length.to_le_bytes());
+        out[16..24].copy_from_slice(&self.content_length.to_le_bytes());
+        let check = xxh3_32(&out[..24]);
+        out[24..].copy_from_slice(&check);
         out
     }
 
     pub(super) fn from_bytes(bytes: &[u8; INDEX_HEADER]) -> Result<Self> {
-        if xxh3_32(&bytes[..12]) != bytes[12..] || bytes[..4] != INDEX_TAG {
+        if bytes[..4] != INDEX_TAG || xxh3_32(&bytes[..24]) != bytes[24..] {
             return Err(Error::Corrupt("the index header differs from its checksum".into()));
         }
-        Ok(Self { length: Fields(&bytes[4..]).u64()? })
+        let mut fields = Fields(&bytes[4..]);
+        Ok(Self { id: fields.u32()?, length: fields.u64()?, content_length: fields.u64()? })
     }
 }
 
@@ -315,9 +382,16 @@ pub(super) struct Footer {
     pub(super) index_check: u64,
     pub(super) content_length: u64,
     pub(super) content_check: u64,
+    pub(super) id: u32,
 }
 
 impl Footer {
+    /// Bytes of the frame that ends with this footer, unless the fields cannot be.
+    pub(super) fn frame_length(&self) -> Option<u64> {
+        let tail = (INDEX_HEADER + FOOTER) as u64;
+        self.index_offset.checked_add(self.index_length)?.checked_add(tail)
+    }
+
     pub(super) fn to_bytes(self) -> [u8; FOOTER] {
         let mut out = [0; FOOTER];
         let fields = [
@@ -330,14 +404,15 @@ impl Footer {
         for (place, field) in out.chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_le_bytes());
         }
-        let check = xxh3_32(&out[..40]);
-        out[40..44].copy_from_slice(&check);
-        out[44..].copy_from_slice(&FOOTER_TAG);
+        out[40..44].copy_from_slice(&self.id.to_le_bytes());
+        let check = xxh3_32(&out[..44]);
+        out[44..48].copy_from_slice(&check);
+        out[48..].copy_from_slice(&FOOTER_TAG);
         out
     }
 
     pub(super) fn from_bytes(bytes: &[u8; FOOTER]) -> Result<Self> {
-        if xxh3_32(&bytes[..40]) != bytes[40..44] || bytes[44..] != FOOTER_TAG {
+        if bytes[48..] != FOOTER_TAG || xxh3_32(&bytes[..44]) != bytes[44..48] {
             return Err(Error::Corrupt(
                 "the footer differs from its checksum, or the frame does not end here".into(),
             ));
@@ -349,7 +424,38 @@ impl Footer {
             index_check: fields.u64()?,
             content_length: fields.u64()?,
             content_check: fields.u64()?,
+            id: fields.u32()?,
         })
+    }
+}
+
+/// Any part that is sound where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Header(Header),
+    Chunk(ChunkHeader),
+    Index(IndexHeader),
+    Footer(Footer),
+}
+
+impl Part {
+    /// The part that `bytes` begins with.
+    pub(super) fn at(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(&MAGIC) {
+            return Header::from_bytes(bytes.first_chunk()?).ok().map(Self::Header);
+        }
+        if bytes.starts_with(&CHUNK_TAG) {
+            let header = ChunkHeader::from_bytes(bytes.first_chunk()?, MAX_CHUNK as u32);
+            return header.ok().map(Self::Chunk);
+        }
+        if bytes.starts_with(&INDEX_TAG) {
+            return IndexHeader::from_bytes(bytes.first_chunk()?).ok().map(Self::Index);
+        }
+        let footer = bytes.first_chunk::<FOOTER>()?;
+        if footer[FOOTER - 4..] != FOOTER_TAG {
+            return None;
+        }
+        Footer::from_bytes(footer).ok().map(Self::Footer)
     }
 }
 
@@ -361,6 +467,7 @@ mod tests {
         info: ChunkInfo { codec: ChunkCodec::Order0, element: 0, raw: 9, coded: 7 },
         offset: 1 << 40,
         check: 0x0123_4567_89ab_cdef,
+        id: 77,
     };
 
     /// Every part refuses every change of one of its bytes, and comes back from its own.
@@ -376,16 +483,19 @@ mod tests {
                 }
             }
         }
-        let header = Header { max_chunk: 1 << 17, content_length: Some(77) };
+        let header = Header { max_chunk: 1 << 17, content_length: Some(77), id: 9 };
         each(header.to_bytes(), |b| Header::from_bytes(b).is_ok());
         each(CHUNK.to_bytes(), |b| ChunkHeader::from_bytes(b, 1 << 17).is_ok());
-        each(IndexHeader { length: 3 }.to_bytes(), |b| IndexHeader::from_bytes(b).is_ok());
+        let index = IndexHeader { id: 1, length: 3, content_length: 9 };
+        each(index.to_bytes(), |b| IndexHeader::from_bytes(b).is_ok());
+        assert_eq!(IndexHeader::from_bytes(&index.to_bytes()).unwrap(), index);
         let footer = Footer {
             index_offset: 1,
             index_length: 2,
             index_check: 3,
             content_length: 4,
             content_check: 5,
+            id: 6,
         };
         each(footer.to_bytes(), |b| Footer::from_bytes(b).is_ok());
         assert_eq!(Header::from_bytes(&header.to_bytes()).unwrap(), header);
@@ -396,17 +506,37 @@ mod tests {
     /// A later version is refused by its number, not called damaged; so are flags.
     #[test]
     fn unknown_versions_and_flags_are_named() {
-        let mut bytes = Header { max_chunk: 1, content_length: None }.to_bytes();
+        let mut bytes = Header { max_chunk: 1, content_length: None, id: 3 }.to_bytes();
         bytes[8..10].copy_from_slice(&7u16.to_le_bytes());
-        let check = xxh3_64(&bytes[..24]).to_le_bytes();
-        bytes[24..].copy_from_slice(&check);
+        let check = xxh3_32(&bytes[..28]);
+        bytes[28..].copy_from_slice(&check);
         let error = Header::from_bytes(&bytes).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(m) if m.contains("version 7")), "{error}");
         bytes[8..12].copy_from_slice(&[1, 0, 4, 0]);
-        let check = xxh3_64(&bytes[..24]).to_le_bytes();
-        bytes[24..].copy_from_slice(&check);
+        let check = xxh3_32(&bytes[..28]);
+        bytes[28..].copy_from_slice(&check);
         let error = Header::from_bytes(&bytes).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(m) if m.contains("flags 0x4")), "{error}");
+    }
+
+    /// The id depends on all of the header and on the beginning of the content, and not on how it comes in pieces.
+    #[test]
+    fn ids() {
+        let content = vec![7; ID_CONTENT + 9];
+        let id = |max_chunk, length, content: &[u8], piece: usize| {
+            Header::new(max_chunk, length, content.chunks(piece)).id
+        };
+        let one = id(9, None, &content, content.len());
+        assert_eq!(one, id(9, None, &content, 1000));
+        assert_eq!(one, id(9, None, &content[..ID_CONTENT], 77));
+        for other in [
+            id(8, None, &content, 1000),
+            id(9, Some(1), &content, 1000),
+            id(9, None, &content[..ID_CONTENT - 1], 1000),
+            id(9, None, &[], 1),
+        ] {
+            assert_ne!(one, other);
+        }
     }
 
     #[test]

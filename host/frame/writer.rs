@@ -14,7 +14,10 @@ use super::{
     chunk::ChunkEncoder,
     index::{Container, Entry, EntryKind, Index},
     layout::{Layout, Run, Segment, runs},
-    wire::{CHUNK_HEADER, ChunkHeader, Footer, Header, IndexHeader, MAX_CHUNK},
+    wire::{
+        CHUNK_HEADER, ChunkHeader, Footer, HEADER, Header, ID_CONTENT, IndexHeader, MAX_CHUNK,
+        max_index,
+    },
 };
 use crate::{Error, Result, float::Dtype, order0};
 
@@ -26,6 +29,8 @@ pub const DEFAULT_CHUNK: usize = 1 << 20;
 const MAX_BATCH: usize = 16 << 20;
 /// The least: below it, waking the pool costs more than it gains.
 const MIN_BATCH: usize = 1 << 20;
+// The first batch decides the frame's id.
+const _: () = assert!(MIN_BATCH >= ID_CONTENT);
 
 /// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the slowest ends.
 pub(super) fn batch_bytes(chunk: usize) -> usize {
@@ -72,6 +77,9 @@ const DIRECTORY_SHARE: u64 = 1000;
 pub struct FrameWriter<W: Write> {
     inner: W,
     options: WriteOptions,
+    max_chunk: u32,
+    /// The id of the frame, once its header is written: with the first batch, whose content it depends on.
+    id: Option<u32>,
     batch: usize,
     index: Index,
     /// Where the chunks of the next bytes are cut; plain bytes without end once it is empty.
@@ -121,7 +129,7 @@ struct Coded {
 
 impl Coded {
     /// Replaces these chunks by those of a job whose content begins at `offset`.
-    fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, offset: u64) {
+    fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, offset: u64, id: u32) {
         self.headers.clear();
         self.bytes.clear();
         self.saved = 0;
@@ -134,23 +142,30 @@ impl Coded {
                 // A part is no longer than the job.
                 (raw, rest) = rest.split_at(part.length as usize);
                 let at = offset + (job.raw.len() - rest.len() - raw.len()) as u64;
-                self.chunk(encoder, raw, part.dtype, at);
+                self.chunk(encoder, raw, part.dtype, at, id);
             }
             let mut together = Self::default();
-            together.chunk(encoder, job.raw, None, offset);
+            together.chunk(encoder, job.raw, None, offset, id);
             if self.cost() < together.cost() {
                 self.saved = together.cost() - self.cost();
             } else {
                 *self = together;
             }
         } else {
-            self.chunk(encoder, job.raw, job.kind.dtype, offset);
+            self.chunk(encoder, job.raw, job.kind.dtype, offset, id);
         }
     }
 
-    fn chunk(&mut self, encoder: &mut ChunkEncoder, raw: &[u8], dtype: Option<Dtype>, offset: u64) {
+    fn chunk(
+        &mut self,
+        encoder: &mut ChunkEncoder,
+        raw: &[u8],
+        dtype: Option<Dtype>,
+        offset: u64,
+        id: u32,
+    ) {
         let (info, saved) = encoder.encode(raw, dtype);
-        self.headers.push(ChunkHeader { info, offset, check: xxh3_64(encoder.coded()) });
+        self.headers.push(ChunkHeader { info, offset, check: xxh3_64(encoder.coded()), id });
         encoder.append_coded(&mut self.bytes);
         self.saved += saved;
     }
@@ -175,7 +190,7 @@ impl<W: Write + Send> FrameWriter<W> {
     ///
     /// # Errors
     /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep.
-    pub fn with_layout(mut inner: W, options: WriteOptions, layout: Layout) -> Result<Self> {
+    pub fn with_layout(inner: W, options: WriteOptions, layout: Layout) -> Result<Self> {
         let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK);
         if !(8..=MAX_CHUNK).contains(&chunk_size) {
             return Err(Error::InvalidArgument(format!(
@@ -185,12 +200,10 @@ impl<W: Write + Send> FrameWriter<W> {
         layout.entries.iter().try_for_each(Entry::check)?;
         let planned = (!layout.segments.is_empty()).then(|| layout.length());
         let together = options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
-        let header =
-            Header { max_chunk: chunk_size as u32, content_length: options.content_length }
-                .to_bytes();
-        inner.write_all(&header)?;
         Ok(Self {
             inner,
+            max_chunk: chunk_size as u32,
+            id: None,
             batch: batch_bytes(chunk_size),
             options,
             index: Index {
@@ -206,7 +219,7 @@ impl<W: Write + Send> FrameWriter<W> {
             spare: Vec::new(),
             hash: Xxh3::new(),
             offset: 0,
-            written: header.len() as u64,
+            written: 0,
             saved: 0,
             failed: false,
         })
@@ -338,10 +351,20 @@ impl<W: Write + Send> FrameWriter<W> {
             index_check: xxh3_64(&index),
             content_length: self.offset,
             content_check: self.hash.digest(),
+            id: self.id.unwrap_or_default(),
         };
-        for part in
-            [&IndexHeader { length: index.len() as u64 }.to_bytes()[..], &index, &footer.to_bytes()]
-        {
+        if footer.index_length > max_index(self.index.chunks.len() as u64) {
+            return Err(Error::InvalidArgument(format!(
+                "a directory of {} entries: it is longer than a frame can have",
+                self.index.entries.len()
+            )));
+        }
+        let index_header = IndexHeader {
+            id: footer.id,
+            length: footer.index_length,
+            content_length: footer.content_length,
+        };
+        for part in [&index_header.to_bytes()[..], &index, &footer.to_bytes()] {
             self.inner.write_all(part)?;
             self.written += part.len() as u64;
         }
@@ -462,6 +485,17 @@ impl<W: Write + Send> FrameWriter<W> {
             begin = end;
         }
         jobs.extend_from_slice(direct);
+        let id = match self.id {
+            Some(id) => id,
+            // A batch that is not the last has more content than the id depends on.
+            None => {
+                let content = jobs.iter().map(|job| job.raw);
+                let header = Header::new(self.max_chunk, self.options.content_length, content);
+                self.inner.write_all(&header.to_bytes()).inspect_err(|_| self.failed = true)?;
+                self.written += HEADER as u64;
+                *self.id.insert(header.id)
+            }
+        };
         let mut slots = std::mem::take(&mut self.spare);
         slots.resize_with(jobs.len(), Coded::default);
         let mut offset = self.offset;
@@ -484,7 +518,7 @@ impl<W: Write + Send> FrameWriter<W> {
                     .zip(&jobs)
                     .zip(&offsets)
                     .for_each_init(ChunkEncoder::new, |encoder, ((slot, job), &offset)| {
-                        slot.code(encoder, job, offset)
+                        slot.code(encoder, job, offset, id)
                     });
             },
         );

@@ -1,0 +1,628 @@
+//! Finding what is whole in a damaged file. A file is followed from its start, part by part, each at the place that the part
+//! before it promises; and frame by frame from its end, each by its footer and index. Whatever a single change left whole is
+//! on one of the two paths. What lies between them is searched, but only for parts of the frame that is known to be there;
+//! frames found by search alone may be content of a lost chunk, and are doubtful. `FORMAT.md` has the reasons.
+
+use std::{
+    collections::HashSet,
+    io::{Read, Seek},
+    ops::Range,
+};
+
+use super::{
+    places::{Found, Places},
+    wire::{
+        CHUNK_HEADER, ChunkHeader, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader,
+        MAX_CHUNK, Part,
+    },
+};
+use crate::{Error, Result};
+
+/// Bytes that are searched at once.
+const WINDOW: u64 = 1 << 20;
+
+/// What stands next in the file.
+pub(super) enum Item {
+    Frame(Plan),
+    /// Bytes of the file that are no part of any frame.
+    Foreign(Range<u64>),
+}
+
+/// A frame, as far as it was found.
+pub(super) struct Plan {
+    pub(super) id: u32,
+    pub(super) max_chunk: u32,
+    /// Ascending by offset; between them are holes.
+    pub(super) chunks: Vec<PlannedChunk>,
+    /// The length of the content, where it is known.
+    pub(super) length: Option<u64>,
+    /// XXH3 of the content, from a sound footer.
+    pub(super) check: Option<u64>,
+    /// What is wrong with the frame.
+    pub(super) trouble: Option<String>,
+    /// The end of the frame is not sound: the footer as it should be but for the checksum of the content, and the bytes
+    /// that are there.
+    pub(super) footer: Option<(Footer, Vec<u8>)>,
+    /// Whether more content may be lost than `length` says: the rest of this frame, or frames behind it.
+    pub(super) open: bool,
+    /// Whether nothing of the file follows.
+    pub(super) last: bool,
+    /// Whether frames before this one may be lost: it does not begin where the one before it ends.
+    pub(super) apart: bool,
+    /// Whether it may be the content of a lost chunk of another frame.
+    pub(super) doubtful: bool,
+    /// Where it lies in the file.
+    pub(super) extent: Range<u64>,
+    /// Where the coded bytes of lost chunks are due. Frames before this one that lie there may be their content.
+    pub(super) lost: Vec<Range<i64>>,
+}
+
+/// A chunk of the frame.
+pub(super) struct PlannedChunk {
+    pub(super) number: u64,
+    pub(super) offset: u64,
+    pub(super) raw: u32,
+    /// Where its sound header may stand, the likelier first; none where its header is lost.
+    pub(super) places: Vec<i64>,
+    /// Whether the bytes are there that a lost chunk takes.
+    pub(super) earned: bool,
+}
+
+/// A frame followed from its start.
+struct Front {
+    at: u64,
+    id: u32,
+    max_chunk: u32,
+    header: Option<Header>,
+    chunks: Vec<(i64, ChunkHeader)>,
+    /// Where the next part is due, and its content offset.
+    stop: i64,
+    offset: u64,
+    /// Where the coded bytes of the last sound chunk header are due to end: the file may end before.
+    reach: i64,
+    /// The index header, once the chunks are complete up to it.
+    index: Option<IndexHeader>,
+}
+
+pub(super) struct Survey<R> {
+    pub(super) places: Places<R>,
+    /// The end of the last part that is known to belong to a frame before.
+    floor: u64,
+    /// Where the next frame is due; its start only if `promised`.
+    due: u64,
+    promised: bool,
+    /// Frames found from the end of the file, the lowest last: start and end.
+    tail: Option<Vec<(i64, u64)>>,
+    /// Frames that begin before this place were found by search.
+    doubtful_until: u64,
+    /// Where the coded bytes of a chunk that is not whole are due, with a frame at their end.
+    cut: Range<u64>,
+    ids: HashSet<u32>,
+    frames: u64,
+}
+
+impl<R: Read + Seek> Survey<R> {
+    pub(super) fn new(inner: R) -> Result<Self> {
+        Ok(Self {
+            places: Places::new(inner)?,
+            floor: 0,
+            due: 0,
+            promised: true,
+            tail: None,
+            doubtful_until: 0,
+            cut: 0..0,
+            ids: HashSet::new(),
+            frames: 0,
+        })
+    }
+
+    /// The next item in the order of the file.
+    ///
+    /// # Errors
+    /// `Unsupported` for a file without a frame, or whose first frame is of another version; `Io`.
+    pub(super) fn next(&mut self) -> Result<Option<Item>> {
+        let length = self.places.length;
+        let promised = std::mem::replace(&mut self.promised, true);
+        let front = if promised && self.due < length { self.front(self.due)? } else { None };
+        if let Some(front) = front.as_ref().filter(|front| front.index.is_some()) {
+            let plan = self.complete(front)?;
+            return self.frame(plan);
+        }
+        if self.floor == length {
+            return Ok(None);
+        }
+        let mut found = self.lowest_of_tail()?;
+        while let (Some(front), Some(inside)) = (&front, &found)
+            && inside.end as i64 <= front.reach
+            && !same(front, inside)
+        {
+            // It lies where the coded bytes of a chunk are due: content, if these are whole, and perhaps if they are not.
+            if !self.is_whole(front)? {
+                self.cut = front.at + 1..front.reach as u64;
+                break;
+            }
+            self.tail.as_mut().map(Vec::pop);
+            found = self.lowest_of_tail()?;
+        }
+        match (front, found) {
+            (None, None) if self.due >= length => Ok(None),
+            (Some(front), Some(found)) if same(&front, &found) => {
+                let plan = self.by_index(Some(&front), &found)?;
+                self.frame(plan)
+            }
+            (None, Some(found)) if found.start <= self.due as i64 => {
+                let plan = self.by_index(None, &found)?;
+                self.frame(plan)
+            }
+            (Some(mut front), found) => {
+                let limit = found.map_or(length as i64, |found| found.start);
+                let plan = self.search_on(&mut front, limit)?;
+                self.frame(plan)
+            }
+            (None, found) => {
+                let limit = found.map_or(length, |found| found.start as u64);
+                let foreign = self.due..limit;
+                if !self.search_frame(self.due, limit)? {
+                    if self.frames == 0 && limit == length {
+                        return Err(Error::Unsupported(
+                            "not a parans frame: no part of one in it".into(),
+                        ));
+                    }
+                    (self.floor, self.due) = (limit, limit);
+                }
+                Ok(Some(Item::Foreign(foreign.start..self.due)))
+            }
+        }
+    }
+
+    fn frame(&mut self, mut plan: Plan) -> Result<Option<Item>> {
+        let Range { start, end } = plan.extent;
+        plan.doubtful =
+            start < self.doubtful_until || self.cut.contains(&start) && end <= self.cut.end;
+        self.ids.insert(plan.id);
+        self.frames += 1;
+        Ok(Some(Item::Frame(plan)))
+    }
+
+    /// The lowest frame found from the end of the file that ends behind what is known already.
+    fn lowest_of_tail(&mut self) -> Result<Option<Found>> {
+        if self.tail.is_none() {
+            let mut tail = Vec::new();
+            let mut end = self.places.length;
+            while let Some(found) = self.ending_at(end)? {
+                tail.push((found.start, end));
+                match u64::try_from(found.start) {
+                    Ok(start) if start > self.due => end = start,
+                    _ => break,
+                }
+            }
+            self.tail = Some(tail);
+        }
+        let tail = self.tail.as_mut().expect("it was made above");
+        while tail.last().is_some_and(|&(_, end)| end <= self.floor) {
+            tail.pop();
+        }
+        match tail.last() {
+            Some(&(_, end)) => self.ending_at(end),
+            None => Ok(None),
+        }
+    }
+
+    fn ending_at(&mut self, end: u64) -> Result<Option<Found>> {
+        match self.places.frame_ending_at(end) {
+            Ok(found) => Ok(Some(found)),
+            Err(error @ Error::Io(_)) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Follows the frame at `at` as far as its parts are where they are due; none where nothing says that there is a frame.
+    fn front(&mut self, at: u64) -> Result<Option<Front>> {
+        let header = match self.places.header(at) {
+            Ok(header) => Some(header),
+            // Another version has another layout: there is nothing to save here.
+            Err(error @ Error::Unsupported(_)) if self.frames == 0 && self.is_magic(at)? => {
+                return Err(error);
+            }
+            Err(error @ Error::Io(_)) => return Err(error),
+            Err(_) => None,
+        };
+        let stop = (at + HEADER as u64) as i64;
+        let id = match header {
+            Some(header) => Some(header.id),
+            None => match self.places.chunk(stop, MAX_CHUNK as u32)? {
+                Some(chunk) => Some(chunk.id).filter(|_| chunk.offset == 0),
+                None => self
+                    .places
+                    .index_header(stop)?
+                    .filter(|index| index.content_length == 0)
+                    .map(|index| index.id),
+            },
+        };
+        let Some(id) = id else { return Ok(None) };
+        let max_chunk = header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
+        let mut front = Front {
+            at,
+            id,
+            max_chunk,
+            header,
+            chunks: Vec::new(),
+            stop,
+            offset: 0,
+            reach: 0,
+            index: None,
+        };
+        self.follow(&mut front)?;
+        Ok(Some(front))
+    }
+
+    fn is_magic(&mut self, at: u64) -> Result<bool> {
+        let mut bytes = Vec::new();
+        self.places.bytes(at as i64, 8, &mut bytes)?;
+        Ok(bytes.len() == 8 && super::is_frame(&bytes))
+    }
+
+    /// Takes the parts that are where they are due.
+    fn follow(&mut self, front: &mut Front) -> Result<()> {
+        while let Some(chunk) = self.places.chunk(front.stop, front.max_chunk)? {
+            if (chunk.id, chunk.offset) != (front.id, front.offset) {
+                return Ok(());
+            }
+            front.reach = front.stop + chunk.length() as i64;
+            if front.reach > self.places.length as i64 {
+                return Ok(());
+            }
+            front.chunks.push((front.stop, chunk));
+            front.stop = front.reach;
+            front.offset += u64::from(chunk.info.raw);
+        }
+        let index = self.places.index_header(front.stop)?;
+        front.index =
+            index.filter(|index| (index.id, index.content_length) == (front.id, front.offset));
+        Ok(())
+    }
+
+    /// The plan of a frame whose chunks are complete up to the index header.
+    fn complete(&mut self, front: &Front) -> Result<Plan> {
+        let index = front.index.expect("only for complete frames");
+        let index_end = front.stop + INDEX_HEADER as i64;
+        let mut plan = self.plan(front, Some(front.offset));
+        let expected = Footer {
+            index_offset: front.stop as u64 - front.at,
+            index_length: index.length,
+            index_check: 0,
+            content_length: front.offset,
+            content_check: 0,
+            id: front.id,
+        };
+        // An index that its frame cannot have, or that the file has no bytes for, is not looked at.
+        let most = (self.places.length - index_end as u64)
+            .min(super::wire::max_index(front.chunks.len() as u64));
+        let footer_at = index_end.saturating_add_unsigned(index.length);
+        let (mut bytes, mut footer) = (Vec::new(), Vec::new());
+        if index.length <= most {
+            self.places.bytes(index_end, index.length, &mut bytes)?;
+            self.places.bytes(footer_at, FOOTER as u64, &mut footer)?;
+        }
+        let expected = Footer { index_check: xxhash_rust::xxh3::xxh3_64(&bytes), ..expected };
+        let sound = footer.first_chunk().and_then(|bytes| Footer::from_bytes(bytes).ok());
+        let sound = sound.filter(|footer| {
+            let Footer { index_check, content_check, .. } = *footer;
+            *footer == Footer { index_check, content_check, ..expected }
+        });
+        self.due = (footer_at as u64).saturating_add(FOOTER as u64);
+        plan.extent.end = self.due;
+        match sound {
+            Some(sound) => {
+                self.floor = self.due;
+                plan.check = Some(sound.content_check);
+                let described =
+                    super::index::Index::from_bytes(&bytes, front.max_chunk).is_ok_and(|index| {
+                        index.chunks.iter().eq(front.chunks.iter().map(|(_, chunk)| &chunk.info))
+                    });
+                if sound.index_check != expected.index_check {
+                    plan.trouble = Some("the index differs from its checksum".into());
+                } else if !described {
+                    plan.trouble = Some("the index does not describe the chunks before it".into());
+                }
+            }
+            None => {
+                self.floor = index_end as u64;
+                plan.trouble = Some(if self.due > self.places.length {
+                    "the file ends inside the index or the footer".into()
+                } else {
+                    "the index or the footer is damaged".into()
+                });
+                plan.footer = Some((expected, footer));
+            }
+        }
+        match front.header {
+            None => plan.trouble = Some("the frame header is damaged".into()),
+            Some(header) if header.content_length.is_some_and(|n| n != front.offset) => {
+                plan.trouble = Some("the header announces another length".into());
+            }
+            Some(_) => {}
+        }
+        Ok(plan)
+    }
+
+    /// Whether the last chunk followed has the coded bytes that it was written with.
+    fn is_whole(&mut self, front: &Front) -> Result<bool> {
+        let Some(&(place, chunk)) = front.chunks.last() else { return Ok(false) };
+        let mut coded = Vec::new();
+        self.places.bytes(place + CHUNK_HEADER as i64, chunk.info.coded.into(), &mut coded)?;
+        Ok(chunk.matches(&coded))
+    }
+
+    /// The plan of what was followed.
+    fn plan(&self, front: &Front, length: Option<u64>) -> Plan {
+        let chunks =
+            front.chunks.iter().enumerate().map(|(number, &(place, chunk))| PlannedChunk {
+                number: number as u64,
+                offset: chunk.offset,
+                raw: chunk.info.raw,
+                places: vec![place],
+                earned: true,
+            });
+        let begin = front.at + if front.header.is_some() { 0 } else { HEADER as u64 };
+        Plan {
+            id: front.id,
+            max_chunk: front.max_chunk,
+            chunks: chunks.collect(),
+            length,
+            check: None,
+            trouble: None,
+            footer: None,
+            open: false,
+            last: false,
+            apart: false,
+            doubtful: false,
+            extent: begin..front.stop as u64,
+            lost: Vec::new(),
+        }
+    }
+
+    /// The plan of a frame whose index is sound: each chunk is where the index places it, counted from the end of the frame
+    /// or from its start. Chunks at neither place are searched for.
+    fn by_index(&mut self, front: Option<&Front>, found: &Found) -> Result<Plan> {
+        let id = found.footer.id;
+        let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
+        let mut chunks = Vec::with_capacity(found.index.chunks.len());
+        let (mut place, mut offset) = (found.start + HEADER as i64, 0);
+        let mut twice = false;
+        let mut lost = Vec::new();
+        for (number, info) in found.index.chunks.iter().enumerate() {
+            let mut places = Vec::new();
+            if let Some(&(place, _)) = front.and_then(|front| front.chunks.get(number)) {
+                places.push(place);
+            }
+            if !places.contains(&place)
+                && place >= self.floor as i64
+                && self.places.chunk(place, max_chunk)?.is_some_and(|chunk| {
+                    (chunk.id, chunk.info, chunk.offset) == (id, *info, offset)
+                })
+            {
+                twice |= !places.is_empty();
+                places.push(place);
+            }
+            if places.is_empty() && place < self.due as i64 {
+                lost.push(
+                    place + CHUNK_HEADER as i64
+                        ..place + CHUNK_HEADER as i64 + i64::from(info.coded),
+                );
+            }
+            chunks.push(PlannedChunk {
+                number: number as u64,
+                offset,
+                raw: info.raw,
+                earned: true,
+                places,
+            });
+            place += (CHUNK_HEADER as u64 + u64::from(info.coded)) as i64;
+            offset += u64::from(info.raw);
+        }
+        self.search_gaps(front, found, max_chunk, &mut chunks)?;
+        let trouble = match front {
+            _ if twice => "parts of the frame are there twice".into(),
+            Some(front) if front.header.is_none() => "the frame header is damaged".into(),
+            None => "the frame header is damaged".into(),
+            Some(front) => not_at(front.stop),
+        };
+        let due = self.due;
+        (self.floor, self.due) = (found.end, found.end);
+        Ok(Plan {
+            id,
+            max_chunk,
+            chunks,
+            length: Some(offset),
+            check: Some(found.footer.content_check),
+            trouble: Some(trouble),
+            footer: None,
+            // A frame that is there twice may be two, of which each lost a part.
+            open: twice,
+            last: false,
+            apart: front.is_none() && found.start != due as i64,
+            doubtful: false,
+            extent: found.start.max(0) as u64..found.end,
+            lost,
+        })
+    }
+
+    /// Looks for the chunks that have no place, between those that have one, and checks whether the bytes are there that they
+    /// take.
+    fn search_gaps(
+        &mut self,
+        front: Option<&Front>,
+        found: &Found,
+        max_chunk: u32,
+        chunks: &mut [PlannedChunk],
+    ) -> Result<()> {
+        let infos = &found.index.chunks;
+        let size = |number: usize| CHUNK_HEADER as i64 + i64::from(infos[number].coded);
+        let begin = front.map_or(self.floor, |front| front.at + HEADER as u64) as i64;
+        let index_at = found.start + found.footer.index_offset as i64;
+        let mut first = 0;
+        while first < chunks.len() {
+            if !chunks[first].places.is_empty() {
+                first += 1;
+                continue;
+            }
+            let lost = chunks[first..].iter().take_while(|chunk| chunk.places.is_empty()).count();
+            let end = first + lost;
+            let from = match first.checked_sub(1) {
+                // The header of the chunk before is sound, but perhaps not its length of coded bytes.
+                Some(before) => {
+                    chunks[before].places.last().map_or(begin, |&place| place + CHUNK_HEADER as i64)
+                }
+                None => begin,
+            };
+            let to =
+                chunks.get(end).and_then(|next| next.places.last().copied()).unwrap_or(index_at);
+            let mut there = Vec::new();
+            self.search(from, to, |place, part| {
+                if let Part::Chunk(chunk) = part
+                    && chunk.id == found.footer.id
+                    && chunk.info.raw <= max_chunk
+                {
+                    there.push((place, chunk));
+                }
+                false
+            })?;
+            let room =
+                to - from - first.checked_sub(1).map_or(0, |before| i64::from(infos[before].coded));
+            let earned = (first..end).map(size).sum::<i64>() <= room;
+            for chunk in &mut chunks[first..end] {
+                let info = infos[chunk.number as usize];
+                let here = there.iter().find(|(_, c)| (c.offset, c.info) == (chunk.offset, info));
+                chunk.places.extend(here.map(|&(place, _)| place));
+                chunk.earned = earned;
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// The plan of a frame whose end is not known: what follows of it up to `limit` is searched.
+    fn search_on(&mut self, front: &mut Front, limit: i64) -> Result<Plan> {
+        let trouble = not_at(front.stop);
+        let mut length = None;
+        // Behind a chunk header that is sound, its coded bytes are due.
+        let mut from = match front.chunks.last() {
+            Some((place, _)) if !self.is_whole(front)? => place + CHUNK_HEADER as i64,
+            _ => front.stop,
+        };
+        let promised = from <= limit;
+        let limit = limit.max(from);
+        while front.index.is_none() {
+            let (id, offset, max_chunk) = (front.id, front.offset, front.max_chunk);
+            let found = self.search(from, limit, |_, part| match part {
+                Part::Chunk(chunk) => {
+                    chunk.id == id && chunk.offset >= offset && chunk.info.raw <= max_chunk
+                }
+                Part::Index(index) => index.id == id && index.content_length >= offset,
+                Part::Footer(footer) => footer.id == id && footer.content_length >= offset,
+                Part::Header(_) => false,
+            })?;
+            match found {
+                Some((place, Part::Chunk(chunk))) => {
+                    (front.stop, front.offset) = (place, chunk.offset);
+                    self.follow(front)?;
+                    // A header without its bytes behind it is not followed.
+                    from = front.stop.max(place + CHUNK_HEADER as i64);
+                }
+                Some((place, Part::Index(index))) => {
+                    (front.stop, front.offset) = (place, index.content_length);
+                    front.index = Some(index);
+                }
+                Some((place, Part::Footer(footer))) => {
+                    length = Some(footer.content_length);
+                    self.floor = place as u64 + FOOTER as u64;
+                    self.due = self.floor;
+                    break;
+                }
+                _ => break,
+            }
+        }
+        if front.index.is_some() {
+            let mut plan = self.complete(front)?;
+            plan.trouble = Some(trouble);
+            return Ok(plan);
+        }
+        let mut plan = self.plan(front, length);
+        plan.trouble = Some(trouble);
+        if length.is_none() {
+            plan.length = front.header.and_then(|header| header.content_length);
+            plan.open = true;
+            self.floor = from.max(0) as u64;
+            self.due = limit.max(from) as u64;
+            self.promised = promised;
+            let due = self.due;
+            let begin = front.stop.max(front.reach) as u64;
+            plan.last = !self.search_frame(begin, due)? && due == self.places.length;
+        }
+        Ok(plan)
+    }
+
+    /// Looks for a frame that begins between two places, and makes it the next one.
+    fn search_frame(&mut self, from: u64, limit: u64) -> Result<bool> {
+        let mut at = from;
+        while at < limit {
+            let found =
+                self.search(at as i64, limit as i64, |_, part| matches!(part, Part::Header(_)))?;
+            let Some((place, Part::Header(header))) = found else { return Ok(false) };
+            let next = place + HEADER as i64;
+            let chunk = self.places.chunk(next, header.max_chunk)?;
+            let index = self.places.index_header(next)?;
+            let id = chunk.map(|chunk| chunk.id).or(index.map(|index| index.id));
+            // A frame that is known already is a copy.
+            if id == Some(header.id) && !self.ids.contains(&header.id) {
+                (self.due, self.doubtful_until) = (place as u64, limit);
+                self.promised = true;
+                return Ok(true);
+            }
+            at = place as u64 + 1;
+        }
+        Ok(false)
+    }
+
+    /// The first sound part that begins between two places and that `accept` wants.
+    fn search(
+        &mut self,
+        from: i64,
+        to: i64,
+        mut accept: impl FnMut(i64, Part) -> bool,
+    ) -> Result<Option<(i64, Part)>> {
+        let mut at = from.max(0);
+        let to = to.min(self.places.length as i64);
+        let mut window = Vec::new();
+        while at < to {
+            self.places.bytes(at, WINDOW + FOOTER as u64, &mut window)?;
+            let starts = (to - at).min(WINDOW as i64) as usize;
+            for place in 0..starts.min(window.len()) {
+                if let Some(part) = Part::at(&window[place..])
+                    && accept(at + place as i64, part)
+                {
+                    return Ok(Some((at + place as i64, part)));
+                }
+            }
+            at += WINDOW as i64;
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a frame found from its end is the one that was followed from its start.
+fn same(front: &Front, found: &Found) -> bool {
+    let moved = found.start - front.at as i64;
+    // Another frame with the same beginning stands where its own header does, or right behind one of the same length.
+    let other = moved != 0
+        && (found.header.is_some() || found.footer.frame_length() == u64::try_from(moved).ok());
+    let chunks = &found.index.chunks;
+    let alike = front.chunks.len() <= chunks.len()
+        && front.chunks.iter().zip(chunks).all(|((_, a), b)| a.info == *b);
+    found.footer.id == front.id && alike && !other
+}
+
+fn not_at(place: i64) -> String {
+    format!("no sound part of the frame is at file offset {place}, where one is due")
+}
