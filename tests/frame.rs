@@ -232,7 +232,10 @@ fn salvage_any(frame: &[u8]) -> Option<usize> {
 fn content_limit() {
     let frame = compress(&[5; 100_000], options(1000));
     for (most, good) in [(99_999, false), (100_000, true)] {
-        let mut reader = FrameReader::new(&frame[..], ReadOptions { max_content: most });
+        let mut reader = FrameReader::new(
+            &frame[..],
+            ReadOptions { max_content: most, ..ReadOptions::default() },
+        );
         let mut out = Vec::new();
         assert_eq!(reader.copy_to(&mut out).is_ok(), good);
         assert!(out.len() as u64 <= most);
