@@ -65,7 +65,7 @@ impl<R: Read> Read for FailsOnce<R> {
 }
 
 fn content() -> Vec<u8> {
-    (0..1000u32).map(|i| (i * i >> 7) as u8 % 23).collect()
+    (0..1000u32).map(|i| ((i * i) >> 7) as u8 % 23).collect()
 }
 
 fn options() -> WriteOptions {

@@ -43,7 +43,7 @@ impl<'a> Bytes<'a> {
 
     fn difference(&mut self, from: u64) -> u64 {
         let d = self.varint();
-        if d % 2 == 0 { from.wrapping_add(d / 2) } else { from.wrapping_sub(d / 2 + 1) }
+        if d.is_multiple_of(2) { from.wrapping_add(d / 2) } else { from.wrapping_sub(d / 2 + 1) }
     }
 }
 

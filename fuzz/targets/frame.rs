@@ -15,7 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
         FrameReader::new(bytes, ReadOptions { max_content: MOST, ..ReadOptions::default() })
             .copy_to(&mut content);
     let mut salvaged = Vec::new();
-    let mut reader = FrameReader::new(bytes, ReadOptions { keep_going: true, max_content: MOST, ..ReadOptions::default() });
+    let mut reader = FrameReader::new(
+        bytes,
+        ReadOptions { keep_going: true, max_content: MOST, ..ReadOptions::default() },
+    );
     let saved = reader.copy_to(&mut salvaged);
     if strict.is_ok() {
         assert!(saved.is_ok() && reader.damage().is_empty() && salvaged == content);

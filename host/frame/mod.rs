@@ -42,6 +42,7 @@ mod columns;
 mod directory;
 mod element;
 mod index;
+mod job;
 mod layout;
 mod reader;
 mod rows;
