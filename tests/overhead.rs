@@ -1,4 +1,5 @@
-//! Recognising content never costs: what frames of model files take, beside the files and beside frames of the same bytes as plain content.
+//! Recognising content never costs: what frames of model files take, beside the files and beside
+//! frames of the same bytes as plain content.
 
 use std::io::{Cursor, Write};
 
@@ -217,7 +218,8 @@ fn any_mixture() {
     }
 }
 
-/// Tensors of one byte, which no type helps to code: their names are left out of the index, and found in the content.
+/// Tensors of one byte, which no type helps to code: their names are left out of the index, and
+/// found in the content.
 #[test]
 fn directories_in_the_content() {
     let tensors: Vec<_> =

@@ -110,7 +110,8 @@ impl<R: Read + Seek> FrameArchive<R> {
         Ok(archive)
     }
 
-    /// The entries of a container whose directory was left out of the index; none where its content is damaged.
+    /// The entries of a container whose directory was left out of the index; none where its content
+    /// is damaged.
     fn entries_in_content(&mut self) -> Vec<Entry> {
         // What a hostile frame decodes to is bounded by its length.
         let most = self.frame_length().saturating_mul(16).saturating_add(1 << 20);
@@ -158,9 +159,11 @@ impl<R: Read + Seek> FrameArchive<R> {
         (end.0 - begin.0) as f64 + end.1 - begin.1
     }
 
-    /// Where in the file an offset of the content is coded: where its chunk begins, and how many bytes behind that.
+    /// Where in the file an offset of the content is coded: where its chunk begins, and how many
+    /// bytes behind that.
     fn coded_before(&self, content: u64) -> (u64, f64) {
-        // One chunk is looked for, and no sum is made: a directory may have any number of entries of any length.
+        // One chunk is looked for, and no sum is made: a directory may have any number of entries
+        // of any length.
         let next = self.starts.partition_point(|&(begin, _)| begin <= content);
         let number = next.saturating_sub(1);
         let (begin, at) = self.starts[number];

@@ -1,4 +1,5 @@
-//! What a writer hands to a thread: content that becomes one chunk, or a few small ones if they take less.
+//! What a writer hands to a thread: content that becomes one chunk, or a few small ones if they
+//! take less.
 
 use std::sync::Arc;
 

@@ -26,8 +26,8 @@ pub struct ReadOptions {
     pub keep_going: bool,
     /// The most content to take. More is an error before it is decoded.
     pub max_content: u64,
-    /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows with the number of
-    /// frames.
+    /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows
+    /// with the number of frames.
     pub keep_indexes: bool,
 }
 
@@ -43,8 +43,8 @@ impl Default for ReadOptions {
 /// the end of a frame the whole content, the table of chunks and the lengths. Memory is bounded by two batches of chunks and
 /// by the index of one frame, with 12 bytes for each chunk.
 ///
-/// A reader that failed, or in which a panic was caught, stays failed: every later call gives an error. The content given
-/// before the first error is right as far as it goes.
+/// A reader that failed, or in which a panic was caught, stays failed: every later call gives an
+/// error. The content given before the first error is right as far as it goes.
 pub struct FrameReader<R> {
     walk: Walk<R>,
     options: ReadOptions,
@@ -145,8 +145,9 @@ impl<R: Read + Send> FrameReader<R> {
         &self.damage
     }
 
-    /// The indexes of the frames read to their ends, if [`ReadOptions::keep_indexes`] asks for them. Those of containers
-    /// whose directory was left out (see [`FrameWriter::finish`](super::FrameWriter::finish)) have no entries.
+    /// The indexes of the frames read to their ends, if [`ReadOptions::keep_indexes`] asks for
+    /// them. Those of containers whose directory was left out (see
+    /// [`FrameWriter::finish`](super::FrameWriter::finish)) have no entries.
     #[must_use]
     pub fn indexes(&self) -> &[Index] {
         &self.indexes

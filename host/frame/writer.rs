@@ -56,8 +56,8 @@ pub struct Summary {
     pub chunks: u64,
 }
 
-/// What the directory may cost beyond what recognising the content saved, and a frame with it beyond its content: so many bytes, and
-/// one in so many.
+/// What the directory may cost beyond what recognising the content saved, and a frame with it
+/// beyond its content: so many bytes, and one in so many.
 const DIRECTORY: u64 = 200;
 const DIRECTORY_SHARE: u64 = 1000;
 
@@ -66,7 +66,8 @@ const DIRECTORY_SHARE: u64 = 1000;
 /// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is incomplete and every
 /// reader says so. Memory is bounded by a few batches of chunks and 12 bytes for each chunk of the index.
 ///
-/// A writer that failed, or in which a panic was caught, stays failed: every later call gives an error.
+/// A writer that failed, or in which a panic was caught, stays failed: every later call gives an
+/// error.
 pub struct FrameWriter<W: Write> {
     inner: W,
     options: WriteOptions,
@@ -232,13 +233,14 @@ impl<W: Write + Send> FrameWriter<W> {
 
     /// Writes what is left, the index and the footer, and gives the writer back, flushed.
     ///
-    /// Content of another length than its layout is taken for plain bytes: its entries are dropped. So are those of a
-    /// recognised container where they would make the frame larger than its content or than that of plain bytes, by more
-    /// than 200 bytes and 0.1 %: [`FrameArchive`](super::FrameArchive) finds them in the content.
+    /// Content of another length than its layout is taken for plain bytes: its entries are dropped.
+    /// So are those of a recognised container where they would make the frame larger than its
+    /// content or than that of plain bytes, by more than 200 bytes and 0.1 %:
+    /// [`FrameArchive`](super::FrameArchive) finds them in the content.
     ///
     /// # Errors
-    /// `InvalidArgument` if the content has another length than the options announced; `Io` from the writer, and
-    /// where an earlier call failed.
+    /// `InvalidArgument` if the content has another length than the options announced; `Io` from
+    /// the writer, and where an earlier call failed.
     pub fn finish(mut self) -> Result<(W, Summary)> {
         self.end_chunk();
         self.guard(|writer| {

@@ -42,16 +42,17 @@ impl Layout {
     }
 }
 
-/// Segments below this many bytes are coded together with a neighbour of their type: a chunk of its own costs a tensor more
-/// in headers, models and states than it could gain.
+/// Segments below this many bytes are coded together with a neighbour of their type: a chunk of its
+/// own costs a tensor more in headers, models and states than it could gain.
 const SMALL: u64 = 64 << 10;
-/// Numbers of one type are coded as bytes, together with what surrounds them, where they are fewer bytes than this.
+/// Numbers of one type are coded as bytes, together with what surrounds them, where they are fewer
+/// bytes than this.
 #[cfg(feature = "containers")]
 const TINY: u64 = 1 << 10;
 /// Numbers below this many bytes may or may not be worth a chunk, see [`Run::parts`].
 pub(super) const FEW: u64 = 4 << 10;
-/// Segments below this many bytes, one after another, are coded as chunks of their own and as fewer chunks of bytes, whichever
-/// takes less. Larger ones lose less than 0.2 % by a cut.
+/// Segments below this many bytes, one after another, are coded as chunks of their own and as fewer
+/// chunks of bytes, whichever takes less. Larger ones lose less than 0.2 % by a cut.
 const TRIED: u64 = 256 << 10;
 
 /// Content that is handed to a coder at once.
@@ -61,8 +62,9 @@ pub(super) struct Run {
     pub(super) length: u64,
     /// The type of the elements, or none for bytes.
     pub(super) dtype: Option<Dtype>,
-    /// Parts that may be chunks of their own; they make up the run, which is no longer than one chunk. Coded are all of
-    /// them, those of [`FEW`] bytes and more, or the run as one chunk of bytes, whichever takes least.
+    /// Parts that may be chunks of their own; they make up the run, which is no longer than one
+    /// chunk. Coded are all of them, those of [`FEW`] bytes and more, or the run as one chunk of
+    /// bytes, whichever takes least.
     pub(super) parts: Option<Arc<[Segment]>>,
 }
 
@@ -72,8 +74,8 @@ impl From<Segment> for Run {
     }
 }
 
-/// Takes small segments together, to at most `most` bytes. Depends on nothing but the segments, so that the same
-/// content is always cut alike.
+/// Takes small segments together, to at most `most` bytes. Depends on nothing but the segments, so
+/// that the same content is always cut alike.
 pub(super) fn runs(segments: Vec<Segment>, most: u64) -> VecDeque<Run> {
     let mut out = VecDeque::new();
     let mut small: Vec<Segment> = Vec::new();
@@ -109,7 +111,8 @@ pub(super) fn runs(segments: Vec<Segment>, most: u64) -> VecDeque<Run> {
 /// Adds a segment behind others, or to the last of them.
 fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Dtype>) {
     match out.last_mut() {
-        // Whole elements of one type follow one another, so the segment stays one of whole elements.
+        // Whole elements of one type follow one another, so the segment stays one of whole
+        // elements.
         Some(last)
             if last.dtype == dtype
                 && (dtype.is_none() || last.length < SMALL || length < SMALL) =>
@@ -121,7 +124,8 @@ fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Dtype>) {
     }
 }
 
-/// The same segments, but as bytes those of numbers below `least` bytes, together with the bytes around them.
+/// The same segments, but as bytes those of numbers below `least` bytes, together with the bytes
+/// around them.
 pub(super) fn coarser(segments: &[Segment], least: u64) -> Vec<Segment> {
     let mut out = Vec::new();
     for &Segment { length, dtype } in segments {
@@ -163,8 +167,8 @@ pub fn recognise_head(head: &[u8]) -> Option<Layout> {
     safetensors::recognise(head).or_else(|| npy::recognise(head))
 }
 
-/// The entries of a container whose content is `length` bytes, found in parts of it that `read` gives, `most` bytes at most;
-/// none where the content is not what it was taken for.
+/// The entries of a container whose content is `length` bytes, found in parts of it that `read`
+/// gives, `most` bytes at most; none where the content is not what it was taken for.
 #[cfg(feature = "containers")]
 pub(super) fn entries_in_content(
     container: Container,
