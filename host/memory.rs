@@ -1,4 +1,5 @@
-//! Memory whose size a caller or coded bytes have chosen: where there is not so much, an error and never an abort.
+//! Memory whose size a caller or coded bytes have chosen: where there is not so much, an error and
+//! never an abort.
 
 use bytemuck::{Zeroable, allocation::try_zeroed_vec};
 

@@ -1,4 +1,5 @@
-//! What failed stays failed: readers and writers of frames after errors and panics. What a frame announces is not paid for by its reader.
+//! What failed stays failed: readers and writers of frames after errors and panics. What a frame
+//! announces is not paid for by its reader.
 
 use std::{
     io::{self, Cursor, Read, Write},
@@ -65,7 +66,7 @@ impl<R: Read> Read for FailsOnce<R> {
 }
 
 fn content() -> Vec<u8> {
-    (0..1000u32).map(|i| (i * i >> 7) as u8 % 23).collect()
+    (0..1000u32).map(|i| ((i * i) >> 7) as u8 % 23).collect()
 }
 
 fn options() -> WriteOptions {
@@ -217,8 +218,8 @@ fn indexes_are_kept_on_demand() {
     }
 }
 
-/// Three hundred thousand entries that each span two hundred thousand chunks: looked up and not added up, which would take 6e10
-/// steps.
+/// Three hundred thousand entries that each span two hundred thousand chunks: looked up and not
+/// added up, which would take 6e10 steps.
 #[test]
 fn coded_bytes_of_overlapping_entries() {
     let content: Vec<u8> = (0..1_600_000u32).map(|i| (i >> 8) as u8).collect();
@@ -253,4 +254,19 @@ fn coded_bytes_of_overlapping_entries() {
         assert!((got - share).abs() < 1e-6, "{begin}..{end}: {got} and not {share}");
     }
     assert_eq!(archive.coded_bytes(9..9), 0.0);
+}
+
+/// A few hundred bytes decode to 64 MiB, which are not read because they are called rows.
+#[test]
+fn rows_decode_to_a_bounded_length() {
+    let content = vec![0; 64 << 20];
+    let length = content.len() as u64;
+    let entry = Entry { name: "rows".into(), kind: EntryKind::Rows, offset: 0, length };
+    let layout = Layout { entries: vec![entry], ..Layout::default() };
+    let mut writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout).unwrap();
+    writer.write_all(&content).unwrap();
+    let (frame, _) = writer.finish().unwrap();
+    assert!(frame.len() < 5000);
+    let error = FrameArchive::open(Cursor::new(frame)).unwrap().read_rows("rows").err().unwrap();
+    assert!(matches!(&error, Error::Unsupported(m) if m.contains("are read")), "{error}");
 }

@@ -43,7 +43,7 @@ impl<'a> Bytes<'a> {
 
     fn difference(&mut self, from: u64) -> u64 {
         let d = self.varint();
-        if d % 2 == 0 { from.wrapping_add(d / 2) } else { from.wrapping_sub(d / 2 + 1) }
+        if d.is_multiple_of(2) { from.wrapping_add(d / 2) } else { from.wrapping_sub(d / 2 + 1) }
     }
 }
 
@@ -127,7 +127,8 @@ fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
     (table, entries)
 }
 
-/// The content of the frames of a file (`host/frame/FORMAT.md`), the entries of each, and a count of chunks by codec.
+/// The content of the frames of a file (`host/frame/FORMAT.md`), the entries of each, and a count
+/// of chunks by codec.
 fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>) {
     let (mut content, mut directories) = (Vec::new(), Vec::new());
     let mut rest = file;

@@ -1,4 +1,5 @@
-//! Recognising content never costs: what frames of model files take, beside the files and beside frames of the same bytes as plain content.
+//! Recognising content never costs: what frames of model files take, beside the files and beside
+//! frames of the same bytes as plain content.
 
 use std::io::{Cursor, Write};
 
@@ -179,7 +180,46 @@ fn types_that_lie_and_noise() {
     }
 }
 
-/// Tensors of one byte, which no type helps to code: their names are left out of the index, and found in the content.
+/// Tensors of any size, type and content, in any order.
+#[test]
+fn any_mixture() {
+    let mut rng = rng(7);
+    let kinds =
+        [(Dtype::F32, 4), (Dtype::BF16, 2), (Dtype::F64, 8), (Dtype::I32, 4), (Dtype::U8, 1)];
+    for case in 0..24 {
+        let largest = [9, 13, 15, 20][case % 4];
+        let arrays: Vec<_> = (0..rng.random_range(1..40))
+            .map(|i| {
+                let n = (1 << rng.random_range(0..=largest)) + rng.random_range(0..9);
+                let data: Vec<u8> = match rng.random_range(0..5) {
+                    0 => vec![0; n],
+                    1 => (0..n).map(|_| rng.random()).collect(),
+                    2 => b"so much depends upon a red wheel barrow "
+                        .iter()
+                        .copied()
+                        .cycle()
+                        .take(n)
+                        .collect(),
+                    3 => (0..n).map(|_| rng.random::<u8>() & rng.random::<u8>() & 9).collect(),
+                    _ => f32s(&weights(n / 4 + 1, &mut rng)),
+                };
+                let (dtype, width) = kinds[rng.random_range(0..5)];
+                let data = data[..data.len() / width * width].to_vec();
+                (format!("{i}.{case}"), dtype, vec![data.len() / width], data)
+            })
+            .collect();
+        check("any tensors", &safetensors(&arrays));
+        let types = ["<f4", "<f2", "<f8", "<i4", "|u1"];
+        let members = arrays.iter().map(|(name, dtype, shape, data)| {
+            let at = kinds.iter().position(|(known, _)| known == dtype).unwrap();
+            (name.clone(), npy(types[at], shape[0], data))
+        });
+        check("any arrays", &npz(members));
+    }
+}
+
+/// Tensors of one byte, which no type helps to code: their names are left out of the index, and
+/// found in the content.
 #[test]
 fn directories_in_the_content() {
     let tensors: Vec<_> =

@@ -26,6 +26,8 @@ pub struct FrameArchive<R> {
     index: Index,
     /// Content and file offset of each chunk; at the end, the length of the content.
     starts: Vec<(u64, u64)>,
+    /// Bytes of the chunks before each chunk, coded and with their headers, and of all.
+    coded: Vec<u64>,
     /// XXH3 of the content of the only frame.
     content_check: Option<u64>,
 }
@@ -72,6 +74,7 @@ impl<R: Read + Seek> FrameArchive<R> {
             frames: Vec::with_capacity(found.len()),
             index: Index::default(),
             starts: vec![(0, 0)],
+            coded: vec![0],
             content_check,
         };
         for (start, header, frame) in found.into_iter().rev() {
@@ -98,7 +101,9 @@ impl<R: Read + Seek> FrameArchive<R> {
         for chunk in &index.chunks {
             self.starts.push(at);
             at.0 += u64::from(chunk.raw);
-            at.1 += u64::from(chunk.coded) + CHUNK_HEADER as u64;
+            let coded = u64::from(chunk.coded) + CHUNK_HEADER as u64;
+            at.1 += coded;
+            self.coded.push(self.coded[self.coded.len() - 1] + coded);
         }
         self.starts.push(at);
         self.index.chunks.extend(index.chunks);
@@ -168,15 +173,16 @@ impl<R: Read + Seek> FrameArchive<R> {
         (end.0 - begin.0) as f64 + end.1 - begin.1
     }
 
-    /// Where in the file an offset of the content is coded: where its chunk begins, and how many bytes behind that.
+    /// Bytes that the content before an offset takes: those of whole chunks, and a share of one.
     fn coded_before(&self, content: u64) -> (u64, f64) {
-        // One chunk is looked for, and no sum is made: a directory may have any number of entries of any length.
+        // One chunk is looked for, and no sum is made: a directory may have any number of entries
+        // of any length.
         let next = self.starts.partition_point(|&(begin, _)| begin <= content);
         let number = next.saturating_sub(1);
-        let (begin, at) = self.starts[number];
-        let Some(chunk) = self.index.chunks.get(number) else { return (at, 0.0) };
+        let (begin, before) = (self.starts[number].0, self.coded[number]);
+        let Some(chunk) = self.index.chunks.get(number) else { return (before, 0.0) };
         let coded = f64::from(chunk.coded) + CHUNK_HEADER as f64;
-        (at, coded * (content - begin) as f64 / f64::from(chunk.raw))
+        (before, coded * (content - begin) as f64 / f64::from(chunk.raw))
     }
 
     /// The numbers of the chunks that meet a range of the content.

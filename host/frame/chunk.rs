@@ -47,8 +47,9 @@ impl ChunkEncoder {
         }
     }
 
-    /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than `raw.len()`, and says about how much less it
-    /// is than a coding as bytes. `dtype` is a hint: bytes that are not whole elements are coded as bytes.
+    /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than
+    /// `raw.len()`, and says about how much less it is than a coding as bytes. `dtype` is a hint:
+    /// bytes that are not whole elements are coded as bytes.
     pub(super) fn encode(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
         let out = &mut self.coded;
         out.clear();
@@ -92,7 +93,8 @@ impl ChunkEncoder {
     }
 }
 
-/// About as many bytes as `raw` takes when it is coded as bytes, without what a table and states take.
+/// About as many bytes as `raw` takes when it is coded as bytes, without what a table and states
+/// take.
 fn estimate(raw: &[u8]) -> usize {
     if raw.len() <= SAMPLES * SAMPLE {
         return order0::entropy_bytes(raw) as usize;

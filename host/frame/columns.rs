@@ -1,7 +1,8 @@
-//! The bytes of an index: numbers of variable length, and pieces that are coded one by one. `FORMAT.md` has both.
+//! The bytes of an index: numbers of variable length, and pieces that are coded one by one.
+//! `FORMAT.md` has both.
 //!
-//! An index is mostly columns of small numbers and of names that resemble the ones before them, which order-0 coding
-//! takes to a few bits each.
+//! An index is mostly columns of small numbers and of names that resemble the ones before them,
+//! which order-0 coding takes to a few bits each.
 
 use super::wire::Fields;
 use crate::{Error, Result, order0};
@@ -14,7 +15,8 @@ const LEAST: usize = 256;
 const EXPANSION: usize = 16;
 const FREE: usize = 1 << 16;
 
-/// Appends `number`, seven bits a byte from the lowest on; every byte but the last has its top bit set.
+/// Appends `number`, seven bits a byte from the lowest on; every byte but the last has its top bit
+/// set.
 pub(super) fn put(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -102,7 +104,8 @@ pub(super) fn code(columns: &[Vec<u8>], store: bool) -> Vec<u8> {
 /// The columns, one after another, of the pieces that `bytes` are.
 ///
 /// # Errors
-/// `Corrupt` or `Truncated` for bytes that no writer wrote, `Corrupt` for more content than so many bytes may have.
+/// `Corrupt` or `Truncated` for bytes that no writer wrote, `Corrupt` for more content than so many
+/// bytes may have.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<u8>> {
     let most = most_decoded(bytes.len());
     let mut decoder = order0::Decoder::new();

@@ -1,5 +1,6 @@
-//! The bytes of the index, a column for each field of its chunks and entries; `columns` codes them. `FORMAT.md` has the
-//! order. A reader sets memory aside for what the bytes of an index have earned, whatever they decode to.
+//! The bytes of the index, a column for each field of its chunks and entries; `columns` codes them.
+//! `FORMAT.md` has the order. A reader sets memory aside for what the bytes of an index have
+//! earned, whatever they decode to.
 
 use std::collections::HashMap;
 
@@ -24,7 +25,8 @@ fn kind_id(kind: &EntryKind) -> u8 {
 }
 
 impl Index {
-    /// The bytes of the index: coded, or as they are where coded ones would decode to more than a reader allows.
+    /// The bytes of the index: coded, or as they are where coded ones would decode to more than a
+    /// reader allows.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let columns = self.columns(true);
         let coded = columns::code(&columns, false);
@@ -105,8 +107,8 @@ impl Index {
     /// Reads what [`Index::to_bytes`] wrote.
     ///
     /// # Errors
-    /// `Corrupt` or `Truncated` for anything the format does not allow, `Unsupported` for a container, a kind of entry
-    /// or a codec this build does not know.
+    /// `Corrupt` or `Truncated` for anything the format does not allow, `Unsupported` for a
+    /// container, a kind of entry or a codec this build does not know.
     pub(super) fn from_bytes(bytes: &[u8], max_chunk: u32) -> Result<Self> {
         let allowed = Allowed::new(bytes.len());
         let plain = columns::decode(bytes)?;

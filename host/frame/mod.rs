@@ -43,6 +43,7 @@ mod columns;
 mod directory;
 mod element;
 mod index;
+mod job;
 mod layout;
 mod places;
 mod reader;

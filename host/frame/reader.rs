@@ -23,8 +23,8 @@ use crate::{Error, Result};
 pub struct ReadOptions {
     /// The most content to take. More is an error, `TooLarge`, before it is given.
     pub max_content: u64,
-    /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows with the number of
-    /// frames.
+    /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows
+    /// with the number of frames.
     pub keep_indexes: bool,
 }
 
@@ -46,8 +46,8 @@ impl ReadOptions {
 /// the end of a frame the whole content, the table of chunks and the lengths. Memory is bounded by two batches of chunks and
 /// by the index of one frame, with 12 bytes for each chunk.
 ///
-/// A reader that failed, or in which a panic was caught, stays failed: every later call gives an error. The content given
-/// before the first error is right as far as it goes.
+/// A reader that failed, or in which a panic was caught, stays failed: every later call gives an
+/// error. The content given before the first error is right as far as it goes.
 pub struct FrameReader<R> {
     walk: Walk<R>,
     options: ReadOptions,

@@ -18,9 +18,12 @@ const TAG: &[u8; 4] = b"rows";
 const MERGED: Merged = Merged { length_bytes: LengthBytes::Eight, rows: None };
 /// The flag of rows that have checkpoints beside them.
 const CHECKPOINTS: u32 = 1;
-/// A prepared form of tables that were read takes at most so many bytes, and so many for each byte read.
+/// A prepared form of tables that were read takes at most so many bytes, and so many for each byte
+/// read.
 const PREPARED: usize = 64 << 20;
 const SHARE: usize = 256;
+/// Rows of a frame may decode to so many times the bytes that they take.
+const EXPANSION: usize = 64;
 /// Families by their numbers in the format. Never reordered.
 const FAMILIES: [Family; 6] = [
     Family::Rans64,
@@ -109,8 +112,9 @@ impl CodedRows {
         Ok(out)
     }
 
-    /// Reads what [`CodedRows::to_bytes`] made. A coder of the tables takes at most 64 MiB and 256 bytes for each byte read, for each form
-    /// that it prepares of them; where that is too little, [`Tables::with_limit`] of [`CodedRows::tables`] gives tables with another limit.
+    /// Reads what [`CodedRows::to_bytes`] made. A coder of the tables takes at most 64 MiB and 256
+    /// bytes for each byte read, for each form that it prepares of them; where that is too little,
+    /// [`Tables::with_limit`] of [`CodedRows::tables`] gives tables with another limit.
     ///
     /// # Errors
     /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that nothing wrote; the errors of tables and
@@ -158,7 +162,7 @@ impl CodedRows {
             frequencies.push(row);
         }
         let tables = Tables::from_frequencies(&frequencies, Some(&offsets), precision)?;
-        let tables = tables.with_limit(PREPARED.saturating_add(bytes.len().saturating_mul(SHARE)));
+        let tables = tables.with_limit(prepared_at_most(bytes.len()));
         let checkpoints = match flags {
             0 => None,
             _ => Some(Checkpoints::read(&mut fields)?),
@@ -175,6 +179,11 @@ impl CodedRows {
         }
         Ok(Self { tables, bypass, streams, checkpoints })
     }
+}
+
+/// The most bytes that a prepared form of tables takes which so many bytes have earned.
+fn prepared_at_most(bytes: usize) -> usize {
+    PREPARED.saturating_add(bytes.saturating_mul(SHARE))
 }
 
 /// The number of a family.
@@ -210,17 +219,29 @@ impl<W: Write + Send> FrameWriter<W> {
 }
 
 impl<R: Read + Seek> FrameArchive<R> {
-    /// Reads the coded rows of this name.
+    /// Reads the coded rows of this name. What they and their tables take is bounded by the bytes
+    /// of the frame that they are decoded from.
     ///
     /// # Errors
-    /// `InvalidArgument` where the entry does not exist or is something else; as [`FrameArchive::copy_range`] and
-    /// [`CodedRows::from_bytes`].
+    /// `InvalidArgument` where the entry does not exist or is something else; `Unsupported` where
+    /// it decodes to more than 1 MiB and 64 times the bytes it takes; as
+    /// [`FrameArchive::copy_range`] and [`CodedRows::from_bytes`].
     pub fn read_rows(&mut self, name: &str) -> Result<CodedRows> {
         let rows = self.entry(name).filter(|entry| entry.kind == EntryKind::Rows);
         let rows = rows
             .ok_or_else(|| Error::InvalidArgument(format!("no coded rows are named {name:?}")))?;
-        let content = rows.offset..rows.end();
-        CodedRows::from_bytes(&self.read_range(content)?)
+        let (content, length) = (rows.offset..rows.end(), rows.length);
+        let coded = self.coded_bytes(content.clone()).ceil() as usize;
+        let most = coded.saturating_mul(EXPANSION).saturating_add(1 << 20);
+        if length > most as u64 {
+            return Err(Error::Unsupported(format!(
+                "coded rows of {length} bytes in {coded}: at most {most} are read"
+            )));
+        }
+        let rows = CodedRows::from_bytes(&self.read_range(content)?)?;
+        // The prepared tables are bounded by what is in the frame, and not by what it decodes to.
+        let tables = rows.tables.with_limit(prepared_at_most(coded));
+        Ok(CodedRows { tables, ..rows })
     }
 }
 

@@ -4,7 +4,6 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
-    sync::Arc,
 };
 
 use rayon::prelude::*;
@@ -13,10 +12,11 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::{
     chunk::ChunkEncoder,
     index::{Container, Entry, EntryKind, Index},
-    layout::{Layout, Run, Segment, runs},
+    job::{Coded, Job, Kind, Place},
+    layout::{Layout, Run, runs},
     wire::{
-        CHUNK_HEADER, ChunkHeader, Footer, HEADER, Header, ID_CONTENT, IndexHeader, MAX_CHUNK,
-        max_index,
+        CHUNK_HEADER, FOOTER, Footer, HEADER, Header, ID_CONTENT, INDEX_HEADER, IndexHeader,
+        MAX_CHUNK, max_index,
     },
 };
 use crate::{Error, Result, float::Dtype, order0};
@@ -61,10 +61,8 @@ pub struct Summary {
     pub chunks: u64,
 }
 
-/// About what a chunk takes in the table of chunks.
-const TABLE: usize = 5;
-
-/// What the directory may cost beyond what recognising the content saved: so many bytes, and a share of the frame.
+/// What the directory may cost beyond what recognising the content saved, and a frame with it
+/// beyond its content: so many bytes, and one in so many.
 const DIRECTORY: u64 = 200;
 const DIRECTORY_SHARE: u64 = 1000;
 
@@ -73,7 +71,8 @@ const DIRECTORY_SHARE: u64 = 1000;
 /// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is incomplete and every
 /// reader says so. Memory is bounded by a few batches of chunks and 12 bytes for each chunk of the index.
 ///
-/// A writer that failed, or in which a panic was caught, stays failed: every later call gives an error.
+/// A writer that failed, or in which a panic was caught, stays failed: every later call gives an
+/// error.
 pub struct FrameWriter<W: Write> {
     inner: W,
     options: WriteOptions,
@@ -102,78 +101,6 @@ pub struct FrameWriter<W: Write> {
     saved: u64,
     /// Set while a call runs, and for ever by one that fails or panics.
     failed: bool,
-}
-
-/// How the content of a job is coded.
-#[derive(Clone, Default)]
-struct Kind {
-    dtype: Option<Dtype>,
-    /// Parts that may be chunks of their own, if that takes less than one chunk of bytes.
-    parts: Option<Arc<[Segment]>>,
-}
-
-/// Content that is coded on one thread: a chunk, or a few small ones.
-#[derive(Clone)]
-struct Job<'a> {
-    raw: &'a [u8],
-    kind: Kind,
-}
-
-/// A job's chunks; the coded bytes of all are one after another.
-#[derive(Default)]
-struct Coded {
-    headers: Vec<ChunkHeader>,
-    bytes: Vec<u8>,
-    saved: u64,
-}
-
-impl Coded {
-    /// Replaces these chunks by those of a job whose content begins at `offset`.
-    fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, offset: u64, id: u32) {
-        self.headers.clear();
-        self.bytes.clear();
-        self.saved = 0;
-        let parts = job.kind.parts.iter().flat_map(|parts| parts.iter());
-        // Content may end before its layout does.
-        if parts.clone().map(|part| part.length).sum::<u64>() == job.raw.len() as u64 {
-            let mut rest = job.raw;
-            for part in parts {
-                let raw;
-                // A part is no longer than the job.
-                (raw, rest) = rest.split_at(part.length as usize);
-                let at = offset + (job.raw.len() - rest.len() - raw.len()) as u64;
-                self.chunk(encoder, raw, part.dtype, at, id);
-            }
-            let mut together = Self::default();
-            together.chunk(encoder, job.raw, None, offset, id);
-            if self.cost() < together.cost() {
-                self.saved = together.cost() - self.cost();
-            } else {
-                *self = together;
-            }
-        } else {
-            self.chunk(encoder, job.raw, job.kind.dtype, offset, id);
-        }
-    }
-
-    fn chunk(
-        &mut self,
-        encoder: &mut ChunkEncoder,
-        raw: &[u8],
-        dtype: Option<Dtype>,
-        offset: u64,
-        id: u32,
-    ) {
-        let (info, saved) = encoder.encode(raw, dtype);
-        self.headers.push(ChunkHeader { info, offset, check: xxh3_64(encoder.coded()), id });
-        encoder.append_coded(&mut self.bytes);
-        self.saved += saved;
-    }
-
-    /// Bytes of the frame that the chunks take.
-    fn cost(&self) -> u64 {
-        (self.bytes.len() + self.headers.len() * (CHUNK_HEADER + TABLE)) as u64
-    }
 }
 
 impl<W: Write + Send> FrameWriter<W> {
@@ -312,13 +239,14 @@ impl<W: Write + Send> FrameWriter<W> {
 
     /// Writes what is left, the index and the footer, and gives the writer back, flushed.
     ///
-    /// Content of another length than its layout is taken for plain bytes: its entries are dropped. So are those of a
-    /// recognised container where they would make the frame larger than that of plain bytes, by more than 200 bytes and
-    /// 0.1 %: [`FrameArchive`](super::FrameArchive) finds them in the content.
+    /// Content of another length than its layout is taken for plain bytes: its entries are dropped.
+    /// So are those of a recognised container where they would make the frame larger than its
+    /// content or than that of plain bytes, by more than 200 bytes and 0.1 %:
+    /// [`FrameArchive`](super::FrameArchive) finds them in the content.
     ///
     /// # Errors
-    /// `InvalidArgument` if the content has another length than the options announced; `Io` from the writer, and
-    /// where an earlier call failed.
+    /// `InvalidArgument` if the content has another length than the options announced; `Io` from
+    /// the writer, and where an earlier call failed.
     pub fn finish(mut self) -> Result<(W, Summary)> {
         self.end_chunk();
         self.guard(|writer| {
@@ -378,10 +306,12 @@ impl<W: Write + Send> FrameWriter<W> {
         let whole = self.index.to_bytes();
         let entries = std::mem::take(&mut self.index.entries);
         let bare = self.index.to_bytes();
-        let cost = (whole.len() - bare.len()) as u64;
-        if self.index.container != Container::None
-            && cost > self.saved + DIRECTORY + self.written / DIRECTORY_SHARE
-        {
+        let cost = whole.len().saturating_sub(bare.len()) as u64;
+        let frame = self.written + (INDEX_HEADER + whole.len() + FOOTER) as u64;
+        let too_much = cost > self.saved + DIRECTORY + self.written / DIRECTORY_SHARE
+            || frame > self.offset + DIRECTORY + self.offset / DIRECTORY_SHARE
+            || whole.len() as u64 > max_index(self.index.chunks.len() as u64);
+        if self.index.container != Container::None && too_much {
             return bare;
         }
         self.index.entries = entries;
@@ -491,7 +421,7 @@ impl<W: Write + Send> FrameWriter<W> {
             None => {
                 let content = jobs.iter().map(|job| job.raw);
                 let header = Header::new(self.max_chunk, self.options.content_length, content);
-                self.inner.write_all(&header.to_bytes()).inspect_err(|_| self.failed = true)?;
+                self.inner.write_all(&header.to_bytes())?;
                 self.written += HEADER as u64;
                 *self.id.insert(header.id)
             }
@@ -518,7 +448,7 @@ impl<W: Write + Send> FrameWriter<W> {
                     .zip(&jobs)
                     .zip(&offsets)
                     .for_each_init(ChunkEncoder::new, |encoder, ((slot, job), &offset)| {
-                        slot.code(encoder, job, offset, id)
+                        slot.code(encoder, job, Place { id, offset })
                     });
             },
         );

@@ -67,8 +67,8 @@ impl Streams {
     /// Fresh rows.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32; [`Error::InvalidArgument`] for more rows than there is
-    /// memory for.
+    /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32;
+    /// [`Error::InvalidArgument`] for more rows than there is memory for.
     pub fn new(family: Family, rows: usize, lanes: usize) -> Result<Self> {
         check_lanes(lanes)?;
         let header = family.header_fields(lanes) * family.state_bytes();
@@ -165,7 +165,8 @@ impl Streams {
     /// Makes room for `bytes` more bytes of words in every row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where the room exceeds the memory there is. The streams are then as they were.
+    /// [`Error::InvalidArgument`] where the room exceeds the memory there is. The streams are then
+    /// as they were.
     pub fn reserve(&mut self, bytes: usize) -> Result<()> {
         self.reserve_words(bytes.div_ceil(self.family.word_bytes()))
     }

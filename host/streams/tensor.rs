@@ -12,8 +12,8 @@ impl Streams {
     /// filled to the longest row.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row of 2^31 bytes or more, which the tensor cannot announce, and for a tensor that there is no
-    /// memory for.
+    /// [`Error::InvalidArgument`] for a row of 2^31 bytes or more, which the tensor cannot
+    /// announce, and for a tensor that there is no memory for.
     pub fn to_tensor(&self) -> Result<Array2<i32>> {
         let longest = (0..self.rows).map(|row| self.byte_len(row)).max().unwrap_or(0);
         let columns = longest.div_ceil(4) + 1;

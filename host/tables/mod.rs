@@ -165,9 +165,9 @@ impl Tables {
         Ok(tables.with_limit(self.inner.limit()))
     }
 
-    /// The tables, each prepared form of which takes `limit` bytes at most: beyond that a coder of theirs is an error, or
-    /// searches. For tables that others wrote, where a few bytes can ask for gigabytes; no limit is `usize::MAX`, as tables have
-    /// that were built here.
+    /// The tables, each prepared form of which takes `limit` bytes at most: beyond that a coder of
+    /// theirs is an error, or searches. For tables that others wrote, where a few bytes can ask for
+    /// gigabytes; no limit is `usize::MAX`, as tables have that were built here.
     #[must_use]
     pub fn with_limit(&self, limit: usize) -> Self {
         if limit == self.inner.limit() {

@@ -44,15 +44,17 @@ impl Layout {
     }
 }
 
-/// Segments below this many bytes are coded together with a neighbour of their type: a chunk of its own costs a tensor more
-/// in headers, models and states than it could gain.
-#[cfg(feature = "containers")]
+/// Segments below this many bytes are coded together with a neighbour of their type: a chunk of its
+/// own costs a tensor more in headers, models and states than it could gain.
 const SMALL: u64 = 64 << 10;
-/// Numbers of one type are coded as bytes, together with what surrounds them, where they are fewer bytes than this.
+/// Numbers of one type are coded as bytes, together with what surrounds them, where they are fewer
+/// bytes than this.
 #[cfg(feature = "containers")]
-const TINY: u64 = 4 << 10;
-/// Segments below this many bytes, one after another, are coded as chunks of their own and as one chunk of bytes, whichever
-/// takes less. Larger ones lose less than 0.2 % by a cut.
+const TINY: u64 = 1 << 10;
+/// Numbers below this many bytes may or may not be worth a chunk, see [`Run::parts`].
+pub(super) const FEW: u64 = 4 << 10;
+/// Segments below this many bytes, one after another, are coded as chunks of their own and as fewer
+/// chunks of bytes, whichever takes less. Larger ones lose less than 0.2 % by a cut.
 const TRIED: u64 = 256 << 10;
 
 /// Content that is handed to a coder at once.
@@ -62,7 +64,9 @@ pub(super) struct Run {
     pub(super) length: u64,
     /// The type of the elements, or none for bytes.
     pub(super) dtype: Option<Dtype>,
-    /// Parts that may be chunks of their own; they make up the run, which is no longer than one chunk.
+    /// Parts that may be chunks of their own; they make up the run, which is no longer than one
+    /// chunk. Coded are all of them, those of [`FEW`] bytes and more, or the run as one chunk of
+    /// bytes, whichever takes least.
     pub(super) parts: Option<Arc<[Segment]>>,
 }
 
@@ -72,8 +76,8 @@ impl From<Segment> for Run {
     }
 }
 
-/// Takes small segments together, to at most `most` bytes. Depends on nothing but the segments, so that the same
-/// content is always cut alike.
+/// Takes small segments together, to at most `most` bytes. Depends on nothing but the segments, so
+/// that the same content is always cut alike.
 pub(super) fn runs(segments: Vec<Segment>, most: u64) -> VecDeque<Run> {
     let mut out = VecDeque::new();
     let mut small: Vec<Segment> = Vec::new();
@@ -106,25 +110,38 @@ pub(super) fn runs(segments: Vec<Segment>, most: u64) -> VecDeque<Run> {
     out
 }
 
+/// Adds a segment behind others, or to the last of them.
+fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Dtype>) {
+    match out.last_mut() {
+        // Whole elements of one type follow one another, so the segment stays one of whole
+        // elements.
+        Some(last)
+            if last.dtype == dtype
+                && (dtype.is_none() || last.length < SMALL || length < SMALL) =>
+        {
+            last.length += length;
+        }
+        _ if length > 0 => out.push(Segment { length, dtype }),
+        _ => {}
+    }
+}
+
+/// The same segments, but as bytes those of numbers below `least` bytes, together with the bytes
+/// around them.
+pub(super) fn coarser(segments: &[Segment], least: u64) -> Vec<Segment> {
+    let mut out = Vec::new();
+    for &Segment { length, dtype } in segments {
+        push(&mut out, length, dtype.filter(|_| length >= least));
+    }
+    out
+}
+
 /// Makes segments of tensors: `parts` are the runs that have a type, ascending and apart, inside `length` bytes.
 #[cfg(feature = "containers")]
 fn segments(
     parts: impl IntoIterator<Item = (std::ops::Range<u64>, Dtype)>,
     length: u64,
 ) -> Vec<Segment> {
-    fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Dtype>) {
-        match out.last_mut() {
-            // Whole elements of one type follow one another, so the segment stays one of whole elements.
-            Some(last)
-                if last.dtype == dtype
-                    && (dtype.is_none() || last.length < SMALL || length < SMALL) =>
-            {
-                last.length += length;
-            }
-            _ if length > 0 => out.push(Segment { length, dtype }),
-            _ => {}
-        }
-    }
     let (mut typed, mut at) = (Vec::new(), 0);
     for (part, dtype) in parts {
         push(&mut typed, part.start - at, None);
@@ -132,11 +149,7 @@ fn segments(
         at = part.end;
     }
     push(&mut typed, length - at, None);
-    let mut out = Vec::new();
-    for Segment { length, dtype } in typed {
-        push(&mut out, length, dtype.filter(|_| length >= TINY));
-    }
-    out
+    coarser(&typed, TINY)
 }
 
 /// Recognises content that is all in memory.
@@ -177,8 +190,8 @@ pub fn recognise_head(head: &[u8]) -> Option<Layout> {
     safetensors::recognise(head).or_else(|| npy::recognise(head))
 }
 
-/// The entries of a container whose content is `length` bytes, found in parts of it that `read` gives, `most` bytes at most;
-/// none where the content is not what it was taken for.
+/// The entries of a container whose content is `length` bytes, found in parts of it that `read`
+/// gives, `most` bytes at most; none where the content is not what it was taken for.
 #[cfg(feature = "containers")]
 pub(super) fn entries_in_content(
     container: Container,
