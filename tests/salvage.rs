@@ -1,5 +1,6 @@
-//! Damaged files: whatever a single change does to a file of several or nested frames, every byte that salvage writes is right
-//! or lies in a range that is reported, and every chunk that the change left whole is saved.
+//! Damaged files: whatever a single change does to a file of several or nested frames, every byte
+//! that salvage writes is right or lies in a range that is reported, and every chunk that the
+//! change left whole is saved.
 
 use std::{
     io::{Cursor, Write},
@@ -139,7 +140,8 @@ fn check(file: &File, change: &Change) {
         return;
     }
     assert!(!damage.is_empty(), "{}", context());
-    // What is not reported, as runs of bytes between which something may be missing; after each, how much, if that is known.
+    // What is not reported, as runs of bytes between which something may be missing; after each,
+    // how much, if that is known.
     let mut marks: Vec<(Range<u64>, Option<u64>)> = Vec::new();
     for damage in &damage {
         let Range { start, end } = damage.output;
@@ -189,8 +191,8 @@ fn check(file: &File, change: &Change) {
     }
 }
 
-/// Whether a change makes a header of the beginning of one and the end of another. Nothing tells it from a header that is
-/// damaged where it stands.
+/// Whether a change makes a header of the beginning of one and the end of another. Nothing tells it
+/// from a header that is damaged where it stands.
 fn splices_headers(file: &File, change: &Change) -> bool {
     let (from, to) = match change {
         Change::Remove(range) => (range.start, range.end),
@@ -210,7 +212,8 @@ fn several(announce: bool) -> File {
     ])
 }
 
-/// Frames inside the content of others: at its beginning, in its middle, at its end, and inside one another.
+/// Frames inside the content of others: at its beginning, in its middle, at its end, and inside one
+/// another.
 fn nested(chunk: usize, announce: bool) -> File {
     let inner = |seed| compress(&noise(70, seed), 40, announce);
     let twice =

@@ -45,7 +45,8 @@ fn program(directory: &Path, line: &str, input: Option<&[u8]>) -> Output {
     })
 }
 
-/// Saves a file, from a file and from a pipe alike; returns the content and the lines about it without the last.
+/// Saves a file, from a file and from a pipe alike; returns the content and the lines about it
+/// without the last.
 fn save(file: &[u8]) -> (Vec<u8>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
@@ -189,7 +190,8 @@ fn an_index_that_claims_gigabytes() {
     let (chunks, raw) = (6000u64, 1u32 << 24);
     let header =
         checked([&b"\x8bPARANS\n\x01\0\0\0"[..], &raw.to_le_bytes(), &[0xff; 8], id].concat());
-    // An index from a sound frame of so many chunks of one byte each, which it says to be of 16 MiB.
+    // An index from a sound frame of so many chunks of one byte each, which it says to be of 16
+    // MiB.
     let mut index = Vec::new();
     index.extend(0u64.to_le_bytes());
     index.extend(chunks.to_le_bytes());
@@ -258,7 +260,8 @@ fn several_frames_are_listed_and_extracted() {
     assert_eq!(sound("extract x.parans --bytes 8..16", None), [&a[8..], &b[..4]].concat());
 }
 
-/// A bit anywhere in a file of nested and several frames: all that is written and not reported is right.
+/// A bit anywhere in a file of nested and several frames: all that is written and not reported is
+/// right.
 #[test]
 fn a_bit_anywhere() {
     let inner = compress(&noise(300, 3), 100);

@@ -1,4 +1,5 @@
-//! Reading frames at random: any range of the content or any entry of the directory, without touching the rest.
+//! Reading frames at random: any range of the content or any entry of the directory, without
+//! touching the rest.
 
 use std::{
     io::{Read, Seek, Write},
@@ -18,8 +19,8 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// The frames of a seekable file, opened by their indexes. Their contents are one, joined in the order of the frames, and so
-/// are their directories and tables of chunks.
+/// The frames of a seekable file, opened by their indexes. Their contents are one, joined in the
+/// order of the frames, and so are their directories and tables of chunks.
 pub struct FrameArchive<R> {
     places: Places<R>,
     frames: Vec<Frame>,
@@ -40,11 +41,12 @@ struct Frame {
 }
 
 impl<R: Read + Seek> FrameArchive<R> {
-    /// Reads the footers, indexes and headers of the frames that are all of `inner`, from the last to the first.
+    /// Reads the footers, indexes and headers of the frames that are all of `inner`, from the last
+    /// to the first.
     ///
     /// # Errors
-    /// `Unsupported` for bytes that are no frame, or another version; `Corrupt` or `Truncated` for a damaged header,
-    /// index or footer, and for bytes after the last frame; `Io` from `inner`.
+    /// `Unsupported` for bytes that are no frame, or another version; `Corrupt` or `Truncated` for
+    /// a damaged header, index or footer, and for bytes after the last frame; `Io` from `inner`.
     pub fn open(inner: R) -> Result<Self> {
         let mut places = Places::new(inner)?;
         places.header(0)?;
@@ -200,8 +202,8 @@ impl<R: Read + Seek> FrameArchive<R> {
     /// Decodes a range of the content into `output`. Only the chunks that it meets are read.
     ///
     /// # Errors
-    /// `InvalidArgument` for a range that reaches past the content; `Corrupt` naming a damaged chunk; `Io` from
-    /// either side.
+    /// `InvalidArgument` for a range that reaches past the content; `Corrupt` naming a damaged
+    /// chunk; `Io` from either side.
     pub fn copy_range<W: Write + ?Sized>(
         &mut self,
         content: Range<u64>,
@@ -303,8 +305,8 @@ fn whole_frame<R: Read + Seek>(places: &mut Places<R>, end: u64) -> Result<(u64,
     }
 }
 
-/// An error that names the bytes after the last of the frames that begin the file, where there are such bytes and the frames
-/// are whole as far as their headers say.
+/// An error that names the bytes after the last of the frames that begin the file, where there are
+/// such bytes and the frames are whole as far as their headers say.
 fn bytes_after<R: Read + Seek>(places: &mut Places<R>) -> Result<Option<Error>> {
     let mut place = 0;
     while let Ok(header) = places.header(place) {

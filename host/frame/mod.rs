@@ -49,6 +49,7 @@ mod places;
 mod reader;
 mod rows;
 mod salvage;
+mod search;
 mod source;
 mod survey;
 mod walk;

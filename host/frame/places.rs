@@ -1,5 +1,6 @@
-//! Reading the parts of frames at any place of a seekable file: what the archive and the salvage share. A frame is found
-//! from its start by its header, or from its end by its footer, which says how long it is.
+//! Reading the parts of frames at any place of a seekable file: what the archive and the salvage
+//! share. A frame is found from its start by its header, or from its end by its footer, which says
+//! how long it is.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -17,7 +18,8 @@ use crate::{Error, Result};
 /// The longest index that is read before the chunks are counted that it claims to describe.
 const SMALL_INDEX: u64 = 1 << 26;
 
-/// A file that can be read anywhere. Places are signed: those that damage moves can lie before the file's start.
+/// A file that can be read anywhere. Places are signed: those that damage moves can lie before the
+/// file's start.
 pub(super) struct Places<R> {
     inner: R,
     pub(super) length: u64,
@@ -90,7 +92,8 @@ impl<R: Read + Seek> Places<R> {
         }
     }
 
-    /// The place behind the last of the chunks that begin at `place` and follow one another in a frame, and their number.
+    /// The place behind the last of the chunks that begin at `place` and follow one another in a
+    /// frame, and their number.
     pub(super) fn count_chunks(&mut self, mut place: i64, id: u32) -> Result<(i64, u64)> {
         let mut count = 0;
         while let Some(chunk) = self.chunk(place, MAX_CHUNK as u32)?.filter(|chunk| chunk.id == id)
@@ -104,8 +107,9 @@ impl<R: Read + Seek> Places<R> {
     /// The frame whose footer ends at `end`.
     ///
     /// # Errors
-    /// `Corrupt` or `Truncated` where the footer or the index is damaged; `Unsupported` for an index that this build does not
-    /// know. A header that is not where the footer places it is not an error here.
+    /// `Corrupt` or `Truncated` where the footer or the index is damaged; `Unsupported` for an
+    /// index that this build does not know. A header that is not where the footer places it is not
+    /// an error here.
     pub(super) fn frame_ending_at(&mut self, end: u64) -> Result<Found> {
         let footer = self.footer(end as i64 - FOOTER as i64)?;
         let outside = || Error::Corrupt("the footer places the index outside the file".into());

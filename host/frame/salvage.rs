@@ -1,5 +1,5 @@
-//! Saving what is whole in a damaged file, and reporting what is not. [`super::survey`] finds the chunks; here they are
-//! checked, decoded and written.
+//! Saving what is whole in a damaged file, and reporting what is not. [`super::survey`] finds the
+//! chunks; here they are checked, decoded and written.
 
 use std::{
     io::{Read, Seek, Write},
@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// Bytes of zeros for each byte of the file that may stand for lost chunks whose bytes are not in the file.
+/// Bytes of zeros for each byte of the file that may stand for lost chunks whose bytes are not in
+/// the file.
 const EXPANSION: u64 = 1024;
 /// The least bytes at the end of a footer by which it is known: its checksum and its tag.
 const FOOTER_END: usize = 8;
@@ -27,31 +28,35 @@ const FOOTER_END: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Loss {
-    /// No content of the frame is lost: its header, index or footer is damaged, or its parts are not where they were.
+    /// No content of the frame is lost: its header, index or footer is damaged, or its parts are
+    /// not where they were.
     Nothing,
     /// Zeros stand for it, as many as bytes are lost.
     Zeros,
-    /// So many bytes are lost and nothing stands for them: nothing follows, or the file has not the bytes that so much
-    /// content takes.
+    /// So many bytes are lost and nothing stands for them: nothing follows, or the file has not the
+    /// bytes that so much content takes.
     Omitted(u64),
-    /// Nobody knows how many bytes are lost, perhaps none; nothing stands for them. Whole frames can be among them.
+    /// Nobody knows how many bytes are lost, perhaps none; nothing stands for them. Whole frames
+    /// can be among them.
     Unknown,
-    /// Nothing is known to be lost, but the bytes may not be what was written: they differ from the checksum of the whole,
-    /// or the frame that they are in may be content of a lost chunk of another frame.
+    /// Nothing is known to be lost, but the bytes may not be what was written: they differ from the
+    /// checksum of the whole, or the frame that they are in may be content of a lost chunk of
+    /// another frame.
     Doubtful,
 }
 
 /// A part of the file that is not as it was written.
 ///
-/// All that is written and lies in no [`Damage::output`] is right. It stands where it stood in the content, too, less
-/// what earlier damage [omitted](Loss::Omitted); behind damage of [unknown](Loss::Unknown) length it stands in its place
-/// among the bytes since then.
+/// All that is written and lies in no [`Damage::output`] is right. It stands where it stood in the
+/// content, too, less what earlier damage [omitted](Loss::Omitted); behind damage of
+/// [unknown](Loss::Unknown) length it stands in its place among the bytes since then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
     /// The number of the frame, from 0, in the order in which frames were found.
     pub frame: u64,
-    /// The number of the first lost chunk in its frame, where the damage is of chunks whose number is known.
+    /// The number of the first lost chunk in its frame, where the damage is of chunks whose number
+    /// is known.
     pub chunk: Option<u64>,
     /// The bytes written that are not right; empty at the place where bytes are missing or may be.
     pub output: Range<u64>,
@@ -63,23 +68,31 @@ pub struct Damage {
 
 /// Reads damaged frames; see the [module](super) for the whole.
 ///
-/// Content of lost chunks is written as zeros where its length is known and the file has, or may have had, the bytes for it:
-/// the rest keeps its place then. Memory is bounded by a batch of chunks, about 80 bytes for each chunk of a frame, and 64 for
-/// each frame.
+/// Content of lost chunks is written as zeros where its length is known and the file has, or may
+/// have had, the bytes for it: the rest keeps its place then. Memory is bounded by a batch of
+/// chunks, about 80 bytes for each chunk of a frame, and 64 for each frame.
 pub struct FrameSalvage<R> {
     survey: Survey<R>,
     options: ReadOptions,
     damage: Vec<Damage>,
-    /// Where each frame lies in the file and in the output.
-    frames: Vec<(Range<u64>, Range<u64>)>,
+    /// The frames given out.
+    frames: Vec<Given>,
     given: u64,
     chunks: u64,
     /// Zeros that may still be written for chunks whose bytes are not in the file.
     allowance: u64,
 }
 
+/// A frame that was given out.
+struct Given {
+    file: Range<u64>,
+    output: Range<u64>,
+    doubtful: bool,
+}
+
 impl<R: Read + Seek> FrameSalvage<R> {
-    /// Saves from `inner`, from its first byte to its last. What cannot be sought has to be copied to a file first.
+    /// Saves from `inner`, from its first byte to its last. What cannot be sought has to be copied
+    /// to a file first.
     ///
     /// # Errors
     /// `Io` from `inner`.
@@ -97,11 +110,12 @@ impl<R: Read + Seek> FrameSalvage<R> {
         })
     }
 
-    /// Writes all content that is whole. What is not is told by [`FrameSalvage::damage`] afterwards.
+    /// Writes all content that is whole. What is not is told by [`FrameSalvage::damage`]
+    /// afterwards.
     ///
     /// # Errors
-    /// `Unsupported` for a file without a frame, for a first frame of another version, and for more content than the
-    /// options allow; `Io` from either side.
+    /// `Unsupported` for a file without a frame, for a first frame of another version, and for more
+    /// content than the options allow; `Io` from either side.
     pub fn copy_to<W: Write + ?Sized>(&mut self, output: &mut W) -> Result<Summary> {
         while let Some(item) = self.survey.next()? {
             match item {
@@ -198,30 +212,27 @@ impl<R: Read + Seek> FrameSalvage<R> {
         } else if plan.trouble.is_some() && self.damage.len() == reports {
             self.report(None, Loss::Nothing, trouble);
         }
-        self.frames.push((plan.extent, all));
+        self.frames.push(Given { file: plan.extent, output: all, doubtful: plan.doubtful });
         Ok(())
     }
 
-    /// Casts doubt on earlier frames that lie where the coded bytes of this frame's lost chunks are due.
+    /// Casts doubt on earlier frames that lie where the coded bytes of this frame's lost chunks are
+    /// due.
     fn overlaps(&mut self, plan: &Plan) {
-        for slot in &plan.lost {
-            for (number, (file, output)) in self.frames.iter().enumerate().rev() {
-                if (file.end as i64) < slot.start {
-                    break;
-                }
-                let frame = number as u64;
-                if slot.start <= file.start as i64
-                    && file.end as i64 <= slot.end
-                    && !self.damage.iter().any(|d| d.frame == frame && d.loss == Loss::Doubtful)
-                {
-                    self.damage.push(Damage {
-                        frame,
-                        chunk: None,
-                        output: output.clone(),
-                        loss: Loss::Doubtful,
-                        reason: "the frame may be content of a lost chunk of the next one".into(),
-                    });
-                }
+        let Some(first) = plan.lost.first() else { return };
+        let frames = self.frames.iter_mut().enumerate().rev();
+        for (number, given) in frames.take_while(|(_, given)| given.file.end as i64 > first.start) {
+            let (start, end) = (given.file.start as i64, given.file.end as i64);
+            let slot = plan.lost.partition_point(|slot| slot.start <= start).checked_sub(1);
+            if slot.is_some_and(|slot| end <= plan.lost[slot].end) && !given.doubtful {
+                given.doubtful = true;
+                self.damage.push(Damage {
+                    frame: number as u64,
+                    chunk: None,
+                    output: given.output.clone(),
+                    loss: Loss::Doubtful,
+                    reason: "the frame may be content of a lost chunk of the next one".into(),
+                });
             }
         }
     }

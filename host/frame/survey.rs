@@ -1,7 +1,9 @@
-//! Finding what is whole in a damaged file. A file is followed from its start, part by part, each at the place that the part
-//! before it promises; and frame by frame from its end, each by its footer and index. Whatever a single change left whole is
-//! on one of the two paths. What lies between them is searched, but only for parts of the frame that is known to be there;
-//! frames found by search alone may be content of a lost chunk, and are doubtful. `FORMAT.md` has the reasons.
+//! Finding what is whole in a damaged file. A file is followed from its start, part by part, each
+//! at the place that the part before it promises; and frame by frame from its end, each by its
+//! footer and index. Whatever a single change left whole is on one of the two paths. What lies
+//! between them is searched, but only for parts of the frame that is known to be there; frames
+//! found by search alone may be content of a lost chunk, and are doubtful. `FORMAT.md` has the
+//! reasons.
 
 use std::{
     collections::HashSet,
@@ -13,13 +15,10 @@ use super::{
     places::{Found, Places},
     wire::{
         CHUNK_HEADER, ChunkHeader, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader,
-        MAX_CHUNK, Part,
+        MAX_CHUNK, max_index,
     },
 };
 use crate::{Error, Result};
-
-/// Bytes that are searched at once.
-const WINDOW: u64 = 1 << 20;
 
 /// What stands next in the file.
 pub(super) enum Item {
@@ -40,10 +39,11 @@ pub(super) struct Plan {
     pub(super) check: Option<u64>,
     /// What is wrong with the frame.
     pub(super) trouble: Option<String>,
-    /// The end of the frame is not sound: the footer as it should be but for the checksum of the content, and the bytes
-    /// that are there.
+    /// The end of the frame is not sound: the footer as it should be but for the checksum of the
+    /// content, and the bytes that are there.
     pub(super) footer: Option<(Footer, Vec<u8>)>,
-    /// Whether more content may be lost than `length` says: the rest of this frame, or frames behind it.
+    /// Whether more content may be lost than `length` says: the rest of this frame, or frames
+    /// behind it.
     pub(super) open: bool,
     /// Whether nothing of the file follows.
     pub(super) last: bool,
@@ -53,7 +53,8 @@ pub(super) struct Plan {
     pub(super) doubtful: bool,
     /// Where it lies in the file.
     pub(super) extent: Range<u64>,
-    /// Where the coded bytes of lost chunks are due. Frames before this one that lie there may be their content.
+    /// Where the coded bytes of lost chunks are due. Frames before this one that lie there may be
+    /// their content.
     pub(super) lost: Vec<Range<i64>>,
 }
 
@@ -69,35 +70,36 @@ pub(super) struct PlannedChunk {
 }
 
 /// A frame followed from its start.
-struct Front {
-    at: u64,
-    id: u32,
-    max_chunk: u32,
-    header: Option<Header>,
-    chunks: Vec<(i64, ChunkHeader)>,
+pub(super) struct Front {
+    pub(super) at: u64,
+    pub(super) id: u32,
+    pub(super) max_chunk: u32,
+    pub(super) header: Option<Header>,
+    pub(super) chunks: Vec<(i64, ChunkHeader)>,
     /// Where the next part is due, and its content offset.
-    stop: i64,
-    offset: u64,
-    /// Where the coded bytes of the last sound chunk header are due to end: the file may end before.
-    reach: i64,
+    pub(super) stop: i64,
+    pub(super) offset: u64,
+    /// Where the coded bytes of the last sound chunk header are due to end: the file may end
+    /// before.
+    pub(super) reach: i64,
     /// The index header, once the chunks are complete up to it.
-    index: Option<IndexHeader>,
+    pub(super) index: Option<IndexHeader>,
 }
 
 pub(super) struct Survey<R> {
     pub(super) places: Places<R>,
     /// The end of the last part that is known to belong to a frame before.
-    floor: u64,
+    pub(super) floor: u64,
     /// Where the next frame is due; its start only if `promised`.
-    due: u64,
-    promised: bool,
+    pub(super) due: u64,
+    pub(super) promised: bool,
     /// Frames found from the end of the file, the lowest last: start and end.
     tail: Option<Vec<(i64, u64)>>,
     /// Frames that begin before this place were found by search.
-    doubtful_until: u64,
+    pub(super) doubtful_until: u64,
     /// Where the coded bytes of a chunk that is not whole are due, with a frame at their end.
     cut: Range<u64>,
-    ids: HashSet<u32>,
+    pub(super) ids: HashSet<u32>,
     frames: u64,
 }
 
@@ -132,12 +134,18 @@ impl<R: Read + Seek> Survey<R> {
             return Ok(None);
         }
         let mut found = self.lowest_of_tail()?;
+        let mut whole = None;
         while let (Some(front), Some(inside)) = (&front, &found)
             && inside.end as i64 <= front.reach
             && !same(front, inside)
         {
-            // It lies where the coded bytes of a chunk are due: content, if these are whole, and perhaps if they are not.
-            if !self.is_whole(front)? {
+            // It lies where the coded bytes of a chunk are due: content, if these are whole, and
+            // perhaps if they are not.
+            let whole = match whole {
+                Some(whole) => whole,
+                None => *whole.insert(self.is_whole(front)?),
+            };
+            if !whole {
                 self.cut = front.at + 1..front.reach as u64;
                 break;
             }
@@ -216,7 +224,8 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    /// Follows the frame at `at` as far as its parts are where they are due; none where nothing says that there is a frame.
+    /// Follows the frame at `at` as far as its parts are where they are due; none where nothing
+    /// says that there is a frame.
     fn front(&mut self, at: u64) -> Result<Option<Front>> {
         let header = match self.places.header(at) {
             Ok(header) => Some(header),
@@ -263,7 +272,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// Takes the parts that are where they are due.
-    fn follow(&mut self, front: &mut Front) -> Result<()> {
+    pub(super) fn follow(&mut self, front: &mut Front) -> Result<()> {
         while let Some(chunk) = self.places.chunk(front.stop, front.max_chunk)? {
             if (chunk.id, chunk.offset) != (front.id, front.offset) {
                 return Ok(());
@@ -283,7 +292,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of a frame whose chunks are complete up to the index header.
-    fn complete(&mut self, front: &Front) -> Result<Plan> {
+    pub(super) fn complete(&mut self, front: &Front) -> Result<Plan> {
         let index = front.index.expect("only for complete frames");
         let index_end = front.stop + INDEX_HEADER as i64;
         let mut plan = self.plan(front, Some(front.offset));
@@ -296,8 +305,8 @@ impl<R: Read + Seek> Survey<R> {
             id: front.id,
         };
         // An index that its frame cannot have, or that the file has no bytes for, is not looked at.
-        let most = (self.places.length - index_end as u64)
-            .min(super::wire::max_index(front.chunks.len() as u64));
+        let most =
+            (self.places.length - index_end as u64).min(max_index(front.chunks.len() as u64));
         let footer_at = index_end.saturating_add_unsigned(index.length);
         let (mut bytes, mut footer) = (Vec::new(), Vec::new());
         if index.length <= most {
@@ -347,7 +356,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// Whether the last chunk followed has the coded bytes that it was written with.
-    fn is_whole(&mut self, front: &Front) -> Result<bool> {
+    pub(super) fn is_whole(&mut self, front: &Front) -> Result<bool> {
         let Some(&(place, chunk)) = front.chunks.last() else { return Ok(false) };
         let mut coded = Vec::new();
         self.places.bytes(place + CHUNK_HEADER as i64, chunk.info.coded.into(), &mut coded)?;
@@ -355,7 +364,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of what was followed.
-    fn plan(&self, front: &Front, length: Option<u64>) -> Plan {
+    pub(super) fn plan(&self, front: &Front, length: Option<u64>) -> Plan {
         let chunks =
             front.chunks.iter().enumerate().map(|(number, &(place, chunk))| PlannedChunk {
                 number: number as u64,
@@ -382,8 +391,8 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    /// The plan of a frame whose index is sound: each chunk is where the index places it, counted from the end of the frame
-    /// or from its start. Chunks at neither place are searched for.
+    /// The plan of a frame whose index is sound: each chunk is where the index places it, counted
+    /// from the end of the frame or from its start. Chunks at neither place are searched for.
     fn by_index(&mut self, front: Option<&Front>, found: &Found) -> Result<Plan> {
         let id = found.footer.id;
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
@@ -447,174 +456,13 @@ impl<R: Read + Seek> Survey<R> {
             lost,
         })
     }
-
-    /// Looks for the chunks that have no place, between those that have one, and checks whether the bytes are there that they
-    /// take.
-    fn search_gaps(
-        &mut self,
-        front: Option<&Front>,
-        found: &Found,
-        max_chunk: u32,
-        chunks: &mut [PlannedChunk],
-    ) -> Result<()> {
-        let infos = &found.index.chunks;
-        let size = |number: usize| CHUNK_HEADER as i64 + i64::from(infos[number].coded);
-        let begin = front.map_or(self.floor, |front| front.at + HEADER as u64) as i64;
-        let index_at = found.start + found.footer.index_offset as i64;
-        let mut first = 0;
-        while first < chunks.len() {
-            if !chunks[first].places.is_empty() {
-                first += 1;
-                continue;
-            }
-            let lost = chunks[first..].iter().take_while(|chunk| chunk.places.is_empty()).count();
-            let end = first + lost;
-            let from = match first.checked_sub(1) {
-                // The header of the chunk before is sound, but perhaps not its length of coded bytes.
-                Some(before) => {
-                    chunks[before].places.last().map_or(begin, |&place| place + CHUNK_HEADER as i64)
-                }
-                None => begin,
-            };
-            let to =
-                chunks.get(end).and_then(|next| next.places.last().copied()).unwrap_or(index_at);
-            let mut there = Vec::new();
-            self.search(from, to, |place, part| {
-                if let Part::Chunk(chunk) = part
-                    && chunk.id == found.footer.id
-                    && chunk.info.raw <= max_chunk
-                {
-                    there.push((place, chunk));
-                }
-                false
-            })?;
-            let room =
-                to - from - first.checked_sub(1).map_or(0, |before| i64::from(infos[before].coded));
-            let earned = (first..end).map(size).sum::<i64>() <= room;
-            for chunk in &mut chunks[first..end] {
-                let info = infos[chunk.number as usize];
-                let here = there.iter().find(|(_, c)| (c.offset, c.info) == (chunk.offset, info));
-                chunk.places.extend(here.map(|&(place, _)| place));
-                chunk.earned = earned;
-            }
-            first = end;
-        }
-        Ok(())
-    }
-
-    /// The plan of a frame whose end is not known: what follows of it up to `limit` is searched.
-    fn search_on(&mut self, front: &mut Front, limit: i64) -> Result<Plan> {
-        let trouble = not_at(front.stop);
-        let mut length = None;
-        // Behind a chunk header that is sound, its coded bytes are due.
-        let mut from = match front.chunks.last() {
-            Some((place, _)) if !self.is_whole(front)? => place + CHUNK_HEADER as i64,
-            _ => front.stop,
-        };
-        let promised = from <= limit;
-        let limit = limit.max(from);
-        while front.index.is_none() {
-            let (id, offset, max_chunk) = (front.id, front.offset, front.max_chunk);
-            let found = self.search(from, limit, |_, part| match part {
-                Part::Chunk(chunk) => {
-                    chunk.id == id && chunk.offset >= offset && chunk.info.raw <= max_chunk
-                }
-                Part::Index(index) => index.id == id && index.content_length >= offset,
-                Part::Footer(footer) => footer.id == id && footer.content_length >= offset,
-                Part::Header(_) => false,
-            })?;
-            match found {
-                Some((place, Part::Chunk(chunk))) => {
-                    (front.stop, front.offset) = (place, chunk.offset);
-                    self.follow(front)?;
-                    // A header without its bytes behind it is not followed.
-                    from = front.stop.max(place + CHUNK_HEADER as i64);
-                }
-                Some((place, Part::Index(index))) => {
-                    (front.stop, front.offset) = (place, index.content_length);
-                    front.index = Some(index);
-                }
-                Some((place, Part::Footer(footer))) => {
-                    length = Some(footer.content_length);
-                    self.floor = place as u64 + FOOTER as u64;
-                    self.due = self.floor;
-                    break;
-                }
-                _ => break,
-            }
-        }
-        if front.index.is_some() {
-            let mut plan = self.complete(front)?;
-            plan.trouble = Some(trouble);
-            return Ok(plan);
-        }
-        let mut plan = self.plan(front, length);
-        plan.trouble = Some(trouble);
-        if length.is_none() {
-            plan.length = front.header.and_then(|header| header.content_length);
-            plan.open = true;
-            self.floor = from.max(0) as u64;
-            self.due = limit.max(from) as u64;
-            self.promised = promised;
-            let due = self.due;
-            let begin = front.stop.max(front.reach) as u64;
-            plan.last = !self.search_frame(begin, due)? && due == self.places.length;
-        }
-        Ok(plan)
-    }
-
-    /// Looks for a frame that begins between two places, and makes it the next one.
-    fn search_frame(&mut self, from: u64, limit: u64) -> Result<bool> {
-        let mut at = from;
-        while at < limit {
-            let found =
-                self.search(at as i64, limit as i64, |_, part| matches!(part, Part::Header(_)))?;
-            let Some((place, Part::Header(header))) = found else { return Ok(false) };
-            let next = place + HEADER as i64;
-            let chunk = self.places.chunk(next, header.max_chunk)?;
-            let index = self.places.index_header(next)?;
-            let id = chunk.map(|chunk| chunk.id).or(index.map(|index| index.id));
-            // A frame that is known already is a copy.
-            if id == Some(header.id) && !self.ids.contains(&header.id) {
-                (self.due, self.doubtful_until) = (place as u64, limit);
-                self.promised = true;
-                return Ok(true);
-            }
-            at = place as u64 + 1;
-        }
-        Ok(false)
-    }
-
-    /// The first sound part that begins between two places and that `accept` wants.
-    fn search(
-        &mut self,
-        from: i64,
-        to: i64,
-        mut accept: impl FnMut(i64, Part) -> bool,
-    ) -> Result<Option<(i64, Part)>> {
-        let mut at = from.max(0);
-        let to = to.min(self.places.length as i64);
-        let mut window = Vec::new();
-        while at < to {
-            self.places.bytes(at, WINDOW + FOOTER as u64, &mut window)?;
-            let starts = (to - at).min(WINDOW as i64) as usize;
-            for place in 0..starts.min(window.len()) {
-                if let Some(part) = Part::at(&window[place..])
-                    && accept(at + place as i64, part)
-                {
-                    return Ok(Some((at + place as i64, part)));
-                }
-            }
-            at += WINDOW as i64;
-        }
-        Ok(None)
-    }
 }
 
 /// Whether a frame found from its end is the one that was followed from its start.
 fn same(front: &Front, found: &Found) -> bool {
     let moved = found.start - front.at as i64;
-    // Another frame with the same beginning stands where its own header does, or right behind one of the same length.
+    // Another frame with the same beginning stands where its own header does, or right behind one
+    // of the same length.
     let other = moved != 0
         && (found.header.is_some() || found.footer.frame_length() == u64::try_from(moved).ok());
     let chunks = &found.index.chunks;
@@ -623,6 +471,6 @@ fn same(front: &Front, found: &Found) -> bool {
     found.footer.id == front.id && alike && !other
 }
 
-fn not_at(place: i64) -> String {
+pub(super) fn not_at(place: i64) -> String {
     format!("no sound part of the frame is at file offset {place}, where one is due")
 }

@@ -1,6 +1,7 @@
-//! Walking through the frames of a stream from the first byte to the last: what the reader of a pipe does. Decoding is
-//! elsewhere; here chunks are found, and anything that is not at its place is an error. Damaged files are read by
-//! [`FrameSalvage`](super::FrameSalvage), which can look at a file from both ends.
+//! Walking through the frames of a stream from the first byte to the last: what the reader of a
+//! pipe does. Decoding is elsewhere; here chunks are found, and anything that is not at its place
+//! is an error. Damaged files are read by [`FrameSalvage`](super::FrameSalvage), which can look at
+//! a file from both ends.
 
 use std::io::Read;
 
@@ -103,7 +104,8 @@ impl<R: Read> Walk<R> {
             return Ok(None);
         }
         let header = match Header::from_start(bytes) {
-            // Bytes after a frame that begin no other one are damage of this file and not a foreign file.
+            // Bytes after a frame that begin no other one are damage of this file and not a foreign
+            // file.
             Err(Error::Unsupported(_))
                 if self.frames > 0 && !super::is_frame(&bytes[..bytes.len().min(MAGIC.len())]) =>
             {
