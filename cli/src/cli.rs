@@ -142,13 +142,14 @@ pub(crate) struct FileArgs {
         conflicts_with_all = ["stdout", "output"])]
     pub(crate) output_dir_flat: Option<PathBuf>,
     /// Overwrite existing files; write compressed bytes to a terminal; compress files that are
-    /// named .parans.
+    /// named .parans; read devices.
     #[arg(short, long)]
     pub(crate) force: bool,
     /// Keep the input files, which is the default. Takes an earlier --rm back.
     #[arg(short, long, overrides_with = "rm")]
     pub(crate) keep: bool,
-    /// Delete each input file once its output is complete.
+    /// Delete each input that is a regular file, once its output is a complete file on the disk.
+    /// Not for standard output. A symbolic link is deleted only with --force, its target never.
     #[arg(long, overrides_with = "keep")]
     pub(crate) rm: bool,
     /// When compressing: read the output back and check that it decodes to the input's checksum,

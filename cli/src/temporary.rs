@@ -32,10 +32,14 @@ impl Listed {
     /// Gives the file its final name, or removes it: what `end` does is not interrupted, and
     /// afterwards the temporary name is gone.
     pub(crate) fn settle<T>(self, end: impl FnOnce() -> T) -> T {
-        let mut names = names();
-        let ended = end();
-        names.retain(|name| *name != self.0);
-        ended
+        let _uninterrupted = names();
+        end()
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        names().retain(|name| *name != self.0);
     }
 }
 
