@@ -39,12 +39,13 @@ pub struct RowStatus {
 }
 
 impl RowStatus {
-    /// The outcome as the codec words it. An unknown code, which no kernel writes, reads as success.
-    pub fn to_result(self) -> Result<(), RowFault> {
-        match RowError::from_code(self.code) {
-            None => Ok(()),
-            Some(error) => Err(error.at(self.position as usize)),
+    /// The outcome as the codec words it; `None` of a code that no kernel writes: the kernel did not
+    /// run, or something else wrote to its memory.
+    pub fn outcome(self) -> Option<Result<(), RowFault>> {
+        if self.code == 0 {
+            return Some(Ok(()));
         }
+        RowError::from_code(self.code).map(|error| Err(error.at(self.position as usize)))
     }
 }
 

@@ -13,3 +13,5 @@ pub mod abi;
 pub mod codec;
 pub mod device;
 pub mod model;
+#[cfg(feature = "ptx")]
+pub mod ptx;

@@ -17,7 +17,7 @@ use parans_kernels::codec::{
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, outcome};
 use crate::software::Software;
 use crate::tables::Tables;
 
@@ -557,7 +557,7 @@ impl Case {
         download_into(machine, params.status, &mut status);
         let symbols = self.widen_symbols(&machine.download(params.symbols, symbol_bytes.len()));
         machine.reset();
-        (status.into_iter().map(RowStatus::to_result).collect(), symbols)
+        (status.into_iter().map(outcome).collect(), symbols)
     }
 
     /// The packed tables that a kernel reads, if it does.

@@ -1,5 +1,13 @@
 //! What runs kernels.
 
+use parans_kernels::abi::RowStatus;
+use parans_kernels::codec::RowFault;
+
+/// A row's outcome.
+pub fn outcome(status: RowStatus) -> Result<(), RowFault> {
+    status.outcome().expect("a status that kernels write")
+}
+
 /// Device memory and launches.
 pub trait Machine {
     /// Copies bytes to the machine.

@@ -21,7 +21,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::case::{Rows, SymbolType, assert_equal, download_into, narrow, widen};
-use crate::machine::Machine;
+use crate::machine::{Machine, outcome};
 use crate::software::Software;
 
 /// A batch.
@@ -333,7 +333,7 @@ impl ModelCase {
         symbols
             .copy_from_slice(&widen(&machine.download(params.symbols, bytes.len()), self.symbols));
         machine.reset();
-        status.into_iter().map(RowStatus::to_result).collect()
+        status.into_iter().map(outcome).collect()
     }
 
     /// One push or pop by the scalar codec and by the kernel: the same outcomes and the same rows.
