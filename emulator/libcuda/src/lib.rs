@@ -7,7 +7,7 @@
 //!
 //! # What it does and does not do
 //! - Every function of the driver API of CUDA 12 is exported. What this library does not do answers
-//!   `CUDA_ERROR_NOT_SUPPORTED` (the list is `unsupported.rs`: graphs, textures, virtual memory, interop, IPC).
+//!   `CUDA_ERROR_NOT_SUPPORTED` (the list is `unsupported.txt`: graphs, textures, virtual memory, interop, IPC).
 //! - Streams are eager: work is done, in the order of the calls, before the call that enqueues it returns. That is
 //!   one of the schedules the API allows. Only host functions run apart, on a thread of their own, and what
 //!   follows them in their stream waits for them. A program that needs two kernels to run at the same time
