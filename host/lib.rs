@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     fuzzing,
     allow(dead_code, reason = "the fuzz targets leave the rows' vector paths out, see `cpu`")
