@@ -2,15 +2,16 @@
 //!
 //! - `prebuilt` (the default): the package parans-kernels, which has it as text. Stable Rust and no
 //!   CUDA at all are enough, and this program has nothing to do;
-//! - `rustc`: compiled now by scripts/build-ptx, which needs a rustc with the NVPTX back end and the
-//!   library's source;
-//! - `rust-cuda`: compiled now by the program in kernels/rust-cuda, which needs Rust-CUDA's toolchain
-//!   (LLVM 7, libnvvm);
+//! - `rustc`: compiled now by scripts/build-ptx, which needs a rustc with the NVPTX back end and
+//!   the library's source;
+//! - `rust-cuda`: compiled now by the program in kernels/rust-cuda, which needs Rust-CUDA's
+//!   toolchain (LLVM 7, libnvvm);
 //! - anything else: the path of a folder with a module KERNEL.ptx per kernel, as scripts/build-ptx
 //!   writes it, or of one PTX file with all kernels.
 //!
-//! `rustc` and `rust-cuda` work in a checkout of the repository. In all cases but the first, the list
-//! of modules is written to `OUT_DIR/modules.rs`, and the cfg `parans_ptx` has host/gpu/ptx.rs take it.
+//! `rustc` and `rust-cuda` work in a checkout of the repository. In all cases but the first, the
+//! list of modules is written to `OUT_DIR/modules.rs`, and the cfg `parans_ptx` has host/gpu/ptx.rs
+//! take it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

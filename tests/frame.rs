@@ -86,7 +86,8 @@ fn overhead() {
     assert!(frame.len() * 1000 <= noise.len() * 1001, "{} bytes for {}", frame.len(), noise.len());
 }
 
-/// Every truncation, every other value of every byte, every inserted byte and bytes behind the end are errors.
+/// Every truncation, every other value of every byte, every inserted byte and bytes behind the end
+/// are errors.
 #[test]
 fn every_small_damage_is_an_error() {
     let (content, frame) = small();
@@ -174,7 +175,8 @@ fn keep_going_saves_the_other_chunks() {
     for (bytes, lost) in places {
         for at in bytes {
             damaged[at] ^= 0x41;
-            // A version or a flag that is not known is refused even so: its checksum was made wrong here, though.
+            // A version or a flag that is not known is refused even so: its checksum was made wrong
+            // here, though.
             let (out, damage) = salvage(&damaged);
             assert!(!damage.is_empty(), "byte {at}");
             assert_eq!(out.len(), content.len(), "byte {at}: {damage:?}");
@@ -410,7 +412,8 @@ fn failing_writers() {
     assert_eq!(run(whole).unwrap().frame, whole as u64);
 }
 
-/// The pool does not change a byte, whatever its size, and a pool of one thread does not wait for itself.
+/// The pool does not change a byte, whatever its size, and a pool of one thread does not wait for
+/// itself.
 #[test]
 fn any_pool_writes_the_same() {
     let content = mixture().repeat(20);
@@ -459,7 +462,8 @@ proptest! {
         }
     }
 
-    /// Random bytes behind a sound header, and sound frames with random damage, are read or refused in bounded memory.
+    /// Random bytes behind a sound header, and sound frames with random damage, are read or refused
+    /// in bounded memory.
     #[test]
     fn random_damage(seed in any::<u64>(), hits in 1usize..30) {
         let (_, frame) = small();

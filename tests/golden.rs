@@ -1,4 +1,5 @@
-//! Files of version 1, written once and never again: every later build reads them and finds what was put in.
+//! Files of version 1, written once and never again: every later build reads them and finds what
+//! was put in.
 
 use std::{
     collections::BTreeSet,
@@ -128,8 +129,9 @@ impl Numbers {
     }
 }
 
-/// Tensors of 1500 elements of every type: weights with all that floats can be among them, sparse ones, ones of one sign, ones with fewer
-/// digits than their type has; integers near their neighbours; bytes.
+/// Tensors of 1500 elements of every type: weights with all that floats can be among them, sparse
+/// ones, ones of one sign, ones with fewer digits than their type has; integers near their
+/// neighbours; bytes.
 fn every_type() -> Vec<(String, Dtype, Vec<u8>)> {
     const ELEMENTS: usize = 1500;
     let mut numbers = Numbers(9);

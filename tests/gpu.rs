@@ -1,4 +1,5 @@
-//! The GPU back end's own interface: tensors that stay on the device, planning, and devices that fail.
+//! The GPU back end's own interface: tensors that stay on the device, planning, and devices that
+//! fail.
 
 mod common;
 
@@ -313,7 +314,8 @@ fn a_gpu_that_is_not_there_is_an_error_of_the_library() {
     let _ = Symbols::from_slice(&[1i32, 2], 1).unwrap();
 }
 
-/// Codes on the device what lies there, and compares with the host: bytes of a push, symbols of a pop.
+/// Codes on the device what lies there, and compares with the host: bytes of a push, symbols of a
+/// pop.
 fn models_code_alike(
     gpu: &Gpu,
     coder: &ModelCoder,

@@ -1,6 +1,8 @@
-//! The kernels as PTX: one module per kernel, compiled from `device` by `scripts/build-ptx` and committed in `ptx/`.
+//! The kernels as PTX: one module per kernel, compiled from `device` by `scripts/build-ptx` and
+//! committed in `ptx/`.
 //!
-//! A driver compiles a whole module when it loads it, which takes up to a second per kernel; a coder needs two of them.
+//! A driver compiles a whole module when it loads it, which takes up to a second per kernel; a
+//! coder needs two of them.
 
 /// A list of kernels' names, each with its module.
 macro_rules! modules {
@@ -20,5 +22,6 @@ const OTHERS: &[(&str, &str)] = &[
     modules!(@module fix_f32),
 ];
 
-/// Every kernel's name and the text of its module: those that code from tables, those that code from models, the others.
+/// Every kernel's name and the text of its module: those that code from tables, those that code
+/// from models, the others.
 pub const MODULES: [&[(&str, &str)]; 3] = [TABLES, MODELS, OTHERS];

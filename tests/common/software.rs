@@ -73,7 +73,8 @@ impl Runtime for Software {
     }
 
     fn launch(&self, launch: &Launch<'_>, _: StreamHandle) -> Result<()> {
-        // Not held while launching: the device runs blocks on rayon, and a thread that waits there may steal another launch.
+        // Not held while launching: the device runs blocks on rayon, and a thread that waits there
+        // may steal another launch.
         let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         let module = modules.get(launch.kernel).cloned();
         drop(modules);

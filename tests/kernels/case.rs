@@ -21,7 +21,8 @@ use crate::machine::{Machine, outcome};
 use crate::software::Software;
 use crate::tables::Tables;
 
-/// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a warp that a family has.
+/// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a
+/// warp that a family has.
 pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
 /// How pop finds a symbol.
@@ -221,7 +222,8 @@ impl Case {
         let mut data = case.data(rng, F::MAX_PRECISION);
         let good = data.symbols.clone();
         let good_indexes = data.indexes.clone();
-        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad state, a bad length.
+        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad
+        // state, a bad length.
         let count = case.count as usize;
         let mut damage = |row: usize, symbol: i32| {
             for _ in 0..2 {
@@ -607,7 +609,8 @@ impl Case {
         self.run(machine, operation, data, rows)
     }
 
-    /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones where a row failed.
+    /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones
+    /// where a row failed.
     fn same<F: Family>(
         &self,
         what: &str,

@@ -1,8 +1,9 @@
 //! Every other function of the driver API: it answers `CUDA_ERROR_NOT_SUPPORTED`.
 //!
 //! `unsupported.txt` lists the names: those that `cuda.h` of CUDA 13 and the bindings `cust_raw`
-//! 0.11.3 declare and no other file defines. A program that only probes for a feature gets the answer
-//! of a driver without it, and one that needs it fails with a clear error instead of at load time.
+//! 0.11.3 declare and no other file defines. A program that only probes for a feature gets the
+//! answer of a driver without it, and one that needs it fails with a clear error instead of at load
+//! time.
 
 use crate::abi::Export;
 use crate::errors::{CUresult, CudaError};
