@@ -55,7 +55,7 @@ impl Gpu {
     /// loaded when it is first launched, which takes a driver up to a second per kernel.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::Error::Device) where the device refuses the PTX.
+    /// [`Error::Device`] where the device refuses the PTX.
     pub fn new(runtime: impl Runtime + 'static) -> Result<Self> {
         let shared = Shared { runtime: Box::new(runtime), loaded: Mutex::default() };
         let gpu = Self { shared: Arc::new(shared) };
@@ -66,13 +66,13 @@ impl Gpu {
     /// Opens the NVIDIA GPU of this number, once per process.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) in a build without the feature `cuda`; [`Error::Device`](crate::Error::Device)
+    /// [`Error::Unsupported`] in a build without the feature `cuda`; [`Error::Device`]
     /// without a driver, without such a device, or where the driver refuses the PTX.
     pub fn open(number: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
         return cuda::open(number);
         #[cfg(not(feature = "cuda"))]
-        Err(crate::Error::Unsupported(format!(
+        Err(Error::Unsupported(format!(
             "device cuda:{number}: this build has no GPU back end; build with `--features cuda`"
         )))
     }
@@ -85,7 +85,7 @@ impl Gpu {
         #[cfg(feature = "cuda")]
         return cuda::devices();
         #[cfg(not(feature = "cuda"))]
-        Err(crate::Error::Unsupported(
+        Err(Error::Unsupported(
             "this build has no GPU back end; build with `--features cuda`".into(),
         ))
     }
