@@ -1,10 +1,19 @@
-//! Gives the library its PTX as `OUT_DIR/parans.ptx`. The environment variable `PARANS_PTX` says where from:
+//! Where the kernels' PTX comes from, by the environment variable `PARANS_PTX`:
 //!
-//! - `prebuilt` (the default): the committed kernels/ptx/parans.ptx, so that stable Rust and no CUDA at all are enough;
-//! - `rustc`: compiled now by scripts/build-ptx, which needs a rustc with the NVPTX back end and the library's source;
-//! - `rust-cuda`: compiled now by the program in kernels/rust-cuda, which needs Rust-CUDA's toolchain (LLVM 7, libnvvm);
-//! - anything else: the path of a PTX file.
+//! - `prebuilt` (the default): the package parans-kernels, which has it as text. Stable Rust and no
+//!   CUDA at all are enough, and this program has nothing to do;
+//! - `rustc`: compiled now by scripts/build-ptx, which needs a rustc with the NVPTX back end and
+//!   the library's source;
+//! - `rust-cuda`: compiled now by the program in kernels/rust-cuda, which needs Rust-CUDA's
+//!   toolchain (LLVM 7, libnvvm);
+//! - anything else: the path of a folder with a module KERNEL.ptx per kernel, as scripts/build-ptx
+//!   writes it, or of one PTX file with all kernels.
+//!
+//! `rustc` and `rust-cuda` work in a checkout of the repository. In all cases but the first, the
+//! list of modules is written to `OUT_DIR/modules.rs`, and the cfg `parans_ptx` has host/gpu/ptx.rs
+//! take it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 use std::{env, fs};
@@ -12,55 +21,56 @@ use std::{env, fs};
 fn main() {
     println!("cargo::rerun-if-env-changed=PARANS_PTX");
     println!("cargo::rerun-if-changed=build.rs");
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("parans.ptx");
-    let result = match env::var("PARANS_PTX").as_deref() {
-        Ok("prebuilt") | Err(env::VarError::NotPresent) => {
-            copy(Path::new("kernels/ptx/parans.ptx"), &out)
-        }
-        Ok("rustc") => {
-            watch_kernels();
-            // A target folder of its own: cargo holds the lock of the outer one.
-            let mut build = Command::new("scripts/build-ptx");
-            build.arg(&out).env("PARANS_PTX_TARGET_DIR", out.with_file_name("ptx-target"));
-            run(build)
-        }
-        Ok("rust-cuda") => {
-            watch_kernels();
-            println!("cargo::rerun-if-changed=kernels/rust-cuda");
-            // Not through the outer cargo: rust-cuda's own toolchain file has to take effect.
-            let mut build = Command::new("cargo");
-            build
-                .current_dir("kernels/rust-cuda")
-                .env_remove("RUSTUP_TOOLCHAIN")
-                .env_remove("CARGO")
-                .args(["run", "--release", "--package", "parans-cuda-builder", "--"])
-                .arg(&out);
-            run(build)
-        }
-        Ok(path) => copy(Path::new(path), &out),
+    println!("cargo::rustc-check-cfg=cfg(parans_ptx)");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let ptx = match env::var("PARANS_PTX").as_deref() {
+        Ok("prebuilt") | Err(env::VarError::NotPresent) => return,
+        Ok("rustc") => rustc(&out),
+        Ok("rust-cuda") => rust_cuda(&out),
+        Ok(path) => Ok(PathBuf::from(path)),
         Err(error) => Err(format!("{error}")),
     };
-    if let Err(message) = result.and_then(|()| check(&out)) {
-        println!("cargo::error=PARANS_PTX: {message}");
-        exit(1);
+    let modules = ptx.and_then(|ptx| modules(&ptx));
+    match modules.and_then(|text| {
+        fs::write(out.join("modules.rs"), text).map_err(|error| format!("{error}"))
+    }) {
+        Ok(()) => println!("cargo::rustc-cfg=parans_ptx"),
+        Err(message) => {
+            println!("cargo::error=PARANS_PTX: {message}");
+            exit(1);
+        }
     }
+}
+
+fn rustc(out: &Path) -> Result<PathBuf, String> {
+    watch_kernels();
+    let folder = out.join("ptx");
+    // A target folder of its own: cargo holds the lock of the outer one.
+    let mut build = Command::new("scripts/build-ptx");
+    build.arg(&folder).env("PARANS_PTX_TARGET_DIR", out.join("ptx-target"));
+    run(build).map(|()| folder)
+}
+
+fn rust_cuda(out: &Path) -> Result<PathBuf, String> {
+    watch_kernels();
+    println!("cargo::rerun-if-changed=kernels/rust-cuda");
+    let file = out.join("rust-cuda.ptx");
+    // Not through the outer cargo: rust-cuda's own toolchain file has to take effect.
+    let mut build = Command::new("cargo");
+    build
+        .current_dir("kernels/rust-cuda")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO")
+        .args(["run", "--release", "--package", "parans-cuda-builder", "--"])
+        .arg(&file);
+    run(build).map(|()| file)
 }
 
 fn watch_kernels() {
     println!("cargo::rerun-if-changed=kernels/src");
     println!("cargo::rerun-if-changed=kernels/Cargo.toml");
     println!("cargo::rerun-if-changed=scripts/build-ptx");
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    println!("cargo::rerun-if-changed={}", from.display());
-    match fs::copy(from, to) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!(
-            "{}: {error}; expected `prebuilt`, `rustc`, `rust-cuda` or the path of a PTX file",
-            from.display()
-        )),
-    }
+    println!("cargo::rerun-if-changed=scripts/split-ptx");
 }
 
 fn run(mut command: Command) -> Result<(), String> {
@@ -71,11 +81,37 @@ fn run(mut command: Command) -> Result<(), String> {
     }
 }
 
-/// What a driver would only say at run time, with less words.
-fn check(ptx: &Path) -> Result<(), String> {
-    let text = fs::read_to_string(ptx).map_err(|e| format!("{}: {e}", ptx.display()))?;
-    if !text.contains(".visible .entry") {
+/// Rust source of the list of kernels and their modules.
+fn modules(ptx: &Path) -> Result<String, String> {
+    println!("cargo::rerun-if-changed={}", ptx.display());
+    let failed = |error| {
+        format!(
+            "{}: {error}; expected `prebuilt`, `rustc`, `rust-cuda`, or the path of a folder of PTX \
+             modules or of a PTX file",
+            ptx.display()
+        )
+    };
+    let ptx = ptx.canonicalize().map_err(failed)?;
+    let mut files = vec![ptx.clone()];
+    if ptx.is_dir() {
+        let entries = fs::read_dir(&ptx).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let paths = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
+        files = paths.filter(|path| path.extension().is_some_and(|e| e == "ptx")).collect();
+        files.sort();
+    }
+    let mut texts = String::new();
+    let mut kernels = String::new();
+    for (number, file) in files.iter().enumerate() {
+        println!("cargo::rerun-if-changed={}", file.display());
+        let text = fs::read_to_string(file).map_err(failed)?;
+        let _ = writeln!(texts, "static TEXT_{number}: &str = include_str!({file:?});");
+        for entry in text.split(".visible .entry").skip(1) {
+            let name = entry.split('(').next().unwrap_or_default().trim();
+            let _ = writeln!(kernels, "    ({name:?}, TEXT_{number}),");
+        }
+    }
+    if kernels.is_empty() {
         return Err(format!("{}: no kernel in it", ptx.display()));
     }
-    Ok(())
+    Ok(format!("{texts}static MODULES: [&[(&str, &str)]; 1] = [&[\n{kernels}]];\n"))
 }

@@ -1,7 +1,8 @@
 //! One row, popped whole and from checkpoints: `cargo bench --bench checkpoints`.
 //!
-//! 10 million int32 symbols over 256 symbols, one table for all, a checkpoint every 20,000; output allocated outside the time. `plain` pops the row as any
-//! reader does, on one thread because a row is a chain. In test mode (`cargo test --benches`) every group runs once on a short row.
+//! 10 million int32 symbols over 256 symbols, one table for all, a checkpoint every 20,000; output
+//! allocated outside the time. `plain` pops the row as any reader does, on one thread because a row
+//! is a chain. In test mode (`cargo test --benches`) every group runs once on a short row.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
-//! Every family, lane count and lookup: `cargo bench --bench codec`, or some with `-- 'rans32_16/x32'`.
+//! Every family, lane count and lookup: `cargo bench --bench codec`, or some with
+//! `-- 'rans32_16/x32'`.
 //!
-//! 64 rows of 16,384 symbols (u8, one Gaussian table of 64 symbols at 12 bits or the family's limit), one thread. In test mode (`cargo test`) every group
-//! runs once on short rows.
+//! 64 rows of 16,384 symbols (u8, one Gaussian table of 64 symbols at 12 bits or the family's
+//! limit), one thread. In test mode (`cargo test`) every group runs once on short rows.
 
 use std::hint::black_box;
 

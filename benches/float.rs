@@ -1,8 +1,8 @@
-//! Float tensors: sizes and speeds of `parans::float` on one thread beside zstd, one after the other in the same
-//! process, on the same chunks.
+//! Float tensors: sizes and speeds of `parans::float` on one thread beside zstd, one after the
+//! other in the same process, on the same chunks.
 //!
-//! `scripts/bench-float` fetches real weights and runs it on them; by hand:
-//! `cargo bench --features zstd --bench float -- model.safetensors [chunk bytes] [F32|BF16|F16]`. Each `F32` tensor is
+//! `scripts/bench-float` fetches real weights and runs it on them; by hand: `cargo bench --features
+//! zstd --bench float -- model.safetensors [chunk bytes] [F32|BF16|F16]`. Each `F32` tensor is
 //! coded as it is, and rounded to bfloat16 and half precision.
 
 use std::hint::black_box;
@@ -66,9 +66,9 @@ fn convert(dtype: Dtype, values: &[f32]) -> Vec<u8> {
     }
 }
 
-/// Codes all chunks, once and then again until two seconds are over, then decodes them likewise. Each chunk's fastest
-/// time counts, so that other work on the machine, which comes in slices longer than a chunk takes, spoils single
-/// times only.
+/// Codes all chunks, once and then again until two seconds are over, then decodes them likewise.
+/// Each chunk's fastest time counts, so that other work on the machine, which comes in slices
+/// longer than a chunk takes, spoils single times only.
 fn measure(
     dtype: Dtype,
     name: &str,
@@ -113,7 +113,8 @@ fn measure(
     );
 }
 
-/// The same with zstd, at levels 1, 3 and 19. The last takes a minute a type: `ZSTD_LEVELS="1 3"` leaves it out.
+/// The same with zstd, at levels 1, 3 and 19. The last takes a minute a type: `ZSTD_LEVELS="1 3"`
+/// leaves it out.
 #[cfg(feature = "zstd")]
 fn zstd(dtype: Dtype, chunks: &[&[u8]]) -> Result<(), Box<dyn std::error::Error>> {
     use zstd::bulk::{Compressor, Decompressor};

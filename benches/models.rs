@@ -1,8 +1,11 @@
-//! Symbols with models of their own: `cargo bench --bench models`, or one group with `-- 'Gaussian, rans64, 1 lane'`.
+//! Symbols with models of their own: `cargo bench --bench models`, or one group with
+//! `-- 'Gaussian, rans64, 1 lane'`.
 //!
-//! 256 rows of int32 symbols, means from a Gaussian of deviation 40, scales from 1/8 to 32 (even on the logarithmic axis), symbols drawn from their
-//! distributions, one thread, the streams' room outside the time. Criterion's Melem/s are Msymbol/s. Push of probabilities counts quantising them
-//! (`quantise`) apart. In test mode (`cargo test --benches`) every group runs once on short rows.
+//! 256 rows of int32 symbols, means from a Gaussian of deviation 40, scales from 1/8 to 32 (even on
+//! the logarithmic axis), symbols drawn from their distributions, one thread, the streams' room
+//! outside the time. Criterion's Melem/s are Msymbol/s. Push of probabilities counts quantising
+//! them (`quantise`) apart. In test mode (`cargo test --benches`) every group runs once on short
+//! rows.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array2, Array3};

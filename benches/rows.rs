@@ -1,8 +1,10 @@
-//! Rows of rANS, as torch_ans codes them: `cargo bench --bench rows`, or one group with `-- 'rans64, 4 lanes'`.
+//! Rows of rANS, as torch_ans codes them: `cargo bench --bench rows`, or one group with
+//! `-- 'rans64, 4 lanes'`.
 //!
-//! Each group is one row of the table in `benches/README.md`: 256 rows of int32 symbols over 256 symbols, int32 indexes one a symbol, one thread, the
-//! stream's room and the output allocated outside the time. `copy` moves the same arrays, which is as fast as coding could be. In test mode
-//! (`cargo test --benches`) every group runs once on short rows.
+//! Each group is one row of the table in `docs/performance.md`: 256 rows of int32 symbols over 256
+//! symbols, int32 indexes one a symbol, one thread, the stream's room and the output allocated
+//! outside the time. `copy` moves the same arrays, which is as fast as coding could be. In test
+//! mode (`cargo test --benches`) every group runs once on short rows.
 
 use std::hint::black_box;
 

@@ -1,8 +1,11 @@
-//! What is paid once a call or once a table: short work, and building tables. `cargo bench --bench small`.
+//! What is paid once a call or once a table: short work, and building tables.
+//! `cargo bench --bench small`.
 //!
-//! `small/...`: one row of 1,000 symbols, and 1,000 rows of 16, of every rANS family and tans32: no slower than `PARANS_SIMD=scalar` with the same arguments.
-//! `tables`: 64 Gaussian tables of 256 symbols, from `f32` probabilities: quantised, and ready to push and pop, which is a first push and pop of
-//! a symbol for each; on one thread. In test mode (`cargo test --benches`) every group runs once.
+//! `small/...`: one row of 1,000 symbols, and 1,000 rows of 16, of every rANS family and tans32: no
+//! slower than `PARANS_SIMD=scalar` with the same arguments. `tables`: 64 Gaussian tables of 256
+//! symbols, from `f32` probabilities: quantised, and ready to push and pop, which is a first push
+//! and pop of a symbol for each; on one thread. In test mode (`cargo test --benches`) every group
+//! runs once.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

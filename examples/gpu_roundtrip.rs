@@ -1,7 +1,8 @@
-//! Tensors that live on a device are coded there: nothing but each row's outcome comes back to the host.
+//! Tensors that live on a device are coded there: nothing but each row's outcome comes back to the
+//! host.
 //!
-//! Runs on the first NVIDIA GPU where the build (`--features cuda`) and the machine have one, and on the software device elsewhere:
-//! `cargo run --release --example gpu_roundtrip`.
+//! Runs on the first NVIDIA GPU where the build (`--features cuda`) and the machine have one, and
+//! on the software device elsewhere: `cargo run --release --example gpu_roundtrip`.
 
 #[path = "../tests/common/software.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
@@ -48,7 +49,8 @@ pub fn activations(gpu: &Gpu, rows: usize, columns: usize) -> Result<usize> {
     Ok(coded)
 }
 
-/// A learned compressor's latents, each with a mean and a scale that its network left on the device as floats; gives the coded size.
+/// A learned compressor's latents, each with a mean and a scale that its network left on the device
+/// as floats; gives the coded size.
 pub fn latents(gpu: &Gpu, rows: usize, columns: usize) -> Result<usize> {
     let hash = |i: usize| (i as u32).wrapping_mul(2_654_435_761);
     let at = 0..rows * columns;

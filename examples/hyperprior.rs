@@ -1,16 +1,20 @@
-//! The shape of a learned image compressor: latents coded with the means and scales that a hyperprior gives each of them.
+//! The shape of a learned image compressor: latents coded with the means and scales that a
+//! hyperprior gives each of them.
 //!
 //! ```text
 //! cargo run --release --example hyperprior
 //! ```
 //!
-//! There are no trained weights here, and the program says so: latents are drawn, with a fixed seed, from Gaussians whose scales vary smoothly
-//! over each channel, as a hyper-synthesis network's output does. The rest is what a compressor does with its network's numbers:
+//! There are no trained weights here, and the program says so: latents are drawn, with a fixed
+//! seed, from Gaussians whose scales vary smoothly over each channel, as a hyper-synthesis
+//! network's output does. The rest is what a compressor does with its network's numbers:
 //!
-//! 1. The hyper-latents z (log-scales at a quarter of the resolution) go through an [`EntropyBottleneck`], a table a channel.
-//! 2. The decoder reads z and derives every latent's mean and scale from it. These floats come from one function on both sides.
-//! 3. The latents y go through a [`GaussianConditional`] (the nearest of 64 scales), and, for comparison, through a [`ModelCoder`] with each
-//!    latent's own scale and no table at all.
+//! 1. The hyper-latents z (log-scales at a quarter of the resolution) go through an
+//!    [`EntropyBottleneck`], a table a channel.
+//! 2. The decoder reads z and derives every latent's mean and scale from it. These floats come from
+//!    one function on both sides.
+//! 3. The latents y go through a [`GaussianConditional`] (the nearest of 64 scales), and, for
+//!    comparison, through a [`ModelCoder`] with each latent's own scale and no table at all.
 
 use std::error::Error;
 
@@ -48,7 +52,8 @@ fn analyse(random: &mut Random) -> Array2<f32> {
     })
 }
 
-/// The hyper-synthesis: each latent's mean and scale from the decoded hyper-latents, by interpolation.
+/// The hyper-synthesis: each latent's mean and scale from the decoded hyper-latents, by
+/// interpolation.
 fn synthesise(z: &Array2<f32>) -> (Array2<f32>, Array2<f32>) {
     let at = |channel: usize, y: usize, x: usize| {
         z[(0, channel * HYPER * HYPER + y.min(HYPER - 1) * HYPER + x.min(HYPER - 1))]

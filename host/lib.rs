@@ -69,6 +69,8 @@
 //! opt-level = 3
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod coder;
 mod cpu;
 mod error;

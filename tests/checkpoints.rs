@@ -1,4 +1,5 @@
-//! Checkpoints: the streams stay the same, rows pop from them as they do whole, and no wrong table or row goes unnoticed.
+//! Checkpoints: the streams stay the same, rows pop from them as they do whole, and no wrong table
+//! or row goes unnoticed.
 
 mod common;
 
@@ -213,7 +214,8 @@ impl Row {
     }
 }
 
-/// Every changed byte of every entry is found, and by peeks that touch it nothing worse than an error comes up.
+/// Every changed byte of every entry is found, and by peeks that touch it nothing worse than an
+/// error comes up.
 #[test]
 fn damaged_tables() {
     for &family in Family::ALL {
@@ -277,7 +279,8 @@ fn hostile_tables() {
     }
 }
 
-/// A damaged row, which popping alone may tell at its very end only, is found in the segment where the damage is.
+/// A damaged row, which popping alone may tell at its very end only, is found in the segment where
+/// the damage is.
 #[test]
 fn damaged_rows() {
     for &family in Family::ALL {
@@ -306,7 +309,8 @@ fn damaged_rows() {
     }
 }
 
-/// A push that fails half-way leaves the streams as they were, and names the symbol as a plain push does.
+/// A push that fails half-way leaves the streams as they were, and names the symbol as a plain push
+/// does.
 #[test]
 fn a_failed_push_changes_nothing() {
     for (rows, family) in [(1, Family::Rans64), (3, Family::Rans32x16), (1, Family::Tans32)] {

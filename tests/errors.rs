@@ -222,7 +222,8 @@ fn lengths_of_merged_bytes_are_checked() {
     }
 }
 
-/// Every truncation and every single-byte change of merged bytes: an error, or symbols in bounded time, and never a panic.
+/// Every truncation and every single-byte change of merged bytes: an error, or symbols in bounded
+/// time, and never a panic.
 #[test]
 fn damaged_merged_bytes_never_panic() {
     let pmf = array![[0.6f32, 0.2, 0.1, 0.1]];

@@ -40,7 +40,8 @@ fn damaged_images_are_errors_or_other_images() {
     let file = encode(&image).unwrap();
     for at in 0..file.len() {
         assert!(decode(&file[..at]).is_err(), "{at}");
-        // Dimensions stay as they are: a flipped high byte would ask for a large image, which is slow, not wrong.
+        // Dimensions stay as they are: a flipped high byte would ask for a large image, which is
+        // slow, not wrong.
         if (4..12).contains(&at) {
             continue;
         }

@@ -87,7 +87,8 @@ fn overhead() {
     assert!(frame.len() * 1000 <= noise.len() * 1001, "{} bytes for {}", frame.len(), noise.len());
 }
 
-/// Every truncation, every other value of every byte, every inserted byte and bytes behind the end are errors.
+/// Every truncation, every other value of every byte, every inserted byte and bytes behind the end
+/// are errors.
 #[test]
 fn every_small_damage_is_an_error() {
     let (content, frame) = small();
@@ -454,7 +455,8 @@ fn failing_writers() {
     assert_eq!(run(whole).unwrap().frame, whole as u64);
 }
 
-/// The pool does not change a byte, whatever its size, and a pool of one thread does not wait for itself.
+/// The pool does not change a byte, whatever its size, and a pool of one thread does not wait for
+/// itself.
 #[test]
 fn any_pool_writes_the_same() {
     let content = mixture().repeat(20);
@@ -503,7 +505,8 @@ proptest! {
         }
     }
 
-    /// Random bytes behind a sound header, and sound frames with random damage, are read or refused in bounded memory.
+    /// Random bytes behind a sound header, and sound frames with random damage, are read or refused
+    /// in bounded memory.
     #[test]
     fn random_damage(seed in any::<u64>(), hits in 1usize..30) {
         let (_, frame) = small();

@@ -1,5 +1,5 @@
-//! Files of version 1, written once and never again: every later build reads them and finds what was put in. `write` made them;
-//! it is for the time before version 1 is released.
+//! Files of version 1, written once and never again: every later build reads them and finds what
+//! was put in. `write` made them; it is for the time before version 1 is released.
 
 use std::{
     collections::BTreeSet,
@@ -132,8 +132,9 @@ impl Numbers {
     }
 }
 
-/// Tensors of 1500 elements of every type: weights with all that floats can be among them, sparse ones, ones of one sign, ones with fewer
-/// digits than their type has; integers near their neighbours; bytes.
+/// Tensors of 1500 elements of every type: weights with all that floats can be among them, sparse
+/// ones, ones of one sign, ones with fewer digits than their type has; integers near their
+/// neighbours; bytes.
 fn every_type() -> Vec<(String, Dtype, Vec<u8>)> {
     const ELEMENTS: usize = 1500;
     let mut numbers = Numbers(9);
@@ -388,13 +389,13 @@ fn write() {
     let mut numbers = Numbers(77);
     for (number, &family) in Family::ALL.iter().enumerate() {
         let plain = coder(family, Bypass::digits(3));
-        let mut streams = plain.streams(1);
+        let mut streams = plain.streams(1).unwrap();
         let symbols = array![[0, 1, 2, 1, 0, 7, -3, 2, 1]];
         plain.push(&mut streams, &symbols, &Array2::<i32>::zeros((1, 9))).unwrap();
         rows.write_rows(family.name(), &CodedRows::new(&plain, streams).unwrap()).unwrap();
 
         let coder = coder(family, Bypass::Off);
-        let mut streams = coder.streams(2);
+        let mut streams = coder.streams(2).unwrap();
         let symbols = Array2::from_shape_simple_fn((2, 100), || (numbers.next() % 5) as i32 - 1);
         let indexes = Indexes::one(number as i32 % 2, 2, 100);
         let table = coder.push_checkpointed(&mut streams, &symbols, indexes, 32).unwrap();

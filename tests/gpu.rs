@@ -1,12 +1,16 @@
-//! The GPU back end's own interface: tensors that stay on the device, planning, and devices that fail.
+//! The GPU back end's own interface: tensors that stay on the device, planning, and devices that
+//! fail.
 
 mod common;
+
+use std::sync::Mutex;
+use std::time::Duration;
 
 use common::software::Software;
 use ndarray::{Array2, Array3, array};
 use parans::gpu::{
     DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
-    ModelComponent,
+    Launch, ModelComponent, Runtime, StreamHandle,
 };
 use parans::model::{Distributions, Kind, Mixtures, ModelCoder, Models, Pmfs, Scale, Uniforms};
 use parans::{Bypass, Coder, Device, Error, Family, Lookup, Precision, RowCause, Symbols, Tables};
@@ -139,64 +143,120 @@ fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
     on_host.push(&mut streams, &symbols, &indexes).unwrap();
 }
 
+/// A software device whose PTX is altered before it is loaded, and its memory after a launch.
+struct Altered {
+    device: Software,
+    ptx: fn(&str) -> String,
+    launched: fn(&Software, &Launch<'_>),
+}
+
+impl Altered {
+    fn new() -> Self {
+        let device = Software::new(DeviceModel::sm_90());
+        Self { device, ptx: str::to_owned, launched: |_, _| () }
+    }
+}
+
+impl Runtime for Altered {
+    fn name(&self) -> String {
+        self.device.name()
+    }
+    fn multiprocessors(&self) -> u32 {
+        self.device.multiprocessors()
+    }
+    fn free_memory(&self) -> parans::Result<u64> {
+        self.device.free_memory()
+    }
+    fn load(&self, ptx: &str) -> parans::Result<()> {
+        self.device.load(&(self.ptx)(ptx))
+    }
+    fn alloc(&self, bytes: usize) -> parans::Result<u64> {
+        self.device.alloc(bytes)
+    }
+    fn free(&self, address: u64) {
+        self.device.free(address);
+    }
+    fn upload(&self, to: u64, bytes: &[u8], stream: StreamHandle) -> parans::Result<()> {
+        self.device.upload(to, bytes, stream)
+    }
+    fn download(&self, from: u64, bytes: &mut [u8], stream: StreamHandle) -> parans::Result<()> {
+        self.device.download(from, bytes, stream)
+    }
+    fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> parans::Result<()> {
+        self.device.launch(launch, stream)?;
+        (self.launched)(&self.device, launch);
+        Ok(())
+    }
+    fn synchronise(&self, stream: StreamHandle) -> parans::Result<()> {
+        self.device.synchronise(stream)
+    }
+    fn time(
+        &self,
+        stream: StreamHandle,
+        work: &mut dyn FnMut() -> parans::Result<()>,
+    ) -> parans::Result<Duration> {
+        self.device.time(stream, work)
+    }
+}
+
 #[test]
 fn ptx_that_the_device_refuses_is_an_error_with_its_reason() {
-    struct Broken(Software);
-    impl parans::gpu::Runtime for Broken {
-        fn name(&self) -> String {
-            self.0.name()
-        }
-        fn multiprocessors(&self) -> u32 {
-            self.0.multiprocessors()
-        }
-        fn free_memory(&self) -> parans::Result<u64> {
-            self.0.free_memory()
-        }
-        fn load(&self, ptx: &str) -> parans::Result<()> {
-            self.0.load(&ptx.replacen("mov.", "remove.", 1))
-        }
-        fn alloc(&self, bytes: usize) -> parans::Result<u64> {
-            self.0.alloc(bytes)
-        }
-        fn free(&self, address: u64) {
-            self.0.free(address);
-        }
-        fn upload(
-            &self,
-            to: u64,
-            bytes: &[u8],
-            s: parans::gpu::StreamHandle,
-        ) -> parans::Result<()> {
-            self.0.upload(to, bytes, s)
-        }
-        fn download(
-            &self,
-            from: u64,
-            bytes: &mut [u8],
-            s: parans::gpu::StreamHandle,
-        ) -> parans::Result<()> {
-            self.0.download(from, bytes, s)
-        }
-        fn launch(
-            &self,
-            launch: &parans::gpu::Launch<'_>,
-            s: parans::gpu::StreamHandle,
-        ) -> parans::Result<()> {
-            self.0.launch(launch, s)
-        }
-        fn synchronise(&self, s: parans::gpu::StreamHandle) -> parans::Result<()> {
-            self.0.synchronise(s)
-        }
-        fn time(
-            &self,
-            s: parans::gpu::StreamHandle,
-            work: &mut dyn FnMut() -> parans::Result<()>,
-        ) -> parans::Result<std::time::Duration> {
-            self.0.time(s, work)
-        }
-    }
-    let error = Gpu::new(Broken(Software::new(DeviceModel::sm_90()))).unwrap_err();
+    let broken = Altered { ptx: |ptx| ptx.replacen("mov.", "remove.", 1), ..Altered::new() };
+    let error = Gpu::new(broken).unwrap_err();
     assert!(matches!(&error, Error::Device(why) if why.contains("remove")), "{error}");
+}
+
+#[test]
+fn a_kernel_is_loaded_once_when_it_is_first_launched() {
+    static LOADED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let counting = Altered {
+        ptx: |ptx| {
+            let kernel = ptx.split(".visible .entry ").nth(1).unwrap();
+            LOADED.lock().unwrap().push(kernel.split('(').next().unwrap().to_owned());
+            ptx.to_owned()
+        },
+        ..Altered::new()
+    };
+    let gpu = Gpu::new(counting).unwrap();
+    let (symbols, indexes) = batch(3, 40);
+    let coder = Coder::builder(Family::Rans64).lanes(4).gpu(&gpu).build(tables(false)).unwrap();
+    for _ in 0..2 {
+        let bytes = coder.encode(&symbols, &indexes).unwrap();
+        assert_eq!(coder.decode::<u8>(&bytes, &indexes).unwrap(), symbols);
+    }
+    let loaded = LOADED.lock().unwrap();
+    // Where the PTX is one module with all kernels, that is all there is to load.
+    if loaded.len() > 1 {
+        assert_eq!(*loaded, ["fix_f32", "push_rans64_xn", "pop_inverse_rans64_xn"]);
+    }
+}
+
+#[test]
+fn a_status_that_no_kernel_writes_is_a_device_error() {
+    // As what happens to lie in memory where a kernel did not run.
+    let overwrites = Altered {
+        launched: |device, launch| {
+            let field = if launch.kernel.starts_with("quantise") { 2 } else { 3 };
+            let at = launch.fields[field].0;
+            let status = u64::from_le_bytes(launch.params[at..at + 8].try_into().unwrap());
+            device.upload(status + 8, &[0xcd; 8], StreamHandle::default()).unwrap();
+        },
+        ..Altered::new()
+    };
+    let gpu = Gpu::new(overwrites).unwrap();
+    let is_device_error =
+        |error: Error| matches!(&error, Error::Device(why) if why.contains("status of row 1"));
+    let (symbols, indexes) = batch(3, 40);
+    let builder = Coder::builder(Family::Rans64).lanes(4);
+    let coder = builder.clone().gpu(&gpu).build(tables(false)).unwrap();
+    assert!(is_device_error(coder.encode(&symbols, &indexes).unwrap_err()));
+    let on_host = builder.build(tables(false)).unwrap();
+    let bytes = on_host.encode(&symbols, &indexes).unwrap();
+    assert!(is_device_error(coder.decode::<u8>(&bytes, &indexes).unwrap_err()));
+    let pmf = DeviceBuffer::from_slice(&gpu, &[0.5f32; 8]).unwrap();
+    let precision = Precision::new(8).unwrap();
+    let error = Tables::from_device_pmf(&gpu, &pmf, 2, precision, false).unwrap_err();
+    assert!(is_device_error(error));
 }
 
 #[test]
@@ -254,7 +314,8 @@ fn a_gpu_that_is_not_there_is_an_error_of_the_library() {
     let _ = Symbols::from_slice(&[1i32, 2], 1).unwrap();
 }
 
-/// Codes on the device what lies there, and compares with the host: bytes of a push, symbols of a pop.
+/// Codes on the device what lies there, and compares with the host: bytes of a push, symbols of a
+/// pop.
 fn models_code_alike(
     gpu: &Gpu,
     coder: &ModelCoder,

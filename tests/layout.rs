@@ -1,4 +1,5 @@
-//! Model files in frames: recognised by content, tensors named, and the file's very bytes given back.
+//! Model files in frames: recognised by content, tensors named, and the file's very bytes given
+//! back.
 
 use std::{
     collections::HashMap,

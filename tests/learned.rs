@@ -1,6 +1,8 @@
-//! The learned helpers against CompressAI's definitions: scale table, indexes, offsets, tail masses, tables, medians and rounding.
+//! The learned helpers against CompressAI's definitions: scale table, indexes, offsets, tail
+//! masses, tables, medians and rounding.
 //!
-//! `learned/numbers.py` works the numbers out from the definitions, in plain Python; `learned/numbers.json` is what it printed.
+//! `learned/numbers.py` works the numbers out from the definitions, in plain Python;
+//! `learned/numbers.json` is what it printed.
 
 use ndarray::Array2;
 use parans::learned::{EntropyBottleneck, GaussianConditional, dequantise, quantise, scale_table};
@@ -53,7 +55,8 @@ fn the_scale_table_and_its_centres() {
 fn gaussian_tables_are_quantised_alike() {
     for expected in numbers()["gaussians"].as_array().unwrap() {
         let scale = expected["scale"].as_f64().unwrap();
-        // Single precision is what a table's scale has; these are exact in it but for the first and fourth.
+        // Single precision is what a table's scale has; these are exact in it but for the first and
+        // fourth.
         let model = GaussianConditional::new(&[scale as f32], precision()).unwrap();
         assert_eq!(i64::from(model.tables().offset(0)), expected["offset"].as_i64().unwrap());
         let (own, expected) = (cdf(model.tables(), 0), integers(&expected["cdf"]));

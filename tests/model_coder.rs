@@ -1,4 +1,5 @@
-//! The public coder of models: round trips over every family and lane count, rows and threads, errors, and damage.
+//! The public coder of models: round trips over every family and lane count, rows and threads,
+//! errors, and damage.
 
 use ndarray::{Array2, Array3, array};
 use parans::model::{Distributions, Kind, Mixtures, ModelCoder, Models, Pmfs, Uniforms};

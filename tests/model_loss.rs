@@ -1,7 +1,9 @@
-//! What coding with the integer CDFs costs over the exact distributions, over a grid of means and scales.
+//! What coding with the integer CDFs costs over the exact distributions, over a grid of means and
+//! scales.
 //!
-//! The exact distribution is computed in `f64` from the *float* parameters, so that the loss measured here contains
-//! everything: rounded parameters, interpolated tails, reserved slots, and the escapes' raw digits.
+//! The exact distribution is computed in `f64` from the *float* parameters, so that the loss
+//! measured here contains everything: rounded parameters, interpolated tails, reserved slots, and
+//! the escapes' raw digits.
 
 use parans_kernels::model::{Component, Kind, Mean, Mixture, Model, Parametric, Scale};
 
@@ -26,7 +28,8 @@ fn probability(kind: Kind, k: f64, mean: f64, scale: f64) -> f64 {
     }
 }
 
-/// Bits of an escape's distance in 4-bit digits, as table bypass codes it: the digits and their number.
+/// Bits of an escape's distance in 4-bit digits, as table bypass codes it: the digits and their
+/// number.
 fn escape_bits(distance: u32) -> f64 {
     let digits = (32 - distance.leading_zeros()).div_ceil(4);
     f64::from(4 * digits + 4)
@@ -53,8 +56,9 @@ fn measure(
     (entropy, length)
 }
 
-/// Loss of one kind at one precision: the worst relative loss where the entropy is at least 0.1 bit, and the worst loss
-/// in bits a symbol everywhere, over scales `2^from ..= 2^to` in half octaves and nine means each.
+/// Loss of one kind at one precision: the worst relative loss where the entropy is at least 0.1
+/// bit, and the worst loss in bits a symbol everywhere, over scales `2^from ..= 2^to` in half
+/// octaves and nine means each.
 fn worst(kind: Kind, precision: u32, from: i32, to: i32) -> (f64, f64) {
     let (mut relative, mut absolute) = (0.0f64, 0.0f64);
     for half_octave in 2 * from..=2 * to {
@@ -85,7 +89,8 @@ fn worst(kind: Kind, precision: u32, from: i32, to: i32) -> (f64, f64) {
 
 #[test]
 fn loss_against_the_exact_distribution() {
-    // (precision, log2 of the smallest and the largest scale, bounds: share of the entropy, bits a symbol)
+    // (precision, log2 of the smallest and the largest scale, bounds: share of the entropy, bits a
+    // symbol)
     let grid = [
         (24, -6, 12, 0.001, 0.003),
         (23, -6, 11, 0.001, 0.003),

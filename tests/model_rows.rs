@@ -1,5 +1,5 @@
-//! Rows of models against a naive rANS coder: big integers in spirit (`u128`, one symbol at a time, linear search over the whole CDF), with
-//! none of the library's code.
+//! Rows of models against a naive rANS coder: big integers in spirit (`u128`, one symbol at a time,
+//! linear search over the whole CDF), with none of the library's code.
 
 use parans_kernels::codec::{Bypass, Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
 use parans_kernels::codec::{WordReader, WordWriter};
@@ -181,7 +181,8 @@ proptest! {
         every_family(&model, precision, digit, &symbols, &codes);
     }
 
-    /// Neighbouring ranks anywhere in any model: increasing, and found from their first and last slots.
+    /// Neighbouring ranks anywhere in any model: increasing, and found from their first and last
+    /// slots.
     #[test]
     fn cdfs_increase_strictly(
         kind in kind(),

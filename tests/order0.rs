@@ -83,7 +83,8 @@ fn lengths_around_edges() {
 fn every_shape_of_table() {
     let mut rng = rng(4);
     for len in [40usize, 700, 5000, 33_000] {
-        // One value nearly always; all values equally often; two values; each value once and one often.
+        // One value nearly always; all values equally often; two values; each value once and one
+        // often.
         for shape in 0..5 {
             let bytes: Vec<u8> = (0..len)
                 .map(|i| match shape {
@@ -191,13 +192,15 @@ fn every_changed_byte_ends_in_bounded_time() {
             for change in [1, 0x10, 0x80, 0xff] {
                 let mut bad = coded.clone().into_boxed_slice();
                 bad[at] ^= change;
-                // A table may name other bytes with the same frequencies: only a frame's checksum sees that.
+                // A table may name other bytes with the same frequencies: only a frame's checksum
+                // sees that.
                 let passed = decoder.decode(&bad, &mut out).is_ok();
                 tried += usize::from(at >= 160);
                 missed += usize::from(passed && at >= 160);
             }
         }
-        // What another message of the same length would have been coded to passes: seldom in one lane, never seen in 32.
+        // What another message of the same length would have been coded to passes: seldom in one
+        // lane, never seen in 32.
         let seldom = if quick() { 30 } else { 40 };
         assert!(missed * seldom <= tried, "{missed} of {tried} changes went unnoticed");
     }

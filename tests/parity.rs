@@ -1,6 +1,8 @@
-//! One suite, every back end: what each writes must be what the naive coder writes, byte for byte, and what it reads back what was written.
+//! One suite, every back end: what each writes must be what the naive coder writes, byte for byte,
+//! and what it reads back what was written.
 //!
-//! Tests are named `backend::family_xLANES`. A back end whose hardware is absent shows as ignored, with the reason.
+//! Tests are named `backend::family_xLANES`. A back end whose hardware is absent shows as ignored,
+//! with the reason.
 
 mod common;
 #[path = "parity/models.rs"]
@@ -390,7 +392,8 @@ fn check_errors(
 }
 
 impl Setup {
-    /// The byte strings of a batch whose symbols in range are kept and whose others are replaced by the tables' first.
+    /// The byte strings of a batch whose symbols in range are kept and whose others are replaced by
+    /// the tables' first.
     fn encode_pushes(&self, push: &Push, indexes: &Array2<i32>, rows: usize) -> Vec<Vec<u8>> {
         (0..rows)
             .map(|row| {

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 const FAMILIES: [Family; 3] = [Family::Tans32, Family::Tans16, Family::Tans8];
 
-/// One table's states as the format's text has them: who is where, and each symbol's states in order.
+/// One table's states as the format's text has them: who is where, and each symbol's states in
+/// order.
 struct Spread {
     places: Vec<Vec<usize>>,
     freqs: Vec<usize>,
@@ -215,8 +216,8 @@ proptest! {
         strings[0][at] ^= flip;
         if let Ok(mut damaged) = Streams::from_byte_strings(case.family, case.lanes, &strings) {
             let popped = coder.pop::<i32>(&mut damaged, indexes);
-            // One flipped byte that is read is noticed: by the states or the bits, or in the symbols. But a state of 0 is another
-            // way to write 2^p, the state before any symbol.
+            // One flipped byte that is read is noticed: by the states or the bits, or in the
+            // symbols. But a state of 0 is another way to write 2^p, the state before any symbol.
             let field = strings[0][at / 4 * 4..].first_chunk().map(|&bytes| u32::from_le_bytes(bytes));
             let same = at / 4 < case.lanes && field == Some(0);
             if let Ok(popped) = popped && damaged.expect_fresh().is_ok() && !same {
@@ -225,14 +226,16 @@ proptest! {
         }
         strings[0] = whole[..at].to_vec();
         if let Ok(mut cut) = Streams::from_byte_strings(case.family, case.lanes, &strings) {
-            // A small table's final state is right by chance once in a while, but then the symbols are others.
+            // A small table's final state is right by chance once in a while, but then the symbols
+            // are others.
             let whole_again = coder.pop::<i32>(&mut cut, indexes).is_ok_and(|popped| popped == symbols);
             prop_assert!(!whole_again || cut.expect_fresh().is_err());
         }
     }
 }
 
-/// Rows long enough that windows carry nearly all symbols, at every precision and in all symbol types.
+/// Rows long enough that windows carry nearly all symbols, at every precision and in all symbol
+/// types.
 #[test]
 fn long_rows_and_narrow_symbols() {
     for family in FAMILIES {

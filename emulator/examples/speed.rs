@@ -1,5 +1,6 @@
-//! How fast the software device is: an arithmetic loop, a shared-memory loop and a global copy, with all checks and
-//! with the least, and what an empty launch costs. With a path: how long that PTX takes to load.
+//! How fast the software device is: an arithmetic loop, a shared-memory loop and a global copy,
+//! with all checks and with the least, and what an empty launch costs. With a path: how long that
+//! PTX takes to load.
 
 use std::time::Instant;
 

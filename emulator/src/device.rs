@@ -9,8 +9,8 @@ use crate::memory::global::Memory;
 use crate::module::{self, Loaded};
 use crate::{DeviceModel, Fault, ParseError, Report};
 
-/// A software CUDA device. Cheap to clone; clones are the same device. Every method takes `&self` and may be
-/// called from many threads at once.
+/// A software CUDA device. Cheap to clone; clones are the same device. Every method takes `&self`
+/// and may be called from many threads at once.
 #[derive(Debug, Clone)]
 pub struct Device {
     inner: Arc<Inner>,
@@ -23,8 +23,8 @@ struct Inner {
     pool: Pool,
 }
 
-/// PTX loaded onto a device. Cheap to clone. Its `.global` and `.const` variables live in device memory until
-/// the last clone is dropped or [`Device::unload`] is called.
+/// PTX loaded onto a device. Cheap to clone. Its `.global` and `.const` variables live in device
+/// memory until the last clone is dropped or [`Device::unload`] is called.
 #[derive(Debug, Clone)]
 pub struct Module {
     loaded: Arc<Loaded>,
@@ -44,7 +44,8 @@ pub struct Entry {
     pub static_shared: u32,
     /// Bytes of local memory a thread uses, called functions excluded.
     pub local_bytes: u32,
-    /// 32-bit words of registers that the emulator's own allocation needs; not what ptxas would say.
+    /// 32-bit words of registers that the emulator's own allocation needs; not what ptxas would
+    /// say.
     pub registers: u32,
     /// `.maxntid`, where the entry states it.
     pub max_threads: Option<u32>,
@@ -115,7 +116,8 @@ impl Device {
         self.inner.memory.alloc(bytes, "", false)
     }
 
-    /// Frees an allocation by its first address. Addresses are never reused, so a later access is always a fault.
+    /// Frees an allocation by its first address. Addresses are never reused, so a later access is
+    /// always a fault.
     ///
     /// # Errors
     /// [`Fault::InvalidRange`] where no live allocation begins there.
@@ -182,12 +184,14 @@ impl Device {
         Ok(Module { loaded: Arc::new(loaded) })
     }
 
-    /// Frees a module's variables now. Launching it afterwards is an error where a kernel uses them.
+    /// Frees a module's variables now. Launching it afterwards is an error where a kernel uses
+    /// them.
     pub fn unload(&self, module: &Module) {
         module.loaded.free();
     }
 
-    /// Runs a kernel to its end. `params` is the packed parameter buffer, laid out as [`Entry::params`] says.
+    /// Runs a kernel to its end. `params` is the packed parameter buffer, laid out as
+    /// [`Entry::params`] says.
     ///
     /// # Errors
     /// [`Fault::InvalidLaunch`], or the first fault that a thread met.

@@ -105,7 +105,8 @@ impl fmt::Display for Access {
     }
 }
 
-/// Why a device call failed. A fault inside a kernel ends the launch; memory keeps what was written until then.
+/// Why a device call failed. A fault inside a kernel ends the launch; memory keeps what was written
+/// until then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -133,7 +134,8 @@ pub enum Fault {
         /// First such address.
         address: u64,
     },
-    /// The launch itself is wrong: no such entry, a grid or block out of limits, parameters of the wrong size.
+    /// The launch itself is wrong: no such entry, a grid or block out of limits, parameters of the
+    /// wrong size.
     #[error("invalid launch: {0}")]
     InvalidLaunch(String),
     /// An access outside every allocation.
@@ -151,7 +153,8 @@ pub enum Fault {
     /// A write to constant memory or to a parameter.
     #[error("read-only memory: {0}")]
     ReadOnly(Box<Access>),
-    /// Two threads touched the same shared byte with nothing ordering them, at least one of them writing.
+    /// Two threads touched the same shared byte with nothing ordering them, at least one of them
+    /// writing.
     #[error("shared memory race: {access}; {other_action} before it by thread {other_thread:?}")]
     Race {
         /// The later access.
@@ -171,8 +174,8 @@ pub enum Fault {
         /// What is wrong with it.
         reason: String,
     },
-    /// Threads of a block wait at a barrier that the others will never reach, or a warp reaches an aligned
-    /// barrier diverged.
+    /// Threads of a block wait at a barrier that the others will never reach, or a warp reaches an
+    /// aligned barrier diverged.
     #[error("barrier divergence: {reason}, at {at}")]
     BarrierDivergence {
         /// A thread that waits.
@@ -183,7 +186,8 @@ pub enum Fault {
     /// A `trap` or `brkpt` instruction.
     #[error("trap at {0}")]
     Trap(Location),
-    /// The watchdog: a block has executed [`DeviceModel::instruction_limit`](crate::DeviceModel) instructions.
+    /// The watchdog: a block has executed [`DeviceModel::instruction_limit`](crate::DeviceModel)
+    /// instructions.
     #[error("instruction limit of {limit} reached at {at}")]
     InstructionLimit {
         /// Where the block was.

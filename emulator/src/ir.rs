@@ -1,13 +1,14 @@
 //! The decoded form of a kernel: what `lower` writes and `exec` runs.
 //!
-//! An instruction has at most two destinations (`d`, `e`) and four sources (`a`, `b`, `c`, `x`), all registers:
-//! immediates are registers that hold a constant. Registers live in three files by width: 32 lanes of `u32`,
-//! 32 lanes of `u64`, and one mask for each predicate; narrower values sit zero-extended in the 32-bit file.
+//! An instruction has at most two destinations (`d`, `e`) and four sources (`a`, `b`, `c`, `x`),
+//! all registers: immediates are registers that hold a constant. Registers live in three files by
+//! width: 32 lanes of `u32`, 32 lanes of `u64`, and one mask for each predicate; narrower values
+//! sit zero-extended in the 32-bit file.
 
 use std::collections::HashMap;
 
-/// A register: a file's tag in the top bits and an index. After allocation the tag is gone, except in
-/// [`Mem::regs`], whose elements may be of either data file.
+/// A register: a file's tag in the top bits and an index. After allocation the tag is gone, except
+/// in [`Mem::regs`], whose elements may be of either data file.
 pub(crate) type Reg = u32;
 
 /// No register.
@@ -499,7 +500,8 @@ pub(crate) enum Op {
     Fence,
     Yield,
     Nop,
-    /// Target, and where both ways meet again: the nearest place, and the one of lanes that break out.
+    /// Target, and where both ways meet again: the nearest place, and the one of lanes that break
+    /// out.
     Bra(u32, (u32, u32)),
     /// The same with a table of targets.
     Brx(Box<[u32]>, (u32, u32)),

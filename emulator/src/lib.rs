@@ -1,9 +1,9 @@
 //! A software CUDA device that executes PTX on the CPU.
 //!
-//! It runs the text a GPU driver would be given: warps of 32 lanes in lockstep, divergence and reconvergence,
-//! barriers, votes and shuffles, atomics, shared memory. Every access is checked as `compute-sanitizer` would
-//! check it, and every launch returns counters. It exists so that device code can be tested, and its cost
-//! counted, where there is no GPU.
+//! It runs the text a GPU driver would be given: warps of 32 lanes in lockstep, divergence and
+//! reconvergence, barriers, votes and shuffles, atomics, shared memory. Every access is checked as
+//! `compute-sanitizer` would check it, and every launch returns counters. It exists so that device
+//! code can be tested, and its cost counted, where there is no GPU.
 //!
 #![doc = include_str!("../README.md")]
 

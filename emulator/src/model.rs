@@ -1,9 +1,10 @@
 //! What a software device claims to be: its name, its limits and which checks it makes.
 //!
-//! The numbers are those the CUDA documentation gives for the compute capability, because host code plans
-//! grids and shared memory from them; nothing here pretends to be one particular board.
+//! The numbers are those the CUDA documentation gives for the compute capability, because host code
+//! plans grids and shared memory from them; nothing here pretends to be one particular board.
 
-/// The description of a software device. Every field may be changed before [`Device::new`](crate::Device::new).
+/// The description of a software device. Every field may be changed before
+/// [`Device::new`](crate::Device::new).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeviceModel {
@@ -11,9 +12,11 @@ pub struct DeviceModel {
     pub name: String,
     /// Compute capability, major and minor: `(9, 0)` is sm_90.
     pub compute_capability: (u32, u32),
-    /// Streaming multiprocessors. Host code sizes its grids by it; the emulator's own threads are rayon's.
+    /// Streaming multiprocessors. Host code sizes its grids by it; the emulator's own threads are
+    /// rayon's.
     pub multiprocessors: u32,
-    /// Bytes of global memory; an allocation beyond it is [`Fault::OutOfMemory`](crate::Fault::OutOfMemory).
+    /// Bytes of global memory; an allocation beyond it is
+    /// [`Fault::OutOfMemory`](crate::Fault::OutOfMemory).
     pub total_memory: u64,
     /// Largest block, in threads.
     pub max_threads_per_block: u32,
@@ -54,8 +57,8 @@ pub struct DeviceModel {
     pub checks: Checks,
 }
 
-/// Which checks a launch makes. Bounds, alignment and use after free are always checked: they are what keeps
-/// the emulator itself inside its memory.
+/// Which checks a launch makes. Bounds, alignment and use after free are always checked: they are
+/// what keeps the emulator itself inside its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checks {
@@ -63,9 +66,10 @@ pub struct Checks {
     pub uninitialised: bool,
     /// Conflicting accesses of shared memory with no barrier between them are faults.
     pub races: bool,
-    /// A lane that a `.sync` mask names and that has already exited is a fault. The ISA lets such a lane be
-    /// named ("all non-exited threads"), but the same wording hides the commonest bug of warp code, a vote
-    /// inside a branch that part of the warp skipped. Lanes that never existed (a block that is no multiple of
+    /// A lane that a `.sync` mask names and that has already exited is a fault. The ISA lets such a
+    /// lane be named ("all non-exited threads"), but the same wording hides the commonest bug of
+    /// warp code, a vote inside a branch that part of the warp skipped. Lanes that never existed (a
+    /// block that is no multiple of
     /// 32) may always be named.
     pub exited_lanes: bool,
 }

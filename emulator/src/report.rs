@@ -65,9 +65,9 @@ impl Class {
     }
 }
 
-/// Counters of one launch. A *warp instruction* is one PTX instruction issued for a warp or for a diverged part
-/// of one; *thread instructions* counts the lanes it was active in. They are PTX instructions: a GPU executes
-/// the SASS that ptxas makes of them.
+/// Counters of one launch. A *warp instruction* is one PTX instruction issued for a warp or for a
+/// diverged part of one; *thread instructions* counts the lanes it was active in. They are PTX
+/// instructions: a GPU executes the SASS that ptxas makes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -91,8 +91,8 @@ pub struct Report {
     pub global_bytes_written: u64,
     /// Warp instructions that accessed shared memory.
     pub shared_requests: u64,
-    /// Wavefronts they take over 32 banks of 4 bytes; equal to the requests where there are no conflicts and no
-    /// access is wider than 4 bytes a lane.
+    /// Wavefronts they take over 32 banks of 4 bytes; equal to the requests where there are no
+    /// conflicts and no access is wider than 4 bytes a lane.
     pub shared_wavefronts: u64,
     /// Block barriers completed.
     pub barriers: u64,

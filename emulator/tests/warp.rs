@@ -133,8 +133,8 @@ fn branches_diverge_and_meet_again() {
 
 #[test]
 fn lanes_on_other_paths_are_waited_for() {
-    // The two sides of the branch each do something, and a vote of all is in a common part that only one side
-    // falls into; the other jumps to it.
+    // The two sides of the branch each do something, and a vote of all is in a common part that
+    // only one side falls into; the other jumps to it.
     let body = "setp.lt.u32 %p2, %x0, 9; @%p2 bra $low; mov.u32 %y1, 1; bra $vote;\n\
                 $low: mov.u32 %y1, 2;\n$vote: vote.sync.ballot.b32 %y0, %p2, -1;";
     assert!(warp(body, lane).iter().all(|out| out.y == 0x1ff));

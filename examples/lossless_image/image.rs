@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use super::Any;
 
-/// Eight-bit samples, `channels` a pixel (1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha), row after row.
+/// Eight-bit samples, `channels` a pixel (1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha), row
+/// after row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Pixels a row.
@@ -66,7 +67,8 @@ impl Image {
         Ok(out)
     }
 
-    /// A made-up picture: hills of smoothed noise under a sky, grain on top. Deterministic; no photograph.
+    /// A made-up picture: hills of smoothed noise under a sky, grain on top. Deterministic; no
+    /// photograph.
     pub fn made_up(width: usize, height: usize) -> Self {
         let hash = |x: i64, y: i64, seed: i64| {
             let mut h = (x * 0x1f1f_1f1f) ^ (y * 0x2545_f491) ^ (seed * 0x9e37_79b9);

@@ -1,16 +1,20 @@
-//! A lossless image codec on top of parans: prediction, contexts, a distribution for every pixel, and no tables.
+//! A lossless image codec on top of parans: prediction, contexts, a distribution for every pixel,
+//! and no tables.
 //!
 //! ```text
-//! cargo run --release --example lossless_image -- photo.png      # or .ppm/.pgm; without a file, a picture is made up
+//! cargo run --release --example lossless_image -- photo.png    # or .ppm/.pgm
 //! ```
 //!
-//! It writes `photo.pari`, reads it back, compares every pixel, and prints bits per pixel beside those of the PNG.
+//! Without a file, a picture is made up. It writes `photo.pari`, reads it back, compares every
+//! pixel, and prints bits per pixel beside those of the PNG.
 //! - Colour: green, red - green, blue - green (and alpha), each a plane of its own.
-//! - Prediction: six simple ones, blended by how well each did at the pixels around. The blend is a mean with a fraction, and is coded as such.
-//! - Context: how far pixels around were from their means, and for other planes than green how far green is at this pixel. A context's scale is what it
-//!   has met so far: nothing is sent.
-//! - Order: fronts `x + 2 y = t`. A front's pixels depend on earlier fronts only (left, above, above right), so that each plane of it is one push of
-//!   many symbols. The last front is pushed first, and fronts come back in order.
+//! - Prediction: six simple ones, blended by how well each did at the pixels around. The blend is a
+//!   mean with a fraction, and is coded as such.
+//! - Context: how far pixels around were from their means, and for other planes than green how far
+//!   green is at this pixel. A context's scale is what it has met so far: nothing is sent.
+//! - Order: fronts `x + 2 y = t`. A front's pixels depend on earlier fronts only (left, above,
+//!   above right), so that each plane of it is one push of many symbols. The last front is pushed
+//!   first, and fronts come back in order.
 
 mod image;
 
@@ -61,7 +65,8 @@ fn from_planes(width: usize, height: usize, mut planes: Vec<Vec<i32>>) -> Any<Im
     Ok(Image { width, height, channels: planes.len(), samples })
 }
 
-/// A plane on its way, as both sides know it. The last element of each list stands for all that lies outside.
+/// A plane on its way, as both sides know it. The last element of each list stands for all that
+/// lies outside.
 struct Plane {
     width: usize,
     values: Vec<i32>,
@@ -155,7 +160,8 @@ fn front(t: usize, width: usize, height: usize) -> impl Iterator<Item = (usize, 
     (first..height.min(t / 2 + 1)).map(move |y| (t - 2 * y, y))
 }
 
-/// Goes through all fronts, plane by plane, green first; `value` gives the values of a front's pixels from what is expected of them.
+/// Goes through all fronts, plane by plane, green first; `value` gives the values of a front's
+/// pixels from what is expected of them.
 fn walk(
     (width, height, channels): (usize, usize, usize),
     mut value: impl FnMut(usize, &[Expected]) -> Any<Vec<i32>>,

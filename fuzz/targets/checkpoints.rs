@@ -1,4 +1,5 @@
-//! Any bytes as checkpoints, and right ones damaged: rows pop from them as they do whole, or not at all.
+//! Any bytes as checkpoints, and right ones damaged: rows pop from them as they do whole, or not at
+//! all.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any bytes as a coded chunk of each coder, whose checksums would keep most of them away in a frame; and any content coded and back.
+//! Any bytes as a coded chunk of each coder, whose checksums would keep most of them away in a
+//! frame; and any content coded and back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any bytes as a frame: read from first to last, past damage, and at random. What one way reads, the others read alike.
+//! Any bytes as a frame: read from first to last, past damage, and at random. What one way reads,
+//! the others read alike.
 #![no_main]
 
 use std::io::Cursor;
@@ -6,7 +7,8 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use parans::frame::{FrameArchive, FrameReader, FrameSalvage, ReadOptions};
 
-/// Content is bounded so that a chunk of constants, rightly 2^24 bytes in 37, does not take all the time.
+/// Content is bounded so that a chunk of constants, rightly 2^24 bytes in 37, does not take all the
+/// time.
 const MOST: u64 = 1 << 26;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,5 +1,5 @@
-//! Tensors of every element type, shaped so that each way of cutting values comes up: coded, they come back and never grow; damaged, they are
-//! an error or other values.
+//! Tensors of every element type, shaped so that each way of cutting values comes up: coded, they
+//! come back and never grow; damaged, they are an error or other values.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

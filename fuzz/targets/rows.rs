@@ -1,4 +1,5 @@
-//! Any bytes as coded rows with their tables; those that are read are written back alike, and pop without harm.
+//! Any bytes as coded rows with their tables; those that are read are written back alike, and pop
+//! without harm.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any bytes as merged streams and as byte strings, of every family: read or refused, and popped without harm.
+//! Any bytes as merged streams and as byte strings, of every family: read or refused, and popped
+//! without harm.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

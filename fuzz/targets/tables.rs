@@ -1,4 +1,5 @@
-//! Any probabilities, counts and CDF rows: an error, or tables whose frequencies are all positive and sum to 2^precision.
+//! Any probabilities, counts and CDF rows: an error, or tables whose frequencies are all positive
+//! and sum to 2^precision.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

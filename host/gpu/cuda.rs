@@ -30,11 +30,36 @@ pub struct CudaRuntime {
     name: String,
     multiprocessors: u32,
     shared_memory: u32,
-    module: Mutex<Option<Module>>,
+    modules: Mutex<Modules>,
     staging: Mutex<Staging>,
     stream: Stream,
     // Last, so that it is dropped after what lives in it.
     context: Context,
+}
+
+/// The loaded modules, and which of them has a kernel that was launched.
+#[derive(Default)]
+struct Modules {
+    loaded: Vec<Module>,
+    of_kernel: HashMap<String, usize>,
+}
+
+impl Modules {
+    /// The module that has this kernel.
+    fn find(&mut self, kernel: &str) -> Result<&Module> {
+        let number = match self.of_kernel.get(kernel) {
+            Some(&number) => number,
+            None => {
+                let mut modules = self.loaded.iter();
+                let number = modules
+                    .rposition(|module| module.get_function(kernel).is_ok())
+                    .ok_or_else(|| Error::Device(format!("{kernel} is in no loaded module")))?;
+                self.of_kernel.insert(kernel.to_owned(), number);
+                number
+            }
+        };
+        Ok(&self.loaded[number])
+    }
 }
 
 struct Staging {
@@ -147,7 +172,7 @@ impl CudaRuntime {
                 .get_attribute(DeviceAttribute::MultiprocessorCount)
                 .map_err(opening)? as u32,
             shared_memory: opt_in_shared_memory(device).unwrap_or(48 << 10),
-            module: Mutex::new(None),
+            modules: Mutex::default(),
             staging: Mutex::new(staging),
             stream: Stream::new(StreamFlags::NON_BLOCKING, None).map_err(opening)?,
             context,
@@ -220,7 +245,7 @@ impl Runtime for CudaRuntime {
             let log = Self::compiler_log(&image);
             failed(&format!("loading the kernels into {}: {log}", self.name), error)
         })?;
-        *lock(&self.module) = Some(module);
+        lock(&self.modules).loaded.push(module);
         Ok(())
     }
 
@@ -303,11 +328,9 @@ impl Runtime for CudaRuntime {
     fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> Result<()> {
         self.enter()?;
         let launching = |error| failed(&format!("launching {}", launch.kernel), error);
-        let module = lock(&self.module);
-        let Some(module) = module.as_ref() else {
-            return Err(Error::Device("no kernels are loaded".into()));
-        };
-        let function = module
+        let mut modules = lock(&self.modules);
+        let function = modules
+            .find(launch.kernel)?
             .get_function(launch.kernel)
             .map_err(|error| failed(&format!("finding {} in the PTX", launch.kernel), error))?;
         // Eight-byte storage aligns every parameter as the kernel wants it.
@@ -372,7 +395,7 @@ impl Runtime for CudaRuntime {
 
 impl Drop for CudaRuntime {
     fn drop(&mut self) {
-        // The module and the staging buffer are freed in this context.
+        // The modules and the staging buffer are freed in this context.
         let _ = self.enter();
     }
 }
@@ -392,7 +415,7 @@ fn count() -> Result<usize> {
     Ok(Device::num_devices().map_err(asking)? as usize)
 }
 
-/// Opens a device once per process: compiling the PTX for it takes the driver a while.
+/// Opens a device once per process: compiling a kernel for it takes the driver a while.
 pub(super) fn open(number: usize) -> Result<Gpu> {
     static OPEN: OnceLock<Mutex<HashMap<usize, Gpu>>> = OnceLock::new();
     let mut open = lock(OPEN.get_or_init(Mutex::default));

@@ -1,8 +1,8 @@
-//! The GPU back end: the committed PTX, launched through a [`Runtime`].
+//! The GPU back end: the kernels' PTX, launched through a [`Runtime`].
 //!
 //! A [`Runtime`] is what a device must do: allocate, copy, load PTX, launch, time. With the feature `cuda` there is one over
 //! [cust](https://crates.io/crates/cust) and the NVIDIA driver; the tests bring one over the software device, so that every kernel runs in every
-//! test run. [`Gpu`] is an opened device with the kernels loaded.
+//! test run. [`Gpu`] is an opened device; it loads the module of a kernel when that is first launched.
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already are coded where they are, on the caller's
 //! stream, through [`GpuCoder`] (`resident`) and [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
@@ -12,15 +12,19 @@ mod buffer;
 mod cuda;
 mod models;
 mod plan;
+mod ptx;
 mod quantise;
 mod resident;
 mod runtime;
 mod staged;
 mod tables;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::Result;
+use parans_kernels::abi::FIX_F32;
+
+use crate::error::{Error, Result};
 
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(feature = "cuda")]
@@ -28,40 +32,47 @@ pub use cuda::CudaRuntime;
 pub use models::{DeviceModels, GpuModelCoder};
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use plan::Geometry;
+pub use ptx::ptx;
 pub use resident::{DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
 pub(crate) use staged::{HostModels, pop, pop_models, push, push_models};
 pub(crate) use tables::DeviceTables;
 
-/// The kernels as PTX, chosen at build time by the environment variable `PARANS_PTX`.
-pub const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/parans.ptx"));
-
-/// An opened device with the kernels loaded. Cloning shares it.
+/// An opened device. Cloning shares it.
 #[derive(Clone)]
 pub struct Gpu {
-    runtime: Arc<dyn Runtime>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runtime: Box<dyn Runtime>,
+    /// The kernels that were loaded, each with its module.
+    loaded: Mutex<HashMap<&'static str, &'static str>>,
 }
 
 impl Gpu {
-    /// Loads the kernels into a device.
+    /// Opens a device. It is given a small kernel, so that one that refuses the PTX does so here; the module of any other is
+    /// loaded when it is first launched, which takes a driver up to a second per kernel.
     ///
     /// # Errors
-    /// [`Error::Device`](crate::Error::Device) where the device refuses the PTX.
+    /// [`Error::Device`] where the device refuses the PTX.
     pub fn new(runtime: impl Runtime + 'static) -> Result<Self> {
-        runtime.load(PTX)?;
-        Ok(Self { runtime: Arc::new(runtime) })
+        let shared = Shared { runtime: Box::new(runtime), loaded: Mutex::default() };
+        let gpu = Self { shared: Arc::new(shared) };
+        gpu.load(FIX_F32)?;
+        Ok(gpu)
     }
 
     /// Opens the NVIDIA GPU of this number, once per process.
     ///
     /// # Errors
-    /// [`Error::Unsupported`](crate::Error::Unsupported) in a build without the feature `cuda`; [`Error::Device`](crate::Error::Device)
+    /// [`Error::Unsupported`] in a build without the feature `cuda`; [`Error::Device`]
     /// without a driver, without such a device, or where the driver refuses the PTX.
     pub fn open(number: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
         return cuda::open(number);
         #[cfg(not(feature = "cuda"))]
-        Err(crate::Error::Unsupported(format!(
+        Err(Error::Unsupported(format!(
             "device cuda:{number}: this build has no GPU back end; build with `--features cuda`"
         )))
     }
@@ -74,19 +85,41 @@ impl Gpu {
         #[cfg(feature = "cuda")]
         return cuda::devices();
         #[cfg(not(feature = "cuda"))]
-        Err(crate::Error::Unsupported(
+        Err(Error::Unsupported(
             "this build has no GPU back end; build with `--features cuda`".into(),
         ))
     }
 
     /// The device behind it.
     pub fn runtime(&self) -> &dyn Runtime {
-        &*self.runtime
+        &*self.shared.runtime
+    }
+
+    /// Loads the module of a kernel, if it has not been loaded yet.
+    fn load(&self, kernel: &str) -> Result<()> {
+        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.contains_key(kernel) {
+            return Ok(());
+        }
+        let (kernel, module) = ptx::find(kernel)
+            .ok_or_else(|| Error::Device(format!("the PTX has no kernel {kernel}")))?;
+        // A build may have been given one module with all kernels.
+        if !loaded.values().any(|&other| std::ptr::eq(other, module)) {
+            self.runtime().load(module)?;
+        }
+        loaded.insert(kernel, module);
+        Ok(())
+    }
+
+    /// Starts a kernel.
+    fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> Result<()> {
+        self.load(launch.kernel)?;
+        self.runtime().launch(launch, stream)
     }
 }
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Gpu").field(&self.runtime.name()).finish()
+        f.debug_tuple("Gpu").field(&self.runtime().name()).finish()
     }
 }

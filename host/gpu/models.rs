@@ -125,7 +125,7 @@ impl DeviceModels {
             params: bytes_of(&params),
             fields: &FixParams::FIELDS,
         };
-        gpu.runtime().launch(&launch, StreamHandle::default())?;
+        gpu.launch(&launch, StreamHandle::default())?;
         let means = DeviceSlice::<i32>::at(fixed_means.address(), count);
         let scales = DeviceSlice::<u16>::at(codes.address(), count);
         let models = Self::distributions(kind, means, scales, shape)?;
@@ -469,6 +469,6 @@ impl<'c> GpuModelCoder<'c> {
             params: bytes_of(&params),
             fields: &ModelParams::FIELDS,
         };
-        self.gpu.runtime().launch(&launch, self.stream)
+        self.gpu.launch(&launch, self.stream)
     }
 }

@@ -7,6 +7,7 @@ use parans_kernels::abi::{
 use parans_kernels::codec::Span;
 
 use super::plan::{Geometry, below};
+use super::resident::outcome;
 use super::{DeviceBuffer, DeviceElement, DeviceSlice, Gpu, Launch, StreamHandle};
 use crate::error::{Error, Result};
 use crate::tables::{Precision, Tables, check_alphabet};
@@ -51,9 +52,9 @@ pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
         params: bytes_of(&params),
         fields: &QuantiseParams::FIELDS,
     };
-    gpu.runtime().launch(&launch, StreamHandle::default())?;
+    gpu.launch(&launch, StreamHandle::default())?;
     for (row, status) in status.to_vec()?.into_iter().enumerate() {
-        if let Err(fault) = status.to_result() {
+        if let Err(fault) = outcome(row, status)? {
             let what = if kernel == QUANTISE_CDF_U32 { "counts" } else { "probabilities" };
             let reason = if fault.position < given {
                 format!(

@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, CodeShape, Kernel, RowStatus, index_type, symbol_type};
+use parans_kernels::codec::RowFault;
 
 use super::plan::{self, Geometry, below};
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
@@ -302,12 +303,20 @@ impl DeviceStreams {
 
     /// The first row that failed in the last push or pop, if any.
     pub(super) fn first_failure(&self) -> Result<Option<Failed>> {
-        let statuses = self.status.to_vec()?;
-        Ok(statuses
-            .into_iter()
-            .enumerate()
-            .find_map(|(row, status)| status.to_result().err().map(|fault| (row, fault))))
+        for (row, status) in self.status.to_vec()?.into_iter().enumerate() {
+            if let Err(fault) = outcome(row, status)? {
+                return Ok(Some((row, fault)));
+            }
+        }
+        Ok(None)
     }
+}
+
+/// What a kernel stored of a row. A code that no kernel stores is the device's error.
+pub(super) fn outcome(row: usize, status: RowStatus) -> Result<Result<(), RowFault>> {
+    status.outcome().ok_or_else(|| {
+        Error::Device(format!("the status of row {row} is {}, which no kernel writes", status.code))
+    })
 }
 
 /// A coder on its device, over tensors in device memory, on one stream of the device.
@@ -496,6 +505,6 @@ impl<'c> GpuCoder<'c> {
             params: bytes_of(&params),
             fields: &CodeParams::FIELDS,
         };
-        runtime.launch(&launch, self.stream)
+        self.gpu.launch(&launch, self.stream)
     }
 }

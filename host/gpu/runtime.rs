@@ -48,7 +48,7 @@ pub trait Runtime: Send + Sync {
     /// Where the device does not answer.
     fn free_memory(&self) -> Result<u64>;
 
-    /// Loads PTX; its entry points can be launched from then on.
+    /// Loads a module of PTX; its entry points can be launched from then on, beside those of the modules loaded before.
     ///
     /// # Errors
     /// Where the device refuses it, with the compiler's words.

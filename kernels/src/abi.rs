@@ -1,18 +1,21 @@
 //! What host and device agree on: kernel names, parameter layouts, status words.
 //!
-//! Both sides compile this file. A parameter struct is laid out exactly as the packed parameter buffer of its kernels (CUDA aligns
-//! parameters as C aligns struct members), so the host hands a launch either the struct's bytes or one pointer a field.
+//! Both sides compile this file. A parameter struct is laid out exactly as the packed parameter
+//! buffer of its kernels (CUDA aligns parameters as C aligns struct members), so the host hands a
+//! launch either the struct's bytes or one pointer a field.
 //!
 //! Device memory of a batch of rows, all of one family:
-//! - `states`: `rows * lanes` states, a row's lanes side by side; of tANS `rows * (lanes + 2)` fields, a row's bit buffer
-//!   after its states;
-//! - `words`: `rows * word_stride` words; row r's region, its whole capacity, begins at `r * word_stride`;
+//! - `states`: `rows * lanes` states, a row's lanes side by side; of tANS `rows * (lanes + 2)`
+//!   fields, a row's bit buffer after its states;
+//! - `words`: `rows * word_stride` words; row r's region, its whole capacity, begins at
+//!   `r * word_stride`;
 //! - `lengths`: u32 a row, its words in use; `status`: [`RowStatus`] a row, always written;
 //! - `symbols`: `rows` rows of `symbols` symbols, `symbol_stride` apart.
 //!
 //! [`models`] adds the kernels that code with a distribution a symbol.
 //!
-//! A row that fails keeps its states and its length; only words past the length, and popped symbols, may have changed.
+//! A row that fails keeps its states and its length; only words past the length, and popped
+//! symbols, may have changed.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -39,16 +42,18 @@ pub struct RowStatus {
 }
 
 impl RowStatus {
-    /// The outcome as the codec words it. An unknown code, which no kernel writes, reads as success.
-    pub fn to_result(self) -> Result<(), RowFault> {
-        match RowError::from_code(self.code) {
-            None => Ok(()),
-            Some(error) => Err(error.at(self.position as usize)),
+    /// The outcome as the codec words it; `None` of a code that no kernel writes: the kernel did
+    /// not run, or something else wrote to its memory.
+    pub fn outcome(self) -> Option<Result<(), RowFault>> {
+        if self.code == 0 {
+            return Some(Ok(()));
         }
+        RowError::from_code(self.code).map(|error| Err(error.at(self.position as usize)))
     }
 }
 
-/// How symbols lie in memory: [`CodeShape::symbol_type`]. The low two bits are log2 of the width in bytes.
+/// How symbols lie in memory: [`CodeShape::symbol_type`]. The low two bits are log2 of the width in
+/// bytes.
 pub mod symbol_type {
     /// 8 bits, unsigned.
     pub const U8: u32 = 0;
@@ -60,7 +65,8 @@ pub mod symbol_type {
     pub const I16: u32 = 5;
 }
 
-/// How indexes lie in memory: [`CodeShape::index_type`]. Of those in memory, the number is log2 of the width in bytes.
+/// How indexes lie in memory: [`CodeShape::index_type`]. Of those in memory, the number is log2 of
+/// the width in bytes.
 pub mod index_type {
     /// 8 bits, unsigned.
     pub const U8: u32 = 0;
@@ -68,14 +74,15 @@ pub mod index_type {
     pub const U16: u32 = 1;
     /// 32 bits, signed; a negative one skips its symbol.
     pub const I32: u32 = 2;
-    /// No indexes in memory: [`CodeShape::index_constant`](super::CodeShape::index_constant) for every symbol. The
-    /// strides are 0.
+    /// No indexes in memory: [`CodeShape::index_constant`](super::CodeShape::index_constant) for
+    /// every symbol. The strides are 0.
     pub const CONSTANT: u32 = 3;
 }
 
 /// The scalar parameters of a push or pop.
 ///
-/// The host keeps `symbols < 2^31` and `word_stride < 2^31`, and has checked precision, bypass and tables as the codec's views require.
+/// The host keeps `symbols < 2^31` and `word_stride < 2^31`, and has checked precision, bypass and
+/// tables as the codec's views require.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct CodeShape {
@@ -111,8 +118,8 @@ pub struct CodeShape {
     pub inverse_bits: u32,
     /// Not 0: an index past the last table skips its symbol instead of failing the row.
     pub skip_past_end: u32,
-    /// Bytes of packed tables that each block copies to its dynamic shared memory, a multiple of 16; 0: they are read where they are
-    /// (kernels with packed tables only).
+    /// Bytes of packed tables that each block copies to its dynamic shared memory, a multiple of
+    /// 16; 0: they are read where they are (kernels with packed tables only).
     pub staged: u32,
     /// Not 0: all tables have the same offset (kernels with packed tables only).
     pub same_offset: u32,
@@ -136,11 +143,14 @@ pub struct CodeParams {
     pub indexes: DeviceAddress,
     /// [`TableSpan`](crate::codec::TableSpan) a table.
     pub tables: DeviceAddress,
-    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a symbol of each table. Of tANS:
-    /// [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a
+    /// symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol
+    /// (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
-    /// What the operation adds: push alias: remap, u32; pop alias: [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push
-    /// tANS: next states, u16; with packed tables: those, see [`packed`](crate::codec::packed), 16 bytes aligned; else 0.
+    /// What the operation adds: push alias: remap, u32; pop alias:
+    /// [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push tANS: next states,
+    /// u16; with packed tables: those, see [`packed`](crate::codec::packed), 16 bytes aligned; else
+    /// 0.
     pub lookup: DeviceAddress,
     /// Everything that is not an address.
     pub shape: CodeShape,
@@ -151,7 +161,8 @@ const _: () = assert!(size_of::<CodeShape>() == 72 && align_of::<CodeShape>() ==
 const _: () = assert!(size_of::<CodeParams>() == 9 * 8 + 72 && align_of::<CodeParams>() == 8);
 
 impl CodeParams {
-    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a
+    /// parameter.
     pub const FIELDS: [(usize, usize); 10] = [
         (0, 8),
         (8, 8),
@@ -186,24 +197,26 @@ pub struct QuantiseShape {
 pub struct QuantiseParams {
     /// Probabilities, f32, or counts, u32: a row for each table, the sentinel left out.
     pub pmf: DeviceAddress,
-    /// [`QUANTISE_F32`]: [`Span`](crate::codec::Span), `rows * symbols`. The others: CDFs, u32, `rows * (symbols + 1)`; those of rows that fail
-    /// are all 0, which codes nothing.
+    /// [`QUANTISE_F32`]: [`Span`](crate::codec::Span), `rows * symbols`. The others: CDFs, u32,
+    /// `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
     pub spans: DeviceAddress,
-    /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a finite number of at least 0, and past the last
-    /// one where all are 0.
+    /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a
+    /// finite number of at least 0, and past the last one where all are 0.
     pub status: DeviceAddress,
     /// Everything that is not an address.
     pub shape: QuantiseShape,
 }
 
 impl QuantiseParams {
-    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a
+    /// parameter.
     pub const FIELDS: [(usize, usize); 4] = [(0, 8), (8, 8), (16, 8), (24, 16)];
 }
 
 const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantiseParams>() == 40);
 
-/// The kernel that makes frequencies of probabilities, a thread a row, with the bits that `Tables::from_pmf` gives on the host.
+/// The kernel that makes frequencies of probabilities, a thread a row, with the bits that
+/// `Tables::from_pmf` gives on the host.
 pub const QUANTISE_F32: &str = "quantise_f32";
 /// The same, giving a CDF instead of spans: `model::Pmfs::from_pmf` on the host.
 pub const QUANTISE_CDF_F32: &str = "quantise_cdf_f32";
@@ -275,7 +288,8 @@ impl Kernel {
     /// The kernel for a family (by name), an operation and a lane count.
     pub fn find(family: &str, operation: Operation, lanes: u32) -> Option<&'static Self> {
         let mapping = LaneMapping::of(lanes)?;
-        // tans8 differs from tans16 in its largest precision alone, which is no matter of the kernels.
+        // tans8 differs from tans16 in its largest precision alone, which is no matter of the
+        // kernels.
         let family = if family == Tans8::NAME { Tans16::NAME } else { family };
         KERNELS
             .iter()
@@ -288,7 +302,8 @@ impl Kernel {
     }
 }
 
-/// The one list of the push and pop kernels: `name: direction, family, mapping, form of the tables`. It calls the macro that is given to it
+/// The one list of the push and pop kernels:
+/// `name: direction, family, mapping, form of the tables`. It calls the macro that is given to it
 /// with the list, after whatever follows `=>`.
 #[macro_export]
 #[doc(hidden)]

@@ -37,10 +37,12 @@ fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool")
 }
 
-/// Every back end of this build on this machine. Where `PARANS_QUICK` is set, under an interpreter of another processor, a little must do.
+/// Every back end of this build on this machine. Where `PARANS_QUICK` is set, under an interpreter
+/// of another processor, a little must do.
 ///
 /// # Panics
-/// Where `PARANS_SIMD` names a level that this machine lacks: the library would run at the scalar one, and tests of the other would pass.
+/// Where `PARANS_SIMD` names a level that this machine lacks: the library would run at the scalar
+/// one, and tests of the other would pass.
 pub fn all() -> Vec<Backend> {
     let asked = Level::from_environment().expect("PARANS_SIMD names a level of this machine");
     assert!(asked.is_none_or(|level| level == Level::current()), "PARANS_SIMD is not heeded");
@@ -52,8 +54,9 @@ pub fn all() -> Vec<Backend> {
         rounds: if quick { 2 } else { 24 },
     };
     let mut backends = vec![cpu("scalar", 1), cpu("rayon", 3)];
-    // Every kernel, on every machine: the software device executes the PTX that the library embeds. An interpreter within an interpreter
-    // would take an hour, and shows nothing of the other processor.
+    // Every kernel, on every machine: the software device executes the PTX that the library embeds.
+    // An interpreter within an interpreter would take an hour, and shows nothing of the other
+    // processor.
     if !quick {
         backends.push(on_gpu("software-gpu", Software::gpu(), 8));
     }

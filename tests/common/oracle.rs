@@ -1,5 +1,6 @@
-//! A naive coder: the stream formats restated as plainly as they can be, in 128-bit integers and with real divisions. It shares no code with the
-//! library, so that both would have to be wrong in the same way.
+//! A naive coder: the stream formats restated as plainly as they can be, in 128-bit integers and
+//! with real divisions. It shares no code with the library, so that both would have to be wrong in
+//! the same way.
 
 use std::collections::VecDeque;
 

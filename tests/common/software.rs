@@ -1,5 +1,6 @@
 //! The software device as a runtime of the library.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,10 +8,11 @@ use parans::gpu::{DeviceAddress, Gpu, Launch, Runtime, StreamHandle};
 use parans::{Error, Result};
 use parans_emulator as emulator;
 
-/// A software device with the kernels loaded: every memory access checked.
+/// A software device: every memory access checked.
 pub struct Software {
     device: emulator::Device,
-    module: Mutex<Option<emulator::Module>>,
+    /// By kernel.
+    modules: Mutex<HashMap<String, emulator::Module>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -20,10 +22,10 @@ fn failed(error: impl std::fmt::Display) -> Error {
 impl Software {
     /// A device of a model.
     pub fn new(model: emulator::DeviceModel) -> Self {
-        Self { device: emulator::Device::new(model), module: Mutex::new(None) }
+        Self { device: emulator::Device::new(model), modules: Mutex::default() }
     }
 
-    /// A device with the library's kernels loaded.
+    /// A device for the library's kernels.
     pub fn gpu() -> Gpu {
         Gpu::new(Self::new(emulator::DeviceModel::sm_90())).expect("the committed PTX loads")
     }
@@ -48,7 +50,8 @@ impl Runtime for Software {
 
     fn load(&self, ptx: &str) -> Result<()> {
         let module = self.device.load(ptx).map_err(failed)?;
-        *self.module.lock().unwrap_or_else(PoisonError::into_inner) = Some(module);
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        modules.extend(module.entries().iter().map(|entry| (entry.name.clone(), module.clone())));
         Ok(())
     }
 
@@ -70,9 +73,13 @@ impl Runtime for Software {
     }
 
     fn launch(&self, launch: &Launch<'_>, _: StreamHandle) -> Result<()> {
-        // Not held while launching: the device runs blocks on rayon, and a thread that waits there may steal another launch.
-        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let module = module.ok_or_else(|| failed("no kernels are loaded"))?;
+        // Not held while launching: the device runs blocks on rayon, and a thread that waits there
+        // may steal another launch.
+        let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        let module = modules.get(launch.kernel).cloned();
+        drop(modules);
+        let module =
+            module.ok_or_else(|| failed(format!("{} is in no loaded module", launch.kernel)))?;
         let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block)
             .shared(launch.shared);
         self.device.launch(&module, launch.kernel, shape, launch.params).map_err(failed)?;

@@ -208,8 +208,9 @@ impl Case {
             self.builder("impl", "interleave", backend)?.length_bytes(LengthBytes::Four);
         let parallel = self.text("num_parallel_states")?;
         let encoded = &self.tensor("encoded")?.1;
-        // With a number given, both sides know it and the last length is left out. Without one every length is written, and the peer
-        // (whatever the README of the cases says) may have flattened all symbols into a single row: the lengths tell.
+        // With a number given, both sides know it and the last length is left out. Without one
+        // every length is written, and the peer (whatever the README of the cases says) may have
+        // flattened all symbols into a single row: the lengths tell.
         builder = if parallel.is_empty() {
             builder.parallel_rows(rows_announced(encoded))
         } else {

@@ -17,11 +17,12 @@ use parans_kernels::codec::{
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, outcome};
 use crate::software::Software;
 use crate::tables::Tables;
 
-/// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a warp that a family has.
+/// The lane counts of the kernels: each mapping of lanes to threads, and each width of a part of a
+/// warp that a family has.
 pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
 /// How pop finds a symbol.
@@ -221,7 +222,8 @@ impl Case {
         let mut data = case.data(rng, F::MAX_PRECISION);
         let good = data.symbols.clone();
         let good_indexes = data.indexes.clone();
-        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad state, a bad length.
+        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad
+        // state, a bad length.
         let count = case.count as usize;
         let mut damage = |row: usize, symbol: i32| {
             for _ in 0..2 {
@@ -557,7 +559,7 @@ impl Case {
         download_into(machine, params.status, &mut status);
         let symbols = self.widen_symbols(&machine.download(params.symbols, symbol_bytes.len()));
         machine.reset();
-        (status.into_iter().map(RowStatus::to_result).collect(), symbols)
+        (status.into_iter().map(outcome).collect(), symbols)
     }
 
     /// The packed tables that a kernel reads, if it does.
@@ -607,7 +609,8 @@ impl Case {
         self.run(machine, operation, data, rows)
     }
 
-    /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones where a row failed.
+    /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones
+    /// where a row failed.
     fn same<F: Family>(
         &self,
         what: &str,

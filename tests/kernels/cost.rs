@@ -1,4 +1,5 @@
-//! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture` prints it.
+//! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture`
+//! prints it.
 
 use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::packed::PackedFamily;
@@ -9,8 +10,8 @@ use crate::case::{Case, IndexForm, Lookup, SymbolType};
 use crate::models::ModelCase;
 use crate::software::Software;
 
-/// The most that a symbol may take of a push and of a pop: warp instructions of PTX, sectors of global memory, wavefronts of shared
-/// memory. A change that costs more is meant, or a mistake.
+/// The most that a symbol may take of a push and of a pop: warp instructions of PTX, sectors of
+/// global memory, wavefronts of shared memory. A change that costs more is meant, or a mistake.
 type Budget = [[f64; 3]; 2];
 
 /// What the general kernels may take.
@@ -40,8 +41,8 @@ fn check_one<F: PackedFamily>(machine: &Software, case: Case, budget: Option<Bud
     }
 }
 
-/// The same for models, for a push and a pop, with 32 lanes. Distributions have scales of 1/64 to 4, mixtures up to eight components, CDFs up to 59
-/// values.
+/// The same for models, for a push and a pop, with 32 lanes. Distributions have scales of 1/64 to
+/// 4, mixtures up to eight components, CDFs up to 59 values.
 const MODEL_BUDGETS: [(ModelForm, [f64; 2]); 4] = [
     (ModelForm::Uniform, [6.0, 6.0]),
     (ModelForm::Parametric, [16.0, 60.0]),

@@ -1,4 +1,5 @@
-//! The kernels on threads of the host: a thread for each thread of a block, a barrier for each vote.
+//! The kernels on threads of the host: a thread for each thread of a block, a barrier for each
+//! vote.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
@@ -111,7 +112,8 @@ mod entries {
 macro_rules! call_by_name {
     ($kernel:ident $params:ident; $($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         match $kernel {
-            // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
+            // SAFETY: the addresses are those of live buffers of this process, as large as the
+            // shape says.
             $(stringify!($name) => unsafe { entries::$name(
                 $params.states as *mut _, $params.words as *mut _, $params.lengths as *mut _, $params.status as *mut _,
                 $params.symbols as *mut _, $params.indexes as *const _, $params.tables as *const _,
@@ -125,7 +127,8 @@ macro_rules! call_by_name {
 macro_rules! call_model_by_name {
     ($kernel:ident $params:ident; $($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         match $kernel {
-            // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
+            // SAFETY: the addresses are those of live buffers of this process, as large as the
+            // shape says.
             $(stringify!($name) => unsafe { entries::$name(
                 $params.states as *mut _, $params.words as *mut _, $params.lengths as *mut _, $params.status as *mut _,
                 $params.symbols as *mut _, $params.parameters as *const _, $params.scales as *const _, $params.shape,
@@ -138,7 +141,8 @@ macro_rules! call_model_by_name {
 macro_rules! call_quantiser {
     ($name:ident, $params:ident) => {{
         let params: &QuantiseParams = bytemuck::from_bytes($params);
-        // SAFETY: the addresses are those of live buffers of this process, as large as the shape says.
+        // SAFETY: the addresses are those of live buffers of this process, as large as the shape
+        // says.
         unsafe {
             entries::$name(
                 params.pmf as *const _,
@@ -157,7 +161,8 @@ fn call(kernel: &str, params: &[u8]) {
         QUANTISE_CDF_U32 => return call_quantiser!(quantise_cdf_u32, params),
         FIX_F32 => {
             let params: &FixParams = bytemuck::from_bytes(params);
-            // SAFETY: the addresses are those of live buffers of this process, as large as the count says.
+            // SAFETY: the addresses are those of live buffers of this process, as large as the
+            // count says.
             return unsafe {
                 entries::fix_f32(
                     params.means as *const _,

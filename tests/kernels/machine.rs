@@ -1,5 +1,13 @@
 //! What runs kernels.
 
+use parans_kernels::abi::RowStatus;
+use parans_kernels::codec::RowFault;
+
+/// A row's outcome.
+pub fn outcome(status: RowStatus) -> Result<(), RowFault> {
+    status.outcome().expect("a status that kernels write")
+}
+
 /// Device memory and launches.
 pub trait Machine {
     /// Copies bytes to the machine.
@@ -8,8 +16,8 @@ pub trait Machine {
     fn alloc(&self, bytes: usize) -> u64;
     /// Copies bytes back. Those that were never written read as zero.
     fn download(&self, address: u64, bytes: usize) -> Vec<u8>;
-    /// Runs a kernel on at least `threads` threads, in blocks with `shared` bytes of dynamic shared memory; `params` is its packed parameter
-    /// buffer.
+    /// Runs a kernel on at least `threads` threads, in blocks with `shared` bytes of dynamic shared
+    /// memory; `params` is its packed parameter buffer.
     fn launch(&self, kernel: &str, threads: u64, shared: u32, params: &[u8]);
     /// Frees everything.
     fn reset(&self);

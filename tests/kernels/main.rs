@@ -1,9 +1,10 @@
-//! The kernels against the scalar codec, row by row: the same bytes, the same symbols, and for bad rows the same errors at the same
-//! positions.
+//! The kernels against the scalar codec, row by row: the same bytes, the same symbols, and for bad
+//! rows the same errors at the same positions.
 //!
-//! Every case runs on two machines: the kernels' own Rust on threads of the host, and the PTX on the software
-//! device, which checks every memory access as well. The parity suite tests the same through the library's interface; this one
-//! reaches what that never passes on: streams, symbols and indexes that no host would let through.
+//! Every case runs on two machines: the kernels' own Rust on threads of the host, and the PTX on
+//! the software device, which checks every memory access as well. The parity suite tests the same
+//! through the library's interface; this one reaches what that never passes on: streams, symbols
+//! and indexes that no host would let through.
 #![allow(unreachable_pub, reason = "a test has no public interface")]
 #![allow(
     unsafe_code,
@@ -27,8 +28,8 @@ use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, Tans8, Tans16, Tans32};
 use parans_kernels::model::Kind;
 
-/// Which of the cases a machine runs, by a case's seed and whether it is a long one: one in so many, at a stride that meets every value of every
-/// parameter.
+/// Which of the cases a machine runs, by a case's seed and whether it is a long one: one in so
+/// many, at a stride that meets every value of every parameter.
 type Cases = dyn Fn(u64, bool) -> bool;
 
 /// Every family, lane count and lookup, with and without bypass, at lengths around a group's edges.
@@ -80,8 +81,8 @@ fn narrow_types(machine: &dyn Machine, chosen: &Cases) {
     }
 }
 
-/// Rows that must fail: they fail with the scalar codec's error at its position, and leave their neighbours, their states and their length
-/// alone.
+/// Rows that must fail: they fail with the scalar codec's error at its position, and leave their
+/// neighbours, their states and their length alone.
 fn faults(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 2000;
     for lanes in LANES {
@@ -101,7 +102,8 @@ fn faults(machine: &dyn Machine, chosen: &Cases) {
     }
 }
 
-/// tANS: every lane count, with and without bypass, at lengths around a group's edges, damaged rows too.
+/// tANS: every lane count, with and without bypass, at lengths around a group's edges, damaged rows
+/// too.
 fn tans(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 3000;
     for lanes in LANES {
@@ -121,7 +123,8 @@ fn tans(machine: &dyn Machine, chosen: &Cases) {
     }
 }
 
-/// Models of every form and kind: every lane count, with and without bypass, at lengths around a group's edges.
+/// Models of every form and kind: every lane count, with and without bypass, at lengths around a
+/// group's edges.
 fn models(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 4000;
     for form in ModelForm::ALL {
@@ -181,7 +184,8 @@ fn quantise(machine: &dyn Machine, _chosen: &Cases) {
     quantise::check(machine);
 }
 
-/// The kernels that read packed tables: everything that can happen to a group of symbols among ordinary ones, long rows for their tiles.
+/// The kernels that read packed tables: everything that can happen to a group of symbols among
+/// ordinary ones, long rows for their tiles.
 fn packed(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 4000;
     for lookup in [Lookup::Slots, Lookup::Guide] {
@@ -254,7 +258,8 @@ macro_rules! tests {
     };
 }
 
-/// Threads of the host are slow at meeting one another: they run one case in seventeen, and fewer of the long ones.
+/// Threads of the host are slow at meeting one another: they run one case in seventeen, and fewer
+/// of the long ones.
 mod on_host_threads {
     tests!(crate::host::HostThreads, |seed: u64, long: bool| {
         seed % if long { 61 } else { 17 } == 3

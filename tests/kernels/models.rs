@@ -1,5 +1,5 @@
-//! The model kernels against the scalar codec: every form of models, with rows that are whole, damaged, or have parameters that no host would
-//! let through.
+//! The model kernels against the scalar codec: every form of models, with rows that are whole,
+//! damaged, or have parameters that no host would let through.
 
 use std::fmt::Debug;
 
@@ -21,7 +21,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::case::{Rows, SymbolType, assert_equal, download_into, narrow, widen};
-use crate::machine::Machine;
+use crate::machine::{Machine, outcome};
 use crate::software::Software;
 
 /// A batch.
@@ -233,7 +233,8 @@ impl ModelCase {
         Rows::fresh(self.rows, self.lanes, stride)
     }
 
-    /// Runs the scalar codec over every row; failed rows stay as they were. `symbols` are pushed or popped.
+    /// Runs the scalar codec over every row; failed rows stay as they were. `symbols` are pushed or
+    /// popped.
     fn scalar<F: Family>(
         &self,
         push: bool,
@@ -333,7 +334,7 @@ impl ModelCase {
         symbols
             .copy_from_slice(&widen(&machine.download(params.symbols, bytes.len()), self.symbols));
         machine.reset();
-        status.into_iter().map(RowStatus::to_result).collect()
+        status.into_iter().map(outcome).collect()
     }
 
     /// One push or pop by the scalar codec and by the kernel: the same outcomes and the same rows.
@@ -397,7 +398,8 @@ impl ModelCase {
         let case = &Self { rows: 12, ..*self };
         let (models, good) = case.data(rng, F::MAX_PRECISION);
         let (count, lanes) = (case.count as usize, case.lanes as usize);
-        // Pushes: symbols that no digits reach, symbols outside their windows, no room, a bad state, a bad length.
+        // Pushes: symbols that no digits reach, symbols outside their windows, no room, a bad
+        // state, a bad length.
         let mut symbols = good.clone();
         for (row, far) in [i32::MIN, i32::MAX, -70_000, 1 << 30, 1_000_000].into_iter().enumerate()
         {
@@ -456,7 +458,8 @@ impl ModelCase {
         case.check_bad_parameters(machine, &models, &good, &whole, rng);
     }
 
-    /// Parameters that are none fail the row where they are met first, the same one in every lane's order.
+    /// Parameters that are none fail the row where they are met first, the same one in every lane's
+    /// order.
     fn check_bad_parameters<F: Family>(
         &self,
         machine: &dyn Machine,
@@ -507,7 +510,8 @@ impl ModelCase {
                 let error = outcome.map_err(|fault| fault.error);
                 assert_eq!(error, Err(RowError::ParameterOutOfRange), "{self:?} row {row}");
             }
-            // A CDF of wide steps has a first symbol to find: only pushes, whose symbols are known to lie past it, must fail alike.
+            // A CDF of wide steps has a first symbol to find: only pushes, whose symbols are known
+            // to lie past it, must fail alike.
             let lowest = good.lowest;
             let reaches = places.iter().all(|&at| symbols[at] != lowest);
             if self.form != ModelForm::Cdf || (push && reaches) {

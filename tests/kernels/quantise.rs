@@ -146,7 +146,8 @@ pub fn check(machine: &dyn Machine) {
     let bad = |position| RowStatus { code: RowError::ParameterOutOfRange as u32, position };
     assert_eq!(status[..4], [bad(3), bad(4), bad(6), bad(10)]);
     assert_eq!(status[4..], [RowStatus::default(); 2]);
-    // The same faults where CDFs are asked for, and CDFs that code nothing; of counts, only zeros are bad.
+    // The same faults where CDFs are asked for, and CDFs that code nothing; of counts, only zeros
+    // are bad.
     let (status, cdfs) = run_kernel::<_, u32>(machine, QUANTISE_CDF_F32, &pmf, shape, 11);
     assert_eq!(status[..4], [bad(3), bad(4), bad(6), bad(10)]);
     assert!(cdfs[..44].iter().all(|&value| value == 0));

@@ -1,6 +1,7 @@
 //! The PTX on the software device.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use parans_emulator::{Device, DeviceModel, Launch, Module, Report};
 
@@ -12,7 +13,8 @@ const BLOCK_THREADS: u32 = 64;
 /// The machine.
 pub struct Software {
     device: Device,
-    module: Module,
+    /// By kernel, loaded when first launched.
+    modules: RefCell<HashMap<String, Module>>,
     allocated: RefCell<Vec<u64>>,
     report: RefCell<Option<Report>>,
 }
@@ -20,8 +22,12 @@ pub struct Software {
 impl Software {
     pub fn new() -> Self {
         let device = Device::new(DeviceModel::default());
-        let module = device.load(parans::gpu::PTX).unwrap_or_else(|e| panic!("{e}"));
-        Self { device, module, allocated: RefCell::default(), report: RefCell::default() }
+        Self {
+            device,
+            modules: RefCell::default(),
+            allocated: RefCell::default(),
+            report: RefCell::default(),
+        }
     }
 
     /// What the last launch cost.
@@ -53,9 +59,14 @@ impl Machine for Software {
     fn launch(&self, kernel: &str, threads: u64, shared: u32, params: &[u8]) {
         let blocks = threads.div_ceil(u64::from(BLOCK_THREADS)) as u32;
         let launch = Launch::linear(blocks, BLOCK_THREADS).shared(shared);
+        let mut modules = self.modules.borrow_mut();
+        let module = modules.entry(kernel.to_owned()).or_insert_with(|| {
+            let ptx = parans::gpu::ptx(kernel).unwrap_or_else(|| panic!("no PTX of {kernel}"));
+            self.device.load(ptx).unwrap_or_else(|error| panic!("{kernel}: {error}"))
+        });
         let report = self
             .device
-            .launch(&self.module, kernel, launch, params)
+            .launch(module, kernel, launch, params)
             .unwrap_or_else(|fault| panic!("{kernel}: {fault}"));
         self.report.replace(Some(report));
     }

@@ -17,7 +17,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// `count` tables with `alphabet` symbols each, or a random number where that is 0: powers of two for alias tables.
+    /// `count` tables with `alphabet` symbols each, or a random number where that is 0: powers of
+    /// two for alias tables.
     pub fn random(
         rng: &mut impl Rng,
         count: usize,
@@ -65,7 +66,8 @@ impl Tables {
         self.spans.iter().map(|&span| EncoderEntry::new(span)).collect()
     }
 
-    /// Pairs up symbols with too few slots for their bucket and symbols with too many; any pairing is a valid alias table.
+    /// Pairs up symbols with too few slots for their bucket and symbols with too many; any pairing
+    /// is a valid alias table.
     fn add_alias(&mut self, spans: &[Span]) {
         let n = spans.len() as u32;
         let cut = (1 << self.precision) / n;

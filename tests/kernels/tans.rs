@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::case::{Case, Data, IndexForm, assert_equal, download_into, narrow};
-use crate::machine::Machine;
+use crate::machine::{Machine, outcome};
 use crate::tables::Tables;
 
 #[derive(Clone, Debug)]
@@ -251,7 +251,7 @@ impl Run<'_> {
         let symbols =
             case.widen_symbols(&self.machine.download(params.symbols, symbol_bytes.len()));
         self.machine.reset();
-        (status.into_iter().map(RowStatus::to_result).collect(), symbols)
+        (status.into_iter().map(outcome).collect(), symbols)
     }
 
     fn same<T: TansFamily>(

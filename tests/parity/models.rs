@@ -1,5 +1,6 @@
-//! Models on every back end: what each writes must be what the CPU's one thread writes (which `tests/model_rows.rs` holds to a naive coder),
-//! streams pushed on one are popped on the other both ways, and what fails must fail with the same words.
+//! Models on every back end: what each writes must be what the CPU's one thread writes (which
+//! `tests/model_rows.rs` holds to a naive coder), streams pushed on one are popped on the other
+//! both ways, and what fails must fail with the same words.
 
 use libtest_mimic::Failed;
 use ndarray::{Array2, Array3};
@@ -195,7 +196,8 @@ pub(super) fn check_family(
     Ok(())
 }
 
-/// Symbols that cannot be coded, rows that are damaged, and symbols too wide for their type: the same words from both, and streams as they were.
+/// Symbols that cannot be coded, rows that are damaged, and symbols too wide for their type: the
+/// same words from both, and streams as they were.
 pub(super) fn check_errors(
     backend: &Backend,
     reference: &Backend,

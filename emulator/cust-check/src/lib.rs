@@ -1,7 +1,7 @@
 //! What the checks share: the corpus of PTX that nvcc made, and a context.
 //!
-//! The checks use the public interface of `cust` 0.3.2 alone, as its documentation does, so that they say something about
-//! every program written with it..
+//! The checks use the public interface of `cust` 0.3.2 alone, as its documentation does, so that
+//! they say something about every program written with it..
 
 use cust::prelude::*;
 use std::error::Error;

@@ -1,5 +1,6 @@
-//! No device, little memory, an old device: the paths a host library needs errors for. Each is a process of its own with
-//! the environment of the software device set; with a real driver they are not run.
+//! No device, little memory, an old device: the paths a host library needs errors for. Each is a
+//! process of its own with the environment of the software device set; with a real driver they are
+//! not run.
 
 use cust::error::CudaError;
 use cust::prelude::*;

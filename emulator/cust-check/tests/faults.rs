@@ -1,4 +1,5 @@
-//! Faults of kernels. One test, because a fault ends the primary context for every thread of the process.
+//! Faults of kernels. One test, because a fault ends the primary context for every thread of the
+//! process.
 
 use cust::context::Context;
 use cust::error::CudaError;

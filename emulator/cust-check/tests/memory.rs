@@ -1,4 +1,5 @@
-//! Memory: boxes, buffers, slices, pinned and managed memory, arrays, in every direction and in streams.
+//! Memory: boxes, buffers, slices, pinned and managed memory, arrays, in every direction and in
+//! streams.
 
 use cust::error::CudaError;
 use cust::memory::array::{ArrayFormat, ArrayObject};

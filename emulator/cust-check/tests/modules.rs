@@ -159,7 +159,8 @@ fn managed_and_pinned_memory_reach_a_kernel() -> Outcome {
     let mut y = UnifiedBuffer::new(&0.5f32, 100)?;
     x[42] = 10.0;
     for round in 1..=3 {
-        // SAFETY: both buffers hold a hundred floats and are not touched before the stream is synchronised.
+        // SAFETY: both buffers hold a hundred floats and are not touched before the stream is
+        // synchronised.
         unsafe {
             launch!(saxpy<<<2, 32, 0, stream>>>(2.0f32, x.as_unified_ptr(), y.as_unified_ptr(), 100i32))?;
         }

@@ -97,7 +97,8 @@ fn work_from_many_threads() -> Outcome {
                     let (values, total) = (vec![factor; 1000], [0].as_slice().as_dbuf()?);
                     let input = values.as_slice().as_dbuf()?;
                     for _ in 0..5 {
-                        // SAFETY: a thousand integers and one sum, both alive until the synchronisation.
+                        // SAFETY: a thousand integers and one sum, both alive until the
+                        // synchronisation.
                         unsafe {
                             launch!(module.reduce_sum<<<2, 128, 0, stream>>>(
                                 input.as_device_ptr(), 1000i32, total.as_device_ptr()

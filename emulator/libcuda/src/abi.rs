@@ -158,7 +158,8 @@ impl Host {
         if self.0.is_null() {
             return Err(CudaError::InvalidValue);
         }
-        // SAFETY: not null, and the C caller promises `length` writable bytes, its own for the call.
+        // SAFETY: not null, and the C caller promises `length` writable bytes, its own for the
+        // call.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.0.cast(), length) })
     }
 
@@ -172,7 +173,8 @@ impl Host {
     }
 }
 
-// SAFETY: addresses in the program's memory, which the API lets it name from any thread; a `Linker` keeps some.
+// SAFETY: addresses in the program's memory, which the API lets it name from any thread; a `Linker`
+// keeps some.
 unsafe impl<T> Send for Out<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Out<T> {}

@@ -1,4 +1,5 @@
-//! CUDA arrays, `cuArray*`: made, described, copied and destroyed. There are no textures here to sample them.
+//! CUDA arrays, `cuArray*`: made, described, copied and destroyed. There are no textures here to
+//! sample them.
 
 use crate::abi::{DevicePointer, Handle, In, Out, Status, exports};
 use crate::context::{Context, working};

@@ -7,8 +7,8 @@ use parans_emulator::DeviceModel;
 /// Highest attribute number of CUDA 13.0 (`CU_DEVICE_ATTRIBUTE_MAX - 1`).
 const LAST: i32 = 148;
 
-/// The value of attribute `number` (`CUdevice_attribute`). Limits and identities come from the model; a feature that
-/// this library does not have is 0.
+/// The value of attribute `number` (`CUdevice_attribute`). Limits and identities come from the
+/// model; a feature that this library does not have is 0.
 pub(crate) fn value(model: &DeviceModel, ordinal: usize, number: i32) -> Status<i32> {
     let (major, minor) = model.compute_capability;
     let value = match number {
@@ -54,8 +54,8 @@ pub(crate) fn value(model: &DeviceModel, ordinal: usize, number: i32) -> Status<
     i32::try_from(value).map_err(|_| CudaError::InvalidValue)
 }
 
-/// Largest textures and surfaces (CUDA programming guide, the same from compute capability 7.5 on). Arrays of these sizes
-/// can be made and copied here; no kernel can sample one.
+/// Largest textures and surfaces (CUDA programming guide, the same from compute capability 7.5 on).
+/// Arrays of these sizes can be made and copied here; no kernel can sample one.
 fn texture_limit(number: i32) -> u32 {
     match number {
         21 | 22 | 56 | 70 => 131_072,
@@ -72,7 +72,8 @@ fn texture_limit(number: i32) -> u32 {
     }
 }
 
-/// Shared memory that the system keeps of each block's, in bytes: 1 KiB since compute capability 8.0.
+/// Shared memory that the system keeps of each block's, in bytes: 1 KiB since compute capability
+/// 8.0.
 pub(crate) fn reserved_shared(model: &DeviceModel) -> u32 {
     if model.compute_capability >= (8, 0) { 1024 } else { 0 }
 }

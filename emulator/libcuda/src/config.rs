@@ -60,7 +60,8 @@ fn bytes(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// Technical limits that differ between compute capabilities (CUDA programming guide, "Compute Capabilities").
+/// Technical limits that differ between compute capabilities (CUDA programming guide, "Compute
+/// Capabilities").
 struct Limits {
     capability: (u32, u32),
     /// Shared memory of a block with opt-in, in KiB.
@@ -81,7 +82,8 @@ const fn limits(
     Limits { capability, shared_of_block, shared, threads, blocks }
 }
 
-/// The capabilities there are. 5.2 is older than any PTX of this project: it is there to be refused on.
+/// The capabilities there are. 5.2 is older than any PTX of this project: it is there to be refused
+/// on.
 const LIMITS: &[Limits] = &[
     limits((5, 2), [48, 96, 2048, 32]),
     limits((7, 0), [96, 96, 2048, 32]),

@@ -248,7 +248,8 @@ exports! {
         Ok(())
     }
 
-    /// 3020: the version of the context calls (`_v2`) that contexts are made with, as the driver answers too.
+    /// 3020: the version of the context calls (`_v2`) that contexts are made with, as the driver
+    /// answers too.
     fn cuCtxGetApiVersion(handle: Handle<Context>, out: Out<u32>) {
         named(handle)?;
         out.set(3020)

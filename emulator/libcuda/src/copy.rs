@@ -33,8 +33,8 @@ impl Place {
         }
     }
 
-    /// The truth of memory that both sides reach is with the host: a device address in it becomes a host one,
-    /// if the whole range lies inside.
+    /// The truth of memory that both sides reach is with the host: a device address in it becomes a
+    /// host one, if the whole range lies inside.
     fn settled(self, device: &Device, bytes: usize) -> Status<Self> {
         let Place::Device(address) = self else { return Ok(self) };
         let allocations = device.allocations();
@@ -49,7 +49,8 @@ impl Place {
     }
 }
 
-/// Copies `bytes` bytes. Bytes of the device that nothing has written arrive as zeros, which the API leaves open.
+/// Copies `bytes` bytes. Bytes of the device that nothing has written arrive as zeros, which the
+/// API leaves open.
 pub(crate) fn copy(device: &Device, to: Place, from: Place, bytes: usize) -> Status {
     if bytes == 0 {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Copies of rectangles and boxes, and to and from arrays: `cuMemcpy2D`, `cuMemcpy3D`, `cuMemcpyHtoA` and the like.
+//! Copies of rectangles and boxes, and to and from arrays: `cuMemcpy2D`, `cuMemcpy3D`,
+//! `cuMemcpyHtoA` and the like.
 
 use crate::abi::{DevicePointer, Handle, Host, In, Status, exports};
 use crate::array::{ARRAYS, Array};
@@ -80,7 +81,8 @@ impl From<Copy2d> for Copy3d {
 }
 
 impl End3d {
-    /// Where row `y` of slice `z` of the box begins; `width` and `height` are the box's, for ends that state none.
+    /// Where row `y` of slice `z` of the box begins; `width` and `height` are the box's, for ends
+    /// that state none.
     fn row(
         &self,
         device: &Device,

@@ -30,8 +30,8 @@ pub(crate) struct Device {
 impl Device {
     /// A device with empty memory.
     ///
-    /// Capacity is counted here and not by the machine, because pinned host memory has addresses on it too but
-    /// takes none of its capacity.
+    /// Capacity is counted here and not by the machine, because pinned host memory has addresses on
+    /// it too but takes none of its capacity.
     pub(crate) fn new(ordinal: usize, model: DeviceModel) -> Self {
         Device {
             ordinal,

@@ -7,11 +7,13 @@ use crate::errors::{CudaError, diagnose};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The CUDA version this library speaks: 13.0. nvcc 13 and its PTX 9 are accepted; programs made for 11 and 12 too.
+/// The CUDA version this library speaks: 13.0. nvcc 13 and its PTX 9 are accepted; programs made
+/// for 11 and 12 too.
 pub(crate) const DRIVER_VERSION: i32 = 13_000;
 
-/// The newest PTX ISA this library lets through, major and minor. The software device is what knows or does not know an
-/// instruction; this only keeps the error a real driver gives for PTX from the future.
+/// The newest PTX ISA this library lets through, major and minor. The software device is what knows
+/// or does not know an instruction; this only keeps the error a real driver gives for PTX from the
+/// future.
 pub(crate) const PTX_VERSION: (u32, u32) = (9, 9);
 
 static DEVICES: OnceLock<Result<Vec<Device>, CudaError>> = OnceLock::new();

@@ -156,8 +156,8 @@ static DIAGNOSIS: Mutex<Option<CString>> = Mutex::new(None);
 
 /// Reports what went wrong: on standard error, and for `paransLastDiagnosis`.
 ///
-/// A real driver has no such channel. Here the software device knows kernel, block, thread, PTX line and
-/// address, and a test that fails with a bare 700 should not hide them.
+/// A real driver has no such channel. Here the software device knows kernel, block, thread, PTX
+/// line and address, and a test that fails with a bare 700 should not hide them.
 pub(crate) fn diagnose(text: &str) {
     eprintln!("parans libcuda: {text}");
     *lock(&DIAGNOSIS) = CString::new(text.replace('\0', " ")).ok();
@@ -172,8 +172,9 @@ exports! {
         report(name, texts(error).map(|(name, _)| name))
     }
 
-    /// Copies the last diagnosis into `text`, cut to `capacity` bytes with its terminating zero, and
-    /// writes its whole length to `length` (either pointer may be null). An extension of this library.
+    /// Copies the last diagnosis into `text`, cut to `capacity` bytes with its terminating zero,
+    /// and writes its whole length to `length` (either pointer may be null). An extension of this
+    /// library.
     fn paransLastDiagnosis(text: Host, capacity: usize, length: Out<usize>) {
         let diagnosis = lock(&DIAGNOSIS).clone().unwrap_or_default();
         copy_text(diagnosis.as_bytes(), text, capacity, length)

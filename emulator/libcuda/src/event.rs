@@ -18,8 +18,8 @@ const KNOWN_FLAGS: u32 = 7;
 /// `CU_EVENT_INTERPROCESS`.
 const INTERPROCESS: u32 = 4;
 
-/// An event. Streams are eager, so what came before it is done when it is recorded: the time of that moment
-/// is the time the device's work took, as measured on this machine.
+/// An event. Streams are eager, so what came before it is done when it is recorded: the time of
+/// that moment is the time the device's work took, as measured on this machine.
 pub(crate) struct Event {
     /// Its context.
     pub(crate) context: Arc<Context>,

@@ -54,7 +54,8 @@ impl Function {
         self.max_dynamic_shared.load(Ordering::Relaxed)
     }
 
-    /// Registers of a thread: the emulator's own count, since there is no ptxas here, kept to what hardware has.
+    /// Registers of a thread: the emulator's own count, since there is no ptxas here, kept to what
+    /// hardware has.
     pub(crate) fn registers(&self) -> u32 {
         self.entry.registers.clamp(1, 255)
     }

@@ -57,8 +57,9 @@ fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
 
 /// The PTX of a fat binary: the newest that it holds.
 ///
-/// The format is not documented; the fields are those that the binaries of nvcc 10 to 13 show: an entry is its kind (1 PTX,
-/// 2 cubin), a header size, a padded payload size, the compressed size or 0, and the compute capability.
+/// The format is not documented; the fields are those that the binaries of nvcc 10 to 13 show: an
+/// entry is its kind (1 PTX, 2 cubin), a header size, a padded payload size, the compressed size or
+/// 0, and the compute capability.
 fn from_fat_binary(image: &[u8]) -> Status<String> {
     let mut newest: Option<(u64, String)> = None;
     let mut at = number(image, 6, 2).ok_or(CudaError::InvalidImage)? as usize;
@@ -86,7 +87,8 @@ fn from_fat_binary(image: &[u8]) -> Status<String> {
     newest.map(|(_, ptx)| ptx).ok_or(CudaError::NoBinaryForGpu)
 }
 
-/// Unpacks a compressed entry: LZ4 in the binaries up to nvcc 12, zstd (a frame begins with its magic number) in later ones.
+/// Unpacks a compressed entry: LZ4 in the binaries up to nvcc 12, zstd (a frame begins with its
+/// magic number) in later ones.
 fn unpack(packed: &[u8], length: usize) -> Status<Vec<u8>> {
     /// No PTX is as large; a length beyond it is a damaged header, not a reason to allocate.
     const LONGEST: usize = 1 << 30;
@@ -108,7 +110,8 @@ fn unpack(packed: &[u8], length: usize) -> Status<Vec<u8>> {
 mod tests {
     use super::{CudaError, from_bytes};
 
-    /// saxpy.cu as PTX in a fat binary (`nvcc -fatbin -gencode arch=compute_75,code=compute_75`), packed three ways.
+    /// saxpy.cu as PTX in a fat binary (`nvcc -fatbin -gencode arch=compute_75,code=compute_75`),
+    /// packed three ways.
     const PACKED: [&[u8]; 3] = [
         include_bytes!("../testdata/saxpy-none.fatbin"),
         include_bytes!("../testdata/saxpy-speed.fatbin"),

@@ -22,8 +22,8 @@ pub(crate) fn host_error(fault: &Fault) -> CudaError {
     }
 }
 
-/// The error that a GPU would end in, where it would notice at all; a race, a read of bytes never written or a wrong
-/// mask has no code of its own, and is a launch failure.
+/// The error that a GPU would end in, where it would notice at all; a race, a read of bytes never
+/// written or a wrong mask has no code of its own, and is a launch failure.
 fn kernel_error(fault: &Fault) -> CudaError {
     let addressed = |access: &Access| match access.space {
         Space::Global => CudaError::IllegalAddress,
@@ -193,7 +193,8 @@ pub(crate) struct LaunchAttribute {
 }
 
 impl LaunchConfig {
-    /// Whether the launch is cooperative; an attribute that would change what a kernel sees is not supported.
+    /// Whether the launch is cooperative; an attribute that would change what a kernel sees is not
+    /// supported.
     fn cooperative(&self) -> Status<bool> {
         /// `CU_LAUNCH_ATTRIBUTE_*`.
         const IGNORE: u32 = 0;

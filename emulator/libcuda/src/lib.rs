@@ -1,21 +1,24 @@
 //! The CUDA driver library, `libcuda.so.1`, over the software device.
 //!
-//! A program that links or loads NVIDIA's driver, through the `cust` crate, through `dlopen` or in C, runs
-//! unchanged on this library where there is no GPU: its kernels are executed from their PTX by
-//! [`parans_emulator`], every access checked, and a fault comes back as the driver's own error code, with the
-//! full diagnosis on standard error. For development and tests; nothing of the codec depends on it.
+//! A program that links or loads NVIDIA's driver, through the `cust` crate, through `dlopen` or in
+//! C, runs unchanged on this library where there is no GPU: its kernels are executed from their PTX
+//! by [`parans_emulator`], every access checked, and a fault comes back as the driver's own error
+//! code, with the full diagnosis on standard error. For development and tests; nothing of the codec
+//! depends on it.
 //!
 //! # What it does and does not do
 //! - Every function of the driver API of CUDA 12 is exported. What this library does not do answers
-//!   `CUDA_ERROR_NOT_SUPPORTED` (the list is `unsupported.rs`: graphs, textures, virtual memory, interop, IPC).
-//! - Streams are eager: work is done, in the order of the calls, before the call that enqueues it returns. That is
-//!   one of the schedules the API allows. Only host functions run apart, on a thread of their own, and what
-//!   follows them in their stream waits for them. A program that needs two kernels to run at the same time
-//!   (each waiting for the other) would hang.
-//! - A kernel's fault is reported as a GPU would: the launch succeeds, and every later call that uses the context
-//!   returns the error until the context is destroyed or reset. With `CUDA_LAUNCH_BLOCKING=1` the launch itself
-//!   returns it.
-//! - Machine code (cubin) cannot be executed and is `CUDA_ERROR_NO_BINARY_FOR_GPU`; of a fat binary the PTX is taken.
+//!   `CUDA_ERROR_NOT_SUPPORTED` (the list is `unsupported.txt`: graphs, textures, virtual memory,
+//!   interop, IPC).
+//! - Streams are eager: work is done, in the order of the calls, before the call that enqueues it
+//!   returns. That is one of the schedules the API allows. Only host functions run apart, on a
+//!   thread of their own, and what follows them in their stream waits for them. A program that
+//!   needs two kernels to run at the same time (each waiting for the other) would hang.
+//! - A kernel's fault is reported as a GPU would: the launch succeeds, and every later call that
+//!   uses the context returns the error until the context is destroyed or reset. With
+//!   `CUDA_LAUNCH_BLOCKING=1` the launch itself returns it.
+//! - Machine code (cubin) cannot be executed and is `CUDA_ERROR_NO_BINARY_FOR_GPU`; of a fat binary
+//!   the PTX is taken.
 //!
 //! # Environment
 //! | variable | meaning | default |
@@ -28,8 +31,8 @@
 //! | `PARANS_CUDA_TRACE` | 1: each call prints its name and result | off |
 //! | `CUDA_LAUNCH_BLOCKING` | 1: a launch returns its own kernel's fault | off |
 //!
-//! Two functions are this library's own: `paransLastDiagnosis` and `paransLastReport` copy out the text behind the last error
-//! and the counters of the last launch.
+//! Two functions are this library's own: `paransLastDiagnosis` and `paransLastReport` copy out the
+//! text behind the last error and the counters of the last launch.
 
 #![allow(unsafe_code, reason = "the C boundary: exported symbols and the caller's raw pointers")]
 #![allow(non_snake_case, reason = "exported functions carry the names of cuda.h")]

@@ -34,8 +34,9 @@ const LAST_INPUT: u32 = 5;
 
 /// Joins PTX texts: the newest version and target first, then each text without its own.
 ///
-/// A function that one text declares `.extern` and another defines is declared as the definition is, which is what
-/// PTX asks inside one module; an `.extern` variable that another text defines is dropped with its declaration.
+/// A function that one text declares `.extern` and another defines is declared as the definition
+/// is, which is what PTX asks inside one module; an `.extern` variable that another text defines is
+/// dropped with its declaration.
 fn join(pieces: &[String]) -> String {
     let version = pieces.iter().filter_map(|piece| module::version(piece)).max().unwrap_or((6, 3));
     let target = pieces.iter().filter_map(|piece| module::target(piece)).max().unwrap_or(75);
@@ -65,7 +66,8 @@ fn join(pieces: &[String]) -> String {
     text
 }
 
-/// Splits PTX into its statements at module scope: a header line, a declaration up to its `;`, a body up to its `}`.
+/// Splits PTX into its statements at module scope: a header line, a declaration up to its `;`, a
+/// body up to its `}`.
 fn statements(ptx: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut start, mut depth) = (0, 0usize);
@@ -214,7 +216,8 @@ exports! {
         add(&linker, kind, &std::fs::read(path.get()?).map_err(|_| CudaError::FileNotFound)?)
     }
 
-    /// The result is PTX with a terminating zero, which the module calls take; it lives as long as the linker.
+    /// The result is PTX with a terminating zero, which the module calls take; it lives as long as
+    /// the linker.
     fn cuLinkComplete(handle: Handle<Linker>, image: Out<Host>, bytes: Out<usize>) {
         let linker = LINKERS.get(handle)?;
         linker.context.healthy()?;

@@ -15,7 +15,8 @@ pub(crate) enum Kind {
     Device,
     /// `cuMemAllocManaged`: the host's too, at the same address.
     Managed,
-    /// `cuMemAllocHost`, `cuMemHostAlloc`: the host's, which the device may reach; the flags asked for.
+    /// `cuMemAllocHost`, `cuMemHostAlloc`: the host's, which the device may reach; the flags asked
+    /// for.
     Pinned(u32),
     /// `cuMemHostRegister`: the program's own memory, made known; the flags asked for.
     Registered(u32),

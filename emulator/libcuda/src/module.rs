@@ -21,7 +21,8 @@ pub(crate) struct Module {
     pub(crate) context: Arc<Context>,
     /// What the software device made of the PTX.
     pub(crate) code: parans_emulator::Module,
-    /// The compute capability that the PTX was made for, as `cuFuncGetAttribute` gives it: 75 for sm_75.
+    /// The compute capability that the PTX was made for, as `cuFuncGetAttribute` gives it: 75 for
+    /// sm_75.
     pub(crate) target: u32,
     functions: Mutex<BTreeMap<String, Handle<Function>>>,
 }

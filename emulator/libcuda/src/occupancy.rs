@@ -1,6 +1,7 @@
 //! Occupancy: how many blocks fit on a multiprocessor, by the limits of the model.
 //!
-//! Registers are the emulator's count, not ptxas': the answers have the right shape, not a board's numbers.
+//! Registers are the emulator's count, not ptxas': the answers have the right shape, not a board's
+//! numbers.
 
 use crate::abi::{Handle, Out, Status, exports};
 use crate::attributes::reserved_shared;
@@ -57,7 +58,8 @@ pub(crate) fn check_cooperative(function: &Function, launch: &Launch) -> Status 
 /// `CUoccupancyB2DSize`: dynamic shared memory for a block size.
 type SharedOfBlockSize = extern "C" fn(i32) -> usize;
 
-/// The block size of the highest occupancy, the largest of equals, and the blocks that then fill the device.
+/// The block size of the highest occupancy, the largest of equals, and the blocks that then fill
+/// the device.
 fn best_block(
     function: &Function,
     shared: impl Fn(u32) -> usize,

@@ -1,9 +1,9 @@
 //! Memory that host and device both reach at one address: managed, pinned and registered memory.
 //!
-//! The software device keeps its bytes itself, so such memory exists twice: the program sees host pages at the very addresses
-//! the device uses, and a launch carries the bytes over before and back after. The host's pages are the truth in
-//! between. Only bytes that the kernel has changed come back, because another thread may write its own part of
-//! such memory while the kernel runs.
+//! The software device keeps its bytes itself, so such memory exists twice: the program sees host
+//! pages at the very addresses the device uses, and a launch carries the bytes over before and back
+//! after. The host's pages are the truth in between. Only bytes that the kernel has changed come
+//! back, because another thread may write its own part of such memory while the kernel runs.
 
 use crate::abi::{DevicePointer, Host, Out, Status, exports};
 use crate::context::{Context, working};
@@ -69,7 +69,8 @@ impl Mirror {
 impl Drop for Mirror {
     fn drop(&mut self) {
         if self.owned {
-            // SAFETY: mapped by `map` with this length, and given up with the allocation it belongs to.
+            // SAFETY: mapped by `map` with this length, and given up with the allocation it belongs
+            // to.
             unsafe { libc::munmap(self.host.as_ptr(), self.bytes) };
         }
     }
@@ -78,7 +79,8 @@ impl Drop for Mirror {
 /// What a launch needs to carry the shared memory over and back.
 pub(crate) struct Carried<'a> {
     regions: Vec<Region>,
-    /// While one launch works on such memory no other may carry it over: the host's bytes would undo what the kernel has written.
+    /// While one launch works on such memory no other may carry it over: the host's bytes would
+    /// undo what the kernel has written.
     _alone: Option<MutexGuard<'a, ()>>,
 }
 
@@ -91,8 +93,8 @@ struct Region {
 }
 
 impl<'a> Carried<'a> {
-    /// Copies to the device every managed memory, every pinned one that the program has asked a device pointer
-    /// for, and every pinned one that a word of `parameters` points into.
+    /// Copies to the device every managed memory, every pinned one that the program has asked a
+    /// device pointer for, and every pinned one that a word of `parameters` points into.
     pub(crate) fn over(device: &'a Device, parameters: &[u8]) -> Result<Self, Fault> {
         let alone = lock(&device.carrying);
         let mut regions = Vec::new();
@@ -116,7 +118,8 @@ impl<'a> Carried<'a> {
         Ok(Carried { regions, _alone })
     }
 
-    /// Copies back what the kernel changed. Memory that another thread has freed meanwhile is nobody's any more.
+    /// Copies back what the kernel changed. Memory that another thread has freed meanwhile is
+    /// nobody's any more.
     pub(crate) fn back(self, device: &Device) -> Result<(), Fault> {
         // Held to the end: memory is given back, on both sides, only after it has left the list.
         let allocations = device.allocations();
@@ -184,7 +187,8 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
             device.allocations().insert(allocation);
             return Ok(start);
         }
-        // Something else is mapped there, another device's memory for one; the next allocation lies further on.
+        // Something else is mapped there, another device's memory for one; the next allocation lies
+        // further on.
         release(device, &allocation);
     }
     Err(CudaError::OutOfMemory)
@@ -203,7 +207,8 @@ fn free(context: &Context, start: DevicePointer) -> Status {
 }
 
 exports! {
-    /// `flags`: 1 for every stream (global), 2 for the host until attached; either is all the same here.
+    /// `flags`: 1 for every stream (global), 2 for the host until attached; either is all the same
+    /// here.
     fn cuMemAllocManaged(out: Out<DevicePointer>, bytes: usize, flags: u32) {
         let context = working()?;
         out.required()?;

@@ -59,7 +59,8 @@ exports! {
         Ok(())
     }
 
-    /// As several calls of `cuPointerGetAttribute`, but an address that is nobody's gets zeros, not an error.
+    /// As several calls of `cuPointerGetAttribute`, but an address that is nobody's gets zeros, not
+    /// an error.
     fn cuPointerGetAttributes(count: u32, numbers: In<u32>, outs: In<Host>, address: DevicePointer) {
         let context = working()?;
         let allocations = context.device.allocations();

@@ -1,5 +1,5 @@
-//! Memory pools, as far as `cuMemAllocAsync` programs ask for them: one pool for each device, whose settings are kept
-//! and have no effect, since memory is freed at once.
+//! Memory pools, as far as `cuMemAllocAsync` programs ask for them: one pool for each device, whose
+//! settings are kept and have no effect, since memory is freed at once.
 
 use crate::abi::{DevicePointer, Handle, Host, Out, Status, exports};
 use crate::context::working;

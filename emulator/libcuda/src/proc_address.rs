@@ -35,7 +35,8 @@ fn all() -> impl Iterator<Item = &'static Export> {
     .flatten()
 }
 
-/// The CUDA version that brought a symbol with a suffix, where it was not 3.2, which brought most (cudaTypedefs.h).
+/// The CUDA version that brought a symbol with a suffix, where it was not 3.2, which brought most
+/// (cudaTypedefs.h).
 const SINCE: &[(&str, i32)] = &[
     ("cuCtxCreate_v3", 11_040),
     ("cuCtxCreate_v4", 12_050),

@@ -118,8 +118,8 @@ impl Stream {
     }
 }
 
-/// The stream of a handle, in a context that no fault has ended. Null and the handles 1 and 2 are the
-/// default streams of the current context.
+/// The stream of a handle, in a context that no fault has ended. Null and the handles 1 and 2 are
+/// the default streams of the current context.
 pub(crate) fn named(handle: Handle<Stream>) -> Status<Arc<Stream>> {
     let stream = lookup(handle)?;
     stream.context.healthy()?;
@@ -135,8 +135,8 @@ fn lookup(handle: Handle<Stream>) -> Status<Arc<Stream>> {
     STREAMS.get(handle)
 }
 
-/// The default stream of a context. It holds no pending work of its own: a host function in it is run
-/// before the call returns.
+/// The default stream of a context. It holds no pending work of its own: a host function in it is
+/// run before the call returns.
 fn default_of(context: Arc<Context>) -> Arc<Stream> {
     Arc::new(Stream::new(context, 0, 0, true))
 }

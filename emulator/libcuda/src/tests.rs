@@ -1,5 +1,6 @@
-//! A driver API program in Rust, calling the exported functions as a C program would: `cargo test` runs it without cust,
-//! a C compiler or NVIDIA's header. `scripts/check-cuda` has the wider programs.
+//! A driver API program in Rust, calling the exported functions as a C program would: `cargo test`
+//! runs it without cust, a C compiler or NVIDIA's header. `scripts/check-cuda` has the wider
+//! programs.
 
 use crate::abi::{Handle, Host, In, Out};
 use crate::context::{cuCtxCreate_v2, cuCtxDestroy_v2, cuCtxSynchronize};

@@ -1,4 +1,5 @@
-//! `PARANS_CUDA_TRACE`: one line for each call, to see what a host library really asks of the driver.
+//! `PARANS_CUDA_TRACE`: one line for each call, to see what a host library really asks of the
+//! driver.
 
 use crate::abi::Status;
 use std::sync::OnceLock;

@@ -9,8 +9,8 @@ use crate::memory::order::lanes_of;
 use crate::memory::shared::Shared;
 use crate::{Fault, Report};
 
-/// What a block needs room for; kept between blocks and launches, because allocating it costs more than a small
-/// block takes to run.
+/// What a block needs room for; kept between blocks and launches, because allocating it costs more
+/// than a small block takes to run.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     warps: Vec<Warp>,
@@ -66,7 +66,8 @@ fn turns(core: &mut Core<'_>, warps: &mut [Warp]) -> Step {
     while core.live_threads > 0 {
         let mut progress = false;
         for index in 0..warps.len() {
-            // A warp goes on until it has to wait for another: that keeps its registers in the cache.
+            // A warp goes on until it has to wait for another: that keeps its registers in the
+            // cache.
             loop {
                 if warps[index].live == 0 {
                     break;

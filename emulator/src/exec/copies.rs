@@ -36,7 +36,8 @@ impl Copies {
         self.committed = [0; LANES];
     }
 
-    /// `cp.async`: reads now, and writes when waited for, so that a kernel that does not wait finds nothing.
+    /// `cp.async`: reads now, and writes when waited for, so that a kernel that does not wait finds
+    /// nothing.
     pub(super) fn issue(
         &mut self,
         core: &mut Core<'_>,
@@ -52,7 +53,8 @@ impl Copies {
         count_global(core, &from, mask, copy.bytes, 0);
         count_shared(core, &to, mask, copy.bytes);
         for lane in lanes_of(mask) {
-            // A 64-bit destination register may hold a generic address's low half or the offset itself.
+            // A 64-bit destination register may hold a generic address's low half or the offset
+            // itself.
             let address = to[lane];
             let one = One { lane, address, size: copy.bytes, action: Action::Write };
             let to = shared_at(core, who, one)?;

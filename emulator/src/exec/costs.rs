@@ -26,8 +26,8 @@ pub(super) fn sectors(at: &Lanes<u64>, mask: u32) -> u64 {
     count as u64
 }
 
-/// Wavefronts of a shared access of `bytes` a lane: for each group of lanes that move 128 bytes together, the most
-/// distinct words that fall on one bank.
+/// Wavefronts of a shared access of `bytes` a lane: for each group of lanes that move 128 bytes
+/// together, the most distinct words that fall on one bank.
 pub(super) fn wavefronts(at: &Lanes<u64>, mask: u32, bytes: u32) -> u64 {
     let group = (LANES as u32 * 4 / bytes.max(4)).clamp(1, 32) as usize;
     let words = u64::from(bytes.div_ceil(4));

@@ -1,9 +1,10 @@
 //! Floating point with the rounding modes of PTX.
 //!
-//! The host rounds to nearest. For the directed modes an operation is done in `f64` *to odd*: inexact results
-//! get their last bit set, so that a later rounding to a narrower type, in whichever mode, is the one rounding of
-//! the exact value. `f64` itself is stepped one place where the sign of the error asks for it. The approximate
-//! functions are computed exactly and rounded once: nearer than the ISA asks for, not bit for bit a GPU's.
+//! The host rounds to nearest. For the directed modes an operation is done in `f64` *to odd*:
+//! inexact results get their last bit set, so that a later rounding to a narrower type, in
+//! whichever mode, is the one rounding of the exact value. `f64` itself is stepped one place where
+//! the sign of the error asks for it. The approximate functions are computed exactly and rounded
+//! once: nearer than the ISA asks for, not bit for bit a GPU's.
 
 use half::{bf16, f16};
 
@@ -39,7 +40,8 @@ fn sum_error(a: f64, b: f64, sum: f64) -> f64 {
     (a - (sum - part)) + (b - part)
 }
 
-/// Steps a value that was rounded to nearest, given the sign of what it lost, to where a mode wants it.
+/// Steps a value that was rounded to nearest, given the sign of what it lost, to where a mode wants
+/// it.
 fn step(value: f64, error: f64, mode: Round) -> f64 {
     if error == 0.0 || error.is_nan() || !value.is_finite() {
         return value;

@@ -1,4 +1,5 @@
-//! The registers and private memory of one call of a function by a warp, and lane-wise access to them.
+//! The registers and private memory of one call of a function by a warp, and lane-wise access to
+//! them.
 
 use half::{bf16, f16};
 

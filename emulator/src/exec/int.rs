@@ -22,7 +22,8 @@ macro_rules! int2 {
                 let f = |a: $i, b: $i| ((a as $wide_i * b as $wide_i) >> BITS) as $u;
                 frame.map2(regs, m, f);
             }
-            // Division by zero is unspecified by the ISA; all ones (and the dividend) is what hardware gives.
+            // Division by zero is unspecified by the ISA; all ones (and the dividend) is what
+            // hardware gives.
             Int2::DivU => frame.map2(regs, m, |a: $u, b: $u| a.checked_div(b).unwrap_or(<$u>::MAX)),
             Int2::DivS => {
                 frame.map2(regs, m, |a: $i, b: $i| if b == 0 { -1 } else { a.wrapping_div(b) });

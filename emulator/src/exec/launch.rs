@@ -21,11 +21,12 @@ impl Pool {
     }
 }
 
-/// Threads below which a launch of several blocks stays on the calling thread: waking another costs more.
+/// Threads below which a launch of several blocks stays on the calling thread: waking another costs
+/// more.
 const SERIAL_THREADS: u64 = 256;
 
-/// Runs all blocks. Blocks start in order of their number, so one that waits for an earlier one (a decoupled
-/// look-back) always finds it running or done.
+/// Runs all blocks. Blocks start in order of their number, so one that waits for an earlier one (a
+/// decoupled look-back) always finds it running or done.
 pub(crate) fn launch(context: &Context<'_>, pool: &Pool) -> Result<Report, Fault> {
     let blocks: u64 = context.launch.grid.iter().map(|&n| u64::from(n)).product();
     let workers = rayon::current_num_threads().min(usize::try_from(blocks).unwrap_or(usize::MAX));
@@ -43,7 +44,8 @@ pub(crate) fn launch(context: &Context<'_>, pool: &Pool) -> Result<Report, Fault
             if let Err(fault) = run(context, number, &mut room, &mut report) {
                 stop.store(true, Ordering::Relaxed);
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                // The first block's fault, where several have one: the same from run to run, nearly.
+                // The first block's fault, where several have one: the same from run to run,
+                // nearly.
                 if outcome.1.as_ref().is_none_or(|(first, _)| number < *first) {
                     outcome.1 = Some((number, *fault));
                 }

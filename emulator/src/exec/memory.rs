@@ -240,7 +240,8 @@ fn common<'l>(
     (!wrong).then_some(found)
 }
 
-/// The load of lanes that are all well inside one allocation; `false`, with nothing done, where one is not.
+/// The load of lanes that are all well inside one allocation; `false`, with nothing done, where one
+/// is not.
 fn load_global(
     core: &mut Core<'_>,
     who: &mut Who<'_>,

@@ -1,4 +1,5 @@
-//! Execution: a launch runs blocks, a block runs warps, a warp runs paths, a path runs instructions for its lanes.
+//! Execution: a launch runs blocks, a block runs warps, a warp runs paths, a path runs instructions
+//! for its lanes.
 
 mod alu;
 mod atomics;

@@ -1,10 +1,11 @@
 //! The diverged parts of a warp, and where they meet again.
 //!
-//! Lanes at one place in the code are a [`Path`]. A branch that splits a path leaves a [`Join`] that names the
-//! lanes to wait for and the place (the branch's immediate post-dominator, where `lower` put an `Op::Join`); paths
-//! that arrive wait there until all named lanes have arrived, left or exited. A join only saves work: any path may
-//! be let go early, which is how a lane that spins for another lane's progress gets it. The joins of a path
-//! form a chain, innermost first, and its lanes are pending in every join of the chain.
+//! Lanes at one place in the code are a [`Path`]. A branch that splits a path leaves a [`Join`]
+//! that names the lanes to wait for and the place (the branch's immediate post-dominator, where
+//! `lower` put an `Op::Join`); paths that arrive wait there until all named lanes have arrived,
+//! left or exited. A join only saves work: any path may be let go early, which is how a lane that
+//! spins for another lane's progress gets it. The joins of a path form a chain, innermost first,
+//! and its lanes are pending in every join of the chain.
 
 use super::frame::Frame;
 use crate::ir::NONE;
@@ -96,8 +97,8 @@ impl Paths {
         join != NONE
     }
 
-    /// A path has come to a place where joins may be (`NONE`: the return from its frame). If one of its chain is
-    /// here, it leaves those inside that one and waits; returns whether it does.
+    /// A path has come to a place where joins may be (`NONE`: the return from its frame). If one of
+    /// its chain is here, it leaves those inside that one and waits; returns whether it does.
     pub(crate) fn arrive(&mut self, path: usize, pc: u32) -> bool {
         let (frame, mask) = (self.all[path].frame, self.all[path].mask);
         let mut at = self.all[path].join;
@@ -123,7 +124,8 @@ impl Paths {
         self.settle(join);
     }
 
-    /// Merges the paths at a join if every pending lane is there, and retires a join that nobody will come to.
+    /// Merges the paths at a join if every pending lane is there, and retires a join that nobody
+    /// will come to.
     fn settle(&mut self, join: u32) {
         let Join { pending, parent, .. } = self.joins[join as usize];
         let here = |p: &Path| p.mask != 0 && p.state == State::Joined && p.join == join;
@@ -169,8 +171,8 @@ impl Paths {
         }
     }
 
-    /// A path that returns has waited at its frame's return join, or was let go: it leaves what joins of the
-    /// frame it is still in.
+    /// A path that returns has waited at its frame's return join, or was let go: it leaves what
+    /// joins of the frame it is still in.
     pub(crate) fn leave_frame(&mut self, path: usize) {
         let (frame, mask) = (self.all[path].frame, self.all[path].mask);
         loop {

@@ -1,8 +1,8 @@
 //! What lanes do together: votes, shuffles, matches, reductions, and arriving at barriers.
 //!
-//! A `.sync` instruction waits for every lane that its mask names. Lanes of the mask on other paths run on until
-//! they come to the same instruction with the same mask; if they exit instead, or wait elsewhere for ever, the
-//! mask cannot be met and the launch ends with [`Fault::InvalidSync`].
+//! A `.sync` instruction waits for every lane that its mask names. Lanes of the mask on other paths
+//! run on until they come to the same instruction with the same mask; if they exit instead, or wait
+//! elsewhere for ever, the mask cannot be met and the launch ends with [`Fault::InvalidSync`].
 
 use super::core::{Core, Step};
 use super::frame::{Frame, Lane, Lanes};
@@ -12,7 +12,8 @@ use crate::Fault;
 use crate::ir::{Bar, Instr, NONE, Op, Rmw, Shfl, Vote, W};
 use crate::memory::order::lanes_of;
 
-/// What a shuffle reads from a lane that does not take part: nothing a kernel could mistake for data.
+/// What a shuffle reads from a lane that does not take part: nothing a kernel could mistake for
+/// data.
 const POISON: u32 = 0xbad0_bad0;
 
 impl Warp {
@@ -189,7 +190,8 @@ impl Warp {
         }
     }
 
-    /// A path arrives at a barrier of the block. Returns whether the block has to look at its barriers.
+    /// A path arrives at a barrier of the block. Returns whether the block has to look at its
+    /// barriers.
     pub(super) fn barrier(
         &mut self,
         core: &mut Core<'_>,

@@ -13,13 +13,14 @@ use crate::memory::order::lanes_of;
 
 /// Instructions a path runs before another path, or another warp, gets its turn.
 const SLICE: u32 = 2048;
-/// Instructions that paths wait at a join while others run, before they are let go. Long, because letting them go
-/// costs convergence; a warp whose lanes wait for each other so long is taken to hold a lock at a join, and each
-/// time its patience halves, down to the least.
+/// Instructions that paths wait at a join while others run, before they are let go. Long, because
+/// letting them go costs convergence; a warp whose lanes wait for each other so long is taken to
+/// hold a lock at a join, and each time its patience halves, down to the least.
 const PATIENCE: u32 = 16 * SLICE;
 const LEAST_PATIENCE: u32 = 128;
 
-/// First local address: an address a little below the first variable is then still a local one, and wrong.
+/// First local address: an address a little below the first variable is then still a local one, and
+/// wrong.
 const LOCAL_START: u32 = 0x1000;
 
 /// Why a warp stopped running.

@@ -1,9 +1,10 @@
 //! Folds the unlimited registers of PTX into few, by linear scan over live intervals.
 //!
-//! Compilers write every value to a register of its own; a warp's registers would then fill the cache many
-//! times over (256 bytes for each 64-bit one). Liveness is that of one thread: diverged lanes share a register
-//! file but never a lane, and writes are masked. A register that may be read before it is written is live from the
-//! start of the function, so it keeps the zero that it begins with.
+//! Compilers write every value to a register of its own; a warp's registers would then fill the
+//! cache many times over (256 bytes for each 64-bit one). Liveness is that of one thread: diverged
+//! lanes share a register file but never a lane, and writes are masked. A register that may be read
+//! before it is written is live from the start of the function, so it keeps the zero that it begins
+//! with.
 
 use super::flow::Blocks;
 use crate::ir::{CONST, FILE, Function, Instr, NONE, Op, PRED, Reg, WIDE};
@@ -51,7 +52,8 @@ impl Numbers {
     }
 }
 
-/// Rewrites every register to its place, and drops the tags (but not in [`Mem::regs`](crate::ir::Mem::regs)).
+/// Rewrites every register to its place, and drops the tags (but not in
+/// [`Mem::regs`](crate::ir::Mem::regs)).
 pub(super) fn allocate(function: &mut Function, counts: [u32; 3]) {
     let numbers = Numbers { counts };
     let total: usize = counts.iter().map(|&c| c as usize).sum();

@@ -525,7 +525,8 @@ impl<'a> Lowerer<'a, '_> {
         self.plain(Op::Int1(Int1::Mov, w), INTEGER, ty, operands)
     }
 
-    /// The destination of a move from a special register; `%clock64` and the like need all their bits.
+    /// The destination of a move from a special register; `%clock64` and the like need all their
+    /// bits.
     fn special_dst(&mut self, d: &Operand<'a>, ty: Ty, bits: u32, name: &str) -> Lowered<Reg> {
         if ty.bits() != bits {
             return Err(self.error(format!("`{name}` has {bits} bits")));

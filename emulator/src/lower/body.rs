@@ -42,7 +42,8 @@ pub(super) fn lower<'a>(
     lowerer.finish()
 }
 
-/// A label to be resolved: instruction, entry of its table (`None` for a plain branch), scope, name.
+/// A label to be resolved: instruction, entry of its table (`None` for a plain branch), scope,
+/// name.
 type Fixup<'a> = (usize, Option<usize>, usize, &'a str, Pos);
 
 /// The state of lowering one function.
@@ -372,8 +373,8 @@ impl<'a> Lowerer<'a, '_> {
         }
     }
 
-    /// A source or destination at least as wide as a type, as loads, stores and conversions allow; returns its
-    /// bits too.
+    /// A source or destination at least as wide as a type, as loads, stores and conversions allow;
+    /// returns its bits too.
     pub(super) fn wide(&mut self, operand: &Operand<'a>, ty: Ty) -> Lowered<(Reg, u32)> {
         match operand {
             Operand::Name(name) => {

@@ -139,8 +139,8 @@ impl<'a> Lowerer<'a, '_> {
         Ok(())
     }
 
-    /// Where the `.param` variables of a call lie in the caller's frame. Sizes are the callee's where it is
-    /// known, and filled in at run time (zero here) where it is not.
+    /// Where the `.param` variables of a call lie in the caller's frame. Sizes are the callee's
+    /// where it is known, and filled in at run time (zero here) where it is not.
     fn places(
         &mut self,
         operands: &[Operand<'a>],

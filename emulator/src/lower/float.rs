@@ -184,8 +184,8 @@ impl<'a> Lowerer<'a, '_> {
             return Err(mods.error(".rna is for .tf32"));
         }
         if from.float() && from == to && rounded.is_none() {
-            // No rounding to an integral value was asked for: a move that flushes or saturates. `Away` is
-            // free to mean it, see `exec::convert`.
+            // No rounding to an integral value was asked for: a move that flushes or saturates.
+            // `Away` is free to mean it, see `exec::convert`.
             mode.round = Round::Away;
         }
         let [d, a] = self.exactly::<2>(operands)?;

@@ -1,11 +1,12 @@
 //! Control flow: basic blocks, post-dominators, and the places where diverged lanes meet again.
 //!
-//! Both ways of a branch meet at its immediate post-dominator. But a way out in the middle (a `break`, an early
-//! return) pushes that point outwards for every branch around it, although the lanes that stay could meet before;
-//! a GPU's compiler lets the leaving lanes break out instead. So edges that leave (to a block's own
-//! post-dominator past other successors, or straight to an exit) are left out, first come first, as long as
-//! every block still reaches the end; a branch then has an inner meeting point in that graph, and the full graph's as
-//! the outer one, where the lanes that broke out wait.
+//! Both ways of a branch meet at its immediate post-dominator. But a way out in the middle (a
+//! `break`, an early return) pushes that point outwards for every branch around it, although the
+//! lanes that stay could meet before; a GPU's compiler lets the leaving lanes break out instead. So
+//! edges that leave (to a block's own post-dominator past other successors, or straight to an exit)
+//! are left out, first come first, as long as every block still reaches the end; a branch then has
+//! an inner meeting point in that graph, and the full graph's as the outer one, where the lanes
+//! that broke out wait.
 
 use crate::ir::{HIDDEN, Instr, NONE, Op};
 
@@ -120,8 +121,8 @@ impl Blocks {
         graph
     }
 
-    /// Immediate post-dominators, after Cooper, Harvey and Kennedy; the exit where there is none nearer, and
-    /// `None` for blocks that never reach it.
+    /// Immediate post-dominators, after Cooper, Harvey and Kennedy; the exit where there is none
+    /// nearer, and `None` for blocks that never reach it.
     fn post_dominators(&self) -> Vec<Option<usize>> {
         let exit = self.len();
         let mut before = vec![Vec::new(); exit + 1];
@@ -214,8 +215,8 @@ pub(super) fn add_joins(code: &mut Vec<Instr>) {
             _ => (number(outer), NONE),
         };
     }
-    // Where each instruction goes: one place further for every join before it. A branch to a head goes to the
-    // join itself.
+    // Where each instruction goes: one place further for every join before it. A branch to a head
+    // goes to the join itself.
     let mut moved = Vec::with_capacity(code.len() + 1);
     let mut out = Vec::with_capacity(code.len() + 16);
     let mut block = 0;

@@ -1,10 +1,10 @@
 //! Syntax tree to decoded form.
 //!
-//! Each entry point becomes a [`Program`] of its own with a copy of the functions it can reach, because the
-//! layout of shared memory, and with it the constants in the code, is the entry's. The order of work is: find
-//! what an entry reaches, lay out its shared memory, lower each body to instructions over unlimited registers
-//! ([`body`], with one file for each family of instructions), find where diverged lanes meet again ([`flow`]),
-//! and fold the registers into few ([`allocate`]).
+//! Each entry point becomes a [`Program`] of its own with a copy of the functions it can reach,
+//! because the layout of shared memory, and with it the constants in the code, is the entry's. The
+//! order of work is: find what an entry reaches, lay out its shared memory, lower each body to
+//! instructions over unlimited registers ([`body`], with one file for each family of instructions),
+//! find where diverged lanes meet again ([`flow`]), and fold the registers into few ([`allocate`]).
 
 mod allocate;
 mod arith;
@@ -33,8 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) functions: HashMap<&'a str, usize>,
 }
 
-/// Where an entry's shared variables lie: offset by declaration. Two variables never begin at one place in
-/// the text.
+/// Where an entry's shared variables lie: offset by declaration. Two variables never begin at one
+/// place in the text.
 pub(crate) type SharedLayout = HashMap<(u32, u32), u32>;
 
 impl<'a> Context<'a> {

@@ -1,4 +1,5 @@
-//! The modifiers of an opcode, taken one by one. What is left over at the end is unknown, and an error.
+//! The modifiers of an opcode, taken one by one. What is left over at the end is unknown, and an
+//! error.
 
 use crate::ParseError;
 use crate::ir::{Cmp, Round, Ty};

@@ -1,9 +1,11 @@
-//! Global memory: allocations with exact bounds, redzones between them, and a shadow byte for every byte.
+//! Global memory: allocations with exact bounds, redzones between them, and a shadow byte for every
+//! byte.
 //!
-//! Addresses are never reused, so a freed one stays wrong for ever and no quarantine has to be bounded in size;
-//! the host memory behind it is returned at once. Blocks run in parallel and share this memory as they do on a
-//! GPU, races included, so every access goes through an atomic of its own width: what would be a data race
-//! between two Rust threads is then a race of the *program under test*, with one of the two values as result.
+//! Addresses are never reused, so a freed one stays wrong for ever and no quarantine has to be
+//! bounded in size; the host memory behind it is returned at once. Blocks run in parallel and share
+//! this memory as they do on a GPU, races included, so every access goes through an atomic of its
+//! own width: what would be a data race between two Rust threads is then a race of the *program
+//! under test*, with one of the two values as result.
 
 #![allow(unsafe_code, reason = "device memory is shared by blocks that run in parallel")]
 
@@ -56,8 +58,9 @@ impl Cells {
     #[inline(always)]
     fn load(&self, offset: u64, size: u32) -> u64 {
         let at = self.at(offset, size);
-        // SAFETY: the pointer is inside the buffer, aligned to `size` (the buffer is 64-byte aligned), and all
-        // accesses are atomic. Accesses of different widths may overlap; see the module comment.
+        // SAFETY: the pointer is inside the buffer, aligned to `size` (the buffer is 64-byte
+        // aligned), and all accesses are atomic. Accesses of different widths may overlap; see the
+        // module comment.
         unsafe {
             match size {
                 1 => AtomicU8::from_ptr(at).load(Ordering::Acquire).into(),
@@ -83,7 +86,8 @@ impl Cells {
         }
     }
 
-    /// Replaces the value at `offset` by `f` of it, atomically, and returns the old one; as for `load`.
+    /// Replaces the value at `offset` by `f` of it, atomically, and returns the old one; as for
+    /// `load`.
     #[inline(always)]
     fn update(&self, offset: u64, size: u32, f: impl Fn(u64) -> u64) -> u64 {
         const ORDER: Ordering = Ordering::AcqRel;
@@ -176,7 +180,8 @@ impl Allocation {
         }
     }
 
-    /// Atomic read-modify-write of 1, 2, 4 or 8 aligned bytes that lie inside; returns the old value.
+    /// Atomic read-modify-write of 1, 2, 4 or 8 aligned bytes that lie inside; returns the old
+    /// value.
     #[inline(always)]
     pub(crate) fn update(&self, offset: u64, size: u32, f: impl Fn(u64) -> u64) -> u64 {
         self.data.update(offset, size, f)

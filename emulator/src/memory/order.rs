@@ -1,9 +1,11 @@
-//! Which thread of a block has seen which other thread's work: the happens-before relation behind the race check.
+//! Which thread of a block has seen which other thread's work: the happens-before relation behind
+//! the race check.
 //!
-//! One clock counts the synchronising events of the block; an access is stamped with it. A barrier lets every
-//! thread that took part see whatever the others did before it. That is a vector clock, kept coarsely where
-//! that loses nothing: one component for each pair of warps, and inside a warp one number while all lanes
-//! synchronise together, a lane-by-lane table from the first time that only some of them do.
+//! One clock counts the synchronising events of the block; an access is stamped with it. A barrier
+//! lets every thread that took part see whatever the others did before it. That is a vector clock,
+//! kept coarsely where that loses nothing: one component for each pair of warps, and inside a warp
+//! one number while all lanes synchronise together, a lane-by-lane table from the first time that
+//! only some of them do.
 
 /// The clock. Zero is before everything.
 pub(crate) type Time = u32;
@@ -27,7 +29,8 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Starts a block. The clock goes on from the last block's, so that its stamps are all in the past.
+    /// Starts a block. The clock goes on from the last block's, so that its stamps are all in the
+    /// past.
     pub(crate) fn begin(&mut self, warps: usize) {
         self.now += 1;
         self.warps = warps;

@@ -1,13 +1,14 @@
 //! Shared memory of one running block: the bytes, and for each the last accesses.
 //!
-//! The record of a byte is its last write (or atomic) and its last readers, stamped with the clock of
-//! [`order`](super::order). A stamp older than the block means "never", so nothing is cleared between blocks,
-//! and a byte with no write since then is uninitialised. Words that are only ever accessed whole keep one record;
-//! the first narrower access of a word splits it in four.
+//! The record of a byte is its last write (or atomic) and its last readers, stamped with the clock
+//! of [`order`](super::order). A stamp older than the block means "never", so nothing is cleared
+//! between blocks, and a byte with no write since then is uninitialised. Words that are only ever
+//! accessed whole keep one record; the first narrower access of a word splits it in four.
 
 use super::order::{Order, Time};
 
-/// Marks a writing thread whose access was strong: atomic, volatile or with an explicit memory order.
+/// Marks a writing thread whose access was strong: atomic, volatile or with an explicit memory
+/// order.
 const STRONG: u32 = 1 << 31;
 /// The `warp` of a [`Readers`] whose mask names warps.
 const MANY: u32 = u32::MAX;
@@ -82,7 +83,8 @@ impl Shared {
         if self.bytes.len() < room {
             self.bytes.resize(room, 0);
         }
-        // Reads of bytes nobody wrote must not depend on the block before, even where they are no fault.
+        // Reads of bytes nobody wrote must not depend on the block before, even where they are no
+        // fault.
         self.bytes[..room].fill(0);
         if (uninitialised || races) && self.writers.len() < room {
             self.writers.resize(room, Writer::default());
@@ -214,7 +216,8 @@ impl Shared {
         if readers.time < self.begun || readers.time <= seen {
             *readers = Readers { time: now, warp, mask: lane };
         } else if readers.warp == warp {
-            // The earlier stamp stays: a later writer is then asked for too little rather than too much.
+            // The earlier stamp stays: a later writer is then asked for too little rather than too
+            // much.
             readers.mask |= lane;
         } else if readers.warp == MANY {
             readers.mask |= 1 << warp;

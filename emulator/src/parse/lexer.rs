@@ -1,4 +1,5 @@
-//! Text to tokens. Opcodes and special registers keep their dots: `ld.global.u32` and `%tid.x` are one word.
+//! Text to tokens. Opcodes and special registers keep their dots: `ld.global.u32` and `%tid.x` are
+//! one word.
 
 use super::ast::Pos;
 use crate::ParseError;
@@ -73,7 +74,8 @@ impl<'a> Lexer<'a> {
                     }
                     self.at += 2;
                 }
-                // Preprocessor lines (`#1 "file"`) are of old compilers' making, and mean nothing here.
+                // Preprocessor lines (`#1 "file"`) are of old compilers' making, and mean nothing
+                // here.
                 (b'#', _) => {
                     while !matches!(self.byte(0), b'\n' | 0) {
                         self.at += 1;

@@ -4,7 +4,8 @@
 
 use parans_emulator::{Device, DeviceModel, Fault, Launch, Report};
 
-/// The PTX of a kernel `k(in, out)` around a body, with the registers that [`Lanes::run`] describes.
+/// The PTX of a kernel `k(in, out)` around a body, with the registers that [`Lanes::run`]
+/// describes.
 pub(crate) fn kernel(body: &str) -> String {
     format!(
         ".version 8.0\n.target sm_90\n.address_size 64\n\
@@ -43,8 +44,9 @@ pub(crate) struct Out {
     pub(crate) q: bool,
 }
 
-/// Runs a body for several threads of one block. Thread `i` finds its inputs in `%a0..%a3` (64 bits),
-/// `%x0..%x3` (their low 32) and `%h0..%h3` (their low 16), and leaves results in the registers of [`Out`].
+/// Runs a body for several threads of one block. Thread `i` finds its inputs in `%a0..%a3` (64
+/// bits), `%x0..%x3` (their low 32) and `%h0..%h3` (their low 16), and leaves results in the
+/// registers of [`Out`].
 pub(crate) fn run(body: &str, inputs: &[[u64; 4]]) -> Result<(Vec<Out>, Report), Fault> {
     let device = Device::new(DeviceModel::sm_90());
     let ptx = kernel(body);

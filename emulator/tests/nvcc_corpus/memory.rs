@@ -1,4 +1,5 @@
-//! Kernels about memory: grid-stride loops, shared tiles, shared and global atomics, vectors, local arrays, cp.async.
+//! Kernels about memory: grid-stride loops, shared tiles, shared and global atomics, vectors, local
+//! arrays, cp.async.
 
 use crate::device::{Gpu, arg, numbers, small_floats, words};
 use parans_emulator::{Fault, Launch};

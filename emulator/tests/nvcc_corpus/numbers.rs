@@ -11,7 +11,8 @@ const MULTIPLIERS: [u64; 4] =
 fn mix(i: usize, input: u64) -> [u64; 4] {
     let high = |a: u64, b: u64| ((u128::from(a) * u128::from(b)) >> 64) as u64;
     let mut x = input ^ high(input, MULTIPLIERS[i & 3]);
-    // Both shifts are by 0 where i is a multiple of 64: the halves are then or-ed, not rotated, and equal.
+    // Both shifts are by 0 where i is a multiple of 64: the halves are then or-ed, not rotated, and
+    // equal.
     x = x.rotate_left(i as u32 & 63);
     x = x.wrapping_add((x as i64 >> 7) as u64);
     let sum = u128::from(x) * u128::from(MULTIPLIERS[1]) + u128::from(input);

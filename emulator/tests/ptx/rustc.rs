@@ -1,6 +1,6 @@
-//! Small kernels whose PTX the software device's tests run: what rustc makes of loops, a match, 128-bit and
-//! floating-point arithmetic, a local array, a recursive function and atomics. It is no part of the workspace: `rustc.ptx`
-//! is what was made of it, with a head that says how.
+//! Small kernels whose PTX the software device's tests run: what rustc makes of loops, a match,
+//! 128-bit and floating-point arithmetic, a local array, a recursive function and atomics. It is no
+//! part of the workspace: `rustc.ptx` is what was made of it, with a head that says how.
 #![no_std]
 #![feature(abi_ptx, stdarch_nvptx, core_intrinsics)]
 #![allow(internal_features, unsafe_op_in_unsafe_fn)]

@@ -1,4 +1,5 @@
-//! The model kernels: push and pop with a distribution a symbol, and the two that make such distributions of floats on the device.
+//! The model kernels: push and pop with a distribution a symbol, and the two that make such
+//! distributions of floats on the device.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -6,13 +7,16 @@ use super::{CodeShape, DeviceAddress, LaneMapping};
 use crate::codec::Family;
 use crate::model::{Component, Kind, Mean, Scale};
 
-/// The scalar parameters of a push or pop by models: those of any push or pop, and what all symbols' models share.
+/// The scalar parameters of a push or pop by models: those of any push or pop, and what all
+/// symbols' models share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ModelShape {
-    /// Rows, symbols, words, precision and bypass. Indexes and tables are left at 0, the index type at `CONSTANT`.
+    /// Rows, symbols, words, precision and bypass. Indexes and tables are left at 0, the index type
+    /// at `CONSTANT`.
     ///
-    /// The host keeps `symbols < 2^30` here: a group of symbols has more moments at which it can fail than a group of table-coded ones.
+    /// The host keeps `symbols < 2^30` here: a group of symbols has more moments at which it can
+    /// fail than a group of table-coded ones.
     pub code: CodeShape,
     /// [`Kind`] as a number (parametric models and mixtures).
     pub kind: u32,
@@ -38,8 +42,8 @@ pub struct ModelParams {
     pub status: DeviceAddress,
     /// Symbols: read by push, written by pop.
     pub symbols: DeviceAddress,
-    /// What each symbol has of its own, rows one after another. Parametric: the [`Mean`], i32. Mixtures: [`ModelComponent`], `width` a symbol.
-    /// CDFs: u32, `width` a symbol. Uniform: 0.
+    /// What each symbol has of its own, rows one after another. Parametric: the [`Mean`], i32.
+    /// Mixtures: [`ModelComponent`], `width` a symbol. CDFs: u32, `width` a symbol. Uniform: 0.
     pub parameters: DeviceAddress,
     /// Parametric: the [`Scale`]'s code, u16 a symbol. Else 0.
     pub scales: DeviceAddress,
@@ -52,7 +56,8 @@ const _: () = assert!(size_of::<ModelParams>() == 7 * 8 + size_of::<ModelShape>(
 const _: () = assert!(align_of::<ModelShape>() == 4 && align_of::<ModelParams>() == 8);
 
 impl ModelParams {
-    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a
+    /// parameter.
     pub const FIELDS: [(usize, usize); 8] = [
         (0, 8),
         (8, 8),
@@ -65,7 +70,8 @@ impl ModelParams {
     ];
 }
 
-/// A mixture's [`Component`] as it lies in device memory: the same bytes, those between the fields being 0.
+/// A mixture's [`Component`] as it lies in device memory: the same bytes, those between the fields
+/// being 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ModelComponent {
@@ -113,14 +119,15 @@ pub struct FixParams {
 }
 
 impl FixParams {
-    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a parameter.
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a
+    /// parameter.
     pub const FIELDS: [(usize, usize); 5] = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 8)];
 }
 
 const _: () = assert!(size_of::<FixParams>() == 40);
 
-/// The kernel that makes fixed-point means and scales of floats, a thread a pair, with the bits that [`Mean::from_f32`] and
-/// [`Scale::from_f32`] give on the host.
+/// The kernel that makes fixed-point means and scales of floats, a thread a pair, with the bits
+/// that [`Mean::from_f32`] and [`Scale::from_f32`] give on the host.
 pub const FIX_F32: &str = "fix_f32";
 
 /// No scale's code: coding with it fails the row.
@@ -168,8 +175,9 @@ pub struct ModelKernel {
     pub push: bool,
     /// The family's name, [`Family::NAME`].
     pub family: &'static str,
-    /// How lanes map to threads. [`LaneMapping::PartOfWarp`] stands for a whole warp too: a symbol's model costs so much more than the
-    /// votes around it that a kernel for 32 lanes alone is not worth its code.
+    /// How lanes map to threads. [`LaneMapping::PartOfWarp`] stands for a whole warp too: a
+    /// symbol's model costs so much more than the votes around it that a kernel for 32 lanes alone
+    /// is not worth its code.
     pub lanes: LaneMapping,
     /// Which models.
     pub form: ModelForm,
@@ -188,8 +196,8 @@ impl ModelKernel {
     }
 }
 
-/// The one list of the model kernels, as [`for_each_kernel`](crate::for_each_kernel) is that of the others: `name: direction, family, mapping,
-/// form of the models`.
+/// The one list of the model kernels, as [`for_each_kernel`](crate::for_each_kernel) is that of the
+/// others: `name: direction, family, mapping, form of the models`.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! for_each_model_kernel {

@@ -1,8 +1,9 @@
 //! Alias tables: one compare finds a symbol among as many buckets as symbols.
 //!
-//! The alphabet must be a power of two, n. The `2^precision` slots fall into n equal buckets, each shared by the bucket's own
-//! symbol (below `divide`) and one other. Both sides use the same permutation of the slots, so a stream pushed with alias
-//! tables must be popped with them. A. J. Walker (1977); M. D. Vose (1991) for the construction, which `host/tables` does.
+//! The alphabet must be a power of two, n. The `2^precision` slots fall into n equal buckets, each
+//! shared by the bucket's own symbol (below `divide`) and one other. Both sides use the same
+//! permutation of the slots, so a stream pushed with alias tables must be popped with them. A. J.
+//! Walker (1977); M. D. Vose (1991) for the construction, which `host/tables` does.
 
 use super::entry::{Span, TableSpan};
 use super::lookup::{Found, Lookup, Placement};

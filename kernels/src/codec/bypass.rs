@@ -1,8 +1,9 @@
 //! Raw digits for symbols outside a table.
 //!
-//! With bypass on, a table's last symbol is a sentinel (number `max`). A symbol below 0 or from `max` upwards codes the sentinel,
-//! and the distance follows as digits of `bits` bits: pushed most significant digit first, then their count in unary-like digits, so that
-//! pop meets the count first.
+//! With bypass on, a table's last symbol is a sentinel (number `max`). A symbol below 0 or from
+//! `max` upwards codes the sentinel, and the distance follows as digits of `bits` bits: pushed most
+//! significant digit first, then their count in unary-like digits, so that pop meets the count
+//! first.
 
 use core::num::NonZero;
 
@@ -17,7 +18,8 @@ pub const MAX_DISTANCE: i64 = 1 << 30;
 /// The width of a bypass digit, 1..=8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bypass {
-    /// Not zero, as the compiler knows: a division by it needs no check, which in device code would be a trap.
+    /// Not zero, as the compiler knows: a division by it needs no check, which in device code would
+    /// be a trap.
     bits: NonZero<u32>,
 }
 

@@ -42,7 +42,8 @@ pub struct EncoderEntry<F: Family> {
 // SAFETY: all-zero fields are valid.
 unsafe impl<F: Family> bytemuck::Zeroable for EncoderEntry<F> {}
 #[allow(unsafe_code, reason = "plain-data marker for upload to a device")]
-// SAFETY: `repr(C)` over one u32 or u64 followed by two u32: 12 or 16 bytes without padding, every bit pattern valid.
+// SAFETY: `repr(C)` over one u32 or u64 followed by two u32: 12 or 16 bytes without padding, every
+// bit pattern valid.
 unsafe impl<F: Family> bytemuck::Pod for EncoderEntry<F> {}
 
 const _: () = assert!(size_of::<EncoderEntry<super::family::Rans64>>() == 16);

@@ -1,6 +1,7 @@
 //! What can go wrong in a row, as a code that a kernel can store and the host can name.
 
-/// The cause of a failed row. Kernels write the code to the row's status word; 0 there means success.
+/// The cause of a failed row. Kernels write the code to the row's status word; 0 there means
+/// success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[non_exhaustive]

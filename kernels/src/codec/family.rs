@@ -50,7 +50,8 @@ pub trait StateInt:
     fn wrapping_sub(self, other: Self) -> Self;
     /// Sum modulo the width.
     fn wrapping_add(self, other: Self) -> Self;
-    /// `floor((2^width - 1) / divisor)`, with 0 for a divisor of 0. Only tables divide; coding never does.
+    /// `floor((2^width - 1) / divisor)`, with 0 for a divisor of 0. Only tables divide; coding
+    /// never does.
     fn reciprocal_of(divisor: u32) -> Self;
 }
 

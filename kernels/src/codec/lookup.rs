@@ -1,11 +1,12 @@
 //! How pop finds the symbol that owns a slot, and where push places one.
 //!
-//! The stream does not depend on which of search and inverse CDF a decoder uses; only alias tables (see
-//! [`alias`](super::alias)) permute the slots.
+//! The stream does not depend on which of search and inverse CDF a decoder uses; only alias tables
+//! (see [`alias`](super::alias)) permute the slots.
 
 use super::entry::{Span, TableSpan};
 
-/// The symbol that owns a slot: its number in the table, its frequency, and the slot's rank among its slots.
+/// The symbol that owns a slot: its number in the table, its frequency, and the slot's rank among
+/// its slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The symbol less the table's offset.
@@ -75,10 +76,12 @@ impl Lookup for SearchLookup<'_> {
     }
 }
 
-/// Inverse CDF with `2^bits` entries a table: entry k is the symbol that owns slot `k << (precision - bits)`.
+/// Inverse CDF with `2^bits` entries a table: entry k is the symbol that owns slot
+/// `k << (precision - bits)`.
 ///
-/// Dense where `bits` is the precision: one load finds the symbol. Sparse below it: the symbol lies between
-/// two neighbouring entries, and bisecting between them bounds the steps even where many narrow symbols share an entry.
+/// Dense where `bits` is the precision: one load finds the symbol. Sparse below it: the symbol lies
+/// between two neighbouring entries, and bisecting between them bounds the steps even where many
+/// narrow symbols share an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct InverseCdfLookup<'a> {
     /// The spans of all tables.

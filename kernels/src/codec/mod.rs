@@ -1,7 +1,7 @@
 //! The scalar codec: families, table entries, the words of a row, and whole-row push and pop.
 //!
-//! Everything that decides a bit of a stream is here, once. Functions are pure, allocate nothing and have no panic path
-//! in a loop over symbols: what can go wrong becomes a [`RowError`].
+//! Everything that decides a bit of a stream is here, once. Functions are pure, allocate nothing
+//! and have no panic path in a loop over symbols: what can go wrong becomes a [`RowError`].
 //!
 //! - [`family`]: state and word widths. [`step`]: one symbol, one state.
 //! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder spans.

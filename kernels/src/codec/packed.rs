@@ -1,9 +1,11 @@
-//! Tables packed for a GPU's block: few bytes, so that they fit its shared memory, and few loads a symbol.
+//! Tables packed for a GPU's block: few bytes, so that they fit its shared memory, and few loads a
+//! symbol.
 //!
-//! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of 16 bytes: first a
-//! [`PackedTable`] a table, then for push an entry a symbol ([`PackedFamily`]), and for pop either a [`PackedSlot`] a slot, or a
-//! [`PackedSpan`] a symbol and behind them a byte a slot, its symbol's number. What a table lacks here, the bypass sentinel and
-//! whatever does not fit, is coded from the general forms; the stream is the same.
+//! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
+//! 16 bytes: first a [`PackedTable`] a table, then for push an entry a symbol ([`PackedFamily`]),
+//! and for pop either a [`PackedSlot`] a slot, or a [`PackedSpan`] a symbol and behind them a byte
+//! a slot, its symbol's number. What a table lacks here, the bypass sentinel and whatever does not
+//! fit, is coded from the general forms; the stream is the same.
 
 use super::bypass::Bypass;
 use super::entry::{EncoderEntry, Span, TableSpan};
@@ -24,7 +26,8 @@ pub const fn next_part(bytes: u32) -> u32 {
 /// One table's place among the packed entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackedTable {
-    /// Pop: position of its first span. Push: position of the entry of symbol 0, were there one: that of the first less the offset.
+    /// Pop: position of its first span. Push: position of the entry of symbol 0, were there one:
+    /// that of the first less the offset.
     pub base: u32,
     /// Offset in the low 16 bits, signed; above it how many symbols have no bypass digits.
     pub place: u32,
@@ -52,7 +55,8 @@ impl PackedTable {
     }
 }
 
-/// The slot of a symbol without bypass digits: frequency, the symbol's number and the slot's rank in 12, 8 and 12 bits. All zero for any other slot.
+/// The slot of a symbol without bypass digits: frequency, the symbol's number and the slot's rank
+/// in 12, 8 and 12 bits. All zero for any other slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackedSlot(pub u32);
 
@@ -88,7 +92,8 @@ impl PackedSlot {
     }
 }
 
-/// The span of a symbol: the first slot in the low 16 bits, the frequency above. All zero for a bypass sentinel.
+/// The span of a symbol: the first slot in the low 16 bits, the frequency above. All zero for a
+/// bypass sentinel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackedSpan(pub u32);
 
@@ -206,7 +211,8 @@ pub fn pack_entries<F: PackedFamily>(
     Some(())
 }
 
-/// A table's spans, those that have no bypass digits, by number; the frequency of the others reads as 0.
+/// A table's spans, those that have no bypass digits, by number; the frequency of the others reads
+/// as 0.
 fn ordinary<'a>(
     table: &TableSpan,
     spans: &'a [Span],
@@ -217,7 +223,8 @@ fn ordinary<'a>(
     (0..table.symbols).zip(spans).map(move |(number, span)| (number, *span, number < coded))
 }
 
-/// Packs tables for pop with a [`PackedSlot`] a slot; `None` where they do not fit, with some words put already.
+/// Packs tables for pop with a [`PackedSlot`] a slot; `None` where they do not fit, with some words
+/// put already.
 pub fn pack_slots(
     tables: &[TableSpan],
     spans: &[Span],
@@ -241,7 +248,8 @@ pub fn pack_slots(
     Some(())
 }
 
-/// Packs tables for pop with a [`PackedSpan`] a symbol and a byte a slot; `None` where they do not fit, with some words put already.
+/// Packs tables for pop with a [`PackedSpan`] a symbol and a byte a slot; `None` where they do not
+/// fit, with some words put already.
 pub fn pack_guide(
     tables: &[TableSpan],
     spans: &[Span],
@@ -316,7 +324,8 @@ mod tests {
         words
     }
 
-    /// What packed tables hold of each slot is what a search finds there, and nothing of a sentinel's.
+    /// What packed tables hold of each slot is what a search finds there, and nothing of a
+    /// sentinel's.
     #[test]
     fn packed_tables_find_what_a_search_finds() {
         for bypass in [None, Bypass::new(4)] {

@@ -1,8 +1,9 @@
 //! Whole rows: the order in which symbols, lanes and bypass digits are pushed and popped.
 //!
-//! Symbol i belongs to lane `i mod LANES`. Push runs from the last symbol to the first: the symbols past the last full group one at a
-//! time, each one's bypass digits first, then group by group: the digits of all lanes from the highest lane down, then the symbols of all lanes
-//! from the highest down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
+//! Symbol i belongs to lane `i mod LANES`. Push runs from the last symbol to the first: the symbols
+//! past the last full group one at a time, each one's bypass digits first, then group by group: the
+//! digits of all lanes from the highest lane down, then the symbols of all lanes from the highest
+//! down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
 
 use super::bypass::Bypass;
 use super::entry::{EncoderEntry, TableSpan};
@@ -47,7 +48,8 @@ pub struct TablesView<'a> {
     pub precision: u32,
     /// Digits for symbols outside a table, or `None` for an error.
     pub bypass: Option<Bypass>,
-    /// Whether an index past the last table skips its symbol, as a negative one does, instead of being an error.
+    /// Whether an index past the last table skips its symbol, as a negative one does, instead of
+    /// being an error.
     pub skip_past_end: bool,
 }
 
@@ -83,7 +85,8 @@ impl TablesView<'_> {
         }
     }
 
-    /// The symbol of a table number (symbol less offset), which digits may have moved outside the table.
+    /// The symbol of a table number (symbol less offset), which digits may have moved outside the
+    /// table.
     #[inline(always)]
     pub fn symbol(table: &TableSpan, value: i64) -> Result<i32, RowError> {
         i32::try_from(value + i64::from(table.offset)).map_err(|_| RowError::BypassDigits)
@@ -178,8 +181,8 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
 
 /// Pushes a row of symbols onto `states` and `words`.
 ///
-/// On an error both may have changed; the caller keeps copies of the states and of the length, which is all that a row needs to be as
-/// it was: words are only added past the old length.
+/// On an error both may have changed; the caller keeps copies of the states and of the length,
+/// which is all that a row needs to be as it was: words are only added past the old length.
 #[inline]
 pub fn push_row<F: Family, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
@@ -224,8 +227,8 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 pub(crate) type Popped = (i32, Option<TableSpan>);
 
 impl<L: Lookup> DecoderView<'_, L> {
-    /// Finds the symbol in a state and takes it out. The state must be refilled before it is used again; lanes of a warp have to
-    /// agree on who takes which words before that.
+    /// Finds the symbol in a state and takes it out. The state must be refilled before it is used
+    /// again; lanes of a warp have to agree on who takes which words before that.
     #[inline(always)]
     pub(crate) fn take_symbol<F: Family>(
         &self,

@@ -1,17 +1,20 @@
 //! One symbol and one state: the arithmetic of rANS.
 //!
 //! With state x, frequency f, cumulative frequency start and precision p, a push sheds words until
-//! `x < (L >> p << W) * f` and then sets `x = (x / f) << p | start + x % f`; a pop inverts it. J. Duda, "Asymmetric numeral systems"
-//! (arXiv:1311.2540); the word widths and bounds are those of torch_ans 0.4.0.
+//! `x < (L >> p << W) * f` and then sets `x = (x / f) << p | start + x % f`; a pop inverts it. J.
+//! Duda, "Asymmetric numeral systems" (arXiv:1311.2540); the word widths and bounds are those of
+//! torch_ans 0.4.0.
 
 use super::entry::EncoderEntry;
 use super::family::{Family, StateInt, WordInt};
 use super::lookup::Placement;
 use super::words::{WordSink, WordSource};
 
-/// The bound below which a state must lie before a symbol of this frequency is pushed: `freq * 2^(S-1-precision)`.
+/// The bound below which a state must lie before a symbol of this frequency is pushed:
+/// `freq * 2^(S-1-precision)`.
 ///
-/// At most `2^(S-1)`, reached by a symbol that owns every slot; no state is that large, so such a symbol sheds nothing.
+/// At most `2^(S-1)`, reached by a symbol that owns every slot; no state is that large, so such a
+/// symbol sheds nothing.
 #[inline(always)]
 pub fn push_bound<F: Family>(freq: u32, precision: u32) -> F::State {
     F::State::from_u32(freq) << (F::STATE_BITS - 1 - precision)
@@ -77,9 +80,10 @@ pub fn is_normalised<F: Family>(x: F::State) -> bool {
 
 /// Quotient and remainder by an entry's frequency, exact for every state below `2^(S-1)`.
 ///
-/// With `r = floor((2^S - 1) / f)`, `x/f - x*r/2^S` lies in `[0, x / 2^S]`, below 1/2 here, so the estimate is the quotient or one
-/// less and one comparison settles it. A shift per entry (Granlund and Montgomery) would save the comparison and cost
-/// the entry four bytes and f = 1 a special case.
+/// With `r = floor((2^S - 1) / f)`, `x/f - x*r/2^S` lies in `[0, x / 2^S]`, below 1/2 here, so the
+/// estimate is the quotient or one less and one comparison settles it. A shift per entry (Granlund
+/// and Montgomery) would save the comparison and cost the entry four bytes and f = 1 a special
+/// case.
 #[inline(always)]
 pub fn divide<F: Family>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32) {
     let freq = F::State::from_u32(entry.freq);
@@ -108,8 +112,9 @@ pub fn push_symbol<F: Family, P: Placement>(
     (quotient << precision) | F::State::from_u32(slot)
 }
 
-/// What [`push_symbol`] makes of a state that is below the symbol's bound already, slots in CDF order, in fewer steps: with quotient q,
-/// `q << precision | start + x - q * freq` is `x + start + q * (2^precision - freq)`.
+/// What [`push_symbol`] makes of a state that is below the symbol's bound already, slots in CDF
+/// order, in fewer steps: with quotient q, `q << precision | start + x - q * freq` is
+/// `x + start + q * (2^precision - freq)`.
 #[inline(always)]
 pub fn push_shed<F: Family>(x: F::State, entry: &EncoderEntry<F>, precision: u32) -> F::State {
     let freq = F::State::from_u32(entry.freq);
@@ -131,8 +136,8 @@ pub fn slot<F: Family>(x: F::State, precision: u32) -> u32 {
     x.low_u32() & low_mask(precision)
 }
 
-/// The state after a pop of a symbol of frequency `freq` whose slot has this rank among the symbol's slots, before
-/// [`refill`].
+/// The state after a pop of a symbol of frequency `freq` whose slot has this rank among the
+/// symbol's slots, before [`refill`].
 #[inline(always)]
 pub fn advance<F: Family>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
     (x >> precision).wrapping_mul(F::State::from_u32(freq)).wrapping_add(F::State::from_u32(rank))

@@ -1,9 +1,10 @@
 //! tANS: the arithmetic of one symbol is a table lookup.
 //!
-//! With `ts = 2^precision`, a state lies in `ts..2 ts`. A push writes the state's low bits, as many as bring it into its symbol's
-//! range, and looks the next state up; a pop looks symbol and bits up and reads them back. All lanes of a row share one bit
-//! buffer. J. Duda (arXiv:1311.2540) for the coder; the spread and the packed encoder form are those of Y. Collet's FSE, which
-//! torch_ans follows.
+//! With `ts = 2^precision`, a state lies in `ts..2 ts`. A push writes the state's low bits, as many
+//! as bring it into its symbol's range, and looks the next state up; a pop looks symbol and bits up
+//! and reads them back. All lanes of a row share one bit buffer. J. Duda (arXiv:1311.2540) for the
+//! coder; the spread and the packed encoder form are those of Y. Collet's FSE, which torch_ans
+//! follows.
 
 use super::error::RowError;
 use super::family::WordInt;
@@ -52,7 +53,8 @@ tans_family!(Tans8, u8, "tans8", 7, "8-bit words, precision up to 7.");
 /// How many `u32` fields follow the lanes' states in a row: the bit buffer and its length.
 pub const BUFFER_FIELDS: usize = 2;
 
-/// Whether symbols can be spread at this precision: the spread's step must be odd, and at 1 and 3 it is not.
+/// Whether symbols can be spread at this precision: the spread's step must be odd, and at 1 and 3
+/// it is not.
 pub const fn can_spread(precision: u32) -> bool {
     spread_step(precision) & 1 == 1
 }
@@ -74,8 +76,9 @@ pub struct TansEncoderEntry {
     pub next_bias: u32,
 }
 
-/// What a pop needs of a state: which symbol it codes, and the `freq..2 freq` number of this state among the symbol's states. The bits to read
-/// follow from that number's magnitude, so that an entry is one 32-bit load.
+/// What a pop needs of a state: which symbol it codes, and the `freq..2 freq` number of this state
+/// among the symbol's states. The bits to read follow from that number's magnitude, so that an
+/// entry is one 32-bit load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct TansDecoderEntry {
@@ -190,8 +193,8 @@ impl<const LANES: usize> TansRow<LANES> {
     }
 }
 
-/// The state after a symbol, given by its entry, and how many low bits of `x` the push writes; `next` holds the next states of the symbol's
-/// table.
+/// The state after a symbol, given by its entry, and how many low bits of `x` the push writes;
+/// `next` holds the next states of the symbol's table.
 #[inline(always)]
 pub fn push_state(x: u32, entry: TansEncoderEntry, next: &[u16]) -> (u32, u32) {
     let count = x.wrapping_add(entry.bits_bias) >> 16;

@@ -1,7 +1,8 @@
-//! Whole tANS rows: plain reverse symbol order for push, ascending for pop; lane `i mod LANES` codes symbol i.
+//! Whole tANS rows: plain reverse symbol order for push, ascending for pop; lane `i mod LANES`
+//! codes symbol i.
 //!
-//! Unlike in rANS rows, each symbol's bypass digits come right before its own symbol in every lane: the bit buffer is shared, and nothing
-//! is gained by keeping lanes apart.
+//! Unlike in rANS rows, each symbol's bypass digits come right before its own symbol in every lane:
+//! the bit buffer is shared, and nothing is gained by keeping lanes apart.
 
 use super::bypass::Bypass;
 use super::entry::TableSpan;
@@ -39,7 +40,8 @@ fn table_part<T>(all: &[T], number: u32, precision: u32) -> &[T] {
     all.get(at..at + (1 << precision)).unwrap_or(&[])
 }
 
-/// A symbol made ready to push: its entry, the next states of its table, and what its bypass digits hold.
+/// A symbol made ready to push: its entry, the next states of its table, and what its bypass digits
+/// hold.
 pub(crate) type TansReady<'a> = (TansEncoderEntry, &'a [u16], Option<u32>);
 
 impl<'a> TansEncoderView<'a> {

@@ -5,8 +5,9 @@ use super::tans::{TansDecoderEntry, TansEncoderEntry, can_spread, spread_step};
 
 /// Fills the tANS form of one table of `2^precision` states.
 ///
-/// `spans` are the table's symbols, `decoder` and `next` have `2^precision` entries, `encoder` one a symbol; `counters` is scratch of one
-/// value a symbol. Returns `false`, with the outputs undefined, where lengths or frequencies do not fit each other or the precision allows no spread.
+/// `spans` are the table's symbols, `decoder` and `next` have `2^precision` entries, `encoder` one
+/// a symbol; `counters` is scratch of one value a symbol. Returns `false`, with the outputs
+/// undefined, where lengths or frequencies do not fit each other or the precision allows no spread.
 pub fn build(
     spans: &[Span],
     precision: u32,
@@ -47,7 +48,8 @@ pub fn build(
         entry.next_bias = span.start.wrapping_sub(span.freq);
         *counter = span.freq;
     }
-    // A symbol's states in ascending order are its numbers freq..2 freq: as next states of push, and as numbers of pop.
+    // A symbol's states in ascending order are its numbers freq..2 freq: as next states of push,
+    // and as numbers of pop.
     for (state, entry) in decoder.iter_mut().enumerate() {
         let symbol = entry.symbol as usize;
         let (Some(counter), Some(span)) = (counters.get_mut(symbol), spans.get(symbol)) else {

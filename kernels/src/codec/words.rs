@@ -14,8 +14,8 @@ pub trait WordSource<W> {
     fn take(&mut self) -> W;
 }
 
-/// Appends words to a row up to its capacity. A word too many is dropped and remembered, not written: one check at the
-/// end of the row replaces one error path a word.
+/// Appends words to a row up to its capacity. A word too many is dropped and remembered, not
+/// written: one check at the end of the row replaces one error path a word.
 #[derive(Debug)]
 pub struct WordWriter<'a, W> {
     words: &'a mut [W],

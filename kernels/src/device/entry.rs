@@ -1,7 +1,7 @@
 //! The entry points, made from the list of kernels.
 
-/// Makes an entry point of every kernel in the list: `$simt` is the machine's value, `$attribute` marks an entry point, `$abi` is
-/// its calling convention.
+/// Makes an entry point of every kernel in the list: `$simt` is the machine's value, `$attribute`
+/// marks an entry point, `$abi` is its calling convention.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! kernel_entries {
@@ -11,7 +11,8 @@ macro_rules! kernel_entries {
     };
 }
 
-/// One entry point: its parameters are the fields of [`CodeParams`](crate::abi::CodeParams), in order.
+/// One entry point: its parameters are the fields of [`CodeParams`](crate::abi::CodeParams), in
+/// order.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! kernel_entry {
@@ -96,7 +97,8 @@ macro_rules! model_kernel_entries {
     };
 }
 
-/// One entry point: its parameters are the fields of [`ModelParams`](crate::abi::ModelParams), in order.
+/// One entry point: its parameters are the fields of [`ModelParams`](crate::abi::ModelParams), in
+/// order.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! model_kernel_entry {
@@ -139,7 +141,8 @@ macro_rules! model_kernel_entry {
 }
 
 /// The entry points that make tables and models of numbers: their parameters are the fields of
-/// [`QuantiseParams`](crate::abi::QuantiseParams) and [`FixParams`](crate::abi::FixParams), in order.
+/// [`QuantiseParams`](crate::abi::QuantiseParams) and [`FixParams`](crate::abi::FixParams), in
+/// order.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! preparing_entries {

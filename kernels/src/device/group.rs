@@ -93,16 +93,18 @@ impl<S: Simt, M: Mapping> Group<S, M> {
         }
     }
 
-    /// The value of one lane of the row, for all of them. `lane` is the same for all lanes of a row.
+    /// The value of one lane of the row, for all of them. `lane` is the same for all lanes of a
+    /// row.
     #[inline(always)]
     pub fn broadcast(&self, value: u32, lane: u32) -> u32 {
         if M::LANES == 1 { value } else { self.simt.shuffle(value, self.first + lane) }
     }
 
-    /// Sums counts below `2^bits` of the row's lanes: over the lanes in `side` (`before` or `after`), and over all.
+    /// Sums counts below `2^bits` of the row's lanes: over the lanes in `side` (`before` or
+    /// `after`), and over all.
     ///
-    /// A ballot for each bit of the counts, instead of the five dependent shuffles of a prefix sum: rANS sheds at most three words a symbol, so
-    /// one or two ballots do.
+    /// A ballot for each bit of the counts, instead of the five dependent shuffles of a prefix sum:
+    /// rANS sheds at most three words a symbol, so one or two ballots do.
     #[inline(always)]
     pub fn sums(&self, count: u32, bits: u32, side: u32) -> (u32, u32) {
         if M::LANES == 1 {

@@ -1,6 +1,7 @@
 //! Rows, symbols, indexes and tables in device memory.
 //!
-//! The structs hold a launch's pointers as it gave them, so that the compiler sees global memory behind each access.
+//! The structs hold a launch's pointers as it gave them, so that the compiler sees global memory
+//! behind each access.
 
 use super::group::{Group, Mapping};
 use super::simt::Simt;
@@ -20,7 +21,8 @@ pub struct RowsMemory {
     pub indexes: *const u8,
 }
 
-/// The addresses that a launch gives a kernel that codes with tables: see [`CodeParams`](crate::abi::CodeParams).
+/// The addresses that a launch gives a kernel that codes with tables: see
+/// [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "documented there")]
 pub struct Launch {
@@ -243,7 +245,8 @@ unsafe fn load<T: Copy, const N: usize>(
     step: u32,
     widen: impl Fn(T) -> i32,
 ) -> [i32; N] {
-    // SAFETY: the caller's promise. One product of addresses for all: the distances are constants of 32 lanes.
+    // SAFETY: the caller's promise. One product of addresses for all: the distances are constants
+    // of 32 lanes.
     let first = unsafe { from.add(position as usize) };
     let mut values = [0; N];
     unroll!(N, i, {
@@ -272,8 +275,8 @@ unsafe fn store<T, const N: usize>(
     });
 }
 
-/// The one table that codes a whole row without bypass, its number and place, where there is such a one whose symbols all fit `i32`.
-/// The loop over symbols then neither loads an index nor a table.
+/// The one table that codes a whole row without bypass, its number and place, where there is such a
+/// one whose symbols all fit `i32`. The loop over symbols then neither loads an index nor a table.
 ///
 /// # Safety
 /// The row has a symbol.
@@ -314,7 +317,8 @@ impl<W> WordSink<W> for WordCount {
     }
 }
 
-/// The words that one symbol sheds, kept in a register until its lane knows where they go: at most 32 bits in every family.
+/// The words that one symbol sheds, kept in a register until its lane knows where they go: at most
+/// 32 bits in every family.
 #[derive(Debug, Default)]
 pub struct HeldWords {
     bits: u32,
@@ -374,7 +378,8 @@ impl<W: WordInt> LaneWords<W> {
     /// Words of a row from position `at` on.
     ///
     /// # Safety
-    /// `words` points to `capacity` words, and no other thread uses those from `at` on that this one will put.
+    /// `words` points to `capacity` words, and no other thread uses those from `at` on that this
+    /// one will put.
     #[inline(always)]
     pub unsafe fn new(words: *mut W, at: u32, capacity: u32) -> Self {
         Self { words, at, capacity }
@@ -428,9 +433,11 @@ impl LaneFault {
         }
     }
 
-    /// The row's first error, of its lowest lane at that moment, and the moment: `NEVER` without one.
+    /// The row's first error, of its lowest lane at that moment, and the moment: `NEVER` without
+    /// one.
     ///
-    /// Rows of a warp differ in whether they have one, and the exchanges need every thread, so they happen in any case.
+    /// Rows of a warp differ in whether they have one, and the exchanges need every thread, so they
+    /// happen in any case.
     #[inline(always)]
     pub fn settle<S: Simt, M: Mapping>(&self, group: &Group<S, M>) -> (u32, RowStatus) {
         let first = group.min(self.when);

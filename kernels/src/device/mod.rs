@@ -1,30 +1,35 @@
 //! The kernels: thin shells that find their row and call the codec.
 //!
-//! - [`simt`]: the seam, all that a kernel needs of a GPU. `nvptx` implements it with rustc's own NVPTX back end; the package
-//!   in `kernels/rust-cuda` implements it with `cuda_std`; tests implement it with threads of the host.
+//! - [`simt`]: the seam, all that a kernel needs of a GPU. `nvptx` implements it with rustc's own
+//!   NVPTX back end; the package in `kernels/rust-cuda` implements it with `cuda_std`; tests
+//!   implement it with threads of the host.
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
-//! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to threads. [`tans`]: the two of tANS.
-//! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need nothing out of the ordinary, coded from packed
-//!   tables in shared memory; the rest is left to the general code of `push` and `pop`.
+//! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to
+//!   threads. [`tans`]: the two of tANS.
+//! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need
+//!   nothing out of the ordinary, coded from packed tables in shared memory; the rest is left to
+//!   the general code of `push` and `pop`.
 //! - [`models`]: push and pop with a distribution a symbol, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
-//! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane one symbol. What makes
-//! their bytes those of the scalar codec is that every lane knows how many words the lanes before it in stream order shed or take
-//! (one ballot per bit of that count) and so finds its own without waiting for them.
+//! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane
+//! one symbol. What makes their bytes those of the scalar codec is that every lane knows how many
+//! words the lanes before it in stream order shed or take (one ballot per bit of that count) and so
+//! finds its own without waiting for them.
 //!
-//! Every thread of a warp takes part in every vote and shuffle, whatever has happened to its row: threads past the last row and
-//! lanes that met an error go on with skipped symbols. An error is noted by its lane and settled at the end of
-//! the row, so that the loop over symbols pays nothing for it.
+//! Every thread of a warp takes part in every vote and shuffle, whatever has happened to its row:
+//! threads past the last row and lanes that met an error go on with skipped symbols. An error is
+//! noted by its lane and settled at the end of the row, so that the loop over symbols pays nothing
+//! for it.
 #![allow(
     unsafe_code,
     reason = "kernels get raw addresses from their launch; the GPU's instructions are intrinsics"
 )]
 
-/// Repeats a block for `$i` in `0..$n`, at most 8 times, without a loop: what an array holds then stays in registers. The compiler does not unroll loops of
-/// this size by itself.
+/// Repeats a block for `$i` in `0..$n`, at most 8 times, without a loop: what an array holds then
+/// stays in registers. The compiler does not unroll loops of this size by itself.
 macro_rules! unroll {
     ($n:ident, $i:ident, $body:block) => {
         unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7)

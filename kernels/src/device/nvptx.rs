@@ -1,7 +1,7 @@
 //! The seam on rustc's NVPTX back end.
 //!
-//! Votes and shuffles are LLVM's intrinsics, which it knows to be convergent; inline assembly it might duplicate into branches that
-//! only some lanes take.
+//! Votes and shuffles are LLVM's intrinsics, which it knows to be convergent; inline assembly it
+//! might duplicate into branches that only some lanes take.
 
 use core::arch::{asm, global_asm, nvptx};
 
@@ -58,7 +58,8 @@ impl Simt for Nvptx {
 
     #[inline(always)]
     fn shuffle(self, value: u32, source: u32) -> u32 {
-        // SAFETY: the trait's contract: all 32 threads call it together. Clamp 31: the warp is not divided.
+        // SAFETY: the trait's contract: all 32 threads call it together. Clamp 31: the warp is not
+        // divided.
         unsafe { shuffle_index(WARP, value, source, 31) }
     }
 
@@ -99,7 +100,8 @@ impl Simt for Nvptx {
     #[inline(always)]
     unsafe fn load_shared_u8(self, at: u32) -> u32 {
         let value;
-        // SAFETY: the caller's promise. Loads have no side effect, and barriers write memory as far as the compiler knows.
+        // SAFETY: the caller's promise. Loads have no side effect, and barriers write memory as far
+        // as the compiler knows.
         unsafe {
             asm!("ld.shared.u8 {}, [{}];", out(reg32) value, in(reg32) at,
                 options(pure, readonly, nostack));

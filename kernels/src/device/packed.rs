@@ -113,7 +113,8 @@ pub struct Tables<S> {
 }
 
 impl<S: Simt> Tables<S> {
-    /// Copies the tables to shared memory where the launch says so. All threads of the block call it together.
+    /// Copies the tables to shared memory where the launch says so. All threads of the block call
+    /// it together.
     ///
     /// # Safety
     /// `global` points to packed tables, of `shape.staged` bytes if that is not 0.
@@ -123,7 +124,8 @@ impl<S: Simt> Tables<S> {
         if staged {
             let mut at = simt.thread() * 16;
             while at < shape.staged {
-                // SAFETY: whole parts of 16 bytes, each copied by one thread; the launch gave the block as much memory.
+                // SAFETY: whole parts of 16 bytes, each copied by one thread; the launch gave the
+                // block as much memory.
                 unsafe {
                     let Four(words) = *global.byte_add(at as usize).cast();
                     simt.store_shared_x4(simt.shared() + at, words);

@@ -67,11 +67,13 @@ const fn symbol_words_bits<F: Family>() -> u32 {
 /// A symbol without digits: what a skipped or failed one pops as.
 const SKIPPED: Popped = (0, None);
 
-/// What pops ordinary groups of symbols faster than the general code: full ones, without bypass digits, skipped symbols or faults.
+/// What pops ordinary groups of symbols faster than the general code: full ones, without bypass
+/// digits, skipped symbols or faults.
 pub(super) trait Ordinary<S, M, F: Family, L> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
-    /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives where that is.
+    /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives
+    /// where that is.
     fn run(
         &self,
         lane: &mut Lane<'_, S, M, F, L>,
@@ -251,7 +253,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
 
     /// All symbols of the row, first to last, as [`pop_row`](crate::codec::pop_row) orders them.
     ///
-    /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for their digits.
+    /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for
+    /// their digits.
     #[inline(always)]
     fn run<O: Ordinary<S, M, F, L>>(
         &mut self,
@@ -273,7 +276,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
             }
         }
         while group < groups {
-            // A fault leaves the rest of its row to the general code, and rows of a warp go together.
+            // A fault leaves the rest of its row to the general code, and rows of a warp go
+            // together.
             let faulty = self.fault.happened() || self.truncated.happened();
             if let (Some(symbols), true) =
                 (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
@@ -291,7 +295,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
             let symbols = symbols.filter(|_| lane < tail);
             let index = self.index(symbols, position);
             let mut symbol = 0;
-            // The scalar codec looks at the words only when the tail is done: after every other error.
+            // The scalar codec looks at the words only when the tail is done: after every other
+            // error.
             let last = (groups * lanes, LaneFault::NEVER - 1);
             self.in_turn(lane < tail, last, |this, reader| {
                 let mut state = this.state;
@@ -312,7 +317,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
     #[inline(always)]
     fn outcome(&self) -> RowStatus {
         let (first, status) = self.fault.settle(&self.group);
-        // Within a group of symbols, a lane's error comes before the check for words; see `pop_row`.
+        // Within a group of symbols, a lane's error comes before the check for words; see
+        // `pop_row`.
         if first != LaneFault::NEVER && first / 2 <= self.truncated.when / 2 {
             status
         } else {
@@ -324,7 +330,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
 /// Pops every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
     simt: S,
@@ -371,8 +378,8 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
     };
     let good = group.ballot(!is_normalised::<F>(state)) == 0;
     let cursor = length.min(shape.word_stride);
-    // SAFETY: the launch's tables are as long as its shape says; the row's words are written by nobody, and those in use were written
-    // before.
+    // SAFETY: the launch's tables are as long as its shape says; the row's words are written by
+    // nobody, and those in use were written before.
     let (view, words) = unsafe {
         let spans = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
         let view = DecoderView {

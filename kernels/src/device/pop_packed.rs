@@ -1,9 +1,10 @@
 //! Pop with packed tables: the main loop.
 //!
-//! A tile is a few groups of symbols: their indexes are loaded at once, then the groups are popped one after another, and at
-//! last their symbols are stored at once. What can be checked for a tile is checked for the tile: that every index names a table, that there are words enough whatever the
-//! symbols. Bypass digits show only as a symbol is found, so with bypass every group votes whether one of its symbols has them, and
-//! the general code takes that group.
+//! A tile is a few groups of symbols: their indexes are loaded at once, then the groups are popped
+//! one after another, and at last their symbols are stored at once. What can be checked for a tile
+//! is checked for the tile: that every index names a table, that there are words enough whatever
+//! the symbols. Bypass digits show only as a symbol is found, so with bypass every group votes
+//! whether one of its symbols has them, and the general code takes that group.
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols};
@@ -14,13 +15,15 @@ use crate::abi::CodeShape;
 use crate::codec::step::{advance, words_wanted};
 use crate::codec::{Family, Lookup, StateInt, WordInt};
 
-/// Groups of a tile where one table codes the row, and where symbols have indexes: more of them hide more latency and take more registers.
+/// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
+/// hide more latency and take more registers.
 const TILES: [usize; 2] = [8, 4];
 
 /// Pops every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, F: Family, L: PackedLookup>(
     simt: S,
@@ -228,11 +231,13 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     }
 }
 
-/// [`refill`](crate::codec::step::refill) by a number of words known already, the last of which lies before `end`.
+/// [`refill`](crate::codec::step::refill) by a number of words known already, the last of which
+/// lies before `end`.
 ///
 /// # Safety
-/// The row has `end` words, `wanted` of them this lane's; and in a tile, `N > 1`, at least as many as a symbol can want: each lane then
-/// loads those, without a branch, and drops what it does not want.
+/// The row has `end` words, `wanted` of them this lane's; and in a tile, `N > 1`, at least as many
+/// as a symbol can want: each lane then loads those, without a branch, and drops what it does not
+/// want.
 #[inline(always)]
 unsafe fn refill_at<F: Family, const N: usize>(
     mut x: F::State,

@@ -48,8 +48,8 @@ impl PushForm for Alias {
     }
 }
 
-/// Bits that hold how many words a symbol with its bypass digits sheds, 14 at most: 65 bits of digits, 23 of symbol and 31 of
-/// state in words of 8 bits.
+/// Bits that hold how many words a symbol with its bypass digits sheds, 14 at most: 65 bits of
+/// digits, 23 of symbol and 31 of state in words of 8 bits.
 const DIGIT_WORDS_BITS: u32 = 4;
 
 /// Bits that hold how many words a symbol alone sheds.
@@ -57,11 +57,13 @@ const fn symbol_words_bits<F: Family>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
-/// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass digits, skipped symbols or faults.
+/// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass
+/// digits, skipped symbols or faults.
 pub(super) trait Ordinary<S, M, F: Family, P> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
-    /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives how many are left.
+    /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives
+    /// how many are left.
     fn run(&self, lane: &mut Lane<'_, S, M, F, P>, symbols: &RowSymbols, group: u32) -> u32;
 }
 
@@ -99,7 +101,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
+        // `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
@@ -114,8 +117,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
         self.advance(total);
     }
 
-    /// Pushes bypass digits, and the symbols too where asked, highest lane first. Each lane codes twice: first
-    /// to count its words, then to write them.
+    /// Pushes bypass digits, and the symbols too where asked, highest lane first. Each lane codes
+    /// twice: first to count its words, then to write them.
     #[inline(always)]
     fn push_digits(&mut self, ready: &Ready, with_symbol: bool) {
         let mut count = WordCount::default();
@@ -178,7 +181,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
         let bypass = self.view.tables.bypass.is_some();
         let mut group = groups;
         while group > 0 {
-            // A fault leaves the rest of its row to the general code, and rows of a warp go together.
+            // A fault leaves the rest of its row to the general code, and rows of a warp go
+            // together.
             let faulty = self.fault.happened() || self.overflowed;
             if let (Some(symbols), true) =
                 (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
@@ -244,7 +248,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 /// Pushes every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
     simt: S,

@@ -1,8 +1,9 @@
 //! Push with packed tables: the main loop.
 //!
-//! A tile is a few groups of symbols: their symbols and indexes are loaded at once and their entries found, and then the groups are
-//! pushed one after another. All that can go wrong is known before the first of them is: symbols outside their tables, indexes of no table, words without room.
-//! The general code takes such groups.
+//! A tile is a few groups of symbols: their symbols and indexes are loaded at once and their
+//! entries found, and then the groups are pushed one after another. All that can go wrong is known
+//! before the first of them is: symbols outside their tables, indexes of no table, words without
+//! room. The general code takes such groups.
 
 use super::group::Mapping;
 use super::memory::{HeldWords, Launch, RowSymbols};
@@ -14,13 +15,15 @@ use crate::codec::DirectPlacement;
 use crate::codec::packed::{PackedFamily, PackedTable};
 use crate::codec::step::{push_bound, push_shed, shed};
 
-/// Groups of a tile where one table codes the row, and where symbols have indexes: more of them hide more latency and take more registers.
+/// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
+/// hide more latency and take more registers.
 const TILES: [usize; 2] = [8, 4];
 
 /// Pushes every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     simt: S,

@@ -1,8 +1,9 @@
 //! From probabilities to frequencies on the device, a thread a row.
 //!
-//! The rule and its reasons are those of the host's tables (`host/tables/quantise.rs`); this is the same rule without memory of its own: the
-//! frequencies lie in the output while they are made, and donors are found by looking again instead of by sorting. Tests hold
-//! the two equal bit for bit. Sums run in the row's order, because a sum in another order rounds differently.
+//! The rule and its reasons are those of the host's tables (`host/tables/quantise.rs`); this is the
+//! same rule without memory of its own: the frequencies lie in the output while they are made, and
+//! donors are found by looking again instead of by sorting. Tests hold the two equal bit for bit.
+//! Sums run in the row's order, because a sum in another order rounds differently.
 
 use super::simt::Simt;
 use crate::abi::{QuantiseShape, RowStatus};
@@ -14,7 +15,8 @@ const SENTINEL_PROBABILITY: f64 = 1e-10;
 /// Sums beyond this are divided out first, so that scaling cannot overflow 64 bits.
 const LARGEST_PLAIN_SUM: f64 = (1u64 << 32) as f64;
 
-/// Half to even. From 2^52 on every double is an integer; below, adding 2^52 leaves no bit for a fraction.
+/// Half to even. From 2^52 on every double is an integer; below, adding 2^52 leaves no bit for a
+/// fraction.
 #[inline(always)]
 fn round(value: f64) -> u64 {
     const WHOLE: f64 = (1u64 << 52) as f64;
@@ -200,7 +202,8 @@ fn row_of(simt: impl Simt, shape: &QuantiseShape) -> Option<u32> {
 /// Quantises the calling thread's row to spans.
 ///
 /// # Safety
-/// The memory is what [`QuantiseParams`](crate::abi::QuantiseParams) says, and nothing else uses the output meanwhile.
+/// The memory is what [`QuantiseParams`](crate::abi::QuantiseParams) says, and nothing else uses
+/// the output meanwhile.
 #[inline(always)]
 pub unsafe fn quantise<W: Weight>(
     simt: impl Simt,
@@ -295,7 +298,8 @@ fn fill_empty(slots: &mut [impl Slots]) {
                 (donor, narrowest) = (at, symbol.freq());
             }
         }
-        // Slots suffice where the host has checked the alphabet; this ends the loop where it has not.
+        // Slots suffice where the host has checked the alphabet; this ends the loop where it has
+        // not.
         if narrowest == u32::MAX {
             return;
         }

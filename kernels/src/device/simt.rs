@@ -2,10 +2,11 @@
 
 use crate::codec::WordInt;
 
-/// What a kernel asks of the machine: who am I, and the exchanges between the threads of a warp and of a block.
+/// What a kernel asks of the machine: who am I, and the exchanges between the threads of a warp and
+/// of a block.
 ///
-/// Blocks and grids have one dimension. A warp has 32 threads, and block sizes are multiples of 32 wherever a kernel votes or
-/// shuffles.
+/// Blocks and grids have one dimension. A warp has 32 threads, and block sizes are multiples of 32
+/// wherever a kernel votes or shuffles.
 pub trait Simt: Copy {
     /// Position of the thread in its block.
     fn thread(self) -> u32;
@@ -20,7 +21,8 @@ pub trait Simt: Copy {
     /// The value that the thread `source` of the warp gave. All 32 threads call it together.
     fn shuffle(self, value: u32, source: u32) -> u32;
 
-    /// Stores a word of global memory where `yes`. A branch would do, at the price of one comparison more and of the warp's divergence.
+    /// Stores a word of global memory where `yes`. A branch would do, at the price of one
+    /// comparison more and of the warp's divergence.
     ///
     /// # Safety
     /// Where `yes`, the address is one of global memory to which this thread may write.
@@ -31,13 +33,14 @@ pub trait Simt: Copy {
             unsafe { *to = word };
         }
     }
-    /// The address of the block's dynamic shared memory, 16 bytes aligned, for the accesses below. They take addresses of 32 bits: a pointer to shared
-    /// memory would cost generic loads.
+    /// The address of the block's dynamic shared memory, 16 bytes aligned, for the accesses below.
+    /// They take addresses of 32 bits: a pointer to shared memory would cost generic loads.
     fn shared(self) -> u32;
     /// Loads a byte of shared memory.
     ///
     /// # Safety
-    /// The address is one of the block's shared memory, and no other thread writes there since the last barrier.
+    /// The address is one of the block's shared memory, and no other thread writes there since the
+    /// last barrier.
     unsafe fn load_shared_u8(self, at: u32) -> u32;
     /// Loads a word of shared memory.
     ///
@@ -57,6 +60,7 @@ pub trait Simt: Copy {
     /// Stores four words to shared memory.
     ///
     /// # Safety
-    /// The address is a multiple of 16 in the block's shared memory, and no other thread uses the words before the next barrier.
+    /// The address is a multiple of 16 in the block's shared memory, and no other thread uses the
+    /// words before the next barrier.
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]);
 }

@@ -1,11 +1,13 @@
 //! The tANS kernels.
 //!
-//! A row's lanes share one bit buffer, so their bits depend on one another, but their table entries do not: each lane looks its own up, which
-//! is where the time goes, and only the bits are then put together in symbol order. Every lane keeps a copy of the buffer, so that nothing
-//! but a symbol's bits is ever exchanged.
+//! A row's lanes share one bit buffer, so their bits depend on one another, but their table entries
+//! do not: each lane looks its own up, which is where the time goes, and only the bits are then put
+//! together in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
+//! bits is ever exchanged.
 //!
-//! Push: the lanes' bits go round by one shuffle a symbol. Pop: without bypass digits in a group of symbols, each lane
-//! knows from the counts of the lanes before it where its bits are and reads them itself; with digits, symbol by symbol.
+//! Push: the lanes' bits go round by one shuffle a symbol. Pop: without bypass digits in a group of
+//! symbols, each lane knows from the counts of the lanes before it where its bits are and reads
+//! them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
 use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
@@ -55,7 +57,8 @@ struct Lane<S, M, T: TansFamily> {
 }
 
 impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
-    /// The calling thread's lane; `None` where the whole warp (or this thread, where it works alone) has no row.
+    /// The calling thread's lane; `None` where the whole warp (or this thread, where it works
+    /// alone) has no row.
     #[inline(always)]
     fn load(
         simt: S,
@@ -153,14 +156,16 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
     }
 }
 
-/// A symbol's bits on their way round the lanes: value in the low 16 bits, count above, and whether bypass digits come first.
+/// A symbol's bits on their way round the lanes: value in the low 16 bits, count above, and whether
+/// bypass digits come first.
 const COUNT_AT: u32 = 16;
 const DIGITS: u32 = 1 << 31;
 
 /// Pushes every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::CapacityExceeded, shape.symbols);
@@ -168,7 +173,8 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
     else {
         return;
     };
-    // SAFETY: the launch's tables are as long as its shape says, and the row is one of the launch's.
+    // SAFETY: the launch's tables are as long as its shape says, and the row is one of the
+    // launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
         let view = TansEncoderView {
@@ -249,7 +255,8 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         }
     }
 
-    /// The buffer and the words left after `bits` bits were taken from here, and whether there were as many.
+    /// The buffer and the words left after `bits` bits were taken from here, and whether there were
+    /// as many.
     #[inline(always)]
     fn skip(&self, words: &[T::Word], bits: u32) -> (BitBuffer, u32, bool) {
         let BitBuffer { bits: held, len } = self.buffer;
@@ -287,7 +294,8 @@ struct Popped {
 /// Pops every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
     let faults = (RowError::Truncated, 0);
@@ -295,7 +303,8 @@ pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, s
     else {
         return;
     };
-    // SAFETY: the launch's tables are as long as its shape says; the row is one of the launch's, and its words in use were written before.
+    // SAFETY: the launch's tables are as long as its shape says; the row is one of the launch's,
+    // and its words in use were written before.
     let (view, symbols, words) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
         let view = TansDecoderView {
@@ -385,7 +394,8 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         enough
     }
 
-    /// All lanes read the bits of each symbol in order, and of each bypass digit; whether there were enough.
+    /// All lanes read the bits of each symbol in order, and of each bypass digit; whether there
+    /// were enough.
     #[inline(always)]
     fn pop_in_turn(
         &mut self,

@@ -1,9 +1,11 @@
-//! Many distributions at once: the evaluation of [`Parametric`](super::Parametric) as loops over arrays, for processors with vectors.
+//! Many distributions at once: the evaluation of [`Parametric`](super::Parametric) as loops over
+//! arrays, for processors with vectors.
 //!
-//! Nothing here is written for an instruction set. Lookups and arithmetic are loops of their own without a branch, which
-//! the compiler turns into vectors where the function that they are inlined into may use them. The arithmetic is that of
-//! one distribution, function by function; only positions are 32-bit offsets from the mean here, which its window's
-//! radius allows. The answers are the same, and tests compare them.
+//! Nothing here is written for an instruction set. Lookups and arithmetic are loops of their own
+//! without a branch, which the compiler turns into vectors where the function that they are inlined
+//! into may use them. The arithmetic is that of one distribution, function by function; only
+//! positions are 32-bit offsets from the mean here, which its window's radius allows. The answers
+//! are the same, and tests compare them.
 
 #![allow(
     clippy::needless_range_loop,
@@ -48,7 +50,8 @@ pub struct Batch<const N: usize> {
     radii: [u32; N],
     /// The window's first integer.
     lowest: [i32; N],
-    /// How far the mean lies above the edge below its nearest integer, in units of `2^-12`: below `2^12`.
+    /// How far the mean lies above the edge below its nearest integer, in units of `2^-12`: below
+    /// `2^12`.
     above_edge: [u32; N],
 }
 
@@ -137,17 +140,20 @@ impl<const N: usize> Batch<N> {
         batch
     }
 
-    /// The distance between the mean and the edge below a rank, and whether the edge lies below the mean.
+    /// The distance between the mean and the edge below a rank, and whether the edge lies below the
+    /// mean.
     #[inline(always)]
     fn distance(&self, i: usize, rank: u32) -> (u32, bool) {
-        // Integers between the mean's and the edge's, less one edge: a radius of 2^19 leaves 2^31 units and a bit.
+        // Integers between the mean's and the edge's, less one edge: a radius of 2^19 leaves 2^31
+        // units and a bit.
         let integers = rank.wrapping_sub(1 + self.radii[i]);
         let offset = (integers << MEAN_FRACTION_BITS).wrapping_sub(self.above_edge[i]);
         let below = integers as i32 <= 0;
         (if below { offset.wrapping_neg() } else { offset }, below)
     }
 
-    /// Places the edges below ranks (from 1 to `count + 1`; others give anything) in the table of tails.
+    /// Places the edges below ranks (from 1 to `count + 1`; others give anything) in the table of
+    /// tails.
     #[inline(always)]
     fn place(&self, ranks: &[u32; N]) -> Steps<N> {
         let mut steps = Steps::<N>::NOWHERE;
@@ -159,7 +165,8 @@ impl<const N: usize> Batch<N> {
         steps
     }
 
-    /// The slots of ranks (up to `count + 1`): [`Parametric::cdf`](super::Parametric::cdf) of each and the next.
+    /// The slots of ranks (up to `count + 1`): [`Parametric::cdf`](super::Parametric::cdf) of each
+    /// and the next.
     #[inline(always)]
     fn spans(&self, ranks: &[u32; N], spans: &mut Spans<N>) {
         let mut nexts = [0; N];
@@ -186,8 +193,8 @@ impl<const N: usize> Batch<N> {
         }
     }
 
-    /// The slots of a symbol each; whether all lie within their windows (otherwise the slots are the escapes', and what
-    /// else they need is for [`Parametric`](super::Parametric) to say).
+    /// The slots of a symbol each; whether all lie within their windows (otherwise the slots are
+    /// the escapes', and what else they need is for [`Parametric`](super::Parametric) to say).
     #[inline(always)]
     pub fn locate(&self, symbols: &[i32; N], spans: &mut Spans<N>) -> bool {
         let mut ranks = [0; N];
@@ -206,8 +213,9 @@ impl<const N: usize> Batch<N> {
         outside == 0
     }
 
-    /// Finds the rank of a slot each, for at most 32 elements, below `2^precision`. Sets a bit of the answer for each element that is not found
-    /// so (a guess that was off, or an escape): it is left to [`Parametric`](super::Parametric), and its slots and symbol are anything.
+    /// Finds the rank of a slot each, for at most 32 elements, below `2^precision`. Sets a bit of
+    /// the answer for each element that is not found so (a guess that was off, or an escape): it is
+    /// left to [`Parametric`](super::Parametric), and its slots and symbol are anything.
     #[inline(always)]
     pub fn find(&self, slots: &[u32; N], spans: &mut Spans<N>, symbols: &mut [i32; N]) -> u32 {
         let mut ranks = [0; N];
@@ -243,7 +251,8 @@ impl<const N: usize> Batch<N> {
         odd
     }
 
-    /// Ranks (with [`MEAN_FRACTION_BITS`] bits of fraction) about where the distributions reach `masses`.
+    /// Ranks (with [`MEAN_FRACTION_BITS`] bits of fraction) about where the distributions reach
+    /// `masses`.
     #[inline(always)]
     fn estimate(&self, masses: &[u32; N]) -> [u32; N] {
         let table = inverse_table(self.kind);
@@ -278,7 +287,8 @@ mod tests {
 
     const LEN: usize = 32;
 
-    /// Evaluates a batch of one distribution's symbols or slots, and compares with the distribution itself.
+    /// Evaluates a batch of one distribution's symbols or slots, and compares with the distribution
+    /// itself.
     fn check(model: &Parametric, batch: &Batch<LEN>, symbols: &[i32; LEN], precision: u32) {
         let mut spans = Spans::default();
         let plain = batch.locate(symbols, &mut spans);
@@ -314,7 +324,8 @@ mod tests {
         }
     }
 
-    /// Every rank of every model of a grid; of large windows the ends, the middle, and a stride between.
+    /// Every rank of every model of a grid; of large windows the ends, the middle, and a stride
+    /// between.
     #[test]
     fn a_batch_is_as_many_distributions() {
         for kind in Kind::ALL {
@@ -350,7 +361,8 @@ mod tests {
         }
     }
 
-    /// A batch whose elements differ, and how often its guess is right: speed depends on it, answers do not.
+    /// A batch whose elements differ, and how often its guess is right: speed depends on it,
+    /// answers do not.
     #[test]
     fn guesses_are_nearly_always_right() {
         for kind in Kind::ALL {
@@ -364,7 +376,8 @@ mod tests {
                 for _ in 0..2000 {
                     let parameters = Parameters::<LEN> {
                         means: core::array::from_fn(|_| (next() % (1 << 20)) as i32),
-                        // Scales from 1/8 to 2^(precision - 10) (larger ones have many escapes) or 2^10.
+                        // Scales from 1/8 to 2^(precision - 10) (larger ones have many escapes) or
+                        // 2^10.
                         scales: core::array::from_fn(|_| {
                             768 + (next() % (256 * (precision - 7).min(13))) as u16
                         }),

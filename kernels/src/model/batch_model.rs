@@ -1,4 +1,5 @@
-//! Rows of models evaluated a batch at a time: in loops over arrays where there is a form for them, else one by one.
+//! Rows of models evaluated a batch at a time: in loops over arrays where there is a form for them,
+//! else one by one.
 
 use super::batch::{Batch, Parameters, Spans};
 use super::row::{Mixtures, Parametrics, RowModel};
@@ -9,8 +10,8 @@ pub const BATCH: usize = 32;
 /// Steps that [`BatchModel::locate_batches`] takes at once at the most.
 pub const MAX_STEPS: usize = 16;
 
-/// Which symbols batches are about: element `row * lanes + lane` of step `s` is that row's symbol at position
-/// `at + s * lanes + lane`. There are at most [`BATCH`] elements.
+/// Which symbols batches are about: element `row * lanes + lane` of step `s` is that row's symbol
+/// at position `at + s * lanes + lane`. There are at most [`BATCH`] elements.
 #[derive(Debug)]
 pub struct Steps<'a, M> {
     /// The rows' models.
@@ -28,17 +29,19 @@ impl<M> Clone for Steps<'_, M> {
 }
 impl<M> Copy for Steps<'_, M> {}
 
-/// Models of a row that can be evaluated a batch at a time. The methods must be inlined into a function that is compiled
-/// for the instructions at hand.
+/// Models of a row that can be evaluated a batch at a time. The methods must be inlined into a
+/// function that is compiled for the instructions at hand.
 pub trait BatchModel: RowModel + Sized {
     /// What is gathered of a batch's models before its symbols or slots are known.
     type Batch: Copy + Default;
 
-    /// Gathers the models of a step for each element of `batches`, which all positions up to their end must have.
+    /// Gathers the models of a step for each element of `batches`, which all positions up to their
+    /// end must have.
     #[inline(always)]
     fn gather(_steps: Steps<'_, Self>, _batches: &mut [Self::Batch]) {}
 
-    /// The slots of a symbol each. Clears `plain` of the steps where they are not all that there is to push (an escape, an error).
+    /// The slots of a symbol each. Clears `plain` of the steps where they are not all that there is
+    /// to push (an escape, an error).
     #[inline(always)]
     fn locate_batches(
         steps: Steps<'_, Self>,
@@ -67,8 +70,8 @@ pub trait BatchModel: RowModel + Sized {
         }
     }
 
-    /// Finds what a slot each, in step 0, holds. A bit of the answer is set for each element that is left to
-    /// [`RowModel::find`] (an escape, an error, or one that takes a search).
+    /// Finds what a slot each, in step 0, holds. A bit of the answer is set for each element that
+    /// is left to [`RowModel::find`] (an escape, an error, or one that takes a search).
     #[inline(always)]
     fn find_batch(
         steps: Steps<'_, Self>,

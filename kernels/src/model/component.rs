@@ -1,4 +1,5 @@
-//! One distribution on the integers around its mean, and the windows that distributions are coded over.
+//! One distribution on the integers around its mean, and the windows that distributions are coded
+//! over.
 
 use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
 use super::search::find_rank;
@@ -20,9 +21,10 @@ pub struct Window {
 
 /// Half-widths in sixteenths of a scale, by `precision - log2(scale)` (clamped to this table).
 ///
-/// A window ends about where one integer's probability is `2^-p`: `sqrt(2 ln 2 b)` scales for a Gaussian, `ln 2 b` for
-/// the exponential tails, `b = p - log2(scale)`. Wider reserves slots that nothing uses, narrower escapes too often: a tenth more
-/// for Laplace and a fifth more for logistic distributions lost least over scales and precisions.
+/// A window ends about where one integer's probability is `2^-p`: `sqrt(2 ln 2 b)` scales for a
+/// Gaussian, `ln 2 b` for the exponential tails, `b = p - log2(scale)`. Wider reserves slots that
+/// nothing uses, narrower escapes too often: a tenth more for Laplace and a fifth more for logistic
+/// distributions lost least over scales and precisions.
 pub(super) static RADII: [[u32; 64]; 3] =
     [radii(Kind::Gaussian), radii(Kind::Laplace), radii(Kind::Logistic)];
 
@@ -30,7 +32,8 @@ const fn radii(kind: Kind) -> [u32; 64] {
     let mut table = [0; 64];
     let mut i = 0;
     while i < table.len() {
-        // At least four bits: below, the scale is too large for the precision, and the window is cut anyway.
+        // At least four bits: below, the scale is too large for the precision, and the window is
+        // cut anyway.
         let b: u32 = if i < 4 { 4 } else { i as u32 };
         table[i] = match kind {
             // 16^2 * 2 ln 2 = 354.9
@@ -93,7 +96,8 @@ impl Window {
         if distance < i64::from(MAX_ESCAPE) { Some((rank, Some(distance as u32))) } else { None }
     }
 
-    /// Position of the edge below rank `rank` (from 1 to `count + 1`), in units of `2^-12`: a half-integer.
+    /// Position of the edge below rank `rank` (from 1 to `count + 1`), in units of `2^-12`: a
+    /// half-integer.
     #[inline]
     fn edge(&self, rank: u32) -> i64 {
         ((i64::from(self.lowest) + i64::from(rank) - 1) << MEAN_FRACTION_BITS)
@@ -111,7 +115,8 @@ impl Window {
 
 /// A CDF over half-integer edges: what a window is laid over.
 pub(super) trait Edges {
-    /// The CDF (units of `2^-32`, at most `2^32`) at `position` (units of `2^-12`); never decreasing.
+    /// The CDF (units of `2^-32`, at most `2^32`) at `position` (units of `2^-12`); never
+    /// decreasing.
     fn mass_below(&self, position: i64) -> u64;
     /// About where the CDF reaches `mass`; any answer is right, a near one is quick.
     fn position_of(&self, mass: u32) -> i64;
@@ -119,7 +124,8 @@ pub(super) trait Edges {
 
 /// A product of mass (units of `2^-32`) and slots as whole slots, to the nearest.
 ///
-/// Rounding down would give the last rank, whose mass is mostly next to none, a slot more than its reserved one.
+/// Rounding down would give the last rank, whose mass is mostly next to none, a slot more than its
+/// reserved one.
 #[inline(always)]
 pub(super) const fn share(product: u64) -> u32 {
     ((product + (1 << 31)) >> 32) as u32
@@ -180,8 +186,8 @@ impl Slots {
     }
 }
 
-/// A Gaussian, Laplace or logistic distribution, discretised on the integers: the probability of `k` is the mass
-/// between `k - 1/2` and `k + 1/2`.
+/// A Gaussian, Laplace or logistic distribution, discretised on the integers: the probability of
+/// `k` is the mass between `k - 1/2` and `k + 1/2`.
 #[derive(Clone, Copy, Debug)]
 pub struct Parametric {
     edges: Single,
@@ -252,15 +258,17 @@ mod tests {
 
     #[test]
     fn hand_checked_gaussian() {
-        // Mean 0, scale 1, p = 16: b = 16, factor isqrt(16 * 355) + 1 = 76, radius round(76 / 16) = 5, so 11
-        // integers, 13 ranks and 65523 shared slots. Phi(-1/2) = 0.3085375, Phi(1/2) = 0.6914625.
+        // Mean 0, scale 1, p = 16: b = 16, factor isqrt(16 * 355) + 1 = 76, radius round(76 / 16) =
+        // 5, so 11 integers, 13 ranks and 65523 shared slots. Phi(-1/2) = 0.3085375, Phi(1/2) =
+        // 0.6914625.
         let model = one(Kind::Gaussian, 0.0, 1.0, 16);
         assert_eq!(model.window(), Window { lowest: -5, count: 11 });
         let zero = model.locate(0).unwrap();
         assert_eq!(zero.span.start, 20_216 + 6);
         assert_eq!(zero.span.start + zero.span.freq, 45_307 + 7);
         assert_eq!(zero.escape, None);
-        // Far outside: round((1 - 2e-8) * 65523) = 65523 slots and 12 ranks come before; the distance is beyond 5.
+        // Far outside: round((1 - 2e-8) * 65523) = 65523 slots and 12 ranks come before; the
+        // distance is beyond 5.
         let far = model.locate(10).unwrap();
         assert_eq!(far, Located { span: Span { start: 65_535, freq: 1 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
@@ -283,7 +291,8 @@ mod tests {
         assert_eq!(model.find((1 << 12) - 1).value.symbol(u32::MAX), None);
     }
 
-    /// Every rank of every model of a grid: strictly increasing, and found again from its first and last slot.
+    /// Every rank of every model of a grid: strictly increasing, and found again from its first and
+    /// last slot.
     #[test]
     fn monotone_and_invertible_over_the_grid() {
         let mut models = 0u32;

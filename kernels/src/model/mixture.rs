@@ -18,7 +18,8 @@ pub struct Component {
     pub mean: Mean,
     /// How wide it is.
     pub scale: Scale,
-    /// Its share, in units of `2^-16`. 0 switches it off; a component of all the weight is a weight of `2^16`.
+    /// Its share, in units of `2^-16`. 0 switches it off; a component of all the weight is a weight
+    /// of `2^16`.
     pub weight: u32,
 }
 
@@ -48,7 +49,8 @@ impl Edges for Weighted<'_> {
 
     #[inline]
     fn position_of(&self, mass: u32) -> i64 {
-        // The quantile lies between the smallest and the largest of the components' own; their mean is a start.
+        // The quantile lies between the smallest and the largest of the components' own; their mean
+        // is a start.
         let mut sum = 0;
         for part in self.components {
             let own = i64::from(part.mean.0) + quantile_estimate(self.kind, mass, part.scale);
@@ -59,8 +61,8 @@ impl Edges for Weighted<'_> {
 }
 
 impl<'a> Mixture<'a> {
-    /// The mixture over slots of `2^precision`, which is clamped to 8 ..= 31. `None` unless there are 1 to 8
-    /// components whose weights sum to `2^16`.
+    /// The mixture over slots of `2^precision`, which is clamped to 8 ..= 31. `None` unless there
+    /// are 1 to 8 components whose weights sum to `2^16`.
     #[inline]
     pub fn new(kind: Kind, components: &'a [Component], precision: u32) -> Option<Self> {
         if components.is_empty() || components.len() > MAX_COMPONENTS {

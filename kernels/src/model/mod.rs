@@ -1,28 +1,33 @@
-//! Models that need no table: a distribution is a few integers, and its CDF is evaluated while coding.
+//! Models that need no table: a distribution is a few integers, and its CDF is evaluated while
+//! coding.
 //!
-//! A learned compressor gives every symbol its own mean and scale, so that a table would be used once. Here the CDF of
-//! a discretised Gaussian, Laplace or logistic (or a mixture of up to eight of one kind) is a function of fixed-point
-//! parameters. Everything that decides a bit is integer arithmetic on `u32` and `u64`, so that every machine,
-//! instruction set and GPU computes the same intervals; floating point appears only where a caller converts parameters
-//! ([`Mean::from_f32`], [`Scale::from_f32`]), and those two are exact functions of the float's bits.
+//! A learned compressor gives every symbol its own mean and scale, so that a table would be used
+//! once. Here the CDF of a discretised Gaussian, Laplace or logistic (or a mixture of up to eight
+//! of one kind) is a function of fixed-point parameters. Everything that decides a bit is integer
+//! arithmetic on `u32` and `u64`, so that every machine, instruction set and GPU computes the same
+//! intervals; floating point appears only where a caller converts parameters ([`Mean::from_f32`],
+//! [`Scale::from_f32`]), and those two are exact functions of the float's bits.
 //!
 //! # From a distribution to slots
-//! A model over a *window* of `n` integers around its mean has `n + 2` ranks: rank 0 is everything below the window,
-//! ranks `1..=n` are its integers, rank `n + 1` is everything above. With `F(e)` the CDF in units of `2^-32` at the
-//! window's edges (half-integers), the slots of a row coded with precision `p` are divided at
+//! A model over a *window* of `n` integers around its mean has `n + 2` ranks: rank 0 is everything
+//! below the window, ranks `1..=n` are its integers, rank `n + 1` is everything above. With `F(e)`
+//! the CDF in units of `2^-32` at the window's edges (half-integers), the slots of a row coded with
+//! precision `p` are divided at
 //!
 //! ```text
 //! cdf(0) = 0,   cdf(j) = round(F(edge j) * (2^p - (n + 2)) / 2^32) + j,   cdf(n + 2) = 2^p
 //! ```
 //!
-//! One slot is reserved for each rank (the `+ j`), and `F` never decreases, so `cdf` is strictly increasing whatever
-//! the parameters are: every integer can be coded, those outside the window as an escape (rank 0 or `n + 1`) followed
-//! by their distance in raw digits. `F` never decreases because a table of tail masses never increases and linear
-//! interpolation in it keeps that order (`tail`).
+//! One slot is reserved for each rank (the `+ j`), and `F` never decreases, so `cdf` is strictly
+//! increasing whatever the parameters are: every integer can be coded, those outside the window as
+//! an escape (rank 0 or `n + 1`) followed by their distance in raw digits. `F` never decreases
+//! because a table of tail masses never increases and linear interpolation in it keeps that order
+//! (`tail`).
 //!
-//! Reserving slots costs less than it seems: the reserved mass `n / 2^p` is a mixture with the uniform distribution,
-//! which costs nothing to first order where a symbol's own share exceeds one slot. The window therefore ends about
-//! where the probability of one integer falls below `2^-p` (`window`).
+//! Reserving slots costs less than it seems: the reserved mass `n / 2^p` is a mixture with the
+//! uniform distribution, which costs nothing to first order where a symbol's own share exceeds one
+//! slot. The window therefore ends about where the probability of one integer falls below `2^-p`
+//! (`window`).
 
 mod batch;
 mod batch_model;
@@ -57,13 +62,14 @@ pub const MAX_PRECISION: u32 = 31;
 /// Distances of escaped symbols stay below this, as those of table bypass do.
 pub const MAX_ESCAPE: u32 = 1 << 30;
 
-/// A symbol as a model codes it: the slots, and for an escape the distance to be coded in raw digits.
+/// A symbol as a model codes it: the slots, and for an escape the distance to be coded in raw
+/// digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The slots to push.
     pub span: Span,
-    /// `None` for a symbol inside the window, else what the raw digits hold: its distance beyond the window (0 for the first
-    /// integer outside).
+    /// `None` for a symbol inside the window, else what the raw digits hold: its distance beyond
+    /// the window (0 for the first integer outside).
     pub escape: Option<u32>,
 }
 
@@ -85,7 +91,8 @@ pub enum Value {
     Below(i32),
     /// This integer or, by the distance, one above it.
     Above(i32),
-    /// The bypass sentinel of a table with this offset and largest number: odd distances lie below the table.
+    /// The bypass sentinel of a table with this offset and largest number: odd distances lie below
+    /// the table.
     Outside {
         /// The table's smallest symbol.
         offset: i32,
@@ -95,8 +102,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// The symbol, given the number read after an escape (ignored where there was none). `None` where it leaves the
-    /// range of `i32`, which only damaged data can ask for.
+    /// The symbol, given the number read after an escape (ignored where there was none). `None`
+    /// where it leaves the range of `i32`, which only damaged data can ask for.
     #[inline]
     pub fn symbol(self, raw: u32) -> Option<i32> {
         let symbol = match self {
@@ -113,6 +120,7 @@ impl Value {
 pub trait Model {
     /// The slots of `symbol`; `None` where the model cannot code it.
     fn locate(&self, symbol: i32) -> Option<Located>;
-    /// The rank that owns `slot`, which must be below `2^p` (a larger one is taken for the last slot).
+    /// The rank that owns `slot`, which must be below `2^p` (a larger one is taken for the last
+    /// slot).
     fn find(&self, slot: u32) -> Found;
 }

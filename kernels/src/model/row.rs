@@ -1,9 +1,11 @@
 //! Whole rANS rows whose symbols have models of their own, in the order of table-coded rows.
 //!
-//! Symbol i belongs to lane `i mod lanes`; push runs from the last symbol to the first, the symbols past the last full group one at a
-//! time, each one's escape digits first, then group by group: the digits of all lanes from the highest down, then all symbols from the
-//! highest down. A frequency that was just computed has no prepared reciprocal, so a push divides once for it; the division does not wait
-//! for the state, and overlaps with the lane before. Dividing the state instead was measured, and is as fast.
+//! Symbol i belongs to lane `i mod lanes`; push runs from the last symbol to the first, the symbols
+//! past the last full group one at a time, each one's escape digits first, then group by group: the
+//! digits of all lanes from the highest down, then all symbols from the highest down. A frequency
+//! that was just computed has no prepared reciprocal, so a push divides once for it; the division
+//! does not wait for the state, and overlaps with the lane before. Dividing the state instead was
+//! measured, and is as fast.
 
 use super::{
     Component, Found, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
@@ -142,7 +144,8 @@ pub fn push_span<F: Family>(
     step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
 }
 
-/// Pushes the symbols past the last full group, which begin at position `at`: see [`push_model_row`].
+/// Pushes the symbols past the last full group, which begin at position `at`: see
+/// [`push_model_row`].
 ///
 /// # Errors
 /// What stopped the row, and where.
@@ -165,7 +168,8 @@ pub fn push_model_tail<F: Family, M: RowModel>(
     Ok(())
 }
 
-/// Pushes a group of symbols, one a lane, the first of which is at position `at`: see [`push_model_row`].
+/// Pushes a group of symbols, one a lane, the first of which is at position `at`: see
+/// [`push_model_row`].
 ///
 /// # Errors
 /// What stopped the row, and where.
@@ -197,10 +201,12 @@ pub fn push_model_group<F: Family, M: RowModel>(
     Ok(())
 }
 
-/// Pushes a row of symbols onto as many lanes as there are states (1 to 32), each by the model at its position; escapes need `bypass`.
+/// Pushes a row of symbols onto as many lanes as there are states (1 to 32), each by the model at
+/// its position; escapes need `bypass`.
 ///
-/// The number of lanes is no constant here, unlike in table-coded rows: models outnumber lane counts, and a symbol costs so much more than
-/// the loop around it that a copy for each pair is not worth its code.
+/// The number of lanes is no constant here, unlike in table-coded rows: models outnumber lane
+/// counts, and a symbol costs so much more than the loop around it that a copy for each pair is not
+/// worth its code.
 ///
 /// # Errors
 /// What stopped the row, and where. `states` and the words past their old length may have changed.
@@ -296,7 +302,8 @@ pub fn pop_model_tail<F: Family, M: RowModel>(
 /// Pops a row of symbols, in the order in which they were given to [`push_model_row`].
 ///
 /// # Errors
-/// What stopped the row, and where. `states` and `symbols` may have changed; words are never written.
+/// What stopped the row, and where. `states` and `symbols` may have changed; words are never
+/// written.
 #[inline]
 pub fn pop_model_row<F: Family, M: RowModel>(
     model: &M,

@@ -1,8 +1,9 @@
 //! Fixed-point parameters: the mean in units of `2^-12`, the scale as a logarithmic code.
 //!
-//! A logarithmic scale makes `1 / scale` a 256-entry lookup and a shift, so that evaluating a CDF never divides. Steps
-//! of `2^(1/256)` are 0.27 % apart: a scale that is off by half a step costs `(0.00135)^2` = 1.8e-6 nats a symbol. A
-//! mean that is off by `2^-13` costs at most `2^-27 / scale^2` nats, 2e-6 at a scale of 0.06.
+//! A logarithmic scale makes `1 / scale` a 256-entry lookup and a shift, so that evaluating a CDF
+//! never divides. Steps of `2^(1/256)` are 0.27 % apart: a scale that is off by half a step costs
+//! `(0.00135)^2` = 1.8e-6 nats a symbol. A mean that is off by `2^-13` costs at most
+//! `2^-27 / scale^2` nats, 2e-6 at a scale of 0.06.
 
 /// Fraction bits of a [`Mean`].
 pub const MEAN_FRACTION_BITS: u32 = 12;
@@ -19,15 +20,16 @@ const OCTAVES: u32 = 22;
 pub struct Mean(pub i32);
 
 impl Mean {
-    /// The nearest mean to `value` (ties to even), saturating at the ends of the range; `None` for NaN.
+    /// The nearest mean to `value` (ties to even), saturating at the ends of the range; `None` for
+    /// NaN.
     ///
     /// A function of the float's bits alone: the product by `2^12` is exact or saturates.
     pub fn from_f32(value: f32) -> Option<Self> {
         if value.is_nan() {
             return None;
         }
-        // In f64 the product is exact for every f32; adding and subtracting 1.5 * 2^52 rounds it to an integer, ties
-        // to even, in IEEE arithmetic (core has no rounding function).
+        // In f64 the product is exact for every f32; adding and subtracting 1.5 * 2^52 rounds it to
+        // an integer, ties to even, in IEEE arithmetic (core has no rounding function).
         const ROUND: f64 = 6_755_399_441_055_744.0;
         let scaled = (f64::from(value) * f64::from(1u32 << MEAN_FRACTION_BITS))
             .clamp(f64::from(i32::MIN), f64::from(i32::MAX));
@@ -46,8 +48,8 @@ impl Mean {
     }
 }
 
-/// A distribution's scale (standard deviation, Laplace diversity, logistic scale) as a logarithmic code:
-/// `scale = 2^(code / 256 - 6)`, from `2^-6` (code 0) to `2^16` (code 5632).
+/// A distribution's scale (standard deviation, Laplace diversity, logistic scale) as a logarithmic
+/// code: `scale = 2^(code / 256 - 6)`, from `2^-6` (code 0) to `2^16` (code 5632).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Scale(u16);
@@ -70,10 +72,11 @@ impl Scale {
         self.0
     }
 
-    /// The nearest code (on the logarithmic axis) to `value`, saturating at [`Scale::MIN`] and [`Scale::MAX`];
-    /// `None` for NaN and for values that are not positive.
+    /// The nearest code (on the logarithmic axis) to `value`, saturating at [`Scale::MIN`] and
+    /// [`Scale::MAX`]; `None` for NaN and for values that are not positive.
     ///
-    /// A function of the float's bits alone: the exponent is the octave, the mantissa is compared with integers.
+    /// A function of the float's bits alone: the exponent is the octave, the mantissa is compared
+    /// with integers.
     pub fn from_f32(value: f32) -> Option<Self> {
         if value.is_nan() || value <= 0.0 {
             return None;
@@ -82,7 +85,8 @@ impl Scale {
         // Subnormals have exponent field 0 and land, like everything tiny, on the smallest code.
         let octave = (bits >> 23) as i32 - 127 + LOG2_MIN as i32;
         if octave < 0 {
-            // The octave below the smallest can still round up to code 0, which is also where it saturates.
+            // The octave below the smallest can still round up to code 0, which is also where it
+            // saturates.
             return Some(Self::MIN);
         }
         if octave >= OCTAVES as i32 {
@@ -109,7 +113,8 @@ impl Scale {
         base * 4_294_967_296.0 / f64::from(reciprocal)
     }
 
-    /// `floor(log2(scale)) + 6`, and `2^(-fraction)` in Q32 (above `2^31`; one unit less than 1 where that is what it is).
+    /// `floor(log2(scale)) + 6`, and `2^(-fraction)` in Q32 (above `2^31`; one unit less than 1
+    /// where that is what it is).
     #[inline(always)]
     pub(super) const fn parts(self) -> (u32, u32) {
         let code = self.0 as u32;
@@ -124,7 +129,8 @@ impl Scale {
             - LOG2_MIN as i32
     }
 
-    /// `floor(log2(scale)) + 6`, and `2^fraction` in Q31 (at least `2^31`, below `2^32`): the inverse of [`Self::parts`].
+    /// `floor(log2(scale)) + 6`, and `2^fraction` in Q31 (at least `2^31`, below `2^32`): the
+    /// inverse of [`Self::parts`].
     #[inline(always)]
     pub(super) const fn mantissa(self) -> (u32, u32) {
         let code = self.0 as u32;

@@ -4,9 +4,9 @@ use crate::codec::Span;
 
 /// The rank `j < ranks` with `cdf(j) <= slot < cdf(j + 1)`, and its slots.
 ///
-/// `cdf` must be strictly increasing with `cdf(0) = 0`, and `end = cdf(ranks)` must exceed `slot`. A good `guess` costs
-/// two evaluations; a bad one at most `2 log2(ranks) + 2`, since the step doubles each time until it no longer fits
-/// into the bracket, which is halved from then on.
+/// `cdf` must be strictly increasing with `cdf(0) = 0`, and `end = cdf(ranks)` must exceed `slot`.
+/// A good `guess` costs two evaluations; a bad one at most `2 log2(ranks) + 2`, since the step
+/// doubles each time until it no longer fits into the bracket, which is halved from then on.
 #[inline]
 pub(super) fn find_rank(
     slot: u32,

@@ -1,10 +1,12 @@
-//! A CDF of its own for every symbol, coded straight from the CDF: nothing is prepared that is used once.
+//! A CDF of its own for every symbol, coded straight from the CDF: nothing is prepared that is used
+//! once.
 
 use super::row::RowModel;
 use super::{Found, Located, Value};
 use crate::codec::{Bypass, RowError, Span};
 
-/// The CDFs of a row's symbols: `width = alphabet + 1` values each, from 0 to `2^precision`, strictly increasing.
+/// The CDFs of a row's symbols: `width = alphabet + 1` values each, from 0 to `2^precision`,
+/// strictly increasing.
 #[derive(Clone, Copy, Debug)]
 pub struct Cdfs<'a> {
     /// `symbols * width` values.
@@ -54,8 +56,8 @@ impl RowModel for Cdfs<'_> {
     #[inline(always)]
     fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
         let row = self.row(position)?;
-        // The last value at most `slot`, in ceil(log2(width)) steps without a branch on what the CDF holds: the CDF is a row that
-        // is read once, so there is no table to make this quicker.
+        // The last value at most `slot`, in ceil(log2(width)) steps without a branch on what the
+        // CDF holds: the CDF is a row that is read once, so there is no table to make this quicker.
         let (mut low, mut len) = (0usize, self.width - 1);
         while len > 1 {
             let half = len / 2;

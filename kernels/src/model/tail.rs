@@ -1,10 +1,11 @@
 //! Tail masses of the three standard distributions, as integer tables with linear interpolation.
 //!
-//! `tail(z)` is the mass above `z >= 0`, in units of `2^-32`; all three distributions are symmetric, so the rest of the
-//! CDF follows. A table entry every `2^-6` makes the interpolated density wrong by at most `z / 128` (Gaussian) or
-//! `1 / 128` of itself, which costs about 1e-5 nats a symbol, however large the scale is. The tables (24 KiB, of
-//! which little is touched) are
-//! computed by the compiler, in integers: there is no generator to run and no float to disagree about.
+//! `tail(z)` is the mass above `z >= 0`, in units of `2^-32`; all three distributions are
+//! symmetric, so the rest of the CDF follows. A table entry every `2^-6` makes the interpolated
+//! density wrong by at most `z / 128` (Gaussian) or `1 / 128` of itself, which costs about 1e-5
+//! nats a symbol, however large the scale is. The tables (24 KiB, of which little is touched) are
+//! computed by the compiler, in integers: there is no generator to run and no float to disagree
+//! about.
 
 use super::scale::{MEAN_FRACTION_BITS, Scale};
 
@@ -31,8 +32,8 @@ const Z_BITS: u32 = 26;
 const STEP_BITS: u32 = 6;
 const BETWEEN_BITS: u32 = Z_BITS - STEP_BITS;
 
-/// Tables reach as far as `z` does, so that no index needs a check. Past 8 a Gaussian's tail (6e-16) is 0, past 23 the
-/// exponential ones (1e-10, less than half of `2^-32`).
+/// Tables reach as far as `z` does, so that no index needs a check. Past 8 a Gaussian's tail
+/// (6e-16) is 0, past 23 the exponential ones (1e-10, less than half of `2^-32`).
 const TABLE_LEN: usize = (1 << (31 - BETWEEN_BITS)) + 1;
 const GAUSSIAN_LEN: usize = (8 << STEP_BITS) + 1;
 
@@ -58,8 +59,9 @@ pub(super) const fn mul_high(a: u32, b: u32) -> u32 {
     ((a as u64 * b as u64) >> 32) as u32
 }
 
-/// Where `z = distance / scale` lies: the index of the table's step, and how far into it (in units of `2^-32` of it). `distance` is in
-/// units of `2^-12`, `octave` and `reciprocal` are the scale's [`parts`](Scale::parts).
+/// Where `z = distance / scale` lies: the index of the table's step, and how far into it (in units
+/// of `2^-32` of it). `distance` is in units of `2^-12`, `octave` and `reciprocal` are the scale's
+/// [`parts`](Scale::parts).
 #[inline(always)]
 pub(super) const fn step_at(distance: u32, octave: u32, reciprocal: u32) -> (u32, u32) {
     // 2^-6 is the scale of octave 0: there Q12 is Q6 of the scale.
@@ -72,7 +74,8 @@ pub(super) const fn step_at(distance: u32, octave: u32, reciprocal: u32) -> (u32
     (z >> BETWEEN_BITS, z << (32 - BETWEEN_BITS))
 }
 
-/// The tail mass in a step, from those at its ends, in units of `2^-32`: `2^31` at 0, never increasing.
+/// The tail mass in a step, from those at its ends, in units of `2^-32`: `2^31` at 0, never
+/// increasing.
 #[inline(always)]
 pub(super) const fn interpolate(upper: u32, lower: u32, between: u32) -> u32 {
     upper - mul_high(upper - lower, between)
@@ -87,8 +90,8 @@ fn tail(kind: Kind, distance: u32, scale: Scale) -> u32 {
     interpolate(table[index as usize], table[index as usize + 1], between)
 }
 
-/// `F((edge - mean) / scale)` in units of `2^-32`, where `offset = edge - mean` is in units of `2^-12`: the CDF of
-/// `kind`. Never decreases as `offset` grows.
+/// `F((edge - mean) / scale)` in units of `2^-32`, where `offset = edge - mean` is in units of
+/// `2^-12`: the CDF of `kind`. Never decreases as `offset` grows.
 #[inline]
 pub fn cdf_q32(kind: Kind, offset: i64, scale: Scale) -> u64 {
     // Saturating keeps the order, and past 2^32 units nothing is left to tell apart.
@@ -97,8 +100,8 @@ pub fn cdf_q32(kind: Kind, offset: i64, scale: Scale) -> u64 {
     if offset < 0 { tail } else { (1 << 32) - tail }
 }
 
-/// An estimate of the offset (units of `2^-12`) at which the CDF reaches `mass` (units of `2^-32`). It only decides
-/// where a search starts.
+/// An estimate of the offset (units of `2^-12`) at which the CDF reaches `mass` (units of `2^-32`).
+/// It only decides where a search starts.
 #[inline]
 pub(super) fn quantile_estimate(kind: Kind, mass: u32, scale: Scale) -> i64 {
     let (index, between) = inverse_step_at(mass);
@@ -126,7 +129,8 @@ const INVERSE_LEN: usize = (32 << INVERSE_BITS) + 1;
 
 pub(super) type InverseTable = [u32; INVERSE_LEN];
 
-/// `z` (Q16) by tail mass, in floating-point-like steps: index `(exponent << 6) | mantissa`, interpolated.
+/// `z` (Q16) by tail mass, in floating-point-like steps: index `(exponent << 6) | mantissa`,
+/// interpolated.
 static INVERSES: [InverseTable; 3] = [inverse(&GAUSSIAN), inverse(&LAPLACE), inverse(&LOGISTIC)];
 
 #[inline(always)]
@@ -134,17 +138,20 @@ pub(super) const fn inverse_table(kind: Kind) -> &'static InverseTable {
     &INVERSES[kind as usize]
 }
 
-/// The index of the inverse table's step in which the nearer tail of `mass` lies, and how far into it (16 bits).
+/// The index of the inverse table's step in which the nearer tail of `mass` lies, and how far into
+/// it (16 bits).
 #[inline(always)]
 pub(super) const fn inverse_step_at(mass: u32) -> (u32, u32) {
     let tail = if mass < 1 << 31 { mass } else { !mass };
-    // A float is the step as it stands: exponent, leading bits, and the rest. Conversion rounds, which an estimate may.
+    // A float is the step as it stands: exponent, leading bits, and the rest. Conversion rounds,
+    // which an estimate may.
     let bits = (tail as i32 as f32).to_bits();
     let step = (bits >> (23 - INVERSE_BITS)).saturating_sub(127 << INVERSE_BITS);
     (step % (32 << INVERSE_BITS), (bits << (9 + INVERSE_BITS)) >> 16)
 }
 
-/// `z` (Q16) in a step, from its values at the step's ends. The inverse decreases as the tail grows.
+/// `z` (Q16) in a step, from its values at the step's ends. The inverse decreases as the tail
+/// grows.
 #[inline(always)]
 pub(super) const fn inverse_interpolate(upper: u32, lower: u32, between: u32) -> u32 {
     // Neighbours are less than 1 apart, so that 32 bits hold the product.
@@ -208,8 +215,8 @@ const fn exp_minus_power(n: u32) -> u64 {
     (sum >> 33) as u64
 }
 
-/// Gaussian tails by Simpson's rule with four nodes a step (its error, about 4e-12, is below `2^-37`), relative to
-/// their value at 0: no constant is needed.
+/// Gaussian tails by Simpson's rule with four nodes a step (its error, about 4e-12, is below
+/// `2^-37`), relative to their value at 0: no constant is needed.
 const fn gaussian() -> TailTable {
     // g(i) = exp(-(i/256)^2 / 2); g(i+1) = g(i) r(i) and r(i+1) = r(i) exp(-2^-16).
     let ratio = exp_minus_power(16);
@@ -298,7 +305,8 @@ mod tests {
             assert_eq!(table(kind)[0], 1 << 31);
             assert!(table(kind).is_sorted_by(|a, b| a >= b), "{kind:?}");
         }
-        // Hand-checked: Phi(-1) = 0.15865525393, exp(-1)/2 = 0.18393972059, 1/(1+e) = 0.26894142137.
+        // Hand-checked: Phi(-1) = 0.15865525393, exp(-1)/2 = 0.18393972059, 1/(1+e) =
+        // 0.26894142137.
         assert_eq!(tail_at(Kind::Gaussian, 1 << Z_BITS), 681_419_127);
         assert_eq!(tail_at(Kind::Laplace, 1 << Z_BITS), 790_015_084);
         assert_eq!(tail_at(Kind::Logistic, 1 << Z_BITS), 1_155_094_609);
@@ -341,7 +349,8 @@ mod tests {
                     let there = cdf_q32(kind, offset, scale) as f64;
                     let (mass, off) = (f64::from(mass), offset as f64 / 4096.0);
                     let tail = mass.min(4_294_967_296.0 - mass);
-                    // Within 2 % of the tail mass, or one unit of the offset where the scale is tiny.
+                    // Within 2 % of the tail mass, or one unit of the offset where the scale is
+                    // tiny.
                     let unit = 4_294_967_296.0 / (scale.to_f64() * 4096.0);
                     assert!(
                         (there - mass).abs() < 0.02 * tail + unit,

@@ -3,8 +3,9 @@
 use super::{Found, Located, MAX_PRECISION, Model, Value};
 use crate::codec::Span;
 
-/// A uniform distribution over `size` consecutive integers. Slots differ by at most two between symbols, since
-/// `start(s) = floor(s * step / 2^32)` with a rounded `step`, and the last symbol takes what is left.
+/// A uniform distribution over `size` consecutive integers. Slots differ by at most two between
+/// symbols, since `start(s) = floor(s * step / 2^32)` with a rounded `step`, and the last symbol
+/// takes what is left.
 #[derive(Clone, Copy, Debug)]
 pub struct Uniform {
     lowest: i32,
@@ -15,8 +16,8 @@ pub struct Uniform {
 }
 
 impl Uniform {
-    /// The symbols `lowest .. lowest + size` over slots of `2^precision`. `None` if `precision` exceeds 31, `size` is
-    /// 0 or exceeds `2^precision`, or the last symbol leaves `i32`.
+    /// The symbols `lowest .. lowest + size` over slots of `2^precision`. `None` if `precision`
+    /// exceeds 31, `size` is 0 or exceeds `2^precision`, or the last symbol leaves `i32`.
     #[inline]
     pub fn new(lowest: i32, size: u32, precision: u32) -> Option<Self> {
         if precision > MAX_PRECISION || size == 0 || size > 1 << precision {
@@ -54,7 +55,8 @@ impl Model for Uniform {
     #[inline]
     fn find(&self, slot: u32) -> Found {
         let slot = slot.min((1 << self.precision) - 1);
-        // The rank by exact division of the slots. A rounded step starts a symbol at most one slot earlier than that.
+        // The rank by exact division of the slots. A rounded step starts a symbol at most one slot
+        // earlier than that.
         let exact = (((u64::from(slot) + 1) * u64::from(self.size) - 1) >> self.precision) as u32;
         let rank = exact + u32::from(self.start(exact + 1) <= slot);
         Found {

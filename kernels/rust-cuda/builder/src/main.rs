@@ -1,4 +1,5 @@
-//! `parans-cuda-builder OUT`: compiles the package beside this one to PTX with `cuda_builder` and writes it to OUT.
+//! `parans-cuda-builder OUT`: compiles the package beside this one to PTX with `cuda_builder` and
+//! writes it to OUT.
 
 use std::error::Error;
 use std::path::PathBuf;

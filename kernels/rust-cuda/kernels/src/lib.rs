@@ -1,4 +1,5 @@
-//! The kernels of parans for Rust-CUDA: the seam on `cuda_std`, and the same entry points from the same list.
+//! The kernels of parans for Rust-CUDA: the seam on `cuda_std`, and the same entry points from the
+//! same list.
 #![cfg_attr(target_os = "cuda", no_std)]
 #![allow(clippy::missing_safety_doc, reason = "the list of kernels documents its entry points")]
 
@@ -51,7 +52,8 @@ impl Simt for CudaStd {
         unsafe { warp::warp_shuffle_idx(WARP, value, source, 32).0 }
     }
 
-    // Addresses are distances from the first byte: the compiler sees the address space of what is added to it.
+    // Addresses are distances from the first byte: the compiler sees the address space of what is
+    // added to it.
     #[inline(always)]
     fn shared(self) -> u32 {
         0

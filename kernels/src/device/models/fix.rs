@@ -1,4 +1,5 @@
-//! From floats to fixed-point means and scales on the device, a thread a pair: the very functions that the host calls.
+//! From floats to fixed-point means and scales on the device, a thread a pair: the very functions
+//! that the host calls.
 
 use crate::abi::models::BAD_SCALE;
 use crate::device::simt::Simt;
@@ -7,7 +8,8 @@ use crate::model::{Mean, Scale};
 /// Converts the calling thread's pair.
 ///
 /// # Safety
-/// The memory is what [`FixParams`](crate::abi::models::FixParams) says, and nothing else uses the output meanwhile.
+/// The memory is what [`FixParams`](crate::abi::models::FixParams) says, and nothing else uses the
+/// output meanwhile.
 #[inline(always)]
 pub unsafe fn fix(
     simt: impl Simt,

@@ -1,8 +1,11 @@
-//! Push and pop with a distribution a symbol: [`model`](crate::model) evaluated by each lane for its own symbol.
+//! Push and pop with a distribution a symbol: [`model`](crate::model) evaluated by each lane for
+//! its own symbol.
 //!
-//! The order of words and the way lanes find theirs are those of the table kernels ([`push`](super::push), [`pop`](super::pop)). What differs is
-//! that a symbol costs far more than the loop around it, and so much code that it should be there once a kernel: the symbols past the
-//! last full group go through the same turn of the loop as the others, told apart by a flag that all rows share.
+//! The order of words and the way lanes find theirs are those of the table kernels
+//! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
+//! the loop around it, and so much code that it should be there once a kernel: the symbols past the
+//! last full group go through the same turn of the loop as the others, told apart by a flag that
+//! all rows share.
 
 mod fix;
 mod pop;
@@ -33,8 +36,8 @@ pub struct ModelMemory<P> {
 pub trait ModelForm {
     /// What each symbol has of its own.
     type Parameter;
-    /// The models of a row. Whatever the memory holds, its frequencies are at least 1 and its slots below `2^precision`; what cannot be so is an
-    /// error of the symbol.
+    /// The models of a row. Whatever the memory holds, its frequencies are at least 1 and its slots
+    /// below `2^precision`; what cannot be so is an error of the symbol.
     type Row: RowModel;
     /// # Safety
     /// The memory is what the shape says, and `row < rows`.
@@ -125,7 +128,8 @@ impl ModelForm for Mixture {
     }
 }
 
-/// Mixtures whose scales nobody has checked: a [`Scale`] of the host's is one by construction, one in device memory is any 16 bits.
+/// Mixtures whose scales nobody has checked: a [`Scale`] of the host's is one by construction, one
+/// in device memory is any 16 bits.
 #[derive(Clone, Copy, Debug)]
 pub struct MixtureRow(Mixtures<'static>);
 

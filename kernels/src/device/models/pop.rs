@@ -22,7 +22,8 @@ struct Lane<'a, S, M, F: Family, R> {
     /// When the row first ran out of words, and where it then was.
     truncated: LaneFault,
     fault: LaneFault,
-    /// The first symbol that its type does not hold: noticed once the row is whole, as the host narrows.
+    /// The first symbol that its type does not hold: noticed once the row is whole, as the host
+    /// narrows.
     too_wide: LaneFault,
 }
 
@@ -34,7 +35,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
         WordReader::new(self.words.get(..left).unwrap_or_default())
     }
 
-    /// Takes the symbol at a position out of the state, which then wants its words. A lane that failed takes nothing.
+    /// Takes the symbol at a position out of the state, which then wants its words. A lane that
+    /// failed takes nothing.
     #[inline(always)]
     fn find(&mut self, asked: bool, position: u32, when: u32) -> Value {
         if !asked || self.fault.happened() {
@@ -92,8 +94,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
         })
     }
 
-    /// Lets the lanes that ask for it read the row's words one after another, lowest lane first: an escape's digits, and in the tail a symbol's
-    /// words before them. Gives each lane its symbol.
+    /// Lets the lanes that ask for it read the row's words one after another, lowest lane first: an
+    /// escape's digits, and in the tail a symbol's words before them. Gives each lane its symbol.
     #[inline(always)]
     fn in_turn(
         &mut self,
@@ -132,9 +134,11 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
         symbol
     }
 
-    /// All symbols of the row, first to last, as [`pop_model_row`](crate::model::pop_model_row) orders them.
+    /// All symbols of the row, first to last, as [`pop_model_row`](crate::model::pop_model_row)
+    /// orders them.
     ///
-    /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for their digits.
+    /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for
+    /// their digits.
     #[inline(always)]
     fn run(&mut self, symbols: RowSymbols, asked: bool, count: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
@@ -154,7 +158,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
                 self.refill(group_at, when);
             }
             if in_tail || self.group.any_in_step(escaped) {
-                // The scalar codec looks at the words only when the tail is done: after every other error.
+                // The scalar codec looks at the words only when the tail is done: after every other
+                // error.
                 let checked = if in_tail { LaneFault::NEVER - 1 } else { when + 1 };
                 let waits = if in_tail { here } else { escaped };
                 let popped =
@@ -178,7 +183,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
     fn outcome(&self) -> RowStatus {
         let (first, status) = self.fault.settle(&self.group);
         let (_, too_wide) = self.too_wide.settle(&self.group);
-        // Within a group of symbols, a lane's error comes before the check for words; see `pop_model_row`.
+        // Within a group of symbols, a lane's error comes before the check for words; see
+        // `pop_model_row`.
         if first != LaneFault::NEVER && first / 2 <= self.truncated.when / 2 {
             status
         } else if self.truncated.happened() {
@@ -192,7 +198,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
 /// Pops every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
     simt: S,

@@ -11,10 +11,12 @@ use crate::device::memory::{
 use crate::device::simt::Simt;
 use crate::model::{Located, RowModel};
 
-/// Bits that hold how many words a symbol with its digits sheds: see the push kernel of tables, whose digits they are.
+/// Bits that hold how many words a symbol with its digits sheds: see the push kernel of tables,
+/// whose digits they are.
 const DIGIT_WORDS_BITS: u32 = 4;
 
-/// A symbol made ready to push. Plain fields: options of options and of references end up in local memory.
+/// A symbol made ready to push. Plain fields: options of options and of references end up in local
+/// memory.
 struct Ready {
     /// Its slots; nothing to code where the frequency is 0: past the row's end, or after an error.
     span: Span,
@@ -51,7 +53,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
+        // `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
@@ -96,8 +99,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         self.advance(total);
     }
 
-    /// Pushes digits, and the symbols too where asked, highest lane first. Each lane codes twice: first to count its words, then to write
-    /// them.
+    /// Pushes digits, and the symbols too where asked, highest lane first. Each lane codes twice:
+    /// first to count its words, then to write them.
     #[inline(always)]
     fn push_digits(&mut self, ready: &Ready, entry: &EncoderEntry<F>, with_symbol: bool) {
         let mut count = WordCount::default();
@@ -107,8 +110,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         self.advance(total);
     }
 
-    /// The slots of the symbol at a position, if it is to be coded. Errors of the model are noted at `when`, an escape without digits at
-    /// `escape_when`.
+    /// The slots of the symbol at a position, if it is to be coded. Errors of the model are noted
+    /// at `when`, an escape without digits at `escape_when`.
     #[inline(always)]
     fn locate(
         &mut self,
@@ -135,11 +138,12 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         ready
     }
 
-    /// All symbols of the row, last first, as [`push_model_row`](crate::model::push_model_row) orders them: the symbols past the last full
-    /// group each with its digits before it, then group by group all digits before all symbols.
+    /// All symbols of the row, last first, as [`push_model_row`](crate::model::push_model_row)
+    /// orders them: the symbols past the last full group each with its digits before it, then group
+    /// by group all digits before all symbols.
     ///
-    /// Errors are noted with the moment at which that function meets them: of a group, first those of models, lowest lane first, then
-    /// escapes without digits, highest lane first.
+    /// Errors are noted with the moment at which that function meets them: of a group, first those
+    /// of models, lowest lane first, then escapes without digits, highest lane first.
     #[inline(always)]
     fn run(&mut self, symbols: RowSymbols, asked: bool, count: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
@@ -186,7 +190,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 /// Pushes every symbol of the calling thread's lane.
 ///
 /// # Safety
-/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it meanwhile.
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
     simt: S,

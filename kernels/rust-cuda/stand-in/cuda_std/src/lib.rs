@@ -1,5 +1,5 @@
-//! `cuda_std` for the check build: what crates.io publishes of it, and the signatures of two functions that only its git
-//! version has. Nothing here runs.
+//! `cuda_std` for the check build: what crates.io publishes of it, and the signatures of two
+//! functions that only its git version has. Nothing here runs.
 
 pub use published::{kernel, shared, thread};
 
