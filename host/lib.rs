@@ -1,6 +1,8 @@
-//! parans codes tensors with ANS (rANS and tANS), many rows and many states at a time, byte-compatible with torch_ans 0.4.0.
+//! parans codes tensors with ANS (rANS and tANS), many rows and many states at a time,
+//! byte-compatible with torch_ans 0.4.0.
 //!
-//! [`Tables`] hold quantised distributions, [`Streams`] independent rows of coded words, and a [`Coder`] codes one with the other.
+//! [`Tables`] hold quantised distributions, [`Streams`] independent rows of coded words, and a
+//! [`Coder`] codes one with the other.
 //!
 //! ```
 //! use ndarray::array;
