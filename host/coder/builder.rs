@@ -129,8 +129,8 @@ impl CoderBuilder {
         self
     }
 
-    /// Lets an index past the last table skip its symbol, as a negative one does and as torch_ans has it. Unless set, it is an
-    /// error.
+    /// Lets an index past the last table skip its symbol, as a negative one does and as torch_ans
+    /// has it. Unless set, it is an error.
     pub fn skip_indexes_past_end(mut self, skip: bool) -> Self {
         self.skip_past_end = skip;
         self
@@ -142,14 +142,15 @@ impl CoderBuilder {
         self
     }
 
-    /// Leaves the last row's length out of merged bytes: the decoder knows the number of rows from its indexes.
+    /// Leaves the last row's length out of merged bytes: the decoder knows the number of rows from
+    /// its indexes.
     pub fn known_rows(mut self, known: bool) -> Self {
         self.known_rows = known;
         self
     }
 
-    /// [`Coder::encode`] flattens its symbols and cuts them into this many rows, whatever their shape: torch_ans' parallel
-    /// states.
+    /// [`Coder::encode`] flattens its symbols and cuts them into this many rows, whatever their
+    /// shape: torch_ans' parallel states.
     pub fn parallel_rows(mut self, rows: usize) -> Self {
         self.parallel_rows = Some(rows);
         self
@@ -158,8 +159,9 @@ impl CoderBuilder {
     /// The coder, over these tables.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a lane count, lookup or device that is not to be had; [`Error::InvalidArgument`] for a precision
-    /// past the family's limit, bypass digits outside 1..=8 bits, or tables too small for a sentinel.
+    /// [`Error::Unsupported`] for a lane count, lookup or device that is not to be had;
+    /// [`Error::InvalidArgument`] for a precision past the family's limit, bypass digits outside
+    /// 1..=8 bits, or tables too small for a sentinel.
     pub fn build(self, tables: Tables) -> Result<Coder> {
         check_lanes(self.lanes)?;
         let precision = tables.precision().bits();
@@ -194,7 +196,8 @@ impl CoderBuilder {
                 Lookup::Search
             }
             Lookup::Auto if prepared.largest_alphabet() > 1 << 16 => Lookup::Search,
-            // Two or three steps of a search cost less than a load from an inverse CDF that is not in the first-level cache.
+            // Two or three steps of a search cost less than a load from an inverse CDF that is not
+            // in the first-level cache.
             Lookup::Auto if prepared.largest_alphabet() <= 4 => Lookup::Search,
             Lookup::Auto if !prepared.has_room_for_inverse() => Lookup::Search,
             Lookup::Auto => Lookup::InverseCdf,

@@ -1,5 +1,6 @@
-//! Pushing with checkpoints, and popping from them: the segments of a row, each a row in its own right, decode on several threads and side
-//! by side in vectors, and a few columns without those before them.
+//! Pushing with checkpoints, and popping from them: the segments of a row, each a row in its own
+//! right, decode on several threads and side by side in vectors, and a few columns without those
+//! before them.
 
 use std::ops::Range;
 
@@ -13,13 +14,16 @@ use crate::streams::{Checkpoints, Streams};
 use crate::symbols::{Indexes, Symbol, SymbolSliceMut, Symbols};
 
 impl Coder {
-    /// [`push`](Self::push), noting where each row stands every `every` symbols. The streams come out the same.
+    /// [`push`](Self::push), noting where each row stands every `every` symbols. The streams come
+    /// out the same.
     ///
-    /// Fewer symbols between checkpoints make finer access and a larger table: one checkpoint takes 8 bytes and the row's states. 64 segments a
-    /// thread and more keep vectors full. Steer clear of powers of two: symbols of segments side by side then fall into the same sets of a cache.
+    /// Fewer symbols between checkpoints make finer access and a larger table: one checkpoint takes
+    /// 8 bytes and the row's states. 64 segments a thread and more keep vectors full. Steer clear
+    /// of powers of two: symbols of segments side by side then fall into the same sets of a cache.
     ///
     /// # Errors
-    /// As [`push`](Self::push); [`Error::InvalidArgument`] where `every` is no positive multiple of the lanes. The streams are then as they were.
+    /// As [`push`](Self::push); [`Error::InvalidArgument`] where `every` is no positive multiple of
+    /// the lanes. The streams are then as they were.
     pub fn push_checkpointed<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
@@ -73,11 +77,14 @@ impl Coder {
         Ok(checkpoints)
     }
 
-    /// [`pop`](Self::pop) of what [`push_checkpointed`](Self::push_checkpointed) pushed last, of each row all segments at once.
+    /// [`pop`](Self::pop) of what [`push_checkpointed`](Self::push_checkpointed) pushed last, of
+    /// each row all segments at once.
     ///
     /// # Errors
-    /// As [`pop`](Self::pop); [`Error::Row`] with [`RowCause::Checkpoint`](crate::RowCause::Checkpoint) where a row is not what its
-    /// checkpoints say; [`Error::InvalidArgument`] for checkpoints of other streams. The streams are then as they were.
+    /// As [`pop`](Self::pop); [`Error::Row`] with
+    /// [`RowCause::Checkpoint`](crate::RowCause::Checkpoint) where a row is not what its
+    /// checkpoints say; [`Error::InvalidArgument`] for checkpoints of other streams. The streams
+    /// are then as they were.
     pub fn pop_checkpointed<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
@@ -92,10 +99,12 @@ impl Coder {
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 
-    /// [`pop_checkpointed`](Self::pop_checkpointed) into a caller's slice of rows one after another.
+    /// [`pop_checkpointed`](Self::pop_checkpointed) into a caller's slice of rows one after
+    /// another.
     ///
     /// # Errors
-    /// As [`pop_checkpointed`](Self::pop_checkpointed); [`Error::Shape`] where the slice has another length than the indexes.
+    /// As [`pop_checkpointed`](Self::pop_checkpointed); [`Error::Shape`] where the slice has
+    /// another length than the indexes.
     pub fn pop_checkpointed_into<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
@@ -122,11 +131,13 @@ impl Coder {
         Ok(())
     }
 
-    /// The symbols of some columns of one row, which stays as it is: decodes from the last checkpoint before them. `indexes` are those of the
-    /// whole push, as for [`pop_checkpointed`](Self::pop_checkpointed).
+    /// The symbols of some columns of one row, which stays as it is: decodes from the last
+    /// checkpoint before them. `indexes` are those of the whole push, as for
+    /// [`pop_checkpointed`](Self::pop_checkpointed).
     ///
     /// # Errors
-    /// As [`pop_checkpointed`](Self::pop_checkpointed); [`Error::InvalidArgument`] for a row or columns that are not there.
+    /// As [`pop_checkpointed`](Self::pop_checkpointed); [`Error::InvalidArgument`] for a row or
+    /// columns that are not there.
     pub fn peek_columns<'a, S: Symbol>(
         &self,
         streams: &Streams,
@@ -160,7 +171,8 @@ impl Coder {
         Ok(symbols)
     }
 
-    /// Pops the symbols of a row from the beginning of a segment on, and returns the last segment's stream, last among others.
+    /// Pops the symbols of a row from the beginning of a segment on, and returns the last segment's
+    /// stream, last among others.
     fn pop_segments(
         &self,
         streams: &Streams,

@@ -1,6 +1,7 @@
 //! The coder: symbols and indexes to streams and bytes, and back.
 //!
-//! A coder is a plan (family, lanes, lookup, bypass, tables) and a back end that carries it out. Whatever the back end, the bytes are the same.
+//! A coder is a plan (family, lanes, lookup, bypass, tables) and a back end that carries it out.
+//! Whatever the back end, the bytes are the same.
 
 mod builder;
 mod checkpoints;
@@ -42,7 +43,8 @@ pub struct Coder {
 }
 
 impl Coder {
-    /// A coder of a family: one lane, lookup by itself, no bypass, on the CPU, unless said otherwise.
+    /// A coder of a family: one lane, lookup by itself, no bypass, on the CPU, unless said
+    /// otherwise.
     pub fn builder(family: Family) -> CoderBuilder {
         CoderBuilder::new(family)
     }
@@ -88,8 +90,8 @@ impl Coder {
     /// Pushes symbols of shape (rows, columns) onto as many streams.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol or index that cannot be coded. The streams are then as they
-    /// were.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol or index that cannot be
+    /// coded. The streams are then as they were.
     pub fn push<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
@@ -138,10 +140,12 @@ impl Coder {
         }
     }
 
-    /// Pops symbols of the indexes' shape, (rows, columns): what the last push of that shape pushed.
+    /// Pops symbols of the indexes' shape, (rows, columns): what the last push of that shape
+    /// pushed.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The streams are then as they were.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The
+    /// streams are then as they were.
     pub fn pop<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
@@ -206,7 +210,8 @@ impl Coder {
         }
     }
 
-    /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans' `encode_with_indexes` does.
+    /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans'
+    /// `encode_with_indexes` does.
     ///
     /// # Errors
     /// As [`push`](Self::push) and [`Streams::to_merged`].
@@ -234,8 +239,8 @@ impl Coder {
     /// Decodes merged bytes to symbols of the indexes' shape, and checks that nothing is left over.
     ///
     /// # Errors
-    /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final states are not the family's start value, which
-    /// tells most damaged rows.
+    /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final
+    /// states are not the family's start value, which tells most damaged rows.
     pub fn decode<'a, S: Symbol>(
         &self,
         bytes: &[u8],
@@ -260,7 +265,8 @@ impl Coder {
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 
-    /// A queue: several encodes flushed into one batch of streams, which decode in the order in which they were encoded.
+    /// A queue: several encodes flushed into one batch of streams, which decode in the order in
+    /// which they were encoded.
     pub fn queue<S: Symbol>(&self) -> Queue<'_, S> {
         Queue::new(self)
     }

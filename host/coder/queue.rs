@@ -1,5 +1,5 @@
-//! Queues: streams are last in, first out, so what is to decode first must be pushed last. torch_ans does this with
-//! `cache=True` and a flush.
+//! Queues: streams are last in, first out, so what is to decode first must be pushed last.
+//! torch_ans does this with `cache=True` and a flush.
 
 use ndarray::Array2;
 
@@ -38,7 +38,8 @@ impl<'c, S: Symbol> Queue<'c, S> {
         Ok(self)
     }
 
-    /// Pushes all entries onto one batch of streams and gives its merged bytes. The queue is empty then.
+    /// Pushes all entries onto one batch of streams and gives its merged bytes. The queue is empty
+    /// then.
     ///
     /// # Errors
     /// As [`Coder::push`]; the queue then keeps its entries.

@@ -65,6 +65,10 @@ pub(super) const MOST_COLUMNS: usize = 64;
 
 /// Pushes some columns of a row through the codec; `None` where it fails. `symbols` and `indexes`
 /// are the row's.
+///
+/// Inlined: a second caller of the codec's function keeps it from being inlined into the scalar
+/// path, which costs rows of one lane 9 % more instructions.
+#[inline(always)]
 pub(super) fn encode_columns<F: codec::Family, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],

@@ -25,9 +25,9 @@ pub(crate) use models::explain as explain_model;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RowError, Tans8, Tans16, Tans32};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
-const SYMBOLS_A_TASK: usize = 1 << 13;
+const SYMBOLS_PER_TASK: usize = 1 << 13;
 
-/// Rows are spread in multiples of this, unless a caller knows better.
+/// Rows are spread in multiples of this, unless a caller chooses otherwise.
 const ROWS_TOGETHER: usize = 16;
 
 /// States that a SIMD path codes side by side. With half as many a block of rows takes nearly as
@@ -40,30 +40,30 @@ fn rows_together(family: Family, lanes: usize) -> usize {
 }
 
 /// How many rows a block takes.
-fn rows_a_block(rows: usize, columns: usize) -> usize {
-    rows_a_block_of(rows, columns, ROWS_TOGETHER)
+fn rows_per_block(rows: usize, columns: usize) -> usize {
+    rows_per_block_of(rows, columns, ROWS_TOGETHER)
 }
 
 /// How many rows a block takes where so many are best coded together.
-fn rows_a_block_of(rows: usize, columns: usize, together: usize) -> usize {
+fn rows_per_block_of(rows: usize, columns: usize, together: usize) -> usize {
     // Asked first: outside a pool, counting its threads starts rayon's global one.
-    if rows <= 1 || rows * columns < 2 * SYMBOLS_A_TASK {
+    if rows <= 1 || rows * columns < 2 * SYMBOLS_PER_TASK {
         return rows.max(1);
     }
     let threads = rayon::current_num_threads();
-    let worthwhile = SYMBOLS_A_TASK.div_ceil(columns.max(1));
-    let a_thread = rows.div_ceil(threads);
+    let worthwhile = SYMBOLS_PER_TASK.div_ceil(columns.max(1));
+    let per_thread = rows.div_ceil(threads);
     if threads == 1 {
         rows
-    } else if a_thread <= together {
-        // Fewer rows a block than are best: that beats idle threads.
-        a_thread.max(worthwhile)
+    } else if per_thread <= together {
+        // Fewer rows per block than are best: that beats idle threads.
+        per_thread.max(worthwhile)
     } else {
-        // Four blocks a thread even out the load, unless their rows round up to one thread with
+        // Four blocks per thread even out the load, unless their rows round up to one thread with
         // much more to do than others.
         let block = rows.div_ceil(4 * threads).max(worthwhile).next_multiple_of(together);
         let most = rows.div_ceil(block).div_ceil(threads) * block;
-        if most > a_thread + a_thread / 8 { a_thread.max(worthwhile) } else { block }
+        if most > per_thread + per_thread / 8 { per_thread.max(worthwhile) } else { block }
     }
 }
 
@@ -108,7 +108,7 @@ fn push_blocks<F: RowFormat>(
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let blocks = split::<F>(
-        rows_a_block_of(rows, columns, rows_together(plan.family, plan.lanes)),
+        rows_per_block_of(rows, columns, rows_together(plan.family, plan.lanes)),
         F::FAMILY.header_fields(plan.lanes),
         &mut states,
         parts.words,
@@ -158,7 +158,7 @@ fn pop_blocks<F: RowFormat>(
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let block_rows =
-        rows_a_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
+        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
     let mut blocks = Vec::new();
     let mut first = 0;
     for (states, lens) in states

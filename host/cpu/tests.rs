@@ -1,13 +1,13 @@
 //! How rows are split over threads.
 
-use super::{rows_a_block_of, rows_together};
+use super::{rows_per_block_of, rows_together};
 use crate::Family;
 
 #[test]
 fn blocks_fill_the_vectors_of_every_thread() {
     let block_of = |family, threads, rows, columns, lanes| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| rows_a_block_of(rows, columns, rows_together(family, lanes)))
+        pool.install(|| rows_per_block_of(rows, columns, rows_together(family, lanes)))
     };
     let block =
         |threads, rows, columns, lanes| block_of(Family::Rans64, threads, rows, columns, lanes);

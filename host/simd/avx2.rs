@@ -47,8 +47,8 @@ fn enter<W: RunOn<Avx2>>(token: Avx2, work: W) -> W::Output {
 /// Sixteen elements.
 pub(crate) type V = [__m256i; 2];
 
-/// One mask bit a word from sixteen word masks: the first eight in bits 0 to 7, the others in bits
-/// 16 to 23.
+/// One mask bit per word from sixteen word masks: the first eight in bits 0 to 7, the others in
+/// bits 16 to 23.
 #[inline(always)]
 fn word_mask(words: __m256i) -> u32 {
     // SAFETY: called only by methods of a token that proves AVX2.

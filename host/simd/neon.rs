@@ -48,7 +48,7 @@ fn interleave_words(a: uint32x4_t, b: uint32x4_t) -> uint16x8_t {
     unsafe { vtrn1q_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b)) }
 }
 
-/// One mask bit a word.
+/// One mask bit per word.
 #[inline(always)]
 fn word_mask(words: uint16x8_t) -> usize {
     const BITS: [u16; 8] = [1, 2, 4, 8, 16, 32, 64, 128];

@@ -35,17 +35,17 @@ impl<'a> Indexes<'a> {
         Self { rows, columns, kind: Kind::One(index) }
     }
 
-    /// A table a row, each row of `columns` symbols.
+    /// A table per row, each row of `columns` symbols.
     pub fn per_row(indexes: &'a [i32], columns: usize) -> Self {
         Self { rows: indexes.len(), columns, kind: Kind::PerRow(Cow::Borrowed(indexes)) }
     }
 
-    /// A table a column, the same in each of `rows` rows.
+    /// A table per column, the same in each of `rows` rows.
     pub fn per_column(indexes: &'a [i32], rows: usize) -> Self {
         Self { rows, columns: indexes.len(), kind: Kind::PerColumn(Cow::Borrowed(indexes)) }
     }
 
-    /// A table a symbol: a slice of `rows` rows one after another.
+    /// A table per symbol: a slice of `rows` rows one after another.
     ///
     /// # Errors
     /// [`Error::Shape`] where its length is no multiple of `rows`.
@@ -59,7 +59,7 @@ impl<'a> Indexes<'a> {
         self.rows
     }
 
-    /// Symbols a row.
+    /// Symbols per row.
     pub fn columns(&self) -> usize {
         self.columns
     }

@@ -90,7 +90,7 @@ impl<'a, S: Symbol> Symbols<'a, S> {
         self.rows
     }
 
-    /// Symbols a row.
+    /// Symbols per row.
     pub fn columns(&self) -> usize {
         self.columns
     }

@@ -7,7 +7,7 @@ use parans_kernels::codec::{self, RowError, WordReader, WordWriter};
 use parans_kernels::model::{pop_model_row, push_model_row};
 
 use super::block::{Failed, split, split_rows};
-use super::{rows_a_block, run};
+use super::{rows_per_block, run};
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, HostFamily};
 use crate::model::Models;
@@ -16,7 +16,7 @@ use crate::symbols::{SymbolSlice, SymbolSliceMut, take};
 use crate::tables::Precision;
 
 /// A symbol's model costs about as much as four lookups in a table.
-const WORK_A_SYMBOL: usize = 4;
+const WORK_PER_SYMBOL: usize = 4;
 
 /// With fewer states than this side by side, batches are mostly empty, and rows are as fast one by
 /// one.
@@ -68,7 +68,7 @@ fn push_rows<F: HostFamily, M: Models>(
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let block_rows = rows_a_block(rows, columns.saturating_mul(WORK_A_SYMBOL));
+    let block_rows = rows_per_block(rows, columns.saturating_mul(WORK_PER_SYMBOL));
     let blocks = split::<F>(block_rows, lanes, &mut states, parts.words, parts.starts, &mut lens);
     let together = rows::together(lanes);
     let result = run(blocks, |block| {
@@ -157,7 +157,7 @@ fn pop_rows<F: HostFamily, M: Models>(
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let block_rows = rows_a_block(rows, columns.saturating_mul(WORK_A_SYMBOL));
+    let block_rows = rows_per_block(rows, columns.saturating_mul(WORK_PER_SYMBOL));
     let mut blocks = Vec::new();
     let narrow = !matches!(symbols, SymbolSliceMut::I32(_));
     let mut buffer = vec![0; if narrow { symbols.len() } else { 0 }];

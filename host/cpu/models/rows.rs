@@ -6,7 +6,7 @@
 //! parameters of a tile of steps are regrouped first, row by row: rows are often a power of two
 //! apart, where reading a column of them would meet the same cache set again and again.
 //!
-//! Anything out of the ordinary makes these functions give up, and the caller codes the rows again
+//! Anything irregular makes these functions give up, and the caller codes the rows again
 //! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
 //! ordinary, they only cost their step its vectors.
 
@@ -23,7 +23,7 @@ pub(super) fn together(lanes: usize) -> usize {
     (BATCH / lanes).max(1)
 }
 
-/// Pushes `columns` symbols a row; `None` where the rows have to be pushed one by one, from their
+/// Pushes `columns` symbols per row; `None` where the rows have to be pushed one by one, from their
 /// states before.
 pub(super) fn push<F: Family, M: BatchModel>(
     rows: &[M],
@@ -99,7 +99,7 @@ pub(super) fn push<F: Family, M: BatchModel>(
     if words.iter().any(WordWriter::overflowed) { None } else { Some(()) }
 }
 
-/// Pops `columns` symbols a row; `None` where the rows have to be popped one by one, from their
+/// Pops `columns` symbols per row; `None` where the rows have to be popped one by one, from their
 /// states before.
 pub(super) fn pop<F: Family, M: BatchModel>(
     rows: &[M],

@@ -144,7 +144,7 @@ impl VectorFamily for Rans64 {
     /// Four words last for eight steps: at precisions up to 16 a state that has just taken a word
     /// is at least 2^47, so that it takes none in the next step.
     const STEPS_BUFFERED: usize = 8;
-    /// A word a lane, likewise, lasts for two.
+    /// A word per lane, likewise, lasts for two.
     const STEPS_BUFFERED_OF_LANES: usize = 2;
 
     #[inline(always)]

@@ -149,8 +149,8 @@ pub(super) fn rows<T: TansFamily, const LANES: usize, const R: usize>(
     let whole = if usable { in_tiles(columns, LANES, precision) } else { 0 };
     let whole_group = LANES.max(WINDOW);
     let mut at = 0;
-    // First the bits that fill no word. Rows of next to no bits a symbol take long for that: others
-    // do not wait for them.
+    // First the bits that fill no word. Rows of next to no bits per symbol take long for that:
+    // others do not wait for them.
     while at < whole.min((4 * WINDOW).max(whole_group)) {
         let mut rows = singles.iter().zip(group.iter());
         if rows.all(|(single, of_row)| single.is_in_words::<T>(of_row.words)) {

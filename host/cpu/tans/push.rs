@@ -23,9 +23,9 @@ pub(super) struct Tables<'a> {
 
 /// Where a group's symbols come from.
 pub(super) struct Symbols<'a> {
-    /// Symbols a row.
+    /// Symbols per row.
     pub(super) columns: usize,
-    /// Bytes a symbol.
+    /// Bytes per symbol.
     pub(super) width: usize,
     /// Loads the symbols of a row (its place in the group) from one on.
     pub(super) load: &'a dyn Fn(usize, usize, &mut [i32]),
@@ -154,7 +154,7 @@ fn prefetch<'a, T: TansFamily>(
     })
 }
 
-/// Finds the places of a row's symbols, and which windows have bypass digits (a bit each); `None`
+/// Finds the places of a row's symbols, and which windows have bypass digits (one bit each); `None`
 /// where a symbol cannot be coded.
 fn find<T: TansFamily>(
     tables: &Tables<'_>,

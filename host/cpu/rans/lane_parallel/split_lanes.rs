@@ -10,9 +10,9 @@ use super::super::lookup::{By, Found, SlotLookup};
 use super::{LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512, unroll};
 
-/// A family whose lanes take in words that lie side by side.
+/// A family whose lanes take words that lie side by side.
 pub(super) trait AdjacentWords: VectorFamily {
-    /// AdjacentWordss sixteen states from the words before `left`, the first state with the last
+    /// Renormalises sixteen states with the words before `left`, the first state with the last
     /// word; the states, and how many words are left. There must be as many words as they can take.
     fn renormalise_adjacent<S: Simd512>(
         s: S,

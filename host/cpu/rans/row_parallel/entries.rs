@@ -71,22 +71,14 @@ pub(super) fn find_entries<S: Simd512, const L: usize>(
     tables: &PackedTables<'_>,
     block: &BlockSymbols<'_>,
     range: Range<usize>,
-    entries_of: &mut TileEntries,
+    tile: &mut TileEntries,
     digits: &mut Vec<Digits>,
 ) -> Option<()> {
     let mut irregular = [u32::MAX; 16 * VECTORS];
     let regular =
-        Regular::<L> { tables, block, range: range.clone(), entries_of, irregular: &mut irregular };
+        Regular::<L> { tables, block, range: range.clone(), tile, irregular: &mut irregular };
     let whole = s.vectorize(regular);
-    s.vectorize(Rest::<L> {
-        tables,
-        block,
-        range,
-        whole,
-        irregular: &irregular,
-        entries_of,
-        digits,
-    })
+    s.vectorize(Rest::<L> { tables, block, range, whole, irregular: &irregular, tile, digits })
 }
 
 /// The whole steps of regular symbols, as rows of 32 lanes have them.
@@ -94,7 +86,7 @@ struct Regular<'a, 't, const L: usize> {
     tables: &'a PackedTables<'t>,
     block: &'a BlockSymbols<'a>,
     range: Range<usize>,
-    entries_of: &'a mut TileEntries,
+    tile: &'a mut TileEntries,
     /// Which steps of each row hold anything else.
     irregular: &'a mut [u32; 16 * VECTORS],
 }
@@ -107,20 +99,20 @@ impl<const L: usize> Work for Regular<'_, '_, L> {
 impl<S: Simd, const L: usize> RunOn<S> for Regular<'_, '_, L> {
     #[inline(always)]
     fn run(self, s: S) -> usize {
-        let Self { tables, block, range, entries_of, irregular } = self;
+        let Self { tables, block, range, tile, irregular } = self;
         let whole = range.len() / LANES * LANES;
         let columns = range.start..range.start + whole;
         // The next tile, which lies below.
-        let below = range.start.saturating_sub(entries_of.columns())..range.start;
-        let of_rows = entries_of.entries.chunks_exact_mut(entries_of.of_row);
+        let below = range.start.saturating_sub(tile.columns())..range.start;
+        let of_rows = tile.entries.chunks_exact_mut(tile.of_row);
         for (row, (entries, irregular)) in of_rows.zip(irregular).enumerate().take(block.rows) {
             let first = row * block.columns;
             let at = |columns: &Range<usize>| first + columns.start..first + columns.end;
             let index = block.indexes.row(block.first_row + row);
             let find = FindEntries {
                 tables,
-                symbols: steps_of(block.symbols.range(at(&columns)), &mut entries_of.symbols),
-                indexes: TileIndexes::new(index, columns.clone(), &mut entries_of.indexes),
+                symbols: steps_of(block.symbols.range(at(&columns)), &mut tile.symbols),
+                indexes: TileIndexes::new(index, columns.clone(), &mut tile.indexes),
                 prefetch: [
                     block.symbols.range(at(&below)).as_bytes(),
                     bytes_of(index, below.clone()),
@@ -141,7 +133,7 @@ struct Rest<'a, 't, const L: usize> {
     /// Columns of it that have their entries, but for those of irregular steps.
     whole: usize,
     irregular: &'a [u32; 16 * VECTORS],
-    entries_of: &'a mut TileEntries,
+    tile: &'a mut TileEntries,
     digits: &'a mut Vec<Digits>,
 }
 
@@ -152,12 +144,12 @@ impl<const L: usize> Work for Rest<'_, '_, L> {
 impl<S: Simd512, const L: usize> RunOn<S> for Rest<'_, '_, L> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let Self { tables, block, range, whole, irregular, entries_of, digits } = self;
+        let Self { tables, block, range, whole, irregular, tile, digits } = self;
         let across = 16 / L;
         let BlockSymbols { first_row, rows, symbols, columns, indexes } = *block;
         let (begin, end) = (range.start, range.end);
-        let of_row = entries_of.of_row;
-        let of_rows = entries_of.entries.chunks_exact_mut(of_row).zip(irregular);
+        let of_row = tile.of_row;
+        let of_rows = tile.entries.chunks_exact_mut(of_row).zip(irregular);
         for (row, (entries, &irregular)) in of_rows.enumerate() {
             if row >= rows {
                 entries.fill(Line([((1 << tables.precision) - 1) << 16; 16]));
@@ -186,7 +178,7 @@ impl<S: Simd512, const L: usize> RunOn<S> for Rest<'_, '_, L> {
             }
         }
         for u in 0..rows.div_ceil(across) {
-            let of_vector = &mut entries_of.entries[u * across * of_row..(u + 1) * across * of_row];
+            let of_vector = &mut tile.entries[u * across * of_row..(u + 1) * across * of_row];
             for c in 0..(end - begin).div_ceil(16) {
                 let mut v = [s.splat(0); 16];
                 for (r, v) in v.iter_mut().enumerate().take(across) {

@@ -58,7 +58,7 @@ impl Masks {
 /// The masks of a group of steps.
 #[derive(Clone, Copy)]
 pub(super) enum StepMasks<S: Simd512> {
-    /// Sixteen bits a step, the first lowest.
+    /// Sixteen bits per step, the first lowest.
     Few(u64),
     /// An element for each of a row's words.
     Many(S::U32),

@@ -4,7 +4,7 @@
 //! A tile goes through three loops, each of which does one thing to data that the L1 cache holds:
 //! 1. symbols and indexes, row by row, become packed entries, regrouped so that one vector holds
 //!    one step of all its states;
-//! 2. the states take their steps, and what they emitted is written down with a mask, unpacked;
+//! 2. the states take their steps, and what they emit is written down with a mask, unpacked;
 //! 3. the emitted words, regrouped row by row, are compressed and appended sixteen steps at a time.
 //!    A scatter of single words, or a scalar store for each, costs more than the whole of the
 //!    arithmetic.
@@ -43,11 +43,11 @@ impl Scratch {
     }
 }
 
-/// The states and lengths of a rows_of's rows.
-struct RowsOf<'a, F: VectorFamily> {
-    /// States, `lanes` a row.
+/// The states and lengths of a block's rows.
+struct RowStates<'a, F: VectorFamily> {
+    /// States, `lanes` per row.
     states: &'a mut [F::State],
-    /// Words in use, a row.
+    /// Words in use, per row.
     lens: &'a mut [usize],
 }
 
@@ -62,17 +62,17 @@ pub(super) fn rows<S: Simd512, F: VectorFamily, const L: usize>(
     let EncodeBlock { rows, symbols, columns, indexes } = block;
     let (symbols, columns, first_row) = (*symbols, *columns, rows.first);
     let words = &mut split_rows(&mut *rows.words, rows.starts).collect::<Vec<_>>()[..];
-    let rows_of = &mut RowsOf::<F> { states: &mut *rows.states, lens: &mut *rows.lens };
+    let of_rows = &mut RowStates::<F> { states: &mut *rows.states, lens: &mut *rows.lens };
     let across = 16 / L;
-    let rows = rows_of.lens.len();
-    if !rows_of.states.iter().all(|&x| is_normalised::<F>(x)) {
+    let rows = of_rows.lens.len();
+    if !of_rows.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
     let groups = columns / L;
-    push_tails::<F, L>(view, rows_of, words, symbols, columns, first_row, indexes)?;
+    push_tails::<F, L>(view, of_rows, words, symbols, columns, first_row, indexes)?;
 
     let mut states = [[F::LOWER_BOUND; 16]; VECTORS];
-    for (row, lanes) in rows_of.states.chunks_exact(L).enumerate() {
+    for (row, lanes) in of_rows.states.chunks_exact(L).enumerate() {
         // Lanes in the opposite order: the last one's words come first.
         for (lane, &x) in lanes.iter().enumerate() {
             states[row / across][row % across * L + L - 1 - lane] = x;
@@ -90,23 +90,23 @@ pub(super) fn rows<S: Simd512, F: VectorFamily, const L: usize>(
         digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
         for digits in digits.chunk_by(|a, b| a.step == b.step) {
             let step = digits[0].step;
-            take::<S, F, L>(s, tables, scratch, &mut states, rows_of, words, step + 1..done)?;
+            take::<S, F, L>(s, tables, scratch, &mut states, of_rows, words, step + 1..done)?;
             done = step + 1;
             for d in digits {
                 let x = &mut states[d.row / across][d.row % across * L + L - 1 - d.lane];
-                let mut writer = WordWriter::new(words[d.row], rows_of.lens[d.row]);
+                let mut writer = WordWriter::new(words[d.row], of_rows.lens[d.row]);
                 *x = tables.bypass?.push::<F>(*x, d.raw, &mut writer);
                 if writer.overflowed() {
                     return None;
                 }
-                rows_of.lens[d.row] = writer.len();
+                of_rows.lens[d.row] = writer.len();
             }
         }
-        take::<S, F, L>(s, tables, scratch, &mut states, rows_of, words, 0..done)?;
+        take::<S, F, L>(s, tables, scratch, &mut states, of_rows, words, 0..done)?;
         digits.clear();
         scratch.digits = digits;
     }
-    for (row, lanes) in rows_of.states.chunks_exact_mut(L).enumerate() {
+    for (row, lanes) in of_rows.states.chunks_exact_mut(L).enumerate() {
         for (lane, x) in lanes.iter_mut().enumerate() {
             *x = states[row / across][row % across * L + L - 1 - lane];
         }
@@ -120,14 +120,14 @@ fn take<S: Simd512, F: VectorFamily, const L: usize>(
     tables: &PackedTables<'_>,
     scratch: &mut Scratch,
     states: &mut [[F::State; 16]; VECTORS],
-    rows_of: &mut RowsOf<'_, F>,
+    of_rows: &mut RowStates<'_, F>,
     words: &mut [&mut [F::Word]],
     mut steps: Range<usize>,
 ) -> Option<()> {
     while !steps.is_empty() {
         let from = steps.end.saturating_sub(STEPS_EACH).max(steps.start);
         let steps_now = from..steps.end;
-        s.vectorize(Take::<F, L> { tables, scratch, states, rows_of, words, steps: steps_now })?;
+        s.vectorize(Take::<F, L> { tables, scratch, states, of_rows, words, steps: steps_now })?;
         steps.end = from;
     }
     Some(())
@@ -136,7 +136,7 @@ fn take<S: Simd512, F: VectorFamily, const L: usize>(
 /// The symbols past the last full group, one row after another.
 fn push_tails<F: VectorFamily, const L: usize>(
     view: &EncoderView<'_, F, DirectPlacement>,
-    rows_of: &mut RowsOf<'_, F>,
+    of_rows: &mut RowStates<'_, F>,
     words: &mut [&mut [F::Word]],
     symbols: SymbolSlice<'_>,
     columns: usize,
@@ -147,9 +147,9 @@ fn push_tails<F: VectorFamily, const L: usize>(
     if tail == 0 {
         return Some(());
     }
-    let (states, _) = rows_of.states.as_chunks_mut::<L>();
+    let (states, _) = of_rows.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
-        let (of_row, len) = (indexes.row(first_row + row), &mut rows_of.lens[row]);
+        let (of_row, len) = (indexes.row(first_row + row), &mut of_rows.lens[row]);
         let symbols = symbols.range(row * columns..(row + 1) * columns);
         encode_columns(view, states, words[row], len, symbols, of_row, columns - tail..columns)?;
     }
@@ -157,12 +157,12 @@ fn push_tails<F: VectorFamily, const L: usize>(
 }
 
 /// The second and the third loop: takes the steps of a range, the last first, and appends what they
-/// emitted.
+/// emit.
 struct Take<'a, 'u, 'w, 't, F: VectorFamily, const L: usize> {
     tables: &'a PackedTables<'t>,
     scratch: &'a mut Scratch,
     states: &'a mut [[F::State; 16]; VECTORS],
-    rows_of: &'a mut RowsOf<'u, F>,
+    of_rows: &'a mut RowStates<'u, F>,
     words: &'a mut [&'w mut [F::Word]],
     steps: Range<usize>,
 }
@@ -174,14 +174,14 @@ impl<F: VectorFamily, const L: usize> Work for Take<'_, '_, '_, '_, F, L> {
 impl<S: Simd512, F: VectorFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, '_, F, L> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let Self { tables, scratch, states, rows_of, words, steps } = self;
+        let Self { tables, scratch, states, of_rows, words, steps } = self;
         let across = 16 / L;
         let count = steps.len();
         let precision = tables.precision;
         let (low, one) = (s.splat(0xffff), s.splat(1));
         // Words go to as many places as there are rows: have the lines there before the stores wait
         // for them one after another.
-        for (free, &len) in words.iter_mut().zip(rows_of.lens.iter()) {
+        for (free, &len) in words.iter_mut().zip(of_rows.lens.iter()) {
             let line = 64 / size_of::<F::Word>();
             s.prefetch_to_write(free, len + line);
             s.prefetch_to_write(free, len + 2 * line);
@@ -204,7 +204,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, 
         for u in 0..VECTORS {
             F::store(s, x[u], &mut states[u]);
         }
-        let rows = rows_of.lens.len();
+        let rows = of_rows.lens.len();
         for u in 0..VECTORS {
             for k in (0..count).step_by(across) {
                 let at = u * STEPS_EACH + k;
@@ -230,7 +230,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, 
                         first: first.of_row::<L>(s, r),
                         second: if F::MAX_WORDS > 1 { second.of_row::<L>(s, r) } else { 0 },
                     };
-                    rows_of.lens[row] = F::emit(s, emitted, words[row], rows_of.lens[row])?;
+                    of_rows.lens[row] = F::emit(s, emitted, words[row], of_rows.lens[row])?;
                 }
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! An element is a row, not a state: a row's symbols lie in one stream of bits in the order of its
 //! columns, and which lane a column belongs to says only which vector of states it takes its step
-//! in. A window of four columns moves at most 56 bits a row, so that the bits of sixteen rows fit
+//! in. A window of four columns moves at most 56 bits per row, so that the bits of sixteen rows fit
 //! two vectors.
 //!
 //! A tile of columns goes through loops each of which does one thing to data that the L1 cache
@@ -12,7 +12,7 @@
 //! row's words that a tile reads or writes: it lies together where rows lie apart, has room for
 //! whole vectors at both ends, and holds a row's bits that fill no word like any others.
 //!
-//! Anything out of the ordinary makes a block give up, and the rows are coded again side by side
+//! Anything irregular makes a block give up, and the rows are coded again side by side
 //! from their states before: errors are that path's own.
 
 mod pop;

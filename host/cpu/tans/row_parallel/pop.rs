@@ -41,7 +41,7 @@ pub(in super::super) struct Scratch {
     stored: [[u32; 16]; MOST_ROWS],
     /// What a window began with, where bypass coding is on.
     before: Before,
-    /// The rows, a bit each, to whose last window a symbol outside its table belongs.
+    /// The rows, one bit each, to whose last window a symbol outside its table belongs.
     outside: u64,
 }
 

@@ -38,7 +38,7 @@ pub(in super::super) struct Scratch {
     lens: [[u32; 16]; VECTORS],
     /// and where in the stage they go.
     ends: [[u32; 16]; VECTORS],
-    /// The rows, a bit each, that have symbols outside their tables in each window.
+    /// The rows, one bit each, that have symbols outside their tables in each window.
     irregular: [u64; WINDOWS],
 }
 
@@ -73,7 +73,7 @@ impl Sink<'_> {
         const HALF: usize = STAGE / 2;
         let to = self.bytes.get_mut(self.len..)?;
         if let Some(to) = to.first_chunk_mut::<STAGE>() {
-            // Few bits a symbol, most often.
+            // Few bits per symbol, most often.
             to[..HALF].copy_from_slice(&from[..HALF]);
             if count > HALF {
                 to[HALF..].copy_from_slice(&from[HALF..]);

@@ -77,7 +77,7 @@ struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
     /// The lane that the first window begins with.
     lane: usize,
     windows: Range<usize>,
-    /// The rows that there are, a bit each.
+    /// The rows that there are, one bit each.
     used: u64,
 }
 
