@@ -2,8 +2,8 @@
 
 /// What went wrong. Every public function of the library that can fail returns this type.
 ///
-/// The variants keep five causes distinct: an argument that cannot be right, bytes that are damaged, bytes that end
-/// too early, something this build cannot do, and a device that failed.
+/// The variants keep five causes distinct: an argument that cannot be right, bytes that are
+/// damaged, bytes that end too early, something this build cannot do, and a device that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,7 +28,8 @@ pub enum Error {
         /// What is wrong with it, with the value.
         reason: String,
     },
-    /// A row of symbols could not be pushed, or a row of a stream not popped. The streams are as they were.
+    /// A row of symbols could not be pushed, or a row of a stream not popped. The streams are as
+    /// they were.
     #[error("row {row}, symbol {position}: {cause}")]
     Row {
         /// The row at fault.

@@ -8,7 +8,8 @@ use parans_kernels::codec::{self, EncoderEntry, StateInt, WordInt};
 use crate::error::{Error, Result};
 use crate::tables::Prepared;
 
-/// A stream family: the arithmetic, the width of a state and that of a word. The names are those of torch_ans.
+/// A stream family: the arithmetic, the width of a state and that of a word. The names are those of
+/// torch_ans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Family {
@@ -78,7 +79,8 @@ impl Family {
         }
     }
 
-    /// How many state-sized fields stand before a row's words: the states, and in tANS the bit buffer and its length.
+    /// How many state-sized fields stand before a row's words: the states, and in tANS the bit
+    /// buffer and its length.
     pub const fn header_fields(self, lanes: usize) -> usize {
         if self.is_tans() { lanes + codec::tans::BUFFER_FIELDS } else { lanes }
     }
@@ -89,7 +91,8 @@ impl Family {
             Self::Rans64 => 1 << 31,
             Self::Rans32 => 1 << 23,
             Self::Rans32x16 => 1 << 15,
-            // tANS states depend on the precision, which only the tables know: 0 stands for the first one.
+            // tANS states depend on the precision, which only the tables know: 0 stands for the
+            // first one.
             Self::Tans32 | Self::Tans16 | Self::Tans8 => 0,
         }
     }

@@ -91,7 +91,8 @@ mod tables;
 pub use coder::{Bypass, Coder, CoderBuilder, Dequeue, Device, Queue};
 pub use error::{Error, Result, RowCause};
 pub use family::Family;
-/// The arrays that symbols, indexes and probabilities come in, of the version that this crate takes.
+/// The arrays that symbols, indexes and probabilities come in, of the version that this crate
+/// takes.
 pub use ndarray;
 pub use plan::Lookup;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};

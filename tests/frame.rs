@@ -76,8 +76,8 @@ fn empty_one_byte_and_mixture() {
     assert_eq!(codecs.into_iter().collect::<Vec<_>>(), ["constant", "order-0", "stored"]);
 }
 
-/// Noise costs less than 0.1 % and the least frame is 116 bytes, as FORMAT.md adds up: its index is a
-/// constant.
+/// Noise costs less than 0.1 % and the least frame is 116 bytes, as FORMAT.md adds up: its index is
+/// a constant.
 #[test]
 fn overhead() {
     assert_eq!(compress(&[], WriteOptions::default()).len(), 32 + 28 + 4 + 52);
@@ -405,20 +405,22 @@ fn random_access_touches_only_what_it_needs() {
 fn layouts_are_promises() {
     let layout = || Layout {
         container: Container::Npy,
-        entries: vec![Entry::tensor("t", "I8", vec![6], 4, 6)],
-        segments: vec![Segment { length: 4, dtype: None }, Segment { length: 6, dtype: None }],
+        entries: vec![Entry::tensor("t", "I8", vec![600], 400, 600)],
+        segments: vec![Segment { length: 400, dtype: None }, Segment { length: 600, dtype: None }],
     };
-    for length in [0, 3, 4, 9, 10, 11] {
-        let content = &b"0123456789a"[..length];
-        let mut writer = FrameWriter::with_layout(Vec::new(), options(8), layout()).unwrap();
+    let digits: Vec<u8> = b"0123456789".iter().copied().cycle().take(1001).collect();
+    for length in [0, 399, 400, 999, 1000, 1001] {
+        let content = &digits[..length];
+        let mut writer =
+            FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout()).unwrap();
         writer.write_all(content).unwrap();
         let (frame, _) = writer.finish().unwrap();
         assert_eq!(decompress(&frame).unwrap(), content);
         let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
-        assert_eq!(archive.index().entries.len(), usize::from(length == 10));
+        assert_eq!(archive.index().entries.len(), usize::from(length == 1000));
         assert_eq!(
             archive.index().container,
-            if length == 10 { Container::Npy } else { Container::None }
+            if length == 1000 { Container::Npy } else { Container::None }
         );
     }
 }

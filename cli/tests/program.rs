@@ -328,7 +328,8 @@ fn killed_at_any_moment() {
             assert!(now == whole, "a half-made file of {} bytes", now.len());
             new += 1;
         }
-        // Should the file system have no nameless files, or the kill have hit the rename, a temporary name is left.
+        // Should the file system have no nameless files, or the kill have hit the rename, a
+        // temporary name is left.
         for name in names(at) {
             assert!(
                 ["x", "y", "whole"].contains(&name.as_str()) || name.starts_with(".parans-"),
@@ -342,7 +343,8 @@ fn killed_at_any_moment() {
     assert!(old > 0, "none of the kills was early enough; {new} came too late");
 }
 
-/// Work that takes a while shows how far it is, the rate and the time left, where standard error is a terminal.
+/// Work that takes a while shows how far it is, the rate and the time left, where standard error is
+/// a terminal.
 #[cfg(target_os = "linux")]
 #[test]
 fn progress_on_a_terminal() {

@@ -290,7 +290,8 @@ impl Coder {
         Merged { length_bytes: self.length_bytes, rows: self.known_rows.then_some(rows) }
     }
 
-    /// The shape that parallel rows give (rows, columns) symbols; `None` where they stay as they are.
+    /// The shape that parallel rows give (rows, columns) symbols; `None` where they stay as they
+    /// are.
     fn reshaped(&self, rows: usize, columns: usize) -> Result<Option<(usize, usize)>> {
         let Some(parallel) = self.parallel_rows else { return Ok(None) };
         Ok(Some((parallel, memory::cells(rows, columns)?.div_ceil(parallel))))

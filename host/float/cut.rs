@@ -20,14 +20,15 @@ fn packed_len(bits: usize, elements: usize) -> usize {
     [4, 2, 1].into_iter().filter(|part| bits & part != 0).map(|part| stride(part, elements)).sum()
 }
 
-/// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in byte `j`, from bit
-/// `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and packing is the same shift in every lane.
+/// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in
+/// byte `j`, from bit `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and
+/// packing is the same shift in every lane.
 fn stride(part: usize, elements: usize) -> usize {
     (elements * part).div_ceil(8)
 }
 
-/// Writes the rests of elements `at..at + rests.len()` to their planes. `at` is a multiple of [`BLOCK`], and only the
-/// last call has fewer than that many.
+/// Writes the rests of elements `at..at + rests.len()` to their planes. `at` is a multiple of
+/// [`BLOCK`], and only the last call has fewer than that many.
 #[inline(always)]
 pub(super) fn cut<T: Word>(layout: &Layout, rests: &[T], at: usize, planes: &mut Planes) {
     let range = at..at + rests.len();
@@ -85,8 +86,8 @@ pub(super) fn of_block(plane: &[u8], at: usize) -> &[u8] {
     if plane.len() <= BLOCK { plane } else { &plane[at..] }
 }
 
-/// Packs the low `bits` bits of the first `elements` fractions into `packed`: parts of 4, 2 and 1 bits, each present if
-/// that bit of `bits` is set, the first from the fraction's low bits.
+/// Packs the low `bits` bits of the first `elements` fractions into `packed`: parts of 4, 2 and 1
+/// bits, each present if that bit of `bits` is set, the first from the fraction's low bits.
 #[inline(always)]
 fn pack(fractions: &[u8; BLOCK], elements: usize, bits: usize, mut packed: &mut [u8]) {
     let mut shift = 0;

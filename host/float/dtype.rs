@@ -6,7 +6,8 @@ use crate::{Error, Result};
 
 /// The type of a tensor's elements, as far as coding it needs to know.
 ///
-/// `Display` and `FromStr` use the names of the safetensors format (`"BF16"`, `"F8_E4M3"`, `"I64"`, `"BOOL"`).
+/// `Display` and `FromStr` use the names of the safetensors format (`"BF16"`, `"F8_E4M3"`, `"I64"`,
+/// `"BOOL"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dtype {

@@ -1,11 +1,12 @@
-//! Where each bit of an element goes. A [`Layout`] is chosen once per chunk, from the chunk's own values, and written
-//! in its header; the loops of `split` obey it.
+//! Where each bit of an element goes. A [`Layout`] is chosen once per chunk, from the chunk's own
+//! values, and written in its header; the loops of `split` obey it.
 //!
-//! A float of `w` bits is sign, exponent, mantissa. Its magnitude (all but the sign) is cut down to `value_bits` bits:
-//! trailing mantissa bits that no element sets are dropped (an `F32` tensor that was rounded to half precision), and
-//! the exponents are moved down by `base`, so that the few exponents which occur fit five bits instead of eight. The
-//! top eight of the bits left are the *symbol*: exponent and first mantissa bits together, which is what order-0
-//! coding gains on. What remains, the sign above the low mantissa bits, is noise, cut into whole byte planes from the
+//! A float of `w` bits is sign, exponent, mantissa. Its magnitude (all but the sign) is cut down to
+//! `value_bits` bits: trailing mantissa bits that no element sets are dropped (an `F32` tensor that
+//! was rounded to half precision), and the exponents are moved down by `base`, so that the few
+//! exponents which occur fit five bits instead of eight. The top eight of the bits left are the
+//! *symbol*: exponent and first mantissa bits together, which is what order-0 coding gains on. What
+//! remains, the sign above the low mantissa bits, is noise, cut into whole byte planes from the
 //! bottom and a fraction of a byte at the top.
 //!
 //! Measured on the weights of a sentence encoder, as a share of the tensor:
@@ -19,17 +20,19 @@
 //! | all bits but the sign, or the first 17 of an f32 | 0.8312 | 0.6624 | 0.8497 |
 //! | exponent and three mantissa bits, a table per MiB | 0.8292 | 0.6584 | 0.8457 |
 //!
-//! So three mantissa bits beside five of exponent leave nothing worth having, and keep the alphabet at 256.
-//! What could lie below was tried as well, and left out:
+//! So three mantissa bits beside five of exponent leave nothing worth having, and keep the alphabet
+//! at 256. What could lie below was tried as well, and left out:
 //!
-//! - The exponent of the element to the left or in the row above as context: 0.01 to 0.05 % of the tensor. The mean
-//!   of the eight above: 0.15 % of bf16. Neighbouring weights are independent, nearly.
-//! - A table for each scale of row, in quarters of an octave, side information not counted: 0.5 % of bf16, 0.2 % of
-//!   f32, most of which a table per MiB gains as well. For each scale of column: 0.1 %.
-//! - Two tables a chunk, each block of 128 elements or row taking the better one, side information and tables counted:
-//!   0.1 % of bf16, nothing of f32. Four tables lose.
-//! - Coding the low mantissa bytes: nothing, except in the tensors that were rounded to half precision (3.5 % of
-//!   this model), whose trailing zeros are dropped here at no cost.
+//! - The exponent of the element to the left or in the row above as context: 0.01 to 0.05 % of the
+//!   tensor. The mean of the eight above: 0.15 % of bf16. Neighbouring weights are independent,
+//!   nearly.
+//! - A table for each scale of row, in quarters of an octave, side information not counted: 0.5 %
+//!   of bf16, 0.2 % of f32, most of which a table per MiB gains as well. For each scale of column:
+//!   0.1 %.
+//! - Two tables a chunk, each block of 128 elements or row taking the better one, side information
+//!   and tables counted: 0.1 % of bf16, nothing of f32. Four tables lose.
+//! - Coding the low mantissa bytes: nothing, except in the tensors that were rounded to half
+//!   precision (3.5 % of this model), whose trailing zeros are dropped here at no cost.
 
 use crate::{Error, Result};
 
@@ -62,8 +65,9 @@ pub(super) struct Layout {
     pub(super) dropped: u32,
     /// Bits left of the magnitude, 8 of them in the symbol.
     pub(super) value_bits: u32,
-    /// Taken from every magnitude (after dropping) that is at least as large. No magnitude lies between `base` and
-    /// `base + exponent_unit`, so nothing collides with zeros and denormals, which keep their values.
+    /// Taken from every magnitude (after dropping) that is at least as large. No magnitude lies
+    /// between `base` and `base + exponent_unit`, so nothing collides with zeros and denormals,
+    /// which keep their values.
     pub(super) base: u64,
     /// Magnitude of exponent field 1 after dropping; 0 for integers.
     pub(super) exponent_unit: u64,
@@ -73,10 +77,11 @@ pub(super) struct Layout {
     pub(super) is_float: bool,
     /// Integers only.
     pub(super) filter: Filter,
-    /// Whether the fraction of a byte at the top of the rest is packed densely, or spread to a byte plane of its own
-    /// (when that plane is worth coding).
+    /// Whether the fraction of a byte at the top of the rest is packed densely, or spread to a byte
+    /// plane of its own (when that plane is worth coding).
     pub(super) packed: bool,
-    /// If the rests of zeros are left out: the symbol of +0, followed by that of -0. No other element has them.
+    /// If the rests of zeros are left out: the symbol of +0, followed by that of -0. No other
+    /// element has them.
     pub(super) zero: Option<u8>,
 }
 

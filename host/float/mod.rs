@@ -1,10 +1,12 @@
-//! Lossless coding of tensors, one chunk of elements at a time: floats by exponent, integers by byte planes.
+//! Lossless coding of tensors, one chunk of elements at a time: floats by exponent, integers by
+//! byte planes.
 //!
-//! Half of a float's bits are noise that no general compressor can shrink, and they hide the other half from it. Here
-//! each element is cut so that its predictable bits (the exponent and the first mantissa bits) form one byte, which
-//! order-0 rANS codes to within a fraction of a percent of its entropy, and the rest is stored as it is. Integers are
-//! cut into byte planes. Each plane is coded, stored or replaced by its one value, whichever is smallest, and a chunk
-//! that shrinks nowhere is stored whole: it never grows by more than one byte.
+//! Half of a float's bits are noise that no general compressor can shrink, and they hide the other
+//! half from it. Here each element is cut so that its predictable bits (the exponent and the first
+//! mantissa bits) form one byte, which order-0 rANS codes to within a fraction of a percent of its
+//! entropy, and the rest is stored as it is. Integers are cut into byte planes. Each plane is
+//! coded, stored or replaced by its one value, whichever is smallest, and a chunk that shrinks
+//! nowhere is stored whole: it never grows by more than one byte.
 //!
 //! All bits come back: NaN payloads, denormals, the sign of zero.
 //!
@@ -22,7 +24,8 @@
 //! # Ok::<(), parans::Error>(())
 //! ```
 //!
-//! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element goes and why.
+//! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element
+//! goes and why.
 
 mod cut;
 mod dtype;
@@ -51,8 +54,8 @@ use crate::{Error, Result, order0};
 /// Most bytes by which a coded chunk exceeds its elements.
 pub const OVERHEAD: usize = 1;
 
-/// Bytes of elements that make a good chunk: large enough that models and states (about 1 KiB a plane) are lost in it,
-/// small enough that its planes stay in a core's second-level cache.
+/// Bytes of elements that make a good chunk: large enough that models and states (about 1 KiB a
+/// plane) are lost in it, small enough that its planes stay in a core's second-level cache.
 pub const CHUNK: usize = 1 << 20;
 
 const STORED: u8 = 0;
@@ -101,10 +104,11 @@ impl Encoder {
         Self { coder, level, planes: Planes::default(), sampler: Sampler::default() }
     }
 
-    /// Appends the coding of `bytes`, little-endian elements of type `dtype`, to `out` and returns the number of bytes
-    /// appended: at most `bytes.len() + OVERHEAD`.
+    /// Appends the coding of `bytes`, little-endian elements of type `dtype`, to `out` and returns
+    /// the number of bytes appended: at most `bytes.len() + OVERHEAD`.
     ///
-    /// Any length is fine; what remains after the last whole element is stored. About [`CHUNK`] bytes work best.
+    /// Any length is fine; what remains after the last whole element is stored. About [`CHUNK`]
+    /// bytes work best.
     pub fn encode(&mut self, dtype: Dtype, bytes: &[u8], out: &mut Vec<u8>) -> usize {
         let start = out.len();
         let (elements, remainder) = bytes.split_at(bytes.len() - bytes.len() % dtype.size());
@@ -181,13 +185,14 @@ impl Decoder {
         Self { coder: order0::Decoder::at_level(level), level, planes: Planes::default() }
     }
 
-    /// Fills `out`, whose length is the original one, from `data`, which is one coded chunk and nothing else.
+    /// Fills `out`, whose length is the original one, from `data`, which is one coded chunk and
+    /// nothing else.
     ///
     /// Allocates at most twice the length of `out`, whatever `data` says.
     ///
     /// # Errors
-    /// [`Error::Truncated`] if `data` ends too early and [`Error::Corrupt`] if it contradicts itself, `dtype` or the
-    /// length of `out`. What `out` holds then is unspecified.
+    /// [`Error::Truncated`] if `data` ends too early and [`Error::Corrupt`] if it contradicts
+    /// itself, `dtype` or the length of `out`. What `out` holds then is unspecified.
     pub fn decode(&mut self, dtype: Dtype, data: &[u8], out: &mut [u8]) -> Result<()> {
         let Some((&method, data)) = data.split_first() else {
             return Err(Error::Truncated("chunk without a first byte".into()));
@@ -247,7 +252,8 @@ impl Decoder {
         let mut fraction = Found::Stored(&[]);
         if layout.fraction_bits() > 0 {
             let len = cut::fraction_len(&layout, rests);
-            // Packed fractions differ in length from block to block: a constant one is written out in full.
+            // Packed fractions differ in length from block to block: a constant one is written out
+            // in full.
             let constant_len = if layout.packed { len } else { BLOCK };
             (fraction, data) = plane::read(coder, data, len, constant_len, &mut planes.fraction)?;
         }

@@ -1,7 +1,8 @@
 //! Leaves out the rests of zeros, for tensors with many (activations after a ReLU, pruned weights).
 //!
-//! With half of the elements zero, coding the rests of all costs a bit and a half too much for each element of a
-//! bfloat16 tensor. Here the rests of the other elements move together before they are cut into planes.
+//! With half of the elements zero, coding the rests of all costs a bit and a half too much for each
+//! element of a bfloat16 tensor. Here the rests of the other elements move together before they are
+//! cut into planes.
 
 use super::split::BLOCK;
 use super::word::Word;
@@ -14,10 +15,12 @@ pub(super) fn is_omitted(zero: u8, symbol: u8) -> bool {
 
 /// Rests on their way from blocks of elements to full blocks of rests.
 pub(super) struct Omitter<T> {
-    /// The first `len` wait. One more than two blocks: the next one is written before it is known to stay.
+    /// The first `len` wait. One more than two blocks: the next one is written before it is known
+    /// to stay.
     rests: [T; 2 * BLOCK + 1],
     len: usize,
-    /// Rests given away already, a multiple of [`BLOCK`]. A block that was given still lies in front if `given` is set.
+    /// Rests given away already, a multiple of [`BLOCK`]. A block that was given still lies in
+    /// front if `given` is set.
     at: usize,
     given: bool,
 }
@@ -70,7 +73,8 @@ impl<T: Word> Omitter<T> {
 
 /// Rests on their way back: undoes what [`Omitter`] did.
 pub(super) struct Restorer<T> {
-    /// Those from `next` to `len` wait; never less than a block of them, as long as there are so many.
+    /// Those from `next` to `len` wait; never less than a block of them, as long as there are so
+    /// many.
     rests: [T; 2 * BLOCK],
     next: usize,
     len: usize,
@@ -85,7 +89,8 @@ impl<T: Word> Restorer<T> {
         Self { rests: [T::ZERO; 2 * BLOCK], next: 0, len: 0, at: 0, total }
     }
 
-    /// Room for the next block of rests and the number of rests before it, or nothing if enough wait.
+    /// Room for the next block of rests and the number of rests before it, or nothing if enough
+    /// wait.
     #[inline(always)]
     pub(super) fn free_block(&mut self) -> Option<(&mut [T], usize)> {
         if self.at == self.total || self.len - self.next >= BLOCK {
@@ -107,7 +112,8 @@ impl<T: Word> Restorer<T> {
     pub(super) fn pop(&mut self, zero: u8, symbols: &[u8], rests: &mut [T]) {
         let mut next = self.next;
         for (rest, &symbol) in rests.iter_mut().zip(symbols) {
-            // `total` counts the symbols that take one, so `next` passes the end only by the zeros behind the last.
+            // `total` counts the symbols that take one, so `next` passes the end only by the zeros
+            // behind the last.
             *rest = self.rests[next.min(2 * BLOCK - 1)];
             next += usize::from(!is_omitted(zero, symbol));
         }

@@ -1,5 +1,5 @@
-//! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise is never coded
-//! just to be thrown away.
+//! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise
+//! is never coded just to be thrown away.
 
 use super::layout::{Filter, Layout};
 use super::plane::{is_worth_coding, sampled_bits};
@@ -31,8 +31,8 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    /// Plans for floats: chooses between packing the fractions and coding them, and whether zeros keep their rests.
-    /// `without_zeros` is the layout for the latter.
+    /// Plans for floats: chooses between packing the fractions and coding them, and whether zeros
+    /// keep their rests. `without_zeros` is the layout for the latter.
     pub(super) fn plan_floats<T: Word>(
         &mut self,
         level: Level,

@@ -7,16 +7,18 @@ const STORED: u8 = 0;
 const CONSTANT: u8 = 1;
 const CODED: u8 = 2;
 
-/// A coded plane is cut into pieces of this length, each with a model of its own and a length in front.
+/// A coded plane is cut into pieces of this length, each with a model of its own and a length in
+/// front.
 pub(super) const PIECE: usize = 1 << 20;
 const _: () = assert!(PIECE <= order0::MAX_CHUNK);
 
-/// What coding must save, in bits per byte, to be worth its time: a plane of noise costs both directions five to ten
-/// times a copy, and one percent of a quarter of a tensor is not what anyone waits for.
+/// What coding must save, in bits per byte, to be worth its time: a plane of noise costs both
+/// directions five to ten times a copy, and one percent of a quarter of a tensor is not what anyone
+/// waits for.
 const WORTH_BITS: f64 = 0.08;
 
-/// Order-0 entropy of a sample in bits per byte, corrected for the sample's smallness (Miller and Madow, 1955): without
-/// it a few thousand bytes of noise look compressible.
+/// Order-0 entropy of a sample in bits per byte, corrected for the sample's smallness (Miller and
+/// Madow, 1955): without it a few thousand bytes of noise look compressible.
 pub(super) fn sampled_bits(sample: &[u8]) -> f64 {
     let mut counts = [0u32; 256];
     for &byte in sample {
@@ -37,13 +39,14 @@ pub(super) fn sampled_bits(sample: &[u8]) -> f64 {
     bits / total + (occurring - 1.0) / (2.0 * total * std::f64::consts::LN_2)
 }
 
-/// Whether a plane whose bytes hold `raw` bits when stored, and `estimate` when coded, is worth coding.
+/// Whether a plane whose bytes hold `raw` bits when stored, and `estimate` when coded, is worth
+/// coding.
 pub(super) fn is_worth_coding(raw: u32, estimate: f64) -> bool {
     f64::from(raw) - estimate > WORTH_BITS
 }
 
-/// Appends a plane. `try_coding` is the caller's estimate; the result is never larger than the plane by more than its
-/// kind byte.
+/// Appends a plane. `try_coding` is the caller's estimate; the result is never larger than the
+/// plane by more than its kind byte.
 pub(super) fn write(
     coder: &mut order0::Encoder,
     plane: &[u8],
@@ -100,8 +103,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Reads a plane of `len` bytes from the front of `data`, and returns what follows it. A constant one becomes at most
-/// `constant_len` bytes.
+/// Reads a plane of `len` bytes from the front of `data`, and returns what follows it. A constant
+/// one becomes at most `constant_len` bytes.
 pub(super) fn read<'a>(
     coder: &mut order0::Decoder,
     data: &'a [u8],

@@ -1,8 +1,9 @@
 //! The loops: elements to planes, planes to elements, and the pass that gathers statistics.
 //!
-//! Plain loops over arrays of [`BLOCK`] elements, written so that the compiler turns each into vector code; the
-//! [`vectorized`](super::vectorized) module compiles them once per instruction set. Every step is a pass over a block that stays in
-//! the first-level cache, which costs less than the shuffles that one fused loop over all planes would need.
+//! Plain loops over arrays of [`BLOCK`] elements, written so that the compiler turns each into
+//! vector code; the [`vectorized`](super::vectorized) module compiles them once per instruction
+//! set. Every step is a pass over a block that stays in the first-level cache, which costs less
+//! than the shuffles that one fused loop over all planes would need.
 
 use super::cut::{cut, fraction_len, mend, of_block};
 use super::layout::{Layout, Stats};
@@ -11,10 +12,12 @@ use super::values;
 use super::vectorized::vectorized;
 use super::word::Word;
 
-/// Elements that go through a step together. Also the unit of the packed fraction's layout, thus part of the format.
+/// Elements that go through a step together. Also the unit of the packed fraction's layout, thus
+/// part of the format.
 pub(super) const BLOCK: usize = 512;
 
-/// Most whole byte planes of the rest: those of an eight-byte integer, or of an `F64` that keeps all its exponent.
+/// Most whole byte planes of the rest: those of an eight-byte integer, or of an `F64` that keeps
+/// all its exponent.
 pub(super) const MAX_WHOLE: usize = 7;
 
 /// The planes of a chunk, one byte per element each, except the packed fraction.
@@ -28,7 +31,8 @@ pub(super) struct Planes {
     pub(super) fraction: Vec<u8>,
 }
 
-/// The same, borrowed from wherever decoding found them. A constant plane is a slice of one block, used for all.
+/// The same, borrowed from wherever decoding found them. A constant plane is a slice of one block,
+/// used for all.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PlaneRefs<'a> {
     pub(super) symbols: &'a [u8],
@@ -114,8 +118,9 @@ vectorized! {
 }
 
 vectorized! {
-    /// Puts the elements of `bytes` (whole elements) together again. Every plane has its full length, or one block's
-    /// if it is constant; where zeros are omitted, the symbols have theirs in any case.
+    /// Puts the elements of `bytes` (whole elements) together again. Every plane has its full
+    /// length, or one block's if it is constant; where zeros are omitted, the symbols have theirs
+    /// in any case.
     pub(super) fn join<'a, T: Word>(layout: &'a Layout, planes: &'a PlaneRefs<'a>, bytes: &'a mut [u8]) -> () {
         let mut previous = T::ZERO;
         let mut restorer = Restorer::<T>::new(planes.rests);

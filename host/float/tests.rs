@@ -1,4 +1,5 @@
-//! Round trips in every instruction set, the planes against a naive reading of the format, sizes, and damaged bytes.
+//! Round trips in every instruction set, the planes against a naive reading of the format, sizes,
+//! and damaged bytes.
 
 use proptest::prelude::*;
 use rand::{Rng, RngCore, SeedableRng};
@@ -7,7 +8,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::layout::Filter;
 use super::*;
 
-/// Codes with every instruction set, checks that all write the same bytes and read them back, and returns the bytes.
+/// Codes with every instruction set, checks that all write the same bytes and read them back, and
+/// returns the bytes.
 fn round_trip(dtype: Dtype, bytes: &[u8]) -> Vec<u8> {
     let mut first: Option<Vec<u8>> = None;
     for level in Level::available() {
@@ -68,8 +70,8 @@ fn every_16_bit_pattern_comes_back() {
         let bytes: Vec<u8> = ascending.iter().flat_map(|bits| bits.to_le_bytes()).collect();
         round_trip(dtype, &bytes);
     }
-    // In an order that shows every pattern to a narrow layout of its own, too: all elements of a chunk share an
-    // exponent, or a few.
+    // In an order that shows every pattern to a narrow layout of its own, too: all elements of a
+    // chunk share an exponent, or a few.
     for shift in [7, 10, 11] {
         ascending.sort_by_key(|&bits| ((bits << 1 >> shift), bits));
         for chunk in ascending.chunks(5000) {
@@ -109,7 +111,8 @@ fn special_values_come_back() {
             let pair: Vec<u8> =
                 [one, other].repeat(300).iter().flat_map(|b| b.to_le_bytes()).collect();
             round_trip(Dtype::F32, &pair);
-            // The same bits as doubles: sign, exponent and some mantissa from one, noise from the other.
+            // The same bits as doubles: sign, exponent and some mantissa from one, noise from the
+            // other.
             let double = (u64::from(one) << 32) | u64::from(other);
             let wide: Vec<u8> = values
                 .iter()
@@ -244,7 +247,8 @@ fn planes_are_those_of_the_format() {
     for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64] {
         let (exponent, mantissa) = dtype.exponent_mantissa().unwrap();
         for round in 0..200 {
-            // Exponents from a window of random width, the odd zero, trailing bits cleared, signs as they come.
+            // Exponents from a window of random width, the odd zero, trailing bits cleared, signs
+            // as they come.
             let (lowest, width) = (rng.random_range(0..1u32 << exponent), rng.random_range(1..200));
             let zeros = [2, 50, 97, 0][round as usize % 4];
             let clear = rng.random_range(0..=mantissa) * (round % 2);
@@ -313,8 +317,8 @@ fn structure_is_found() {
         let value = &[0xc3, 0x3f, 0x80, 0x11, 0xfe, 0x7f, 0xf8, 0xff][..dtype.size()];
         assert!(size(dtype, &value.repeat(1 << 13)) < 0.01);
     }
-    // Ordinary weights: half a percent more, at most, than the exponents' order-0 entropy and all other bits. Less, in
-    // fact, since the symbols hold some mantissa too.
+    // Ordinary weights: half a percent more, at most, than the exponents' order-0 entropy and all
+    // other bits. Less, in fact, since the symbols hold some mantissa too.
     for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64] {
         let (exponent, mantissa) = dtype.exponent_mantissa().unwrap();
         let bytes = weights_as(dtype, &weights(10, 1 << 18));
@@ -341,8 +345,8 @@ fn structure_is_found() {
     let (signed, unsigned) = (weights_as(Dtype::Bf16, &values), weights_as(Dtype::Bf16, &positive));
     let saved = size(Dtype::Bf16, &signed) - size(Dtype::Bf16, &unsigned);
     assert!((0.06..0.07).contains(&saved), "one bit of sixteen, not {saved}");
-    // After a ReLU, half of the elements are zero: a bit for each to say so, and the other half like that of a
-    // positive tensor.
+    // After a ReLU, half of the elements are zero: a bit for each to say so, and the other half
+    // like that of a positive tensor.
     let relu: Vec<f32> = values.iter().map(|value| value.max(0.0)).collect();
     let kept: Vec<f32> = relu.iter().copied().filter(|&value| value > 0.0).collect();
     for dtype in [Dtype::F16, Dtype::Bf16, Dtype::F32, Dtype::F64] {

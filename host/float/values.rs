@@ -40,7 +40,8 @@ pub(super) fn to_floats<T: Word>(layout: &Layout, symbols: &[u8], block: &mut [T
     }
 }
 
-/// [`from_floats`] where zeros have the symbols `zero` (positive) and `zero + 1`, and a rest that means nothing.
+/// [`from_floats`] where zeros have the symbols `zero` (positive) and `zero + 1`, and a rest that
+/// means nothing.
 #[inline(always)]
 pub(super) fn from_floats_with_zeros<T: Word>(
     layout: &Layout,
@@ -75,7 +76,8 @@ pub(super) fn to_floats_with_zeros<T: Word>(
     }
 }
 
-/// Symbols of a block of integers; leaves the rests in `block`. `previous` is the element before the block.
+/// Symbols of a block of integers; leaves the rests in `block`. `previous` is the element before
+/// the block.
 #[inline(always)]
 pub(super) fn from_integers<T: Word>(
     layout: &Layout,

@@ -1,10 +1,10 @@
 //! Plain loops, compiled once for each level of vector instructions.
 //!
-//! The loops of [`split`](super::split) name no vector operation: the compiler finds them. All they want from
-//! [`simd`](crate::simd) is to be entered with the features of a level.
+//! The loops of [`split`](super::split) name no vector operation: the compiler finds them. All they
+//! want from [`simd`](crate::simd) is to be entered with the features of a level.
 
-/// Defines a function over a [`Word`](super::word::Word) whose body is compiled for each level. Callers pass the
-/// [`Level`](crate::simd::Level) to run at first.
+/// Defines a function over a [`Word`](super::word::Word) whose body is compiled for each level.
+/// Callers pass the [`Level`](crate::simd::Level) to run at first.
 macro_rules! vectorized {
     (
         $(#[$meta:meta])*

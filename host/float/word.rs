@@ -1,5 +1,5 @@
-//! The unsigned integers that carry an element's bits through the split: one small trait, so that each loop is
-//! written once for 16, 32 and 64 bits.
+//! The unsigned integers that carry an element's bits through the split: one small trait, so that
+//! each loop is written once for 16, 32 and 64 bits.
 
 use std::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
 

@@ -1,4 +1,5 @@
-//! The bytes of checkpoints: the side table that coded rows may have beside them. `FORMAT.md` has the layout.
+//! The bytes of checkpoints: the side table that coded rows may have beside them. `FORMAT.md` has
+//! the layout.
 
 use super::{
     rows::{family_of, number_of},
@@ -11,7 +12,8 @@ const TAG: &[u8; 4] = b"ckpt";
 const CURSOR: usize = 8;
 
 impl Checkpoints {
-    /// The table as bytes, for whoever keeps it beside the rows; [`CodedRows`](crate::frame::CodedRows) does so in a frame.
+    /// The table as bytes, for whoever keeps it beside the rows;
+    /// [`CodedRows`](crate::frame::CodedRows) does so in a frame.
     ///
     /// # Errors
     /// `Unsupported` for a family that the format has no number for.
@@ -32,10 +34,12 @@ impl Checkpoints {
         Ok(out)
     }
 
-    /// Reads what [`Checkpoints::to_bytes`] made. Whether the entries are right shows when rows are popped with them.
+    /// Reads what [`Checkpoints::to_bytes`] made. Whether the entries are right shows when rows are
+    /// popped with them.
     ///
     /// # Errors
-    /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that nothing wrote.
+    /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that
+    /// nothing wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut fields = Fields(bytes);
         let checkpoints = Self::read(&mut fields)?;

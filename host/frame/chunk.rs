@@ -108,8 +108,8 @@ fn estimate(raw: &[u8]) -> usize {
 
 /// The element of 1, 2, 4 or 8 bytes that `raw` repeats, the shortest there is.
 fn constant_element(raw: &[u8]) -> Option<&[u8]> {
-    // Bytes repeat with period n exactly when they equal themselves shifted by n: one comparison of two slices, which
-    // ends at the first difference.
+    // Bytes repeat with period n exactly when they equal themselves shifted by n: one comparison of
+    // two slices, which ends at the first difference.
     let repeats = |n: &usize| {
         raw.len() > *n && raw.len().is_multiple_of(*n) && raw[*n..] == raw[..raw.len() - n]
     };
@@ -130,7 +130,8 @@ impl ChunkDecoder {
     /// Fills `out`, `info.raw` bytes, from `coded`, `info.coded` bytes.
     ///
     /// # Errors
-    /// `Corrupt` or `Truncated` for bytes no encoder wrote, `Unsupported` for an element type this build does not know.
+    /// `Corrupt` or `Truncated` for bytes no encoder wrote, `Unsupported` for an element type this
+    /// build does not know.
     pub(super) fn decode(&mut self, info: ChunkInfo, coded: &[u8], out: &mut [u8]) -> Result<()> {
         debug_assert_eq!((coded.len(), out.len()), (info.coded as usize, info.raw as usize));
         match info.codec {

@@ -2,8 +2,8 @@
 
 use crate::{Error, Result, float::Dtype};
 
-/// Element type number `i + 1` is `NUMBERED[i]`. Never reordered: the numbers are in files. Types of one byte are
-/// coded as bytes and need no number.
+/// Element type number `i + 1` is `NUMBERED[i]`. Never reordered: the numbers are in files. Types
+/// of one byte are coded as bytes and need no number.
 pub(super) const NUMBERED: [Dtype; 10] = [
     Dtype::F16,
     Dtype::Bf16,

@@ -1,5 +1,6 @@
-//! The index at the end of a frame: the directory of named entries and the table of chunks. A reader at random starts
-//! from it; a reader that came through the chunks compares it with what it saw.
+//! The index at the end of a frame: the directory of named entries and the table of chunks. A
+//! reader at random starts from it; a reader that came through the chunks compares it with what it
+//! saw.
 
 use super::wire::{CHUNK_HEADER, ChunkInfo, HEADER};
 use crate::{Error, Result};
@@ -47,7 +48,8 @@ impl Container {
 pub enum EntryKind {
     /// Plain bytes.
     Bytes,
-    /// The elements of a tensor, slowest dimension first unless the container says otherwise, without padding.
+    /// The elements of a tensor, slowest dimension first unless the container says otherwise,
+    /// without padding.
     Tensor {
         /// The element type: a safetensors name, or a numpy `descr` where there is none.
         dtype: String,

@@ -1,7 +1,8 @@
 //! The frame: a self-describing, checksummed file form for coded bytes and tensors.
 //!
-//! A frame keeps a string of bytes in chunks, each coded by whatever makes it smallest, and a directory that names the
-//! tensors in it. `FORMAT.md` beside this file is the format; `wire` has its fixed parts and `index` the rest.
+//! A frame keeps a string of bytes in chunks, each coded by whatever makes it smallest, and a
+//! directory that names the tensors in it. `FORMAT.md` beside this file is the format; `wire` has
+//! its fixed parts and `index` the rest.
 //!
 //! | to | use |
 //! |---|---|
@@ -67,8 +68,8 @@ pub use salvage::{Damage, FrameSalvage, Loss};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};
 
-/// Whether `head`, the first bytes of a file, begin as a frame does; all 8 bytes of [`MAGIC`] or as many as there are, at least
-/// one.
+/// Whether `head`, the first bytes of a file, begin as a frame does; all 8 bytes of [`MAGIC`] or as
+/// many as there are, at least one.
 #[must_use]
 pub fn is_frame(head: &[u8]) -> bool {
     !head.is_empty() && head.iter().zip(&MAGIC).all(|(a, b)| a == b)

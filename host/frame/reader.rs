@@ -1,5 +1,5 @@
-//! Reading frames from first to last, from anything that can be read: a pipe is enough. Chunks are checked and decoded
-//! on the caller's rayon pool while the next ones are read.
+//! Reading frames from first to last, from anything that can be read: a pipe is enough. Chunks are
+//! checked and decoded on the caller's rayon pool while the next ones are read.
 
 use std::{
     io::{self, Read, Write},
@@ -42,9 +42,10 @@ impl ReadOptions {
 
 /// Reads the frames of a stream, one after another; see the [module](super) for the whole.
 ///
-/// [`Read`] gives the content. Everything is checked before its end is reported: each chunk before it is decoded, and at
-/// the end of a frame the whole content, the table of chunks and the lengths. Memory is bounded by two batches of chunks and
-/// by the index of one frame, with 12 bytes for each chunk.
+/// [`Read`] gives the content. Everything is checked before its end is reported: each chunk before
+/// it is decoded, and at the end of a frame the whole content, the table of chunks and the lengths.
+/// Memory is bounded by two batches of chunks and by the index of one frame, with 12 bytes for each
+/// chunk.
 ///
 /// A reader that failed, or in which a panic was caught, stays failed: every later call gives an
 /// error. The content given before the first error is right as far as it goes.
@@ -97,12 +98,13 @@ impl<R: Read + Send> FrameReader<R> {
         }
     }
 
-    /// Writes all that is left of the content to `output` and returns what was read, from the beginning.
+    /// Writes all that is left of the content to `output` and returns what was read, from the
+    /// beginning.
     ///
     /// # Errors
-    /// `Unsupported` for bytes that are no frame, for another version, an unknown codec or element type; `Corrupt` and
-    /// `Truncated` for damage, with the chunk it is in; `TooLarge` for more content than the options
-    /// allow; `Io` from either side.
+    /// `Unsupported` for bytes that are no frame, for another version, an unknown codec or element
+    /// type; `Corrupt` and `Truncated` for damage, with the chunk it is in; `TooLarge` for more
+    /// content than the options allow; `Io` from either side.
     pub fn copy_to<W: Write + ?Sized>(&mut self, output: &mut W) -> Result<Summary> {
         self.guard(|reader| {
             while reader.more()? {
@@ -124,7 +126,8 @@ impl<R: Read + Send> FrameReader<R> {
         Ok(done)
     }
 
-    /// What was read so far; `frame` counts the bytes of input taken, some perhaps ahead of the content.
+    /// What was read so far; `frame` counts the bytes of input taken, some perhaps ahead of the
+    /// content.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary { content: self.given, frame: self.walk.position(), chunks: self.chunks }
@@ -227,7 +230,8 @@ fn read_batch<R: Read>(walk: &mut Walk<R>) -> (Vec<Step>, Option<Error>) {
                     Step::End { index, .. } => index.size(),
                     _ => 0,
                 };
-                // A step has a size of its own: chunks of one byte, or frames without any, must not pile up.
+                // A step has a size of its own: chunks of one byte, or frames without any, must not
+                // pile up.
                 size += content.max(STEP);
                 let done = matches!(step, Step::Done);
                 steps.push(step);

@@ -1,5 +1,6 @@
-//! Coded rows that describe themselves: what a [`Coder`](crate::Coder) pushed, with the family, the lanes and the tables it takes to pop
-//! it. A frame keeps them as the content of an entry; `FORMAT.md` has the bytes.
+//! Coded rows that describe themselves: what a [`Coder`](crate::Coder) pushed, with the family, the
+//! lanes and the tables it takes to pop it. A frame keeps them as the content of an entry;
+//! `FORMAT.md` has the bytes.
 
 use std::io::{Read, Seek, Write};
 
@@ -34,7 +35,8 @@ const FAMILIES: [Family; 6] = [
     Family::Tans8,
 ];
 
-/// Streams and all it takes to make the coder that pops them, except the indexes, which are the model's.
+/// Streams and all it takes to make the coder that pops them, except the indexes, which are the
+/// model's.
 #[derive(Clone)]
 pub struct CodedRows {
     /// The tables.
@@ -78,7 +80,8 @@ impl CodedRows {
     /// The bytes that a frame keeps.
     ///
     /// # Errors
-    /// `Unsupported` for a family or bypass that the format has no number for; `InvalidArgument` for checkpoints of other streams.
+    /// `Unsupported` for a family or bypass that the format has no number for; `InvalidArgument`
+    /// for checkpoints of other streams.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let family = self.streams.family();
         let number = number_of(family)?;
@@ -117,8 +120,8 @@ impl CodedRows {
     /// [`Tables::with_limit`] of [`CodedRows::tables`] gives tables with another limit.
     ///
     /// # Errors
-    /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that nothing wrote; the errors of tables and
-    /// streams for frequencies and rows that cannot be.
+    /// `Unsupported` for a family without a number here; `Corrupt` or `Truncated` for bytes that
+    /// nothing wrote; the errors of tables and streams for frequencies and rows that cannot be.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let mut fields = Fields(bytes);
         if fields.bytes(4)? != TAG {
@@ -206,7 +209,8 @@ impl<W: Write + Send> FrameWriter<W> {
     /// Writes coded rows as the next content, under a name.
     ///
     /// # Errors
-    /// As [`CodedRows::to_bytes`]; `InvalidArgument` for a name the format cannot keep; `Io` from the writer.
+    /// As [`CodedRows::to_bytes`]; `InvalidArgument` for a name the format cannot keep; `Io` from
+    /// the writer.
     pub fn write_rows(&mut self, name: &str, rows: &CodedRows) -> Result<()> {
         let bytes = rows.to_bytes()?;
         let (offset, length) = (self.position(), bytes.len() as u64);

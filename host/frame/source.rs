@@ -35,7 +35,8 @@ impl<R: Read> Source<R> {
         self.position += n as u64;
     }
 
-    /// Takes `n` bytes, or fewer at the end of the input, and appends them to `out`. Memory grows with what arrives.
+    /// Takes `n` bytes, or fewer at the end of the input, and appends them to `out`. Memory grows
+    /// with what arrives.
     pub(super) fn take(&mut self, n: usize, out: &mut Vec<u8>) -> io::Result<usize> {
         let here = &self.buffer[self.begin..];
         let here = &here[..here.len().min(n)];
@@ -49,7 +50,8 @@ impl<R: Read> Source<R> {
 }
 
 fn read_up_to<R: Read>(inner: &mut R, n: usize, out: &mut Vec<u8>) -> io::Result<usize> {
-    // `read_to_end` grows the vector as bytes come and not for a claim; what a claim may reserve is small.
+    // `read_to_end` grows the vector as bytes come and not for a claim; what a claim may reserve is
+    // small.
     out.reserve(n.min(64 << 10));
     inner.by_ref().take(n as u64).read_to_end(out)
 }

@@ -1,12 +1,13 @@
-//! The fixed-size parts of a frame as they lie in the file: header, chunk header, index header, footer. Each type reads
-//! and writes itself and checks on reading all that it can check alone, so that no other file knows an offset.
+//! The fixed-size parts of a frame as they lie in the file: header, chunk header, index header,
+//! footer. Each type reads and writes itself and checks on reading all that it can check alone, so
+//! that no other file knows an offset.
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{Error, Result};
 
-/// The eight bytes a frame begins with. The first is not ASCII and the last is a line feed, so that a transfer that
-/// strips bits or converts line ends is found at once.
+/// The eight bytes a frame begins with. The first is not ASCII and the last is a line feed, so that
+/// a transfer that strips bits or converts line ends is found at once.
 pub const MAGIC: [u8; 8] = *b"\x8bPARANS\n";
 /// The one version of the format this library reads and writes.
 pub const VERSION: u16 = 1;
@@ -95,8 +96,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// A header with the id that the beginning of the content makes: `content` gives its pieces, of which the first
-    /// [`ID_CONTENT`] bytes count.
+    /// A header with the id that the beginning of the content makes: `content` gives its pieces, of
+    /// which the first [`ID_CONTENT`] bytes count.
     pub(super) fn new<'a>(
         max_chunk: u32,
         content_length: Option<u64>,
@@ -148,8 +149,8 @@ impl Header {
     }
 
     /// # Errors
-    /// `Unsupported` for other magic bytes, another version or an unknown flag; `Corrupt` for a wrong checksum or a
-    /// chunk size outside the limits.
+    /// `Unsupported` for other magic bytes, another version or an unknown flag; `Corrupt` for a
+    /// wrong checksum or a chunk size outside the limits.
     pub(super) fn from_bytes(bytes: &[u8; HEADER]) -> Result<Self> {
         if bytes[..8] != MAGIC {
             return Err(Error::Unsupported(
@@ -159,8 +160,8 @@ impl Header {
         let mut fields = Fields(&bytes[8..]);
         let (version, flags) = (fields.u16()?, fields.u16()?);
         let (max_chunk, length, id) = (fields.u32()?, fields.u64()?, fields.u32()?);
-        // The version decides what the rest means: a frame of a later version is told from a damaged one by its
-        // checksum, which every version keeps at this place.
+        // The version decides what the rest means: a frame of a later version is told from a
+        // damaged one by its checksum, which every version keeps at this place.
         if xxh3_32(&bytes[..28]) != bytes[28..] {
             return Err(Error::Corrupt("the frame header differs from its checksum".into()));
         }

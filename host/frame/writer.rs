@@ -1,5 +1,5 @@
-//! Writing a frame: content goes in as one stream of bytes, is cut into chunks, coded on the caller's rayon pool and
-//! written in order. Nothing is ever gone back to.
+//! Writing a frame: content goes in as one stream of bytes, is cut into chunks, coded on the
+//! caller's rayon pool and written in order. Nothing is ever gone back to.
 
 use std::{
     collections::VecDeque,
@@ -21,18 +21,20 @@ use super::{
 };
 use crate::{Error, Result, float::Dtype, order0};
 
-/// Content bytes of a chunk of numbers unless the options say otherwise. Chunks of bytes have [`order0::DEFAULT_CHUNK`].
+/// Content bytes of a chunk of numbers unless the options say otherwise. Chunks of bytes have
+/// [`order0::DEFAULT_CHUNK`].
 pub const DEFAULT_CHUNK: usize = 1 << 20;
 
-/// The most content bytes in work at a time. With the coded form of this batch and of the one before, which is written
-/// meanwhile, a writer holds about three times as much.
+/// The most content bytes in work at a time. With the coded form of this batch and of the one
+/// before, which is written meanwhile, a writer holds about three times as much.
 const MAX_BATCH: usize = 16 << 20;
 /// The least: below it, waking the pool costs more than it gains.
 const MIN_BATCH: usize = 1 << 20;
 // The first batch decides the frame's id.
 const _: () = assert!(MIN_BATCH >= ID_CONTENT);
 
-/// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the slowest ends.
+/// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the
+/// slowest ends.
 pub(super) fn batch_bytes(chunk: usize) -> usize {
     (4 * chunk * rayon::current_num_threads()).clamp(MIN_BATCH, MAX_BATCH).max(chunk)
 }
@@ -40,11 +42,11 @@ pub(super) fn batch_bytes(chunk: usize) -> usize {
 /// How to write a frame.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`](super::MAX_CHUNK); none leaves each kind of content the size that suits
-    /// its coder.
+    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`](super::MAX_CHUNK); none leaves each kind of
+    /// content the size that suits its coder.
     pub chunk_size: Option<usize>,
-    /// The length of the content, if known: a reader of a pipe can then show how much is left. Another length in the
-    /// end is an error.
+    /// The length of the content, if known: a reader of a pipe can then show how much is left.
+    /// Another length in the end is an error.
     pub content_length: Option<u64>,
 }
 
@@ -68,8 +70,9 @@ const DIRECTORY_SHARE: u64 = 1000;
 
 /// Writes one frame to `W`; see the [module](super) for the whole.
 ///
-/// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is incomplete and every
-/// reader says so. Memory is bounded by a few batches of chunks and 12 bytes for each chunk of the index.
+/// [`Write`] takes content. [`FrameWriter::finish`] writes the index: without it the frame is
+/// incomplete and every reader says so. Memory is bounded by a few batches of chunks and 12 bytes
+/// for each chunk of the index.
 ///
 /// A writer that failed, or in which a panic was caught, stays failed: every later call gives an
 /// error.
@@ -77,7 +80,8 @@ pub struct FrameWriter<W: Write> {
     inner: W,
     options: WriteOptions,
     max_chunk: u32,
-    /// The id of the frame, once its header is written: with the first batch, whose content it depends on.
+    /// The id of the frame, once its header is written: with the first batch, whose content it
+    /// depends on.
     id: Option<u32>,
     batch: usize,
     index: Index,
@@ -112,8 +116,8 @@ impl<W: Write + Send> FrameWriter<W> {
         Self::with_layout(inner, options, Layout::default())
     }
 
-    /// Begins a frame of content laid out as `layout` says: its entries go into the directory, its segments say where
-    /// chunks are cut and how they are coded.
+    /// Begins a frame of content laid out as `layout` says: its entries go into the directory, its
+    /// segments say where chunks are cut and how they are coded.
     ///
     /// # Errors
     /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep.
@@ -152,12 +156,13 @@ impl<W: Write + Send> FrameWriter<W> {
         })
     }
 
-    /// Writes a tensor as the next content: `bytes` are its elements, `dtype` is the name of their type (of
-    /// safetensors where it has one), `shape` its dimensions. Chunks are cut where it begins and ends.
+    /// Writes a tensor as the next content: `bytes` are its elements, `dtype` is the name of their
+    /// type (of safetensors where it has one), `shape` its dimensions. Chunks are cut where it
+    /// begins and ends.
     ///
     /// # Errors
-    /// `InvalidArgument` for names or shapes the format cannot keep, and for another number of bytes than a known type
-    /// and the shape make; `Io` from the writer.
+    /// `InvalidArgument` for names or shapes the format cannot keep, and for another number of
+    /// bytes than a known type and the shape make; `Io` from the writer.
     pub fn write_tensor(
         &mut self,
         name: &str,
@@ -181,7 +186,8 @@ impl<W: Write + Send> FrameWriter<W> {
         self.write_entry(entry, element, bytes)
     }
 
-    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and ends.
+    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and
+    /// ends.
     ///
     /// # Errors
     /// `InvalidArgument` for a name the format cannot keep, `Io` from the writer.
@@ -361,7 +367,8 @@ impl<W: Write + Send> FrameWriter<W> {
     }
 
     fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
-        // Chunks that lie whole in `bytes` are coded from where they are; only what does not fill a batch is copied.
+        // Chunks that lie whole in `bytes` are coded from where they are; only what does not fill a
+        // batch is copied.
         let mut direct: Vec<Job<'_>> = Vec::new();
         let mut direct_bytes = 0;
         while !bytes.is_empty() {
@@ -404,8 +411,9 @@ impl<W: Write + Send> FrameWriter<W> {
         }
     }
 
-    /// Codes the chunks waiting in the buffer and those after them in `direct`, and meanwhile writes the batch before.
-    /// The buffer has no part of a chunk then, or nothing is waiting in it.
+    /// Codes the chunks waiting in the buffer and those after them in `direct`, and meanwhile
+    /// writes the batch before. The buffer has no part of a chunk then, or nothing is waiting in
+    /// it.
     fn code_waiting(&mut self, direct: &[Job<'_>]) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
         let mut begin = 0;
@@ -481,7 +489,8 @@ impl<W: Write + Send> FrameWriter<W> {
 }
 
 impl<W: Write + Send> Write for FrameWriter<W> {
-    /// Takes all of `bytes`. An error is the writer's, perhaps about bytes taken earlier; after one every call fails.
+    /// Takes all of `bytes`. An error is the writer's, perhaps about bytes taken earlier; after one
+    /// every call fails.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.guard(|writer| writer.take(bytes)) {
             Ok(()) => Ok(bytes.len()),
@@ -490,7 +499,8 @@ impl<W: Write + Send> Write for FrameWriter<W> {
         }
     }
 
-    /// Writes what is coded; content that fills no chunk yet stays here until [`FrameWriter::finish`].
+    /// Writes what is coded; content that fills no chunk yet stays here until
+    /// [`FrameWriter::finish`].
     fn flush(&mut self) -> io::Result<()> {
         self.expect_sound()?;
         self.failed = true;

@@ -114,8 +114,8 @@ impl<T: DeviceElement> Drop for DeviceBuffer<T> {
     }
 }
 
-/// `len` elements at an address of the device: those of a [`DeviceBuffer`], or of a tensor that another library owns. They must outlive every
-/// use.
+/// `len` elements at an address of the device: those of a [`DeviceBuffer`], or of a tensor that
+/// another library owns. They must outlive every use.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceSlice<T> {
     address: DeviceAddress,

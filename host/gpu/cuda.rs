@@ -1,8 +1,9 @@
 //! The NVIDIA driver as a [`Runtime`], through cust.
 //!
-//! The driver ties a context to each thread; coders are called from any thread, so every call makes the device's primary context current first (the
-//! driver notices that it already is). Host memory goes through two pinned halves of a staging buffer, so that one is filled
-//! while the other is on its way.
+//! The driver ties a context to each thread; coders are called from any thread, so every call makes
+//! the device's primary context current first (the driver notices that it already is). Host memory
+//! goes through two pinned halves of a staging buffer, so that one is filled while the other is on
+//! its way.
 #![allow(unsafe_code, reason = "the driver's calls take raw addresses")]
 
 use std::collections::HashMap;
@@ -22,7 +23,8 @@ use parans_kernels::abi::DeviceAddress;
 use super::{Gpu, Launch, Runtime, StreamHandle};
 use crate::error::{Error, Result};
 
-/// Bytes of one pinned half. Two of them hide the copy into pinned memory behind the transfer; larger ones gain nothing.
+/// Bytes of one pinned half. Two of them hide the copy into pinned memory behind the transfer;
+/// larger ones gain nothing.
 const STAGING: usize = 4 << 20;
 
 /// One NVIDIA GPU.
@@ -67,7 +69,8 @@ struct Staging {
     sent: [Event; 2],
 }
 
-/// Why a driver call failed, in the driver's words. cust keeps its own conversion of result codes to itself.
+/// Why a driver call failed, in the driver's words. cust keeps its own conversion of result codes
+/// to itself.
 struct Failure(String);
 
 impl From<CudaError> for Failure {
@@ -90,7 +93,8 @@ fn result(code: sys::CUresult) -> Result<(), Failure> {
         return Ok(());
     }
     let mut text = std::ptr::null();
-    // SAFETY: the driver points `text` at a static string, or leaves it null for a code that it does not know.
+    // SAFETY: the driver points `text` at a static string, or leaves it null for a code that it
+    // does not know.
     let words = unsafe {
         let known = sys::cuGetErrorString(code, &raw mut text) == sys::CUresult::CUDA_SUCCESS;
         if known && !text.is_null() {
@@ -117,7 +121,8 @@ impl Event {
     }
 
     fn record(&self, stream: sys::CUstream) -> Result<(), Failure> {
-        // SAFETY: the event is alive; the stream is the runtime's own, or one that the caller vouches for.
+        // SAFETY: the event is alive; the stream is the runtime's own, or one that the caller
+        // vouches for.
         result(unsafe { sys::cuEventRecord(self.0, stream) })
     }
 
@@ -199,7 +204,8 @@ impl CudaRuntime {
         // The size is passed by value in the pointer's place.
         let mut values = [log.as_mut_ptr().cast::<c_void>(), log.len() as *mut c_void];
         let mut module = std::ptr::null_mut();
-        // SAFETY: the image is NUL-terminated, the arrays have as many elements as said, and the log outlives the call.
+        // SAFETY: the image is NUL-terminated, the arrays have as many elements as said, and the
+        // log outlives the call.
         unsafe {
             let code = sys::cuModuleLoadDataEx(
                 &raw mut module,
@@ -261,7 +267,8 @@ impl Runtime for CudaRuntime {
 
     fn free(&self, address: DeviceAddress) {
         if self.enter().is_ok() {
-            // SAFETY: the address came from `alloc`; the driver waits for work that uses it and reports a wrong one.
+            // SAFETY: the address came from `alloc`; the driver waits for work that uses it and
+            // reports a wrong one.
             let _ = unsafe { sys::cuMemFree_v2(address) };
         }
     }
@@ -279,7 +286,8 @@ impl Runtime for CudaRuntime {
             sent.synchronise().map_err(copying)?;
             half[..chunk.len()].copy_from_slice(chunk);
             let offset = (turn * STAGING) as u64;
-            // SAFETY: the half is pinned, stays allocated with the runtime, and is not written again before its event.
+            // SAFETY: the half is pinned, stays allocated with the runtime, and is not written
+            // again before its event.
             unsafe {
                 let from = half.as_ptr().cast::<c_void>();
                 result(sys::cuMemcpyHtoDAsync_v2(to + offset, from, chunk.len(), raw))
@@ -301,12 +309,14 @@ impl Runtime for CudaRuntime {
         sent[0].synchronise().and_then(|()| sent[1].synchronise()).map_err(copying)?;
         let chunks = len.div_ceil(STAGING);
         let part = |turn: usize| turn * STAGING..((turn + 1) * STAGING).min(len);
-        // One turn more than chunks: each turn starts a transfer and empties the half of the turn before.
+        // One turn more than chunks: each turn starts a transfer and empties the half of the turn
+        // before.
         for turn in 0..=chunks {
             if turn < chunks {
                 let half = &mut halves[turn % 2];
                 let part = part(turn);
-                // SAFETY: the half is pinned, stays allocated with the runtime, and was emptied a turn ago.
+                // SAFETY: the half is pinned, stays allocated with the runtime, and was emptied a
+                // turn ago.
                 unsafe {
                     let to = half.as_mut_ptr().cast::<c_void>();
                     let from = from + part.start as u64;
@@ -346,14 +356,15 @@ impl Runtime for CudaRuntime {
         if launch.shared > 48 << 10 {
             use sys::CUfunction_attribute as Attribute;
             let most = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            // SAFETY: the function is the module's. More than 48 KiB have to be asked for; asking again costs nothing.
+            // SAFETY: the function is the module's. More than 48 KiB have to be asked for; asking
+            // again costs nothing.
             result(unsafe {
                 sys::cuFuncSetAttribute(function.to_raw(), most, launch.shared as i32)
             })
             .map_err(launching)?;
         }
-        // SAFETY: one pointer a parameter, each into the buffer at the offset that `abi` gives it; the driver copies them before it
-        // returns.
+        // SAFETY: one pointer a parameter, each into the buffer at the offset that `abi` gives it;
+        // the driver copies them before it returns.
         result(unsafe {
             sys::cuLaunchKernel(
                 function.to_raw(),

@@ -1,11 +1,13 @@
 //! The GPU back end: the kernels' PTX, launched through a [`Runtime`].
 //!
-//! A [`Runtime`] is what a device must do: allocate, copy, load PTX, launch, time. With the feature `cuda` there is one over
-//! [cust](https://crates.io/crates/cust) and the NVIDIA driver; the tests bring one over the software device, so that every kernel runs in every
-//! test run. [`Gpu`] is an opened device; it loads the module of a kernel when that is first launched.
+//! A [`Runtime`] is what a device must do: allocate, copy, load PTX, launch, time. With the feature
+//! `cuda` there is one over [cust](https://crates.io/crates/cust) and the NVIDIA driver; the tests
+//! bring one over the software device, so that every kernel runs in every test run. [`Gpu`] is an
+//! opened device; it loads the module of a kernel when that is first launched.
 //!
-//! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already are coded where they are, on the caller's
-//! stream, through [`GpuCoder`] (`resident`) and [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
+//! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
+//! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
+//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
 
 mod buffer;
 #[cfg(feature = "cuda")]
@@ -51,8 +53,9 @@ struct Shared {
 }
 
 impl Gpu {
-    /// Opens a device. It is given a small kernel, so that one that refuses the PTX does so here; the module of any other is
-    /// loaded when it is first launched, which takes a driver up to a second per kernel.
+    /// Opens a device. It is given a small kernel, so that one that refuses the PTX does so here;
+    /// the module of any other is loaded when it is first launched, which takes a driver up to a
+    /// second per kernel.
     ///
     /// # Errors
     /// [`Error::Device`] where the device refuses the PTX.

@@ -1,4 +1,5 @@
-//! Coding with models on a device: parameters that are there already, or that are uploaded; nothing but outcomes comes back.
+//! Coding with models on a device: parameters that are there already, or that are uploaded; nothing
+//! but outcomes comes back.
 
 use std::sync::Arc;
 
@@ -64,14 +65,16 @@ impl DeviceModels {
         models.to_device(gpu, 0..models.rows())
     }
 
-    /// The symbols `lowest .. lowest + size`, all alike: see [`Uniforms`](crate::model::Uniforms), which checks them.
+    /// The symbols `lowest .. lowest + size`, all alike: see [`Uniforms`](crate::model::Uniforms),
+    /// which checks them.
     pub(crate) fn uniform(lowest: i32, size: u32, rows: usize, columns: usize) -> Self {
         Self { lowest, width: size as usize, ..Self::new(ModelForm::Uniform, rows, columns) }
     }
 
-    /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code a symbol, rows one after another: see
-    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). The memory must outlive every use; a code that is no scale's
-    /// fails its row when it is coded.
+    /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code a symbol,
+    /// rows one after another: see
+    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). The memory must
+    /// outlive every use; a code that is no scale's fails its row when it is coded.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns` of both.
@@ -92,9 +95,10 @@ impl DeviceModels {
         })
     }
 
-    /// Means and scales in device memory, a pair a symbol, rows one after another, rounded to fixed point on the device: to the very numbers that
-    /// [`Distributions::from_f32`](crate::model::Distributions::from_f32) gives on the host. Nothing comes back: a NaN, or a scale that is not
-    /// positive, fails its row when it is coded.
+    /// Means and scales in device memory, a pair a symbol, rows one after another, rounded to fixed
+    /// point on the device: to the very numbers that
+    /// [`Distributions::from_f32`](crate::model::Distributions::from_f32) gives on the host.
+    /// Nothing comes back: a NaN, or a scale that is not positive, fails its row when it is coded.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns` of both; [`Error::Device`].
@@ -132,11 +136,14 @@ impl DeviceModels {
         Ok(models.owning([fixed_means, codes]))
     }
 
-    /// `each` components a symbol, symbol after symbol and row after row: see [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). The memory
-    /// must outlive every use; weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it is coded.
+    /// `each` components a symbol, symbol after symbol and row after row: see
+    /// [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). The memory must outlive every
+    /// use; weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it
+    /// is coded.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there are not `rows * columns * each`; [`Error::InvalidArgument`] for no or more than eight components.
+    /// [`Error::Shape`] where there are not `rows * columns * each`; [`Error::InvalidArgument`] for
+    /// no or more than eight components.
     pub fn mixtures(
         kind: Kind,
         components: impl Into<DeviceSlice<ModelComponent>>,
@@ -154,12 +161,14 @@ impl DeviceModels {
         })
     }
 
-    /// A CDF for each of `rows * columns` symbols, one after another, each from 0 to `2^precision` and strictly increasing: see
-    /// [`Pmfs::from_cdf`](crate::model::Pmfs::from_cdf). With `sentinel`, the last symbol of each is the bypass sentinel. The memory must outlive every
+    /// A CDF for each of `rows * columns` symbols, one after another, each from 0 to `2^precision`
+    /// and strictly increasing: see [`Pmfs::from_cdf`](crate::model::Pmfs::from_cdf). With
+    /// `sentinel`, the last symbol of each is the bypass sentinel. The memory must outlive every
     /// use; a CDF that does not increase where a symbol is coded fails its row then.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the length is no multiple of `rows * columns`, or leaves no symbol beside the sentinel.
+    /// [`Error::Shape`] where the length is no multiple of `rows * columns`, or leaves no symbol
+    /// beside the sentinel.
     pub fn cdfs(
         cdfs: impl Into<DeviceSlice<u32>>,
         (rows, columns): (usize, usize),
@@ -189,12 +198,14 @@ impl DeviceModels {
         })
     }
 
-    /// Quantises probabilities of shape (rows, columns, alphabet) in device memory, where they are: to the very CDFs that
-    /// [`Pmfs::from_pmf`](crate::model::Pmfs::from_pmf) gives on the host. Only the outcome of each comes back.
+    /// Quantises probabilities of shape (rows, columns, alphabet) in device memory, where they are:
+    /// to the very CDFs that [`Pmfs::from_pmf`](crate::model::Pmfs::from_pmf) gives on the host.
+    /// Only the outcome of each comes back.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the length is no multiple of `rows * columns`; [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN,
-    /// negative or infinite value, zeros only, or an alphabet past `2^precision`; [`Error::Device`].
+    /// [`Error::Shape`] where the length is no multiple of `rows * columns`;
+    /// [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN, negative or
+    /// infinite value, zeros only, or an alphabet past `2^precision`; [`Error::Device`].
     pub fn from_pmf(
         gpu: &Gpu,
         pmf: impl Into<DeviceSlice<f32>>,
@@ -205,8 +216,9 @@ impl DeviceModels {
         Self::quantised(gpu, QUANTISE_CDF_F32, pmf.into(), shape, precision, sentinel)
     }
 
-    /// Scales counts of shape (rows, columns, alphabet) in device memory, where they are: to the very CDFs that
-    /// [`Pmfs::from_counts`](crate::model::Pmfs::from_counts) gives on the host; counts that sum to `2^precision` are taken as they are.
+    /// Scales counts of shape (rows, columns, alphabet) in device memory, where they are: to the
+    /// very CDFs that [`Pmfs::from_counts`](crate::model::Pmfs::from_counts) gives on the host;
+    /// counts that sum to `2^precision` are taken as they are.
     ///
     /// # Errors
     /// As [`from_pmf`](Self::from_pmf).
@@ -241,7 +253,8 @@ impl DeviceModels {
     /// The smallest symbol of every alphabet of CDFs; 0 unless said.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for models that are no CDFs, or where the last symbol would be past the range of `i32`.
+    /// [`Error::InvalidArgument`] for models that are no CDFs, or where the last symbol would be
+    /// past the range of `i32`.
     pub fn with_offset(mut self, offset: i32) -> Result<Self> {
         if self.form != ModelForm::Cdf {
             return Err(Error::InvalidArgument("an offset of models that are no CDFs".into()));
@@ -308,7 +321,8 @@ fn expect_length(
     })
 }
 
-/// A [`ModelCoder`](crate::model::ModelCoder) on its device, over tensors in device memory, on one stream of the device.
+/// A [`ModelCoder`](crate::model::ModelCoder) on its device, over tensors in device memory, on one
+/// stream of the device.
 #[derive(Clone, Copy, Debug)]
 pub struct GpuModelCoder<'c> {
     gpu: &'c Gpu,
@@ -332,8 +346,8 @@ impl<'c> GpuModelCoder<'c> {
         self.gpu
     }
 
-    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned from the precision alone, without asking the
-    /// device.
+    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned
+    /// from the precision alone, without asking the device.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -345,8 +359,8 @@ impl<'c> GpuModelCoder<'c> {
     /// Pushes symbols of the models' shape, waits, and checks every row.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows that failed are as they were; the others were
-    /// pushed.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows
+    /// that failed are as they were; the others were pushed.
     pub fn push(
         &self,
         streams: &mut DeviceStreams,
@@ -371,12 +385,12 @@ impl<'c> GpuModelCoder<'c> {
         self.check(streams, symbols)
     }
 
-    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as nothing else was started on these
-    /// streams.
+    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as
+    /// nothing else was started on these streams.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] where the models' precision or the streams' family is another;
-    /// [`Error::Device`] where the launch fails.
+    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] where the models'
+    /// precision or the streams' family is another; [`Error::Device`] where the launch fails.
     pub fn enqueue_push(
         &self,
         streams: &mut DeviceStreams,
@@ -402,7 +416,8 @@ impl<'c> GpuModelCoder<'c> {
     /// Waits for the stream and reports the first row that the last push or pop failed on.
     ///
     /// # Errors
-    /// [`Error::Row`], with the symbol at fault read from the device; [`Error::Device`] where the device itself failed.
+    /// [`Error::Row`], with the symbol at fault read from the device; [`Error::Device`] where the
+    /// device itself failed.
     pub fn check(&self, streams: &DeviceStreams, symbols: &DeviceSymbols) -> Result<()> {
         self.gpu.runtime().synchronise(self.stream)?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };

@@ -13,16 +13,19 @@ use crate::plan::{Lookup, Plan};
 /// Threads of a warp.
 const WARP: u64 = 32;
 
-/// The largest block that a launch uses: enough warps to hide latency, few enough that blocks spread over all multiprocessors.
+/// The largest block that a launch uses: enough warps to hide latency, few enough that blocks
+/// spread over all multiprocessors.
 const LARGEST_BLOCK: u64 = 128;
 
 /// The largest block where its shared memory leaves room for few others beside it.
 const LARGEST_STAGED_BLOCK: u64 = 512;
 
-/// Bytes of staged tables for which a block of [`LARGEST_BLOCK`] is enough: as many such blocks fill a multiprocessor with warps.
+/// Bytes of staged tables for which a block of [`LARGEST_BLOCK`] is enough: as many such blocks
+/// fill a multiprocessor with warps.
 const STAGED_BYTES_A_BLOCK: u64 = 16 << 10;
 
-/// Packed tables larger than this are not made: they would leave the second-level cache, and take the host longer than a push.
+/// Packed tables larger than this are not made: they would leave the second-level cache, and take
+/// the host longer than a push.
 const MOST_PACKED_BYTES: usize = 32 << 20;
 
 /// Blocks and threads of a launch, in one dimension.
@@ -40,7 +43,8 @@ impl Geometry {
         Self::spread_over(threads, multiprocessors, LARGEST_BLOCK)
     }
 
-    /// The same for blocks that stage `bytes` of tables: larger ones, since less of them fit a multiprocessor.
+    /// The same for blocks that stage `bytes` of tables: larger ones, since less of them fit a
+    /// multiprocessor.
     pub(super) fn staged(threads: u64, multiprocessors: u32, bytes: u32) -> Result<Self> {
         let wanted = LARGEST_BLOCK * u64::from(bytes).div_ceil(STAGED_BYTES_A_BLOCK).max(1);
         Self::spread_over(threads, multiprocessors, wanted.min(LARGEST_STAGED_BLOCK))
@@ -67,7 +71,8 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do not fit their form.
+    /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do
+    /// not fit their form.
     pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
         let prepared = plan.tables.prepared();
         match plan.family {
@@ -120,7 +125,8 @@ impl Packed {
     }
 }
 
-/// Whether a symbol type of `bytes` holds every symbol of the tables: the kernels for packed tables do not check.
+/// Whether a symbol type of `bytes` holds every symbol of the tables: the kernels for packed tables
+/// do not check.
 pub(super) fn holds(tables: &[TableSpan], bytes: usize, signed: bool) -> bool {
     let bits = 8 * bytes as u32 - u32::from(signed);
     tables.iter().all(|table| {
@@ -130,7 +136,8 @@ pub(super) fn holds(tables: &[TableSpan], bytes: usize, signed: bool) -> bool {
     })
 }
 
-/// Whether blocks should stage tables of so many bytes: where they fit, and a block codes enough symbols to make up for the copy.
+/// Whether blocks should stage tables of so many bytes: where they fit, and a block codes enough
+/// symbols to make up for the copy.
 pub(super) fn stages(bytes: usize, limit: u32, geometry: Geometry, symbols: u64) -> bool {
     let of_block = symbols / u64::from(geometry.grid.max(1));
     bytes <= limit as usize && of_block >= bytes as u64 / 8
@@ -184,8 +191,9 @@ pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
     })
 }
 
-/// Cuts rows into batches whose memory, by `bytes_of` each, stays within `budget`; a row that alone exceeds it is a batch of its own.
-/// `bytes_of` is told the row, and the batch costs its dearest row times its rows: device rows have one stride.
+/// Cuts rows into batches whose memory, by `bytes_of` each, stays within `budget`; a row that alone
+/// exceeds it is a batch of its own. `bytes_of` is told the row, and the batch costs its dearest
+/// row times its rows: device rows have one stride.
 pub(super) fn batches(
     rows: usize,
     budget: u64,

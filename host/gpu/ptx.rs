@@ -1,4 +1,5 @@
-//! The kernels' PTX: a module per kernel, those that the package parans-kernels brings unless the build was given others.
+//! The kernels' PTX: a module per kernel, those that the package parans-kernels brings unless the
+//! build was given others.
 
 #[cfg(not(parans_ptx))]
 use parans_kernels::ptx::MODULES;
@@ -6,8 +7,9 @@ use parans_kernels::ptx::MODULES;
 #[cfg(parans_ptx)]
 include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
-/// The PTX module that has this kernel, chosen at build time by the environment variable `PARANS_PTX`: `prebuilt` (the default),
-/// `rustc`, `rust-cuda`, or the path of a folder of modules or of one file with all kernels. `None` where there is no such kernel.
+/// The PTX module that has this kernel, chosen at build time by the environment variable
+/// `PARANS_PTX`: `prebuilt` (the default), `rustc`, `rust-cuda`, or the path of a folder of modules
+/// or of one file with all kernels. `None` where there is no such kernel.
 pub fn ptx(kernel: &str) -> Option<&'static str> {
     find(kernel).map(|(_, module)| module)
 }

@@ -12,7 +12,8 @@ use super::{DeviceBuffer, DeviceElement, DeviceSlice, Gpu, Launch, StreamHandle}
 use crate::error::{Error, Result};
 use crate::tables::{Precision, Tables, check_alphabet};
 
-/// Runs a kernel that quantises, waits, and checks every row. The output, of elements `O`, is one a symbol, or CDFs.
+/// Runs a kernel that quantises, waits, and checks every row. The output, of elements `O`, is one a
+/// symbol, or CDFs.
 pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
     gpu: &Gpu,
     kernel: &str,
@@ -71,11 +72,13 @@ pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
 }
 
 impl Tables {
-    /// Quantises probabilities in device memory, `rows` tables one after another, where they are: to the very frequencies that
-    /// [`Tables::from_pmf`] gives on the host. Only the frequencies come back.
+    /// Quantises probabilities in device memory, `rows` tables one after another, where they are:
+    /// to the very frequencies that [`Tables::from_pmf`] gives on the host. Only the frequencies
+    /// come back.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the length is no multiple of `rows`; [`Error::InvalidTable`] names the row at fault; [`Error::Device`].
+    /// [`Error::Shape`] where the length is no multiple of `rows`; [`Error::InvalidTable`] names
+    /// the row at fault; [`Error::Device`].
     pub fn from_device_pmf(
         gpu: &Gpu,
         pmf: &DeviceBuffer<f32>,

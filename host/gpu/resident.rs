@@ -1,4 +1,5 @@
-//! Coding tensors that are on the device already: nothing is copied to the host but the outcome of each row.
+//! Coding tensors that are on the device already: nothing is copied to the host but the outcome of
+//! each row.
 
 use bytemuck::{Pod, Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, CodeShape, Kernel, RowStatus, index_type, symbol_type};
@@ -43,7 +44,8 @@ impl DeviceSymbols {
         Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
     }
 
-    /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a tensor that another library owns.
+    /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a
+    /// tensor that another library owns.
     pub fn at<S: Symbol>(
         address: DeviceAddress,
         rows: usize,
@@ -344,8 +346,8 @@ impl<'c> GpuCoder<'c> {
         self.gpu
     }
 
-    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned from the tables alone, without asking the
-    /// device.
+    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned
+    /// from the tables alone, without asking the device.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -360,8 +362,8 @@ impl<'c> GpuCoder<'c> {
     /// Pushes, waits, and checks every row.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows that failed are as they were; the others were
-    /// pushed.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] names the first row that failed. Rows
+    /// that failed are as they were; the others were pushed.
     pub fn push(
         &self,
         streams: &mut DeviceStreams,
@@ -386,8 +388,8 @@ impl<'c> GpuCoder<'c> {
         self.check(streams, symbols, indexes)
     }
 
-    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as nothing else was started on these
-    /// streams.
+    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as
+    /// nothing else was started on these streams.
     ///
     /// # Errors
     /// [`Error::Shape`] where shapes disagree; [`Error::Device`] where the launch fails.
@@ -416,7 +418,8 @@ impl<'c> GpuCoder<'c> {
     /// Waits for the stream and reports the first row that the last push or pop failed on.
     ///
     /// # Errors
-    /// [`Error::Row`], with the symbol and index at fault read from the device; [`Error::Device`] where the device itself failed.
+    /// [`Error::Row`], with the symbol and index at fault read from the device; [`Error::Device`]
+    /// where the device itself failed.
     pub fn check(
         &self,
         streams: &DeviceStreams,

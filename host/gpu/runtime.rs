@@ -7,8 +7,8 @@ use parans_kernels::abi::DeviceAddress;
 use super::plan::Geometry;
 use crate::error::Result;
 
-/// A stream of a device: work on one stream runs in order. The driver's own handle, so that a caller's stream can be used; 0 is the
-/// runtime's.
+/// A stream of a device: work on one stream runs in order. The driver's own handle, so that a
+/// caller's stream can be used; 0 is the runtime's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct StreamHandle(pub u64);
 
@@ -27,7 +27,8 @@ pub struct Launch<'a> {
     pub fields: &'a [(usize, usize)],
 }
 
-/// A device that runs the kernels. Device memory is not the host's: a wrong address is the device's error to report.
+/// A device that runs the kernels. Device memory is not the host's: a wrong address is the device's
+/// error to report.
 ///
 /// All errors are [`Error::Device`](crate::Error::Device), naming what failed.
 pub trait Runtime: Send + Sync {
@@ -37,7 +38,8 @@ pub trait Runtime: Send + Sync {
     /// How many multiprocessors it has, which launches are spread over.
     fn multiprocessors(&self) -> u32;
 
-    /// The most dynamic shared memory that a block may have, in bytes: what every device gives unless the runtime knows better.
+    /// The most dynamic shared memory that a block may have, in bytes: what every device gives
+    /// unless the runtime knows better.
     fn shared_memory(&self) -> u32 {
         48 << 10
     }
@@ -48,7 +50,8 @@ pub trait Runtime: Send + Sync {
     /// Where the device does not answer.
     fn free_memory(&self) -> Result<u64>;
 
-    /// Loads a module of PTX; its entry points can be launched from then on, beside those of the modules loaded before.
+    /// Loads a module of PTX; its entry points can be launched from then on, beside those of the
+    /// modules loaded before.
     ///
     /// # Errors
     /// Where the device refuses it, with the compiler's words.
@@ -69,7 +72,8 @@ pub trait Runtime: Send + Sync {
     /// Where the copy fails.
     fn upload(&self, to: DeviceAddress, bytes: &[u8], stream: StreamHandle) -> Result<()>;
 
-    /// Copies from the device, after all earlier work of the stream; the bytes are there when it returns.
+    /// Copies from the device, after all earlier work of the stream; the bytes are there when it
+    /// returns.
     ///
     /// # Errors
     /// Where the copy, or earlier work, fails.

@@ -1,6 +1,8 @@
-//! Coding host tensors on a device: batches of rows are uploaded, coded, and their words and symbols fetched back.
+//! Coding host tensors on a device: batches of rows are uploaded, coded, and their words and
+//! symbols fetched back.
 //!
-//! A push uploads no words: kernels only write past a row's length, so a batch starts with empty rows and what it pushed is appended on the host.
+//! A push uploads no words: kernels only write past a row's length, so a batch starts with empty
+//! rows and what it pushed is appended on the host.
 
 use std::ops::Range;
 
@@ -71,8 +73,9 @@ fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result
     })
 }
 
-/// Pushes host symbols onto host streams by way of the device, in batches of rows: `code` starts a batch's kernel, whose symbols take
-/// `bytes` of parameters each, and `explain` words a failed row's error.
+/// Pushes host symbols onto host streams by way of the device, in batches of rows: `code` starts a
+/// batch's kernel, whose symbols take `bytes` of parameters each, and `explain` words a failed
+/// row's error.
 fn push_batches<F: RowFormat>(
     gpu: &Gpu,
     lanes: usize,
@@ -125,7 +128,8 @@ fn push_batches<F: RowFormat>(
     Ok(())
 }
 
-/// Pops host symbols of `columns` a row from host streams by way of the device; see [`push_batches`].
+/// Pops host symbols of `columns` a row from host streams by way of the device; see
+/// [`push_batches`].
 fn pop_batches<F: RowFormat>(
     gpu: &Gpu,
     lanes: usize,

@@ -91,7 +91,8 @@ impl DeviceTables {
         [self.tables.address(), forms.entries.address(), lookup]
     }
 
-    /// The packed tables of one direction, where there are such: the kernels that read them, their address and their bytes.
+    /// The packed tables of one direction, where there are such: the kernels that read them, their
+    /// address and their bytes.
     pub(super) fn packed(&self, push: bool) -> Option<(Operation, DeviceAddress, usize)> {
         let forms = if push { &self.push } else { &self.pop };
         let (operation, buffer) = forms.packed.as_ref()?;

@@ -21,8 +21,8 @@ pub struct EntropyBottleneck {
 }
 
 impl EntropyBottleneck {
-    /// Tables from each channel's quantiles (tail, median, other tail: CompressAI's `quantiles`) and
-    /// CDF, which `cdf(channel, x)` evaluates.
+    /// Tables from each channel's quantiles (tail, median, other tail: CompressAI's `quantiles`)
+    /// and CDF, which `cdf(channel, x)` evaluates.
     ///
     /// Channel c codes the integers from `-ceil(median - low)` to `ceil(high - median)` around its
     /// median, symbol k with the mass `cdf(median + k + 1/2) - cdf(median + k - 1/2)`, and the
@@ -69,8 +69,8 @@ impl EntropyBottleneck {
     /// (CompressAI's tail mass), and the smallest symbol, relative to the median.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there are not as many medians; [`Error::InvalidArgument`] for a median
-    /// that is not finite; [`Error::InvalidTable`] for probabilities that make no table.
+    /// [`Error::Shape`] where there are not as many medians; [`Error::InvalidArgument`] for a
+    /// median that is not finite; [`Error::InvalidTable`] for probabilities that make no table.
     pub fn from_pmfs(
         pmfs: &[(Vec<f64>, i32)],
         medians: Vec<f32>,
@@ -109,8 +109,8 @@ impl EntropyBottleneck {
         &self.medians
     }
 
-    /// The index of each of a row's columns: `positions` columns of channel 0, then those of channel
-    /// 1, as (channels, height, width) lie in memory.
+    /// The index of each of a row's columns: `positions` columns of channel 0, then those of
+    /// channel 1, as (channels, height, width) lie in memory.
     pub fn build_indexes(&self, positions: usize) -> Vec<i32> {
         (0..self.medians.len() as i32)
             .flat_map(|channel| std::iter::repeat_n(channel, positions))
@@ -128,7 +128,8 @@ impl EntropyBottleneck {
     /// Quantises and encodes values of shape (rows, channels * positions): one merged byte string.
     ///
     /// # Errors
-    /// [`Error::Shape`] where the columns are no multiple of the channels; as [`quantise`] and [`Coder::encode`].
+    /// [`Error::Shape`] where the columns are no multiple of the channels; as [`quantise`] and
+    /// [`Coder::encode`].
     pub fn compress(&self, coder: &Coder, x: ArrayView2<'_, f32>) -> Result<Vec<u8>> {
         let indexes = self.indexes_of(x.ncols())?;
         let symbols = quantise(x, self.medians_of(x.dim()).view())?;

@@ -12,8 +12,8 @@ use crate::tables::{Precision, Tables};
 /// The mass that CompressAI leaves outside a table, both tails together.
 pub const TAIL_MASS: f64 = 1e-9;
 
-/// CompressAI's default scales: `levels` values from `min` to `max`, evenly spaced on the logarithmic axis. Its own table is
-/// `scale_table(0.11, 256.0, 64)`.
+/// CompressAI's default scales: `levels` values from `min` to `max`, evenly spaced on the
+/// logarithmic axis. Its own table is `scale_table(0.11, 256.0, 64)`.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for fewer than two levels, or bounds that are not `0 < min < max`.
@@ -36,12 +36,14 @@ pub struct GaussianConditional {
 }
 
 impl GaussianConditional {
-    /// Tables for ascending positive scales: symbol k of table t has the mass of `N(0, scales[t]^2)` in `k - 1/2 .. k + 1/2`, from
-    /// `-m` to `m` with `m = ceil(-quantile(TAIL_MASS / 2) * scale)`, and the bypass sentinel that of both tails. CompressAI's precision is 16.
+    /// Tables for ascending positive scales: symbol k of table t has the mass of
+    /// `N(0, scales[t]^2)` in `k - 1/2 .. k + 1/2`, from `-m` to `m` with
+    /// `m = ceil(-quantile(TAIL_MASS / 2) * scale)`, and the bypass sentinel that of both tails.
+    /// CompressAI's precision is 16.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for scales that are not positive, finite and strictly ascending; [`Error::InvalidTable`] where a table has
-    /// more symbols than `2^precision` slots.
+    /// [`Error::InvalidArgument`] for scales that are not positive, finite and strictly ascending;
+    /// [`Error::InvalidTable`] where a table has more symbols than `2^precision` slots.
     pub fn new(scales: &[f32], precision: Precision) -> Result<Self> {
         let ascending = scales.windows(2).all(|pair| pair[0] < pair[1]);
         let valid = scales.iter().all(|scale| *scale > 0.0 && scale.is_finite());
@@ -94,7 +96,8 @@ impl GaussianConditional {
         &self.scales
     }
 
-    /// The index of the first table whose scale is at least each scale; the last table's for larger ones (and for a NaN, as in CompressAI).
+    /// The index of the first table whose scale is at least each scale; the last table's for larger
+    /// ones (and for a NaN, as in CompressAI).
     pub fn build_indexes(&self, scales: ArrayView2<'_, f32>) -> Array2<i32> {
         let all_but_last = &self.scales[..self.scales.len() - 1];
         // `!(scale <= s)` rather than `s < scale`: a NaN is past every scale.
@@ -127,7 +130,8 @@ impl GaussianConditional {
         coder.encode(&symbols, Indexes::from(self.build_indexes(scales).view()))
     }
 
-    /// Decodes what [`compress`](Self::compress) encoded: the latents, each rounded to an integer distance from its mean.
+    /// Decodes what [`compress`](Self::compress) encoded: the latents, each rounded to an integer
+    /// distance from its mean.
     ///
     /// # Errors
     /// As [`Coder::decode`].
@@ -171,7 +175,8 @@ mod tests {
             assert_eq!(tables.offset(table), -reach);
             assert_eq!(tables.alphabet(table), 2 * reach as usize + 2);
             let freqs: Vec<u32> = tables.frequencies(table).collect();
-            // Symmetric, but for the slots that empty symbols (with one slot in the end) borrowed from the narrowest others.
+            // Symmetric, but for the slots that empty symbols (with one slot in the end) borrowed
+            // from the narrowest others.
             let borrowed = freqs.iter().filter(|&&freq| freq == 1).count() as u32;
             let own = &freqs[..freqs.len() - 1];
             let centre = reach as usize;
@@ -180,7 +185,8 @@ mod tests {
                 assert!(left.abs_diff(right) <= 1 + borrowed, "{scale} {distance}: {left} {right}");
             }
         }
-        // N(0, 0.11): all but everything at 0. phi-mass of N(0, 256) at 0: 1 / (256 sqrt(2 pi)) = 0.0015584.
+        // N(0, 0.11): all but everything at 0. phi-mass of N(0, 256) at 0: 1 / (256 sqrt(2 pi)) =
+        // 0.0015584.
         let first: Vec<u32> = tables.frequencies(0).collect();
         assert_eq!(first[-tables.offset(0) as usize], 65536 - (first.len() as u32 - 1));
         let last: Vec<u32> = tables.frequencies(63).collect();

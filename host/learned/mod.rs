@@ -29,7 +29,8 @@ pub use gaussian::{GaussianConditional, TAIL_MASS, scale_table};
 /// `round(x - mean)`, ties to even, as integers; the inverse of [`dequantise`] but for rounding.
 ///
 /// # Errors
-/// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN or a difference of 2^30 or more.
+/// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN or a difference of
+/// 2^30 or more.
 pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Array2<i32>> {
     expect_shape("means", x.dim(), means.dim())?;
     let limit = (1u32 << 30) as f32;
@@ -48,8 +49,8 @@ pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Ar
 /// `symbol + mean`.
 ///
 /// # Errors
-/// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a mean that is not finite,
-/// which no encoder had.
+/// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a mean that is not
+/// finite, which no encoder had.
 pub fn dequantise(symbols: ArrayView2<'_, i32>, means: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
     expect_shape("means", symbols.dim(), means.dim())?;
     match means.indexed_iter().find(|(_, mean)| !mean.is_finite()) {

@@ -30,20 +30,22 @@ impl ModelPlan {
         self.bytes_for(columns, self.bypass.map_or(0, |bypass| bypass.max_bits() + 33))
     }
 
-    /// The same where escapes are rare: a push that finds less room than it needs is repeated with all it can need.
+    /// The same where escapes are rare: a push that finds less room than it needs is repeated with
+    /// all it can need.
     fn bytes_expected(&self, columns: usize) -> usize {
         self.bytes_for(columns, 0)
     }
 
-    /// A push multiplies a state by at most 2^(p+1) (see `Plan::words_at_most`), escapes by their digits besides.
+    /// A push multiplies a state by at most 2^(p+1) (see `Plan::words_at_most`), escapes by their
+    /// digits besides.
     fn bytes_for(&self, columns: usize, digits: u32) -> usize {
         let bits = self.precision.bits() + 1 + digits;
         columns.saturating_mul(bits as usize).div_ceil(8).saturating_add(8 * self.lanes)
     }
 }
 
-/// Codes symbols with [`Models`]. Streams, lanes and the order of symbols are those of [`Coder`](crate::Coder), so that both can push onto
-/// the same streams in turn.
+/// Codes symbols with [`Models`]. Streams, lanes and the order of symbols are those of
+/// [`Coder`](crate::Coder), so that both can push onto the same streams in turn.
 #[derive(Clone, Debug)]
 pub struct ModelCoder {
     plan: ModelPlan,
@@ -52,9 +54,11 @@ pub struct ModelCoder {
 }
 
 impl ModelCoder {
-    /// A coder of a rANS family and 1, 2, 4, 8 or 32 lanes, on the CPU, with bypass digits of 4 bits and a precision that suits the family: 24 bits for
-    /// rans64, 16 for rans32, 15 for rans32_16. Nothing is stored a slot, so that a high precision costs nothing, and makes wide
-    /// distributions exact: with 24 bits the loss is below 0.01 % up to scales of 4096, with 16 below 0.06 % up to 64, with 15 below 0.1 % up to 32.
+    /// A coder of a rANS family and 1, 2, 4, 8 or 32 lanes, on the CPU, with bypass digits of 4
+    /// bits and a precision that suits the family: 24 bits for rans64, 16 for rans32, 15 for
+    /// rans32_16. Nothing is stored a slot, so that a high precision costs nothing, and makes wide
+    /// distributions exact: with 24 bits the loss is below 0.01 % up to scales of 4096, with 16
+    /// below 0.06 % up to 64, with 15 below 0.1 % up to 32.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a tANS family (its states are tables) or another lane count.
@@ -89,7 +93,8 @@ impl ModelCoder {
         Ok(Self { plan: ModelPlan { precision, ..self.plan }, gpu: self.gpu.clone() })
     }
 
-    /// The same coder with other digits for symbols far from their distribution. [`Bypass::Off`] makes such symbols errors.
+    /// The same coder with other digits for symbols far from their distribution. [`Bypass::Off`]
+    /// makes such symbols errors.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for digits outside 1..=8 bits.
@@ -141,7 +146,8 @@ impl ModelCoder {
     /// Pushes symbols of the models' shape onto as many streams.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol that cannot be coded. The streams are then as they were.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol that cannot be coded.
+    /// The streams are then as they were.
     pub fn push<'a, S: Symbol, M: Models>(
         &self,
         streams: &mut Streams,
@@ -161,7 +167,8 @@ impl ModelCoder {
         for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
             streams.reserve(room)?;
             match self.push_here(streams, models, symbols.erased()) {
-                // Escapes are rare: only where they are not is a row given all the room it can need.
+                // Escapes are rare: only where they are not is a row given all the room it can
+                // need.
                 Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
                 result => return result,
             }
@@ -191,7 +198,8 @@ impl ModelCoder {
     /// Pops symbols of the models' shape: what the last push of that shape pushed.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The streams are then as they were.
+    /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The
+    /// streams are then as they were.
     pub fn pop<S: Symbol>(&self, streams: &mut Streams, models: &impl Models) -> Result<Array2<S>> {
         self.check(streams, models)?;
         let shape = (models.rows(), models.columns());
@@ -209,7 +217,8 @@ impl ModelCoder {
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 
-    /// Encodes symbols of the models' shape to merged bytes: each row's length in four bytes, then its bytes.
+    /// Encodes symbols of the models' shape to merged bytes: each row's length in four bytes, then
+    /// its bytes.
     ///
     /// # Errors
     /// As [`push`](Self::push) and [`Streams::to_merged`].
@@ -226,7 +235,8 @@ impl ModelCoder {
     /// Decodes merged bytes to symbols of the models' shape, and checks that nothing is left over.
     ///
     /// # Errors
-    /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final states are not the family's start value.
+    /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final
+    /// states are not the family's start value.
     pub fn decode<S: Symbol>(&self, models: &impl Models, bytes: &[u8]) -> Result<Array2<S>> {
         let mut streams =
             Streams::from_merged(self.plan.family, self.plan.lanes, bytes, Merged::default())?;

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::tables::Precision;
 
-/// One kind of distribution with a mean and a scale for each of (rows, columns) symbols, as fixed-point numbers.
+/// One kind of distribution with a mean and a scale for each of (rows, columns) symbols, as
+/// fixed-point numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distributions<'a> {
     kind: Kind,
@@ -53,10 +54,12 @@ pub(super) fn same_shape(
 }
 
 impl<'a> Distributions<'a> {
-    /// Means and scales of shape (rows, columns), rounded to fixed point: see [`Mean::from_f32`] and [`Scale::from_f32`].
+    /// Means and scales of shape (rows, columns), rounded to fixed point: see [`Mean::from_f32`]
+    /// and [`Scale::from_f32`].
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN, or a scale that is not positive.
+    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN, or a scale
+    /// that is not positive.
     pub fn from_f32(
         kind: Kind,
         means: ArrayView2<'_, f32>,
@@ -70,10 +73,12 @@ impl<'a> Distributions<'a> {
         Ok(Distributions { kind, rows, columns, means: means.into(), scales: scales.into() })
     }
 
-    /// Fixed-point means (units of `2^-12`) and [`Scale`] codes, row after row, as [`means`](Self::means) and [`scales`](Self::scales) give them.
+    /// Fixed-point means (units of `2^-12`) and [`Scale`] codes, row after row, as
+    /// [`means`](Self::means) and [`scales`](Self::scales) give them.
     ///
     /// # Errors
-    /// [`Error::Shape`] where lengths disagree or do not divide into rows; [`Error::InvalidArgument`] for a code past [`Scale::MAX`].
+    /// [`Error::Shape`] where lengths disagree or do not divide into rows;
+    /// [`Error::InvalidArgument`] for a code past [`Scale::MAX`].
     pub fn from_fixed(
         kind: Kind,
         means: impl Into<Cow<'a, [i32]>>,

@@ -26,8 +26,9 @@ pub struct Mixtures<'a> {
     components: Cow<'a, [Component]>,
 }
 
-/// Rounds weights to units of `2^-16` that sum to one: shares rounded down, the units left over to the largest remainders, the first of equals
-/// first. Divisions and products of `f64` in a fixed order: the same on every machine.
+/// Rounds weights to units of `2^-16` that sum to one: shares rounded down, the units left over to
+/// the largest remainders, the first of equals first. Divisions and products of `f64` in a fixed
+/// order: the same on every machine.
 fn fixed_weights(weights: &[f32], fixed: &mut [u32]) -> Option<()> {
     let sum: f64 = weights.iter().map(|&w| f64::from(w)).sum();
     if !weights.iter().all(|w| *w >= 0.0) || !sum.is_finite() || sum <= 0.0 {
@@ -56,11 +57,13 @@ fn fixed_weights(weights: &[f32], fixed: &mut [u32]) -> Option<()> {
 }
 
 impl<'a> Mixtures<'a> {
-    /// Means, scales and weights of shape (rows, columns, components), rounded to fixed point. Weights may have any positive sum.
+    /// Means, scales and weights of shape (rows, columns, components), rounded to fixed point.
+    /// Weights may have any positive sum.
     ///
     /// # Errors
-    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for no or more than eight components, a NaN, a scale that is not
-    /// positive, or weights that are negative, infinite or all 0.
+    /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for no or more than eight
+    /// components, a NaN, a scale that is not positive, or weights that are negative, infinite or
+    /// all 0.
     pub fn from_f32(
         kind: Kind,
         means: ArrayView3<'_, f32>,
@@ -107,10 +110,12 @@ impl<'a> Mixtures<'a> {
         Ok(Mixtures { kind, rows, columns, each, components: components.into() })
     }
 
-    /// Fixed-point components, `each` a symbol, symbol after symbol and row after row, as [`components`](Self::components) gives them.
+    /// Fixed-point components, `each` a symbol, symbol after symbol and row after row, as
+    /// [`components`](Self::components) gives them.
     ///
     /// # Errors
-    /// [`Error::Shape`] where they do not divide into rows and symbols; [`Error::InvalidArgument`] where a symbol's weights do not sum to `2^16`.
+    /// [`Error::Shape`] where they do not divide into rows and symbols; [`Error::InvalidArgument`]
+    /// where a symbol's weights do not sum to `2^16`.
     pub fn from_fixed(
         kind: Kind,
         components: impl Into<Cow<'a, [Component]>>,

@@ -1,19 +1,23 @@
 //! Coding with a distribution of each symbol's own, and no tables.
 //!
-//! A learned compressor predicts every symbol's distribution; tables for it would be built, used once and thrown away. A [`ModelCoder`] codes
-//! (rows, columns) symbols straight from
+//! A learned compressor predicts every symbol's distribution; tables for it would be built, used
+//! once and thrown away. A [`ModelCoder`] codes (rows, columns) symbols straight from
 //! - [`Distributions`]: a Gaussian, Laplace or logistic with a mean and a scale a symbol,
 //! - [`Mixtures`]: up to eight of one kind a symbol, with weights,
 //! - [`Pmfs`]: probabilities, counts or CDFs a symbol, quantised on the way,
 //! - [`Uniforms`]: an alphabet of any size up to `2^precision`, all symbols alike.
 //!
-//! Means, scales and weights become fixed-point numbers first, by functions of the floats' bits alone; from there on everything is integer
-//! arithmetic, the same on every machine (see [`parans_kernels::model`]). Both sides must hold the same fixed-point numbers: where the
-//! decoder's network may differ in a last bit, send or derive the fixed-point parameters, which [`Distributions`] gives out and takes.
+//! Means, scales and weights become fixed-point numbers first, by functions of the floats' bits
+//! alone; from there on everything is integer arithmetic, the same on every machine (see
+//! [`parans_kernels::model`]). Both sides must hold the same fixed-point numbers: where the
+//! decoder's network may differ in a last bit, send or derive the fixed-point parameters, which
+//! [`Distributions`] gives out and takes.
 //!
-//! A coder runs on the CPU, or on an NVIDIA GPU ([`ModelCoder::with_device`]), where each lane evaluates its own symbol's model with the same
-//! integers: every device writes the same bytes. Host tensors are staged; parameters and symbols that are in device memory already are coded
-//! where they are, through [`ModelCoder::on_gpu`] and [`DeviceModels`], which also makes fixed-point parameters and CDFs of floats there.
+//! A coder runs on the CPU, or on an NVIDIA GPU ([`ModelCoder::with_device`]), where each lane
+//! evaluates its own symbol's model with the same integers: every device writes the same bytes.
+//! Host tensors are staged; parameters and symbols that are in device memory already are coded
+//! where they are, through [`ModelCoder::on_gpu`] and [`DeviceModels`], which also makes
+//! fixed-point parameters and CDFs of floats there.
 //!
 //! ```
 //! use ndarray::array;

@@ -1,7 +1,8 @@
 //! A probability table a symbol, used once: torch_ans' `encode_with_freqs`.
 //!
-//! Quantising is most of the work here, and its rows are independent: it runs on all threads, into one array of CDFs, and coding reads
-//! that array as it is. No encoder entries, inverse CDFs or alias tables are made.
+//! Quantising is most of the work here, and its rows are independent: it runs on all threads, into
+//! one array of CDFs, and coding reads that array as it is. No encoder entries, inverse CDFs or
+//! alias tables are made.
 
 use std::ops::Range;
 
@@ -29,12 +30,13 @@ pub struct Pmfs {
 }
 
 impl Pmfs {
-    /// Quantises probabilities of shape (rows, columns, alphabet), each of any positive sum, by the rule of
-    /// [`TablesBuilder::pmf`](crate::TablesBuilder::pmf). With `sentinel`, a bypass sentinel is added behind each alphabet, and symbols outside it
-    /// can be coded too.
+    /// Quantises probabilities of shape (rows, columns, alphabet), each of any positive sum, by the
+    /// rule of [`TablesBuilder::pmf`](crate::TablesBuilder::pmf). With `sentinel`, a bypass
+    /// sentinel is added behind each alphabet, and symbols outside it can be coded too.
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN, negative or infinite value, zeros only, or an alphabet past `2^precision`.
+    /// [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN, negative or
+    /// infinite value, zeros only, or an alphabet past `2^precision`.
     pub fn from_pmf<T: Probability>(
         pmf: ArrayView3<'_, T>,
         precision: Precision,
@@ -45,11 +47,13 @@ impl Pmfs {
         })
     }
 
-    /// Scales integer counts of shape (rows, columns, alphabet), in integers only. A count may be 0; counts that sum to `2^precision` are taken as
-    /// they are, but for empty symbols, which get one slot each.
+    /// Scales integer counts of shape (rows, columns, alphabet), in integers only. A count may be
+    /// 0; counts that sum to `2^precision` are taken as they are, but for empty symbols, which get
+    /// one slot each.
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] (`row` counts symbols) for zeros only, or an alphabet past `2^precision`.
+    /// [`Error::InvalidTable`] (`row` counts symbols) for zeros only, or an alphabet past
+    /// `2^precision`.
     pub fn from_counts(
         counts: ArrayView3<'_, u64>,
         precision: Precision,
@@ -60,8 +64,9 @@ impl Pmfs {
         })
     }
 
-    /// Takes CDFs of shape (rows, columns, alphabet + 1) as they are: from 0 to `2^precision`, strictly increasing. With `sentinel`, the last symbol of
-    /// each is the bypass sentinel already.
+    /// Takes CDFs of shape (rows, columns, alphabet + 1) as they are: from 0 to `2^precision`,
+    /// strictly increasing. With `sentinel`, the last symbol of each is the bypass sentinel
+    /// already.
     ///
     /// # Errors
     /// [`Error::InvalidTable`] (`row` counts symbols) names the first value that breaks this.
@@ -113,7 +118,8 @@ impl Pmfs {
         let values = values.as_standard_layout();
         // The view is in standard layout now.
         let values = values.as_slice().unwrap_or(&[]);
-        // What a CDF of these values needs; rows of finished CDFs give one value less and are `given` wide.
+        // What a CDF of these values needs; rows of finished CDFs give one value less and are
+        // `given` wide.
         let mut width = given + 1 + usize::from(sentinel);
         if let Some(first) = values.get(..given).filter(|first| !first.is_empty()) {
             width = frequencies(0, first)?.len() + 1;

@@ -19,10 +19,12 @@ pub struct Uniforms {
 }
 
 impl Uniforms {
-    /// The symbols `lowest .. lowest + size`. The alphabet must fit the coder's precision: `size` at most `2^precision`.
+    /// The symbols `lowest .. lowest + size`. The alphabet must fit the coder's precision: `size`
+    /// at most `2^precision`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an empty alphabet, one of more than `2^31`, or one past the range of `i32`.
+    /// [`Error::InvalidArgument`] for an empty alphabet, one of more than `2^31`, or one past the
+    /// range of `i32`.
     pub fn new(lowest: i32, size: u32, rows: usize, columns: usize) -> Result<Self> {
         if Uniform::new(lowest, size, Precision::MAX).is_none() {
             return Err(Error::InvalidArgument(format!(

@@ -8,12 +8,14 @@ use super::{MAX_CHUNK, SLOTS, header, histogram, model, scalar};
 use crate::simd::{self, Level};
 use crate::{Error, Result};
 
-/// Codes chunks. Holds the scratch that all its chunks share, so that coding a chunk allocates nothing.
+/// Codes chunks. Holds the scratch that all its chunks share, so that coding a chunk allocates
+/// nothing.
 #[derive(Debug)]
 pub struct Encoder {
     level: Level,
     spans: Box<vector::Spans>,
-    /// The rows, each with room for the worst case: their lengths are known only when they are done.
+    /// The rows, each with room for the worst case: their lengths are known only when they are
+    /// done.
     rows: Vec<u8>,
 }
 
@@ -30,14 +32,15 @@ impl Encoder {
         Self::at_level(Level::current())
     }
 
-    /// An encoder that uses the instructions of `level` (none, if this machine lacks them). Every level writes the same bytes.
+    /// An encoder that uses the instructions of `level` (none, if this machine lacks them). Every
+    /// level writes the same bytes.
     #[must_use]
     pub fn at_level(level: Level) -> Self {
         Self { level: or_scalar(level), spans: Box::new(vector::Spans::zeroed()), rows: Vec::new() }
     }
 
-    /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most `bytes.len() + 1`, and none
-    /// for an empty chunk.
+    /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most
+    /// `bytes.len() + 1`, and none for an empty chunk.
     ///
     /// # Panics
     /// If `bytes` is longer than [`MAX_CHUNK`].
@@ -78,7 +81,8 @@ impl Encoder {
         }
     }
 
-    /// Codes the rows; row `i` to the bytes from `i * room` on of `self.rows`. Returns the room and the lengths in bytes.
+    /// Codes the rows; row `i` to the bytes from `i * room` on of `self.rows`. Returns the room and
+    /// the lengths in bytes.
     fn encode_rows(
         &mut self,
         chunk: &[u8],
@@ -89,13 +93,15 @@ impl Encoder {
         let head = 4 * layout.lanes();
         let room = head + 2 * layout.row_len(0, chunk.len()) + 64;
         if self.rows.len() < layout.rows() * room {
-            // Not resized: fresh zero pages come from the system, and cost nothing where no word is written.
+            // Not resized: fresh zero pages come from the system, and cost nothing where no word is
+            // written.
             self.rows = vec![0; layout.rows() * room];
         }
         let rows = &mut self.rows[..layout.rows() * room];
         let mut states = [[scalar::FRESH; 32]; 4];
         let mut ends = [head; 4];
-        // Symbols of full groups come after all others on push: the vectors take over from the scalar path.
+        // Symbols of full groups come after all others on push: the vectors take over from the
+        // scalar path.
         let groups = match layout {
             Layout::Four if self.level != Level::Scalar => chunk.as_chunks::<GROUP>().0,
             _ => &[],
@@ -149,11 +155,13 @@ impl Decoder {
         Self { level: or_scalar(level), slots: Box::new(SlotTable::zeroed()) }
     }
 
-    /// Fills `out`, whose length is the length of the original chunk, from `data`, which is exactly one coded chunk.
+    /// Fills `out`, whose length is the length of the original chunk, from `data`, which is exactly
+    /// one coded chunk.
     ///
     /// # Errors
-    /// [`Error::Truncated`] if `data` ends early; [`Error::Corrupt`] if it contradicts itself, holds more than the
-    /// chunk, or does not end in the state that the encoder started from. `out` then holds unspecified bytes.
+    /// [`Error::Truncated`] if `data` ends early; [`Error::Corrupt`] if it contradicts itself,
+    /// holds more than the chunk, or does not end in the state that the encoder started from. `out`
+    /// then holds unspecified bytes.
     pub fn decode(&mut self, data: &[u8], out: &mut [u8]) -> Result<()> {
         if out.len() > MAX_CHUNK {
             return Err(Error::InvalidArgument(format!(

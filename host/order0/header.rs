@@ -1,4 +1,5 @@
-//! The table header of a chunk: frequencies as bits, least significant bit first (`FORMAT.md`, "The table").
+//! The table header of a chunk: frequencies as bits, least significant bit first (`FORMAT.md`, "The
+//! table").
 
 use super::SLOTS;
 use super::model::Frequencies;
@@ -97,7 +98,8 @@ impl BitWriter<'_> {
         }
     }
 
-    /// Elias gamma of `value >= 1`: as many zero bits as there are bits under the highest, a one, those bits.
+    /// Elias gamma of `value >= 1`: as many zero bits as there are bits under the highest, a one,
+    /// those bits.
     fn gamma(&mut self, value: u32) {
         let below = 31 - value.leading_zeros();
         self.raw(1 << below, below + 1);

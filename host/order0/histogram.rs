@@ -1,9 +1,11 @@
 //! Counting bytes, and the entropy that the counts promise.
 //!
-//! Counting every byte of a chunk costs half as much as coding it (4 GB/s against 6 on Zen 5: a store a byte). A quarter of
-//! them says nearly as much: it costs about 100 bytes of size a chunk. What must be exact is which byte values occur, and
-//! that is a question that vectors answer at the speed of memory. Both in one pass: the vectors' even walk is what brings the
-//! bytes near; counting the scattered pieces before it waited for memory longer than it counted (a third of the encoder's time).
+//! Counting every byte of a chunk costs half as much as coding it (4 GB/s against 6 on Zen 5: a
+//! store a byte). A quarter of them says nearly as much: it costs about 100 bytes of size a chunk.
+//! What must be exact is which byte values occur, and that is a question that vectors answer at the
+//! speed of memory. Both in one pass: the vectors' even walk is what brings the bytes near;
+//! counting the scattered pieces before it waited for memory longer than it counted (a third of the
+//! encoder's time).
 
 use super::members::ByteSet;
 use super::operations::OrderSimd;
@@ -18,8 +20,8 @@ const SAMPLED_FROM: usize = 1 << 16;
 /// A sample takes one piece of each four.
 const PIECE: usize = 256;
 
-/// What the model is made from: counts of a chunk (of less than 2^32 bytes), of a sample for large ones. Not zero for exactly
-/// the values that occur.
+/// What the model is made from: counts of a chunk (of less than 2^32 bytes), of a sample for large
+/// ones. Not zero for exactly the values that occur.
 pub(super) fn estimate(chunk: &[u8], level: Level) -> Counts {
     if chunk.len() < SAMPLED_FROM {
         return count([chunk]);
@@ -50,8 +52,8 @@ impl Sample<'_> {
     }
 }
 
-/// Which piece of a block is pseudo-random (the top bits of a Weyl sequence): every fourth one would always see the same columns of records of
-/// 1024 bytes.
+/// Which piece of a block is pseudo-random (the top bits of a Weyl sequence): every fourth one
+/// would always see the same columns of records of 1024 bytes.
 #[inline(always)]
 fn piece(block_number: usize, block: &[u8; 4 * PIECE]) -> &[u8] {
     let piece = (block_number as u32).wrapping_mul(0x9e37_79b9) >> 30;
@@ -128,8 +130,9 @@ fn count<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Counts {
     tables.total(&ByteSet::new())
 }
 
-/// The exact order-0 entropy of `bytes`, in bytes: the size that an ideal coder with one perfect table for the whole
-/// slice would need. A report's yardstick only; nothing in the format depends on it.
+/// The exact order-0 entropy of `bytes`, in bytes: the size that an ideal coder with one perfect
+/// table for the whole slice would need. A report's yardstick only; nothing in the format depends
+/// on it.
 #[must_use]
 pub fn entropy_bytes(bytes: &[u8]) -> f64 {
     let mut counts = [0u64; 256];

@@ -1,4 +1,5 @@
-//! Which bytes of a chunk belong to which row and lane, and how the choice is named in the first byte.
+//! Which bytes of a chunk belong to which row and lane, and how the choice is named in the first
+//! byte.
 
 /// Lanes of each of the four rows of [`Layout::Four`].
 pub(super) const LANES: usize = 32;
@@ -14,14 +15,16 @@ pub(super) const KIND_CONSTANT: u8 = 1;
 /// The rows of a coded chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// One row of 1, 8 or 32 lanes, the bytes in their own order: small chunks, for which 128 states would be a burden.
+    /// One row of 1, 8 or 32 lanes, the bytes in their own order: small chunks, for which 128
+    /// states would be a burden.
     One(usize),
     /// Four rows of 32 lanes, 128 bytes a step.
     Four,
 }
 
 impl Layout {
-    /// The encoder's choice for a chunk of `len` bytes. A lane costs 3 bytes (4 of state, about 1 of it information).
+    /// The encoder's choice for a chunk of `len` bytes. A lane costs 3 bytes (4 of state, about 1
+    /// of it information).
     pub(super) fn choose(len: usize) -> Self {
         match len {
             0..512 => Self::One(1),

@@ -1,12 +1,14 @@
 //! Order-0 coding of bytes: one table per chunk, four `rans32_16` rows of 32 lanes.
 //!
-//! A *chunk* is a piece of at most [`MAX_CHUNK`] bytes, coded by itself: its own 12-bit table in a compact header,
-//! then the rows. The caller keeps the original length (a frame stores it anyway) and hands it back as the length of
-//! the slice to fill. `FORMAT.md` beside this file is the normative description.
+//! A *chunk* is a piece of at most [`MAX_CHUNK`] bytes, coded by itself: its own 12-bit table in a
+//! compact header, then the rows. The caller keeps the original length (a frame stores it anyway)
+//! and hands it back as the length of the slice to fill. `FORMAT.md` beside this file is the
+//! normative description.
 //!
-//! The rows are ordinary `rans32_16` row streams of 32 lanes, the same that the general coder and a GPU warp read.
-//! Which byte belongs to which row and lane is free, and chosen so that four rows advance at once without any
-//! packing: a 64-byte load holds, in each 32-bit element, one lane of all four rows.
+//! The rows are ordinary `rans32_16` row streams of 32 lanes, the same that the general coder and a
+//! GPU warp read. Which byte belongs to which row and lane is free, and chosen so that four rows
+//! advance at once without any packing: a 64-byte load holds, in each 32-bit element, one lane of
+//! all four rows.
 //!
 //! ```
 //! use parans::order0::{Decoder, Encoder};
@@ -45,7 +47,8 @@ pub use sequence::{decode_all, encode_all};
 
 /// Bits of precision: the frequencies of a chunk sum to `2^PRECISION`.
 ///
-/// Twelve bits keep the decoder's table (one packed `u32` a slot, 16 KiB) well inside a first-level cache.
+/// Twelve bits keep the decoder's table (one packed `u32` a slot, 16 KiB) well inside a first-level
+/// cache.
 pub const PRECISION: u32 = 12;
 
 /// The largest chunk, in bytes, that [`Encoder::encode`] takes.
@@ -53,8 +56,9 @@ pub const MAX_CHUNK: usize = 1 << 24;
 
 /// The chunk size, in bytes, that [`encode_all`] uses and that frames default to.
 ///
-/// A chunk costs about 384 bytes for its 128 states and 100 for its table: 0.05 % of a mebibyte, less than one
-/// table for a whole file loses even where the statistics never change. Half the size costs 0.05 % more and is no faster.
+/// A chunk costs about 384 bytes for its 128 states and 100 for its table: 0.05 % of a mebibyte,
+/// less than one table for a whole file loses even where the statistics never change. Half the size
+/// costs 0.05 % more and is no faster.
 pub const DEFAULT_CHUNK: usize = 1 << 20;
 
 /// Number of slots of a table, `2^PRECISION`.

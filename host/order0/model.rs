@@ -6,12 +6,13 @@ use super::histogram::Counts;
 /// Frequencies of the 256 byte values; they sum to [`SLOTS`].
 pub(super) type Frequencies = [u32; 256];
 
-/// Quantises `counts` (at least two of them not zero) to frequencies that sum to [`SLOTS`], each of a byte that
-/// occurs at least 1.
+/// Quantises `counts` (at least two of them not zero) to frequencies that sum to [`SLOTS`], each of
+/// a byte that occurs at least 1.
 ///
-/// Rounds to the nearest, then moves single slots by the rule that a perfect greedy would follow: the slot is worth
-/// most where `count / (frequency + 1/2)` (the derivative of the coded size) is largest. Compared with giving the
-/// whole difference to the commonest byte, this saves about 0.1 % on bell-shaped data.
+/// Rounds to the nearest, then moves single slots by the rule that a perfect greedy would follow:
+/// the slot is worth most where `count / (frequency + 1/2)` (the derivative of the coded size) is
+/// largest. Compared with giving the whole difference to the commonest byte, this saves about 0.1 %
+/// on bell-shaped data.
 pub(super) fn normalise(counts: &Counts) -> Frequencies {
     let total: u64 = counts.iter().map(|&n| u64::from(n)).sum();
     debug_assert!(counts.iter().filter(|&&n| n > 0).count() >= 2);
@@ -24,8 +25,9 @@ pub(super) fn normalise(counts: &Counts) -> Frequencies {
             sum += i64::from(*f);
         }
     }
-    // At most 256 steps: rounding is off by half a slot a byte value, the minimum of 1 by less than one. The price of a slot
-    // of each value is kept, since computing all 256 anew at every step took a tenth of the time of a chunk.
+    // At most 256 steps: rounding is off by half a slot a byte value, the minimum of 1 by less than
+    // one. The price of a slot of each value is kept, since computing all 256 anew at every step
+    // took a tenth of the time of a chunk.
     let missing = SLOTS as i64 - sum;
     if missing < 0 {
         let price = |s: usize, f: u32| match f {

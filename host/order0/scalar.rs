@@ -1,4 +1,5 @@
-//! The rows of a chunk one symbol at a time: the path for small chunks, and the oracle of the SIMD paths.
+//! The rows of a chunk one symbol at a time: the path for small chunks, and the oracle of the SIMD
+//! paths.
 
 use std::ops::Range;
 
@@ -108,8 +109,9 @@ pub(super) fn read_states(row: &[u8], lanes: usize) -> Result<[u32; 32]> {
     Ok(states)
 }
 
-/// Pops the symbols of row `row` from number `first` to the last to their places in `out`, and checks that the row ends
-/// as it must. `slots` are [`SlotTable::entries`](super::slots::SlotTable::entries).
+/// Pops the symbols of row `row` from number `first` to the last to their places in `out`, and
+/// checks that the row ends as it must. `slots` are
+/// [`SlotTable::entries`](super::slots::SlotTable::entries).
 pub(super) fn pop_symbols(
     words: &[u8],
     states: &mut [u32; 32],

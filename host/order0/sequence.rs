@@ -1,11 +1,11 @@
-//! A whole slice as consecutive chunks, each behind its coded length: the plainest container, for whoever needs
-//! no frame (and for the benchmarks).
+//! A whole slice as consecutive chunks, each behind its coded length: the plainest container, for
+//! whoever needs no frame (and for the benchmarks).
 
 use super::{DEFAULT_CHUNK, Decoder, Encoder};
 use crate::{Error, Result};
 
-/// Codes `bytes` as chunks of [`DEFAULT_CHUNK`] bytes, each preceded by its coded length as a little-endian `u32`, and
-/// appends them to `out`.
+/// Codes `bytes` as chunks of [`DEFAULT_CHUNK`] bytes, each preceded by its coded length as a
+/// little-endian `u32`, and appends them to `out`.
 pub fn encode_all(bytes: &[u8], out: &mut Vec<u8>) {
     let mut encoder = Encoder::new();
     for chunk in bytes.chunks(DEFAULT_CHUNK) {

@@ -1,8 +1,8 @@
 //! The symbol at a slot: the decoder's lookup, for tables of 12 bits and up to 256 symbols.
 //!
-//! Two answers. A gather takes an entry per slot from 16 KiB. Where gathers are slow (17 to 26 cycles
-//! for 16 elements on Zen 4, 14 on Zen 5), permutes in registers do: 256 buckets of 16 slots store
-//! their first symbol and where in them other symbols begin, as 16 bits; the number of such
+//! Two answers. A gather takes an entry per slot from 16 KiB. Where gathers are slow (17 to 26
+//! cycles for 16 elements on Zen 4, 14 on Zen 5), permutes in registers do: 256 buckets of 16 slots
+//! store their first symbol and where in them other symbols begin, as 16 bits; the number of such
 //! beginnings up to a slot is how far its symbol is from the first. So a constant number of
 //! operations finds the symbols at 64 slots, however crowded their buckets are.
 

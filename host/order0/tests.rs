@@ -62,7 +62,8 @@ fn whole_chunks() {
 #[test]
 fn adversarial_chunks() {
     let len = 40_000;
-    // Every word of one row, none of the others; frequencies of 1 and 4095; rare values in bursts at both ends.
+    // Every word of one row, none of the others; frequencies of 1 and 4095; rare values in bursts
+    // at both ends.
     let row_zero_rare: Vec<u8> =
         (0..len).map(|i| if i % 4 == 0 { (i / 4 * 7) as u8 } else { 9 }).collect();
     same_at_every_level(&row_zero_rare);

@@ -1,4 +1,5 @@
-//! Memory that is viewed as words of any width: aligned to eight bytes, zeroed by the system on first touch.
+//! Memory that is viewed as words of any width: aligned to eight bytes, zeroed by the system on
+//! first touch.
 
 use bytemuck::Pod;
 

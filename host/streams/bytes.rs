@@ -46,7 +46,8 @@ impl Default for Merged {
 }
 
 impl Streams {
-    /// The byte string of one row: its states, lane 0 first, then its words in the order of pushing.
+    /// The byte string of one row: its states, lane 0 first, then its words in the order of
+    /// pushing.
     ///
     /// # Panics
     /// Where there is no such row.
@@ -119,10 +120,12 @@ impl Streams {
         Ok(streams)
     }
 
-    /// All rows in one byte string: each row's length, then its bytes. Where `merged.rows` is given, the last length is left out.
+    /// All rows in one byte string: each row's length, then its bytes. Where `merged.rows` is
+    /// given, the last length is left out.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a row too long for its length field, or where `merged.rows` is not the number of rows.
+    /// [`Error::InvalidArgument`] for a row too long for its length field, or where `merged.rows`
+    /// is not the number of rows.
     pub fn to_merged(&self, merged: Merged) -> Result<Vec<u8>> {
         if let Some(rows) = merged.rows
             && rows != self.rows

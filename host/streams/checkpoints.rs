@@ -1,11 +1,14 @@
-//! Checkpoints: a side table of where rows stood every so many symbols, so that the parts of a row decode apart from each other.
+//! Checkpoints: a side table of where rows stood every so many symbols, so that the parts of a row
+//! decode apart from each other.
 //!
-//! A row is popped from its end, one symbol after another, because each symbol's state and words follow from those before. A checkpoint
-//! keeps what the row was (its states and how many words were in use) when the symbols from its own position on had been pushed and no others;
-//! from there they pop as from the whole row. Between two checkpoints lies a *segment*, a row in its own right: its states are the first
-//! one's, its words those that the second has not, and when it is popped it must stand exactly where the second says. That costs nothing
-//! and finds every table that is not the row's. The idea is that of Recoil (Lin et al., ICPP 2023, arXiv:2306.12141): metadata beside a stream that
-//! stays as it is. The row's bytes do not know of it.
+//! A row is popped from its end, one symbol after another, because each symbol's state and words
+//! follow from those before. A checkpoint keeps what the row was (its states and how many words
+//! were in use) when the symbols from its own position on had been pushed and no others; from there
+//! they pop as from the whole row. Between two checkpoints lies a *segment*, a row in its own
+//! right: its states are the first one's, its words those that the second has not, and when it is
+//! popped it must stand exactly where the second says. That costs nothing and finds every table
+//! that is not the row's. The idea is that of Recoil (Lin et al., ICPP 2023, arXiv:2306.12141):
+//! metadata beside a stream that stays as it is. The row's bytes do not know of it.
 
 use std::ops::Range;
 
@@ -14,7 +17,8 @@ use crate::error::{Error, Result, RowCause};
 use crate::family::Family;
 use crate::memory;
 
-/// Where rows stood every so many symbols of one push; [`Coder::push_checkpointed`](crate::Coder::push_checkpointed) makes them.
+/// Where rows stood every so many symbols of one push;
+/// [`Coder::push_checkpointed`](crate::Coder::push_checkpointed) makes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoints {
     family: Family,
@@ -74,8 +78,8 @@ impl Checkpoints {
         self.rows
     }
 
-    /// Symbols that the push had for each row. In a table that was read this is what its writer says: a bound is the caller's to set before
-    /// memory is set aside for so many.
+    /// Symbols that the push had for each row. In a table that was read this is what its writer
+    /// says: a bound is the caller's to set before memory is set aside for so many.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -145,7 +149,8 @@ impl Checkpoints {
         Error::Row { row, position: (number + 1) * self.every, cause: RowCause::Checkpoint }
     }
 
-    /// Some segments of a row of `streams`, as rows of their own. The table must be of such streams.
+    /// Some segments of a row of `streams`, as rows of their own. The table must be of such
+    /// streams.
     ///
     /// # Errors
     /// [`RowCause::Checkpoint`] where a checkpoint has more words than the one before it.
@@ -245,7 +250,8 @@ impl Streams {
         }
     }
 
-    /// Gives a row the state and length of another's last one, whose words are the row's own from its start.
+    /// Gives a row the state and length of another's last one, whose words are the row's own from
+    /// its start.
     pub(crate) fn set_row_from_last(&mut self, row: usize, of: &Streams) {
         let last = of.rows - 1;
         let fields: Vec<u64> = of.fields(last).collect();

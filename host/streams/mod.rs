@@ -1,8 +1,8 @@
 //! Streams: many independent rows of coded words, and their byte forms.
 //!
-//! torch_ans keeps a batch as an int32 tensor whose rows mix a length, the states and the words. Here the three are apart, so that a
-//! failed push or pop leaves them as they were: words are only written past a row's length, and states and lengths change once
-//! every row has succeeded.
+//! torch_ans keeps a batch as an int32 tensor whose rows mix a length, the states and the words.
+//! Here the three are apart, so that a failed push or pop leaves them as they were: words are only
+//! written past a row's length, and states and lengths change once every row has succeeded.
 
 mod buffer;
 mod bytes;
@@ -19,8 +19,8 @@ use buffer::Buffer;
 pub use bytes::{LengthBytes, Merged};
 pub use checkpoints::Checkpoints;
 
-/// A batch of rows, each a stream of one family and lane count. A fresh row holds nothing; pushes add to its end and pops take
-/// from it, last in first out.
+/// A batch of rows, each a stream of one family and lane count. A fresh row holds nothing; pushes
+/// add to its end and pops take from it, last in first out.
 #[derive(Clone)]
 pub struct Streams {
     family: Family,
@@ -30,8 +30,9 @@ pub struct Streams {
     states: Buffer,
     /// The words of row r lie at `starts[r]`, with room up to `starts[r + 1]`.
     words: Buffer,
-    /// `rows + 1` positions in words, each a multiple of eight bytes. Not one stride for all: one long row among a million short ones
-    /// (which damaged or hostile bytes may announce) would multiply the memory.
+    /// `rows + 1` positions in words, each a multiple of eight bytes. Not one stride for all: one
+    /// long row among a million short ones (which damaged or hostile bytes may announce) would
+    /// multiply the memory.
     starts: Vec<usize>,
     /// Words in use, a row.
     lens: Vec<usize>,
@@ -127,7 +128,8 @@ impl Streams {
         (self.starts[row + 1] - self.starts[row]) * self.family.word_bytes()
     }
 
-    /// Whether a row holds nothing: no words, and every state a fresh one. After the last pop this tells an intact row from a damaged one.
+    /// Whether a row holds nothing: no words, and every state a fresh one. After the last pop this
+    /// tells an intact row from a damaged one.
     ///
     /// # Panics
     /// Where there is no such row.
@@ -189,7 +191,8 @@ impl Streams {
         self.relocate(starts)
     }
 
-    /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get room for half as much again.
+    /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get room
+    /// for half as much again.
     pub(crate) fn reserve_ahead(&mut self, more: usize) -> Result<()> {
         let room = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
         if (0..self.rows).all(|row| room(row) >= more) {
@@ -277,7 +280,8 @@ impl Streams {
     }
 }
 
-/// Where rows of these capacities (in words) begin, each on an eight-byte boundary; `None` past the address space.
+/// Where rows of these capacities (in words) begin, each on an eight-byte boundary; `None` past the
+/// address space.
 fn plan_starts(capacities: &[usize], word_bytes: usize) -> Option<Vec<usize>> {
     let unit = 8 / word_bytes;
     let mut starts = memory::with_capacity(capacities.len() + 1).ok()?;

@@ -8,8 +8,8 @@ use crate::family::Family;
 use crate::memory;
 
 impl Streams {
-    /// The batch as torch_ans' int32 tensor of shape (rows, columns): word 0 of a row is its length in bytes, its byte string follows, zero
-    /// filled to the longest row.
+    /// The batch as torch_ans' int32 tensor of shape (rows, columns): word 0 of a row is its length
+    /// in bytes, its byte string follows, zero filled to the longest row.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a row of 2^31 bytes or more, which the tensor cannot
@@ -44,7 +44,8 @@ impl Streams {
     /// A batch from torch_ans' int32 tensor of shape (rows, columns).
     ///
     /// # Errors
-    /// [`Error::Truncated`] for a length past the end of its row; [`Error::Corrupt`] for a negative one.
+    /// [`Error::Truncated`] for a length past the end of its row; [`Error::Corrupt`] for a negative
+    /// one.
     pub fn from_tensor(family: Family, lanes: usize, tensor: ArrayView2<'_, i32>) -> Result<Self> {
         let mut strings = Vec::with_capacity(tensor.nrows());
         for (row, cells) in tensor.rows().into_iter().enumerate() {

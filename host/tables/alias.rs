@@ -1,7 +1,7 @@
 //! Building alias tables: which bucket each slot lies in, and the permutation that push follows.
 //!
-//! The order in which torch_ans fills and empties its work list decides which symbols share a bucket, hence the stream; it is
-//! reproduced here.
+//! The order in which torch_ans fills and empties its work list decides which symbols share a
+//! bucket, hence the stream; it is reproduced here.
 
 use parans_kernels::codec::{AliasBucket, Span, TableSpan};
 

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use super::{Precision, Probability, Tables, quantise};
 use crate::error::{Error, Result};
 
-/// Says how tables are built; [`pmf`](Self::pmf), [`counts`](Self::counts) or [`cdf`](Self::cdf) builds them.
+/// Says how tables are built; [`pmf`](Self::pmf), [`counts`](Self::counts) or [`cdf`](Self::cdf)
+/// builds them.
 #[derive(Clone, Copy, Debug)]
 pub struct TablesBuilder<'a> {
     precision: Precision,
@@ -20,8 +21,8 @@ impl<'a> TablesBuilder<'a> {
         Self { precision, sizes: None, offsets: None, sentinel: false }
     }
 
-    /// Ragged alphabets: of row k only the first `sizes[k]` values count (for CDF rows: `sizes[k]` values, one more than
-    /// symbols, torch_ans' `cdf_sizes`).
+    /// Ragged alphabets: of row k only the first `sizes[k]` values count (for CDF rows: `sizes[k]`
+    /// values, one more than symbols, torch_ans' `cdf_sizes`).
     pub fn sizes(mut self, sizes: &'a [usize]) -> Self {
         self.sizes = Some(sizes);
         self
@@ -33,18 +34,20 @@ impl<'a> TablesBuilder<'a> {
         self
     }
 
-    /// Adds the symbol that bypass coding needs behind each alphabet, with the probability that torch_ans gives it. For rows of
-    /// probabilities or counts; CDF rows hold theirs already.
+    /// Adds the symbol that bypass coding needs behind each alphabet, with the probability that
+    /// torch_ans gives it. For rows of probabilities or counts; CDF rows hold theirs already.
     pub fn sentinel(mut self, sentinel: bool) -> Self {
         self.sentinel = sentinel;
         self
     }
 
-    /// Quantises probabilities of shape (tables, alphabet): [`f16`](half::f16), [`bf16`](half::bf16), `f32` or `f64`, of any positive
-    /// sum. Equal to torch_ans' `rans_pmf_to_quantized_cdf` wherever that does not wrap, and always strictly increasing.
+    /// Quantises probabilities of shape (tables, alphabet): [`f16`](half::f16),
+    /// [`bf16`](half::bf16), `f32` or `f64`, of any positive sum. Equal to torch_ans'
+    /// `rans_pmf_to_quantized_cdf` wherever that does not wrap, and always strictly increasing.
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] for a NaN, negative or infinite value, a row of zeros, an alphabet past `2^precision`.
+    /// [`Error::InvalidTable`] for a NaN, negative or infinite value, a row of zeros, an alphabet
+    /// past `2^precision`.
     pub fn pmf<T: Probability>(self, pmf: ArrayView2<'_, T>) -> Result<Tables> {
         self.quantise(pmf, |row, values| {
             quantise::probabilities(values, self.sentinel, self.precision.bits(), row)
@@ -61,7 +64,8 @@ impl<'a> TablesBuilder<'a> {
         })
     }
 
-    /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`, strictly increasing.
+    /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`,
+    /// strictly increasing.
     ///
     /// # Errors
     /// [`Error::InvalidTable`] names the first value that breaks this.

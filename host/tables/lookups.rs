@@ -1,4 +1,5 @@
-//! Packed tables as lookups of slots one by one, for the few symbols of a row that loops over several rows leave to the codec.
+//! Packed tables as lookups of slots one by one, for the few symbols of a row that loops over
+//! several rows leave to the codec.
 
 use parans_kernels::codec::lookup::Found;
 use parans_kernels::codec::{Lookup, TableSpan};
@@ -69,7 +70,8 @@ mod tests {
 
     use super::*;
 
-    /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their own.
+    /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their
+    /// own.
     fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
         let (mut tables, mut spans) = (Vec::new(), Vec::new());
         for _ in 0..rng.random_range(1..6) {

@@ -1,7 +1,7 @@
 //! Tables: quantised distributions, validated once, prepared for encoder and decoder on first use.
 //!
-//! A table that could not code is an error here, never later. Everything after quantisation is integers, so tables made from the
-//! same CDF rows are the same on every machine.
+//! A table that could not code is an error here, never later. Everything after quantisation is
+//! integers, so tables made from the same CDF rows are the same on every machine.
 
 mod alias;
 mod builder;
@@ -40,7 +40,8 @@ pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;
 pub(crate) use slots::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
-/// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its own upper limit.
+/// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its
+/// own upper limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Precision(u32);
 

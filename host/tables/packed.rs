@@ -1,4 +1,5 @@
-//! Tables packed for coding rows side by side: for push four bytes a symbol, for pop buckets of slots that tell most slots' symbols in one load.
+//! Tables packed for coding rows side by side: for push four bytes a symbol, for pop buckets of
+//! slots that tell most slots' symbols in one load.
 
 use std::sync::OnceLock;
 
@@ -16,14 +17,16 @@ const BUCKETS: usize = 1 << 16;
 /// Ragged tables could ask for many more buckets than they have symbols; fewer only cost time.
 const MOST_BUCKETS: usize = 1 << 22;
 
-/// Fewer buckets a table than this save nothing, and more are not needed for a small alphabet: log2.
+/// Fewer buckets a table than this save nothing, and more are not needed for a small alphabet:
+/// log2.
 const LEAST_BITS: u32 = 8;
 const MOST_BITS: u32 = 13;
 
 /// The share of slots whose bucket may name another symbol: a miss costs about as much as ten hits.
 const MISSES: u64 = 128;
 
-/// Entries between tables: a cache line, without which the likely symbols of many tables of a power of two of symbols share a few of the cache's sets.
+/// Entries between tables: a cache line, without which the likely symbols of many tables of a power
+/// of two of symbols share a few of the cache's sets.
 const APART: usize = 16;
 
 /// How many tables are looked at to choose the number of buckets.
@@ -32,7 +35,8 @@ const SAMPLED: usize = 16;
 /// The packed form of all tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
-    /// `start | (freq - 1) << 16` of each table's symbols. The last entry is that of a skipped symbol: it owns every slot, which leaves a state as it is.
+    /// `start | (freq - 1) << 16` of each table's symbols. The last entry is that of a skipped
+    /// symbol: it owns every slot, which leaves a state as it is.
     pub(crate) entries: Vec<u32>,
     /// Position of each table's first entry, and of a skipped symbol's.
     pub(crate) places: Vec<u32>,
@@ -42,7 +46,8 @@ pub(crate) struct Packed {
     pub(crate) bytes: Option<Box<ByteTable<4>>>,
     /// Number of symbols and offset, where all tables have the same.
     pub(crate) uniform: Option<(u32, u32)>,
-    /// Position of each table's first span. This and the next two have an element more than there are tables, for skipped symbols.
+    /// Position of each table's first span. This and the next two have an element more than there
+    /// are tables, for skipped symbols.
     pub(crate) bases: Vec<u32>,
     /// Symbols of each table.
     pub(crate) symbols: Vec<u32>,
@@ -58,9 +63,9 @@ pub(crate) struct Packed {
 pub(crate) struct Buckets {
     /// log2 of the buckets a table.
     pub(crate) bits: u32,
-    /// `(tables + 1) << bits` of them; the last table is that of skipped symbols. A bucket holds the symbol that owns most of its slots:
-    /// `start | (freq - 1) << 16 | symbol << 32`, the offset added. Where a slot's rank, modulo 2^32, is above `freq - 1`, it is another
-    /// symbol's.
+    /// `(tables + 1) << bits` of them; the last table is that of skipped symbols. A bucket holds
+    /// the symbol that owns most of its slots: `start | (freq - 1) << 16 | symbol << 32`, the
+    /// offset added. Where a slot's rank, modulo 2^32, is above `freq - 1`, it is another symbol's.
     pub(crate) owners: Vec<u64>,
 }
 
@@ -148,7 +153,8 @@ impl Packed {
         self.offsets[table].wrapping_add(self.symbols[table]).wrapping_sub(1)
     }
 
-    /// The entry of the symbol that owns a slot, and the symbol, by a search: what a bucket holds for most of its slots.
+    /// The entry of the symbol that owns a slot, and the symbol, by a search: what a bucket holds
+    /// for most of its slots.
     #[cold]
     #[inline(never)]
     pub(crate) fn find(&self, table: usize, slot: u32) -> (u32, u32) {
@@ -187,8 +193,9 @@ impl Buckets {
     }
 }
 
-/// log2 of the buckets a table: the fewest that miss at most one slot in so many and still fit the cache, but two a symbol where the alphabet is
-/// large. `missed` counts the slots of a table that so many buckets miss.
+/// log2 of the buckets a table: the fewest that miss at most one slot in so many and still fit the
+/// cache, but two a symbol where the alphabet is large. `missed` counts the slots of a table that
+/// so many buckets miss.
 pub(super) fn choose_bits(packed: &Packed, one_in: u64, missed: impl Fn(usize, u32) -> u64) -> u32 {
     let (count, precision) = (packed.tables(), packed.precision);
     let largest = packed.symbols.iter().copied().max().unwrap_or(1);

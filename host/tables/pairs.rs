@@ -1,8 +1,10 @@
-//! Slots by their leading bits, for vectors: buckets that each tell two neighbouring owners, so that hardly a slot is missed.
+//! Slots by their leading bits, for vectors: buckets that each tell two neighbouring owners, so
+//! that hardly a slot is missed.
 //!
-//! A vector stops for every slot that one of its elements misses, which costs as much as some hundred hits. Most buckets have one owner or two.
-//! Those with more stand mostly in the tails of a distribution, where each slot is a symbol of its own: a run of such is told as one, after
-//! an owner or before it.
+//! A vector stops for every slot that one of its elements misses, which costs as much as some
+//! hundred hits. Most buckets have one owner or two. Those with more stand mostly in the tails of a
+//! distribution, where each slot is a symbol of its own: a run of such is told as one, after an
+//! owner or before it.
 
 use parans_kernels::codec::Span;
 
@@ -11,7 +13,8 @@ use super::packed::{Packed, choose_bits};
 /// More buckets are only worth their room while more than one slot in so many is missed.
 const MISSES: u64 = 800;
 
-/// In place of the frequency of a second owner: from here on each slot of the bucket has an owner of its own.
+/// In place of the frequency of a second owner: from here on each slot of the bucket has an owner
+/// of its own.
 pub(crate) const RUN: u32 = 0xfffe;
 
 /// Likewise: each slot of the bucket before the first owner has an owner of its own.
@@ -22,13 +25,14 @@ pub(crate) const RUN_BEFORE: u32 = 0xffff;
 pub(crate) struct Pairs {
     /// log2 of the buckets a table.
     pub(crate) bits: u32,
-    /// What symbols are told relative to: the lowest of all, or `None` where they lie too far apart and it is each table's offset.
+    /// What symbols are told relative to: the lowest of all, or `None` where they lie too far apart
+    /// and it is each table's offset.
     pub(crate) lowest: Option<u32>,
     /// Whether no bucket has more than one owner: then the low half of each holds all.
     pub(crate) single: bool,
-    /// `(tables + 1) << bits` buckets; the last table is that of skipped symbols, whose symbol is 0:
-    /// `start | (freq - 1) << 16` of the first owner, `freq << 32` of the next one ([`RUN`] or [`RUN_BEFORE`] for a run, 0 for none) and `symbol << 48`
-    /// of the first.
+    /// `(tables + 1) << bits` buckets; the last table is that of skipped symbols, whose symbol is
+    /// 0: `start | (freq - 1) << 16` of the first owner, `freq << 32` of the next one ([`RUN`] or
+    /// [`RUN_BEFORE`] for a run, 0 for none) and `symbol << 48` of the first.
     pub(crate) buckets: Vec<u64>,
 }
 
@@ -80,8 +84,9 @@ struct Pair {
     owned: u32,
 }
 
-/// Finds, for each bucket of `1 << shift` slots of a table, the two neighbours, or the owner and the run beside it, that own most of its slots. `found`
-/// gets it and for how many buckets on end it holds.
+/// Finds, for each bucket of `1 << shift` slots of a table, the two neighbours, or the owner and
+/// the run beside it, that own most of its slots. `found` gets it and for how many buckets on end
+/// it holds.
 fn each_pair(spans: impl Iterator<Item = Span>, shift: u32, mut found: impl FnMut(Pair, usize)) {
     let slots = 1u32 << shift;
     let mut best = Pair::default();
@@ -140,7 +145,8 @@ mod tests {
     use super::*;
     use crate::{Precision, Tables};
 
-    /// The frequency, rank and symbol of a slot by its bucket, as vectors take them; `None` for a miss.
+    /// The frequency, rank and symbol of a slot by its bucket, as vectors take them; `None` for a
+    /// miss.
     fn look_up(pairs: &Pairs, table: usize, slot: u32, precision: u32) -> Option<[u32; 3]> {
         let at = (table << pairs.bits) + (slot >> (precision - pairs.bits)) as usize;
         let bucket = pairs.buckets[at];
@@ -249,7 +255,8 @@ mod tests {
         }
     }
 
-    /// Discretised Gaussians of deviations from 1 to 22 have long tails of single slots: few are missed.
+    /// Discretised Gaussians of deviations from 1 to 22 have long tails of single slots: few are
+    /// missed.
     #[test]
     fn few_slots_of_gaussians_are_missed() {
         for precision in [12, 15, 16] {

@@ -11,8 +11,9 @@ use super::slots::{self, SLOTS};
 use super::tans::{TansForm, TansRowsForm, TansWideForm};
 use crate::error::{Error, Result};
 
-/// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two bytes fill a second-level cache, and filling more
-/// takes longer than all the rest of building tables.
+/// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two
+/// bytes fill a second-level cache, and filling more takes longer than all the rest of building
+/// tables.
 const DENSE_ENTRIES: usize = 1 << 19;
 
 /// The inverse CDF of all tables.
@@ -144,8 +145,8 @@ impl Prepared {
         self.rans32x16.get_or_init(|| encoder_entries(&self.spans))
     }
 
-    /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay small, else as many as give
-    /// about four entries a symbol.
+    /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay
+    /// small, else as many as give about four entries a symbol.
     pub(crate) fn inverse_bits(&self) -> u32 {
         let precision = self.precision.bits();
         if self.tables.len().checked_shl(precision).is_some_and(|n| n <= DENSE_ENTRIES)

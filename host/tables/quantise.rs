@@ -1,11 +1,13 @@
 //! From probabilities or counts to frequencies that sum to `2^precision`, none of them 0.
 //!
-//! The rule is that of torch_ans 0.4.0 wherever its 32-bit arithmetic does not wrap: scale, round half to even, rescale so that
-//! the sum fits, give the remainder to the last symbol, then give every empty symbol one slot from the narrowest symbol that
-//! has more than one. It is stated there on the CDF, shifting a run of cumulative values for each empty symbol, which costs
-//! the square of the alphabet. On frequencies the same moves are `freq[empty] += 1; freq[donor] -= 1`. And a donor, once taken
-//! from, is the narrowest of all until it has one slot left, so the donors are simply consumed in order of (frequency, position):
-//! one sort in place of a search for every empty symbol.
+//! The rule is that of torch_ans 0.4.0 wherever its 32-bit arithmetic does not wrap: scale, round
+//! half to even, rescale so that the sum fits, give the remainder to the last symbol, then give
+//! every empty symbol one slot from the narrowest symbol that has more than one. It is stated there
+//! on the CDF, shifting a run of cumulative values for each empty symbol, which costs the square of
+//! the alphabet. On frequencies the same moves are `freq[empty] += 1; freq[donor] -= 1`. And a
+//! donor, once taken from, is the narrowest of all until it has one slot left, so the donors are
+//! simply consumed in order of (frequency, position): one sort in place of a search for every empty
+//! symbol.
 
 use half::{bf16, f16};
 
@@ -19,7 +21,8 @@ mod sealed {
 pub trait Probability: sealed::Sealed + Copy + std::fmt::Display + Send + Sync + 'static {
     /// The value in double precision (exact).
     fn to_f64(self) -> f64;
-    /// `value * 2^precision` as the type's own arithmetic gives it. The 16-bit types are scaled in `f32`: 2^16 is past the largest f16.
+    /// `value * 2^precision` as the type's own arithmetic gives it. The 16-bit types are scaled in
+    /// `f32`: 2^16 is past the largest f16.
     fn scaled(self, precision: u32) -> f64;
     /// `value / sum`, rounded to the type (16-bit types: to `f32`).
     fn divided_by(self, sum: f64) -> f64;
@@ -78,8 +81,8 @@ fn check_row<T: Probability>(pmf: &[T], row: usize) -> Result<f64> {
     Err(Error::InvalidTable { row, reason: format!("all {} probabilities are 0", pmf.len()) })
 }
 
-/// Quantises a row of probabilities (any positive scale). With a sentinel, torch_ans' high-level rule: append 1e-10, divide by the
-/// sum, quantise.
+/// Quantises a row of probabilities (any positive scale). With a sentinel, torch_ans' high-level
+/// rule: append 1e-10, divide by the sum, quantise.
 pub(crate) fn probabilities<T: Probability>(
     pmf: &[T],
     sentinel: bool,
@@ -89,7 +92,8 @@ pub(crate) fn probabilities<T: Probability>(
     let sum = check_row(pmf, row)?;
     let scale = (1u64 << precision) as f64;
     let scaled: Vec<u64> = if sentinel {
-        // 32-bit inputs see a sum in which 1e-10 vanishes, as in torch_ans; the type's own division follows.
+        // 32-bit inputs see a sum in which 1e-10 vanishes, as in torch_ans; the type's own division
+        // follows.
         let total = sum + SENTINEL_PROBABILITY;
         let tail = rounded(SENTINEL_PROBABILITY / total * scale);
         let divided = pmf.iter().map(|p| rounded(p.divided_by(total) * scale));
@@ -102,8 +106,9 @@ pub(crate) fn probabilities<T: Probability>(
     frequencies(&scaled, precision, row)
 }
 
-/// A value of at least 0 rounded half to even. Without SSE4.1, which cannot be taken for granted, `round_ties_even` is a call; below 2^51 an addition
-/// to 2^52 rounds alike and leaves the integer in the low bits.
+/// A value of at least 0 rounded half to even. Without SSE4.1, which cannot be taken for granted,
+/// `round_ties_even` is a call; below 2^51 an addition to 2^52 rounds alike and leaves the integer
+/// in the low bits.
 fn rounded(value: f64) -> u64 {
     const ONES: f64 = (1u64 << 52) as f64;
     if value < ONES / 2.0 {
@@ -113,7 +118,8 @@ fn rounded(value: f64) -> u64 {
     }
 }
 
-/// Quantises a row of integer counts, exactly: no floating point on the way. A sentinel gets a count of 0, hence one slot.
+/// Quantises a row of integer counts, exactly: no floating point on the way. A sentinel gets a
+/// count of 0, hence one slot.
 pub(crate) fn counts(
     counts: &[u64],
     sentinel: bool,
@@ -144,7 +150,8 @@ fn frequencies(weights: &[u64], precision: u32, row: usize) -> Result<Vec<u32>> 
     } else if let Ok(sum) = u64::try_from(sum)
         && sum <= u64::MAX >> precision
     {
-        // No weight is larger than the sum: 64 bits hold the products, and divide in a fraction of the time that 128 take.
+        // No weight is larger than the sum: 64 bits hold the products, and divide in a fraction of
+        // the time that 128 take.
         weights.iter().map(|&weight| ((weight << precision) / sum) as u32).collect()
     } else {
         let share = |&weight| (u128::from(weight) * u128::from(total) / sum) as u32;
@@ -176,8 +183,8 @@ pub(crate) fn check_alphabet(symbols: usize, precision: u32, row: usize) -> Resu
     Ok(())
 }
 
-/// Gives each empty symbol a slot of the narrowest symbol that can spare one, the first of equals. The frequencies sum to at
-/// least their number, so the slots suffice.
+/// Gives each empty symbol a slot of the narrowest symbol that can spare one, the first of equals.
+/// The frequencies sum to at least their number, so the slots suffice.
 fn fill_empty(freqs: &mut [u32]) {
     let mut empty = freqs.iter().filter(|&&freq| freq == 0).count() as u64;
     if empty == 0 {
@@ -264,7 +271,8 @@ mod tests {
             proptest::prop_assume!(weights.iter().any(|&w| w > 0));
             let got = counts(&weights, false, precision, 0).unwrap();
             proptest::prop_assert!(got.iter().all(|&f| f > 0));
-            // Small weights are divided in 64 bits, large ones in 128: a common factor changes nothing.
+            // Small weights are divided in 64 bits, large ones in 128: a common factor changes
+            // nothing.
             let small: Vec<u64> = weights.iter().map(|w| w >> 40).collect();
             if small.iter().any(|&w| w > 0) {
                 let scaled: Vec<u64> = small.iter().map(|w| w << 39).collect();
@@ -285,7 +293,8 @@ mod tests {
 
     #[test]
     fn extremes_stay_strictly_increasing() {
-        // p = 0.999 at 16 bits wraps 32-bit arithmetic; one symbol with everything; 65,535 symbols at 16 bits.
+        // p = 0.999 at 16 bits wraps 32-bit arithmetic; one symbol with everything; 65,535 symbols
+        // at 16 bits.
         for (pmf, precision) in [
             (vec![0.999f32, 0.001], 16),
             (vec![0.6, 0.3, 0.1], 16),

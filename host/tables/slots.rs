@@ -1,4 +1,5 @@
-//! A small table as its slots: what owns each one, in four bytes, so that a pop finds all it needs in one load.
+//! A small table as its slots: what owns each one, in four bytes, so that a pop finds all it needs
+//! in one load.
 
 use parans_kernels::codec::{Span, TableSpan};
 

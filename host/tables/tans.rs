@@ -11,8 +11,8 @@ use crate::simd::ByteTable;
 pub(crate) struct TansForm {
     /// An entry a symbol, placed as the spans are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
-    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which stay what they are, and one more, so that four
-    /// bytes can be read from each on.
+    /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which
+    /// stay what they are, and one more, so that four bytes can be read from each on.
     pub(crate) next: Vec<u16>,
     /// The states' entries, `2^precision` a table.
     pub(crate) decoder: Vec<TansDecoderEntry>,
@@ -63,19 +63,24 @@ impl TansForm {
     }
 }
 
-/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know, however many tables there are.
+/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know,
+/// however many tables there are.
 #[derive(Clone, Debug)]
 pub(crate) struct TansRowsForm {
-    /// The entries, with places among the next states of all tables; the last is that of skipped symbols.
+    /// The entries, with places among the next states of all tables; the last is that of skipped
+    /// symbols.
     pub(crate) encoder: Vec<TansEncoderEntry>,
-    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte), the symbol's number, and in the
-    /// top `precision` bits the state less `2^precision` that the bits read are added to. Empty where numbers and states do not fit 24 bits.
+    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest
+    /// bit on the bits to read (a byte), the symbol's number, and in the top `precision` bits the
+    /// state less `2^precision` that the bits read are added to. Empty where numbers and states do
+    /// not fit 24 bits.
     pub(crate) decoder: Vec<u32>,
 }
 
 impl TansRowsForm {
-    /// Where bypass coding is on, stands for the bits to read after a symbol that stands for one outside its table. Four such counts, one of them this, never
-    /// sum up to [`MOST_BITS`](Self::MOST_BITS) or less modulo 256.
+    /// Where bypass coding is on, stands for the bits to read after a symbol that stands for one
+    /// outside its table. Four such counts, one of them this, never sum up to
+    /// [`MOST_BITS`](Self::MOST_BITS) or less modulo 256.
     const OUTSIDE: u32 = 80;
     /// The most bits that four symbols have.
     pub(crate) const MOST_BITS: u32 = 4 * Self::MAX_PRECISION;
@@ -121,13 +126,17 @@ impl TansRowsForm {
 /// What coding rows across vectors reads, for fewer than 2^16 tables where it pops.
 #[derive(Clone, Debug)]
 pub(crate) struct TansWideForm {
-    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest bit on the bits to read (a byte, as in
-    /// [`TansRowsForm::decoder`]), the number in `freq..2 freq`, and at the top the symbol's number. Empty where they do not fit.
+    /// The entry of each state of each table, and of the states of skipped symbols: from the lowest
+    /// bit on the bits to read (a byte, as in [`TansRowsForm::decoder`]), the number in
+    /// `freq..2 freq`, and at the top the symbol's number. Empty where they do not fit.
     pub(crate) decoder: Vec<u32>,
-    /// The bit that a symbol's number begins at in those entries: 24 where it has a byte, else at least 16.
+    /// The bit that a symbol's number begins at in those entries: 24 where it has a byte, else at
+    /// least 16.
     pub(crate) symbol_shift: u32,
-    /// The entry of each symbol, `2^alphabet_bits` a table, each table's [turned](Self::TURN), and of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
-    /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next state in its low bits. Empty where they do not fit.
+    /// The entry of each symbol, `2^alphabet_bits` a table, each table's [turned](Self::TURN), and
+    /// of skipped symbols. Added to a state `x` shifted left by the precision, it gives the bits to
+    /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next
+    /// state in its low bits. Empty where they do not fit.
     pub(crate) encoder: Vec<u32>,
     /// log2 of the entries a table.
     pub(crate) alphabet_bits: u32,
@@ -146,8 +155,9 @@ pub(crate) struct TansWideForm {
 impl TansWideForm {
     /// The largest precision whose encoder entries fit.
     const MAX_ENCODER_PRECISION: u32 = 13;
-    /// How far each table's entries are turned against those of the table before: a cache line. The likely symbols of tables are the same ones most often, and
-    /// unturned, as many entries apart as is a power of two, they would share a few sets of a cache.
+    /// How far each table's entries are turned against those of the table before: a cache line. The
+    /// likely symbols of tables are the same ones most often, and unturned, as many entries apart
+    /// as is a power of two, they would share a few sets of a cache.
     pub(crate) const TURN: usize = 16;
     /// Ragged tables could ask for many more entries than they have symbols.
     const MOST_ENTRIES: usize = 1 << 22;
@@ -190,7 +200,8 @@ impl TansWideForm {
             for (number, (table, entries)) in of_tables.enumerate() {
                 let own = table.base as usize..(table.base + table.symbols) as usize;
                 for (symbol, entry) in form.encoder[own].iter().enumerate() {
-                    // The codec's bias again, for a shift by `precision + 1` instead of 16: the most bits, less the state from which on they are written.
+                    // The codec's bias again, for a shift by `precision + 1` instead of 16: the
+                    // most bits, less the state from which on they are written.
                     let most = (entry.bits_bias >> 16) + 1;
                     let bias = (most << (precision + 1)) - ((most << 16) - entry.bits_bias);
                     let at = (symbol + number * Self::TURN) & ((1 << alphabet_bits) - 1);
@@ -225,7 +236,8 @@ impl TansWideForm {
     }
 }
 
-// However many of four symbols stand for one outside, and whatever the others' bits, the sum shows it.
+// However many of four symbols stand for one outside, and whatever the others' bits, the sum shows
+// it.
 const _: () = {
     let mut outside = 1;
     while outside <= 4 {

@@ -1,6 +1,6 @@
-//! Recognising what content is, by its bytes and never by its name: which parts of a model file are which tensors, so
-//! that chunks are cut where they begin and coded by their type. The content itself stays the file's very bytes; a file
-//! that only looks like a container is just bytes.
+//! Recognising what content is, by its bytes and never by its name: which parts of a model file are
+//! which tensors, so that chunks are cut where they begin and coded by their type. The content
+//! itself stays the file's very bytes; a file that only looks like a container is just bytes.
 
 #[cfg(feature = "containers")]
 use std::io::{Read, Seek, SeekFrom};
@@ -136,7 +136,8 @@ pub(super) fn coarser(segments: &[Segment], least: u64) -> Vec<Segment> {
     out
 }
 
-/// Makes segments of tensors: `parts` are the runs that have a type, ascending and apart, inside `length` bytes.
+/// Makes segments of tensors: `parts` are the runs that have a type, ascending and apart, inside
+/// `length` bytes.
 #[cfg(feature = "containers")]
 fn segments(
     parts: impl IntoIterator<Item = (std::ops::Range<u64>, Dtype)>,
@@ -181,9 +182,9 @@ pub fn recognise_file<R: Read + Seek>(mut content: R) -> std::io::Result<Option<
     Ok(layout.filter(|layout| layout.length() == length))
 }
 
-/// Recognises content by its beginning, for instance what a pipe gave so far. Whether the rest keeps the promise, only
-/// its length will tell: see [`super::FrameWriter::finish`]. A zip file keeps its directory at its end and cannot be
-/// recognised so.
+/// Recognises content by its beginning, for instance what a pipe gave so far. Whether the rest
+/// keeps the promise, only its length will tell: see [`super::FrameWriter::finish`]. A zip file
+/// keeps its directory at its end and cannot be recognised so.
 #[cfg(feature = "containers")]
 #[must_use]
 pub fn recognise_head(head: &[u8]) -> Option<Layout> {

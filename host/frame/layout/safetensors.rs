@@ -21,13 +21,17 @@ pub(super) fn header_length(head: &[u8]) -> Option<u64> {
 /// The layout that a safetensors header at the front of `head` describes, if it is one.
 pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
     let begin = header_length(head)?;
-    // The metadata type checks names, shapes, types and that the tensors lie one after another without gaps.
+    // The metadata type checks names, shapes, types and that the tensors lie one after another
+    // without gaps.
     let metadata: Metadata = serde_json::from_slice(head.get(8..begin as usize)?).ok()?;
     let mut entries = Vec::new();
     let mut parts = Vec::new();
     let mut end = begin;
-    for name in metadata.offset_keys() {
-        let tensor = metadata.info(&name)?;
+    // By name where empty tensors begin at the same place: the same file makes the same frame.
+    let tensors = metadata.tensors();
+    let mut tensors: Vec<_> = tensors.iter().collect();
+    tensors.sort_unstable_by_key(|&(name, tensor)| (tensor.data_offsets, name));
+    for (name, tensor) in tensors {
         let (from, to) = tensor.data_offsets;
         let (from, to) = (begin.checked_add(from as u64)?, begin.checked_add(to as u64)?);
         if from != end || to < from {
@@ -39,7 +43,7 @@ pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
         if let Some(dtype) = element::by_name(&dtype) {
             parts.push((from..to, dtype));
         }
-        let entry = Entry::tensor(&name, &dtype, shape, from, to - from);
+        let entry = Entry::tensor(name, &dtype, shape, from, to - from);
         entry.check().ok()?;
         entries.push(entry);
     }

@@ -58,7 +58,8 @@ fn unknown_versions_and_flags_are_named() {
     assert!(matches!(&error, Error::Unsupported(m) if m.contains("flags 0x4")), "{error}");
 }
 
-/// The id depends on all of the header and on the beginning of the content, and not on how it comes in pieces.
+/// The id depends on all of the header and on the beginning of the content, and not on how it comes
+/// in pieces.
 #[test]
 fn ids() {
     let content = vec![7; ID_CONTENT + 9];
