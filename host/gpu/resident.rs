@@ -55,7 +55,6 @@ impl DeviceSymbols {
         Self { address, rows, columns, row_stride, kind: symbol_kind(S::erase(&[])) }
     }
 
-    /// Rows of symbols of a [`symbol_kind`] one after another.
     pub(super) fn of_kind(kind: u32, address: DeviceAddress, rows: usize, columns: usize) -> Self {
         Self { address, rows, columns, row_stride: columns, kind }
     }
