@@ -42,8 +42,10 @@ fn signal(child: &Child, signal: Signal) {
 fn long_work(at: &Path, named: bool) -> Command {
     let file = File::create(at.join("long")).unwrap();
     file.set_len(1 << 40).unwrap();
-    let mut command = parans();
-    command.current_dir(at).args(["-qT1", "long"]).stdin(Stdio::null()).stderr(Stdio::piped());
+    // Whoever runs the tests may ignore signals, as `nohup` does, and the program would then.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_parans"), "-qT1", "long"]);
+    command.current_dir(at).stdin(Stdio::null()).stderr(Stdio::piped());
     if named {
         command.env("PARANS_NAMED_TEMPORARY", "1");
     }
