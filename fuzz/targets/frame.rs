@@ -14,7 +14,7 @@ const MOST: u64 = 1 << 26;
 fuzz_target!(|bytes: &[u8]| {
     let mut content = Vec::new();
     let strict =
-        FrameReader::new(bytes, ReadOptions { max_content: MOST })
+        FrameReader::new(bytes, ReadOptions { max_content: MOST, ..ReadOptions::default() })
             .copy_to(&mut content);
     let mut salvaged = Vec::new();
     let options = ReadOptions { max_content: MOST, ..ReadOptions::default() };
