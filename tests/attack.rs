@@ -2,8 +2,8 @@
 //! right, since only damage behind a right checksum reaches the decoders. No reader may panic, take
 //! long, hold more memory than its input earned, or disagree with another reader.
 //!
-//! `cargo test --test attack` runs it for a few seconds. PARANS_ATTACK_SECONDS=3600 runs it for an
-//! hour, and PARANS_ATTACK_SEED=N repeats the run of a seed.
+//! `cargo test --test attack` runs it for a few seconds from the same seed each time.
+//! PARANS_ATTACK_SECONDS=3600 runs it for an hour, PARANS_ATTACK_SEED=N from another seed.
 
 use std::{
     env,
@@ -34,6 +34,9 @@ const MAX_CONTENT: u64 = 8 << 20;
 const MAX_MEMORY: usize = 160 << 20;
 /// What one file of a few kilobytes may take in an unoptimised build on a busy machine.
 const MAX_TIME: Duration = Duration::from_secs(20);
+
+/// Where a run begins unless told otherwise: the gate repeats itself.
+const SEED: u64 = 10_967_624_935_263_066_805;
 
 /// The lengths of the parts, and where their own checksums stand (`FORMAT.md`).
 const HEADER: usize = 32;
@@ -330,8 +333,7 @@ fn read_all_ways(file: &[u8]) {
 #[test]
 fn mended_mutations_are_survived() {
     let seconds = env::var("PARANS_ATTACK_SECONDS").map_or(4, |text| text.parse().unwrap());
-    let seed = env::var("PARANS_ATTACK_SEED")
-        .map_or_else(|_| rand::rng().random(), |text| text.parse().unwrap());
+    let seed = env::var("PARANS_ATTACK_SEED").map_or(SEED, |text| text.parse().unwrap());
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let seeds: Vec<Vec<Frame>> = seeds().iter().map(|file| Frame::all(file)).collect();
     let donors: Vec<Frame> = seeds.iter().flatten().cloned().collect();
