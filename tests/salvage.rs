@@ -288,6 +288,34 @@ fn ranges_between_parts(step: usize) {
     }
 }
 
+/// Removed ranges after which a frame that is content, or its first chunk, stands exactly where one
+/// is due.
+#[test]
+fn content_where_a_frame_is_due() {
+    let mut cases = 0;
+    for file in files() {
+        let begins_with = |at: usize, part: &[u8]| file.bytes[at..].starts_with(part);
+        let seems_to_begin = |at: &usize| {
+            begins_with(*at, &file.bytes[..8])
+                || file.bytes.len() > at + 32 && begins_with(at + 32, b"chnk")
+        };
+        let places = (0..file.bytes.len()).filter(seems_to_begin);
+        for place in places.filter(|place| !file.starts.contains(place)) {
+            for &due in file.starts.iter().filter(|&&due| due < place) {
+                for shift in [0, 10, 20, 32, 42, 52, 75] {
+                    let from = due.saturating_sub(shift);
+                    let change = Change::Remove(from..from + place - due);
+                    if !splices_headers(&file, &change) {
+                        check(&file, &change);
+                        cases += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(cases > 100, "{cases}");
+}
+
 #[test]
 fn bytes_cuts_and_ranges() {
     bytes_and_lengths(11);

@@ -86,6 +86,13 @@ pub(super) struct Front {
     pub(super) index: Option<IndexHeader>,
 }
 
+impl Front {
+    /// Where its first sound part stands.
+    fn start(&self) -> u64 {
+        self.at + if self.header.is_some() { 0 } else { HEADER as u64 }
+    }
+}
+
 pub(super) struct Survey<R> {
     pub(super) places: Places<R>,
     /// The end of the last part that is known to belong to a frame before.
@@ -125,7 +132,13 @@ impl<R: Read + Seek> Survey<R> {
     pub(super) fn next(&mut self) -> Result<Option<Item>> {
         let length = self.places.length;
         let promised = std::mem::replace(&mut self.promised, true);
-        let front = if promised && self.due < length { self.front(self.due)? } else { None };
+        let mut front = if promised && self.due < length { self.front(self.due)? } else { None };
+        let mut found = self.lowest_of_tail()?;
+        if let (Some(inside), Some(around)) = (&front, &found)
+            && self.is_content(inside.start(), around)?
+        {
+            front = None;
+        }
         if let Some(front) = front.as_ref().filter(|front| front.index.is_some()) {
             let plan = self.complete(front)?;
             return self.frame(plan);
@@ -133,7 +146,6 @@ impl<R: Read + Seek> Survey<R> {
         if self.floor == length {
             return Ok(None);
         }
-        let mut found = self.lowest_of_tail()?;
         let mut whole = None;
         while let (Some(front), Some(inside)) = (&front, &found)
             && inside.end as i64 <= front.reach
@@ -357,7 +369,36 @@ impl<R: Read + Seek> Survey<R> {
 
     /// Whether the last chunk followed has the coded bytes that it was written with.
     pub(super) fn is_whole(&mut self, front: &Front) -> Result<bool> {
-        let Some(&(place, chunk)) = front.chunks.last() else { return Ok(false) };
+        match front.chunks.last() {
+            Some((place, chunk)) => self.has_coded_bytes(*place, chunk),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end. What
+    /// seems to be a frame there is content: bytes missing before it moved it to where a frame is
+    /// due.
+    fn is_content(&mut self, place: u64, found: &Found) -> Result<bool> {
+        let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
+        let (mut begin, mut offset) = (found.start + HEADER as i64, 0);
+        for info in &found.index.chunks {
+            let coded = begin + CHUNK_HEADER as i64;
+            let end = coded + i64::from(info.coded);
+            if (coded..end).contains(&(place as i64)) {
+                let header = self.places.chunk(begin, max_chunk)?.filter(|chunk| {
+                    (chunk.id, chunk.info, chunk.offset) == (found.footer.id, *info, offset)
+                });
+                return match header {
+                    Some(header) => self.has_coded_bytes(begin, &header),
+                    None => Ok(false),
+                };
+            }
+            (begin, offset) = (end, offset + u64::from(info.raw));
+        }
+        Ok(false)
+    }
+
+    fn has_coded_bytes(&mut self, place: i64, chunk: &ChunkHeader) -> Result<bool> {
         let mut coded = Vec::new();
         self.places.bytes(place + CHUNK_HEADER as i64, chunk.info.coded.into(), &mut coded)?;
         Ok(chunk.matches(&coded))
@@ -373,7 +414,6 @@ impl<R: Read + Seek> Survey<R> {
                 places: vec![place],
                 earned: true,
             });
-        let begin = front.at + if front.header.is_some() { 0 } else { HEADER as u64 };
         Plan {
             id: front.id,
             max_chunk: front.max_chunk,
@@ -386,7 +426,7 @@ impl<R: Read + Seek> Survey<R> {
             last: false,
             apart: false,
             doubtful: false,
-            extent: begin..front.stop as u64,
+            extent: front.start()..front.stop as u64,
             lost: Vec::new(),
         }
     }
