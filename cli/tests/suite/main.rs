@@ -1,0 +1,16 @@
+//! The tests of the program, which is run as a user runs it. `cargo test -p parans-cli --test suite
+//! flags::` runs those of one module.
+
+mod common;
+
+mod bench;
+mod extract;
+#[cfg(unix)]
+mod files;
+mod flags;
+mod list;
+mod man;
+mod program;
+mod salvage;
+#[cfg(target_os = "linux")]
+mod signals;

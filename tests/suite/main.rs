@@ -1,0 +1,27 @@
+//! The integration tests of the library as one program, so that the library is linked once.
+//! `cargo test --test suite frame::` runs those of one module. `conformance` and `parity` have
+//! reports of their own; `attack` measures memory with an allocator of its own.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod checkpoints;
+mod errors;
+mod examples;
+mod failures;
+mod format;
+mod frame;
+mod golden;
+mod gpu;
+mod kernels;
+#[cfg(feature = "containers")]
+mod layout;
+mod learned;
+mod model_coder;
+mod model_loss;
+mod model_rows;
+mod order0;
+#[cfg(feature = "containers")]
+mod overhead;
+mod salvage;
+mod tans;
