@@ -74,9 +74,13 @@ impl<R: Read + Seek> Survey<R> {
         let mut length = None;
         // Behind a chunk header that is sound, its coded bytes are due.
         let mut from = match front.chunks.last() {
-            Some((place, _)) if !self.is_whole(front)? => place + CHUNK_HEADER as i64,
+            Some(&(place, _)) if !self.is_whole(front)? => place + CHUNK_HEADER as i64,
             _ => front.stop,
         };
+        if from < front.reach {
+            // What is found there may be the content of this chunk.
+            self.cut = front.at + 1..front.reach as u64;
+        }
         let promised = from <= limit;
         let limit = limit.max(from);
         while front.index.is_none() {

@@ -104,8 +104,8 @@ pub(super) struct Survey<R> {
     tail: Option<Vec<(i64, u64)>>,
     /// Frames that begin before this place were found by search.
     pub(super) doubtful_until: u64,
-    /// Where the coded bytes of a chunk that is not whole are due, with a frame at their end.
-    cut: Range<u64>,
+    /// The frame up to where the coded bytes of its last chunk are due, which are not whole.
+    pub(super) cut: Range<u64>,
     pub(super) ids: HashSet<u32>,
     frames: u64,
 }
@@ -158,7 +158,6 @@ impl<R: Read + Seek> Survey<R> {
                 None => *whole.insert(self.is_whole(front)?),
             };
             if !whole {
-                self.cut = front.at + 1..front.reach as u64;
                 break;
             }
             self.tail.as_mut().map(Vec::pop);

@@ -1,7 +1,6 @@
 //! Checkpoints: the streams stay the same, rows pop from them as they do whole, and no wrong table
 //! or row goes unnoticed.
 
-
 use std::{io::Cursor, ops::Range};
 
 use crate::common::backends::{self, Backend};

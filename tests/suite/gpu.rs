@@ -1,7 +1,6 @@
 //! The GPU back end's own interface: tensors that stay on the device, planning, and devices that
 //! fail.
 
-
 use std::sync::Mutex;
 use std::time::Duration;
 

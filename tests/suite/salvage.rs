@@ -336,10 +336,12 @@ fn every_range_between_parts() {
     ranges_between_parts(1);
 }
 
+// Not `Duplicate`, but between parts as above: a copy of any range can put frames of the content
+// where a frame is due, and leaves no trace then.
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 20, ..ProptestConfig::default() })]
     #[test]
-    fn any_change(which in 0usize..6, kind in 0..5, places in [any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()], value in any::<u8>()) {
+    fn any_change(which in 0usize..6, kind in 0..4, places in [any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()], value in any::<u8>()) {
         static FILES: LazyLock<Vec<File>> = LazyLock::new(files);
         let file = &FILES[which];
         let [a, b, at] = places.map(|place| place.index(file.bytes.len() + 1));
@@ -348,8 +350,7 @@ proptest! {
             0 => Change::Overwrite(range, 0),
             1 => Change::Overwrite(range, value),
             2 => Change::Remove(range),
-            3 => Change::Insert(at, noise(range.len(), value.into())),
-            _ => Change::Duplicate(range, at),
+            _ => Change::Insert(at, noise(range.len(), value.into())),
         };
         if !splices_headers(file, &change) {
             check(file, &change);

@@ -1,6 +1,5 @@
 //! `parans extract`: tensors by name, ranges of bytes, and npy files that numpy loads.
 
-
 use std::{fs, io::Write, path::Path};
 
 use crate::common::*;

@@ -1,6 +1,5 @@
 //! What the program does to files: nothing is lost, leaked or overwritten by surprise.
 
-
 use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom, Write},

@@ -1,7 +1,6 @@
 //! The command line: flags as other compressors have them, threads, names, and what is said about a
 //! line that cannot be meant.
 
-
 use std::{fs, io::Write, path::Path, process::Stdio, time::Instant};
 
 use crate::common::*;

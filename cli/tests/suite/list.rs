@@ -1,7 +1,6 @@
 //! Lists of compressed files: `-l`, `list`, `test`, `inspect`, and names that a terminal must not
 //! get.
 
-
 use std::{fs, path::Path};
 
 use crate::common::*;

@@ -1,6 +1,5 @@
 //! Man pages and completions.
 
-
 use std::fs;
 
 use crate::common::*;

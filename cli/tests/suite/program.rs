@@ -1,6 +1,5 @@
 //! The program through its own binary: what it writes, says and returns.
 
-
 use std::{
     fs,
     io::{Read, Write},

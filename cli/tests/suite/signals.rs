@@ -1,6 +1,5 @@
 //! Signals and limits: no half-made file is left, and the end is a line and a status.
 
-
 use std::{
     fs::{self, File},
     os::unix::{

@@ -1,6 +1,5 @@
 //! What rustc makes of Rust kernels (`ptx/rustc.rs`), against the same functions on the host.
 
-
 use crate::common::load;
 use parans_emulator::{Device, Launch, Module, Report};
 
