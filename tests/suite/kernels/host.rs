@@ -38,6 +38,7 @@ thread_local! {
 
 impl HostThread {
     /// Gives every thread of the warp all values.
+    #[inline(never)]
     fn exchange<R>(self, value: u32, read: impl FnOnce(&[AtomicU32; 32]) -> R) -> R {
         self.warp.values[self.thread as usize % 32].store(value, Ordering::SeqCst);
         self.warp.barrier.wait();
@@ -49,6 +50,7 @@ impl HostThread {
 
 impl HostThread {
     /// Words of shared memory.
+    #[inline(never)]
     fn words<const N: usize>(self, at: u32) -> [u32; N] {
         assert_eq!(at as usize % (4 * N), 0, "an unaligned load of shared memory");
         std::array::from_fn(|i| self.shared[at as usize / 4 + i].load(Ordering::Relaxed))
@@ -65,14 +67,17 @@ impl Simt for HostThread {
     fn block_threads(self) -> u32 {
         BLOCK_THREADS
     }
+    #[inline(never)]
     fn barrier(self) {
         self.block_barrier.wait();
     }
+    #[inline(never)]
     fn ballot(self, yes: bool) -> u32 {
         self.exchange(u32::from(yes), |values| {
             values.iter().rev().fold(0, |bits, v| bits << 1 | v.load(Ordering::SeqCst))
         })
     }
+    #[inline(never)]
     fn shuffle(self, value: u32, source: u32) -> u32 {
         self.exchange(value, |values| values[source as usize % 32].load(Ordering::SeqCst))
     }
@@ -91,6 +96,7 @@ impl Simt for HostThread {
     unsafe fn load_shared_x4(self, at: u32) -> [u32; 4] {
         self.words(at)
     }
+    #[inline(never)]
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
         for (to, word) in self.shared[at as usize / 4..][..4].iter().zip(words) {
             to.store(word, Ordering::Relaxed);
