@@ -1,9 +1,9 @@
 //! Float tensors: sizes and speeds of `parans::float` on one thread beside zstd, one after the
 //! other in the same process, on the same chunks.
 //!
-//! `scripts/bench-float` fetches real weights and runs it on them; by hand: `cargo bench --features
-//! zstd --bench float -- model.safetensors [chunk bytes] [F32|BF16|F16]`. Each `F32` tensor is
-//! coded as it is, and rounded to bfloat16 and half precision.
+//! `scripts/bench-float` fetches real weights and runs it on them; by hand: `cargo bench --bench
+//! float -- model.safetensors [chunk bytes] [F32|BF16|F16]`. Each `F32` tensor is coded as it is,
+//! and rounded to bfloat16 and half precision.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use safetensors::SafeTensors;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let Some(path) = arguments.next() else {
-        // `cargo test --benches` and a bare `cargo bench` come here.
+        // A bare `cargo bench` comes here.
         println!("float: no weights given; see scripts/bench-float");
         return Ok(());
     };
@@ -115,7 +115,6 @@ fn measure(
 
 /// The same with zstd, at levels 1, 3 and 19. The last takes a minute a type: `ZSTD_LEVELS="1 3"`
 /// leaves it out.
-#[cfg(feature = "zstd")]
 fn zstd(dtype: Dtype, chunks: &[&[u8]]) -> Result<(), Box<dyn std::error::Error>> {
     use zstd::bulk::{Compressor, Decompressor};
 
@@ -136,10 +135,5 @@ fn zstd(dtype: Dtype, chunks: &[&[u8]]) -> Result<(), Box<dyn std::error::Error>
             },
         );
     }
-    Ok(())
-}
-
-#[cfg(not(feature = "zstd"))]
-fn zstd(_: Dtype, _: &[&[u8]]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }

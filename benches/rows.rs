@@ -4,13 +4,14 @@
 //! Each group is one row of the table in `docs/performance.md`: 256 rows of int32 symbols over 256
 //! symbols, int32 indexes one a symbol, one thread, the stream's room and the output allocated
 //! outside the time. `copy` moves the same arrays, which is as fast as coding could be. In test
-//! mode (`cargo test --benches`) every group runs once on short rows.
+//! mode (`cargo bench --bench rows -- --test`) every group runs once on short rows.
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
 use parans::{Bypass, Coder, Family, Indexes, Precision, Symbols, Tables};
+use parans_benches::gaussians;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -55,16 +56,12 @@ const CASES: &[Case] = &[
     case("rans64, 1 lane, 64 tables, bypass", Family::Rans64, 1, 15, 64, true),
 ];
 
-/// One uniform table, or discretised Gaussians of standard deviations from 1 to 2^4.5.
+/// One uniform table, or discretised Gaussians.
 fn probabilities(tables: usize) -> Array2<f32> {
-    Array2::from_shape_fn((tables, ALPHABET), |(table, symbol)| {
-        if tables == 1 {
-            return 1.0 / ALPHABET as f32;
-        }
-        let sigma = (4.5 * table as f32 / (tables - 1) as f32).exp2();
-        let x = (symbol as f32 - ALPHABET as f32 / 2.0) / sigma;
-        (-0.5 * x * x).exp() + 1e-6
-    })
+    if tables == 1 {
+        return Array2::from_elem((1, ALPHABET), 1.0 / ALPHABET as f32);
+    }
+    gaussians(tables, ALPHABET)
 }
 
 /// A symbol for each index, drawn from its table.

@@ -11,27 +11,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ndarray::Array2;
 use parans::{Coder, Family, Indexes, Precision, Symbols, Tables};
+use parans_benches::gaussians;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 const ALPHABET: usize = 256;
-
-/// Discretised Gaussians of standard deviations from 1 to 2^4.5; 8 for one alone.
-fn gaussians(tables: usize) -> Array2<f32> {
-    let mut pmf = Array2::from_shape_fn((tables, ALPHABET), |(table, symbol)| {
-        let sigma =
-            if tables == 1 { 8.0 } else { (4.5 * table as f32 / (tables - 1) as f32).exp2() };
-        let x = (symbol as f32 - ALPHABET as f32 / 2.0) / sigma;
-        (-0.5 * x * x).exp() + 1e-6
-    });
-    for mut row in pmf.rows_mut() {
-        let sum = row.sum();
-        row /= sum;
-    }
-    pmf
-}
 
 fn small(criterion: &mut Criterion) {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the first pool");
@@ -42,7 +27,7 @@ fn small(criterion: &mut Criterion) {
             for lanes in [1, 4, 8, 32] {
                 for count in [1, 64] {
                     let precision = Precision::new(precision).expect("a precision");
-                    let tables = Tables::from_pmf(gaussians(count).view(), precision);
+                    let tables = Tables::from_pmf(gaussians(count, ALPHABET).view(), precision);
                     let tables = tables.expect("probabilities");
                     let mut rng = Xoshiro256PlusPlus::seed_from_u64(0);
                     let indexes: Vec<i32> =
@@ -95,7 +80,7 @@ fn time(
 
 fn tables(criterion: &mut Criterion) {
     const TABLES: usize = 64;
-    let pmf = gaussians(TABLES);
+    let pmf = gaussians(TABLES, ALPHABET);
     let symbols = [ALPHABET as i32 / 2; TABLES];
     let indexes: [i32; TABLES] = std::array::from_fn(|table| table as i32);
     let mut group = criterion.benchmark_group("tables");
