@@ -37,7 +37,7 @@ pub use plan::Geometry;
 pub use ptx::ptx;
 pub use resident::{DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
-pub(crate) use staged::{HostModels, pop, pop_models, push, push_models};
+pub(crate) use staged::{pop, pop_models, push, push_models};
 pub(crate) use tables::DeviceTables;
 
 /// An opened device. Cloning shares it.

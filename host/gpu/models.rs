@@ -62,7 +62,7 @@ impl DeviceModels {
     /// # Errors
     /// [`Error::Device`] where memory is short or the copy fails.
     pub fn upload(gpu: &Gpu, models: &impl Models) -> Result<Self> {
-        models.to_device(gpu, 0..models.rows())
+        models.as_set().to_device(gpu, 0..models.rows())
     }
 
     /// The symbols `lowest .. lowest + size`, all alike: see [`Uniforms`](crate::model::Uniforms),

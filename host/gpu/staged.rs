@@ -9,13 +9,12 @@ use std::ops::Range;
 use super::plan::batches;
 use super::resident::{DeviceStreams, symbol_kind};
 use super::{
-    DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, DeviceTables, Gpu, GpuCoder,
-    GpuModelCoder,
+    DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder, GpuModelCoder,
 };
 use crate::cpu::{Failed, explain, explain_model};
 use crate::error::{Error, Result};
 use crate::family::RowFormat;
-use crate::model::ModelPlan;
+use crate::model::{ModelPlan, ModelSet};
 use crate::plan::Plan;
 use crate::streams::Streams;
 use crate::symbols::{Indexes, IndexesIn, SymbolSlice, SymbolSliceMut};
@@ -232,50 +231,46 @@ fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
     indexes.at_or_skip(row, fault.position)
 }
 
-/// Models on the host: what uploads those of some rows, and their bytes a symbol.
-pub(crate) struct HostModels<'m> {
-    pub(crate) upload: &'m dyn Fn(Range<usize>) -> Result<DeviceModels>,
-    pub(crate) bytes: usize,
-}
-
 /// Pushes host symbols onto host streams with models.
 pub(crate) fn push_models<F: RowFormat>(
     gpu: &Gpu,
     plan: &ModelPlan,
     streams: &mut Streams,
     symbols: SymbolSlice<'_>,
-    columns: usize,
-    models: &HostModels<'_>,
+    models: ModelSet<'_>,
 ) -> Result<()> {
     let coder = GpuModelCoder::new(gpu, plan);
     push_batches::<F>(
         gpu,
         plan.lanes,
         streams,
-        (symbols, columns),
-        models.bytes,
-        |rows, device, on_device| coder.enqueue_push(device, &(models.upload)(rows)?, on_device),
+        (symbols, models.shape().1),
+        models.device_bytes(),
+        |rows, device, on_device| {
+            coder.enqueue_push(device, &models.to_device(gpu, rows)?, on_device)
+        },
         |failed, symbol| explain_model(failed, symbol),
     )
 }
 
-/// Pops host symbols of `columns` a row from host streams with models.
+/// Pops host symbols from host streams with models.
 pub(crate) fn pop_models<F: RowFormat>(
     gpu: &Gpu,
     plan: &ModelPlan,
     streams: &mut Streams,
     symbols: SymbolSliceMut<'_>,
-    columns: usize,
-    models: &HostModels<'_>,
+    models: ModelSet<'_>,
 ) -> Result<()> {
     let coder = GpuModelCoder::new(gpu, plan);
     pop_batches::<F>(
         gpu,
         plan.lanes,
         streams,
-        (symbols, columns),
-        models.bytes,
-        |rows, device, on_device| coder.enqueue_pop(device, &(models.upload)(rows)?, on_device),
+        (symbols, models.shape().1),
+        models.device_bytes(),
+        |rows, device, on_device| {
+            coder.enqueue_pop(device, &models.to_device(gpu, rows)?, on_device)
+        },
         |failed| explain_model(failed, |_, _| 0),
     )
 }

@@ -3,15 +3,15 @@
 use ndarray::Array2;
 use parans_kernels::codec;
 
-use super::Models;
+use super::{ModelSet, Models};
 use crate::coder::{Bypass, Device};
 use crate::cpu::models;
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, with_family};
-use crate::gpu::{self, Gpu, GpuModelCoder, HostModels};
+use crate::gpu::{self, Gpu, GpuModelCoder};
 use crate::memory;
 use crate::streams::{Merged, Streams, check_lanes};
-use crate::symbols::{Symbol, SymbolSlice, Symbols};
+use crate::symbols::{Symbol, SymbolSlice, SymbolSliceMut, Symbols};
 use crate::tables::Precision;
 
 /// Everything a back end needs to know, checked.
@@ -155,19 +155,40 @@ impl ModelCoder {
         symbols: impl Into<Symbols<'a, S>>,
     ) -> Result<()> {
         let symbols = symbols.into();
+        let shape = (symbols.rows(), symbols.columns());
+        self.push_erased(streams, models.as_set(), symbols.erased(), shape)
+    }
+
+    /// Pushes symbols of a shape. From here on the types of models and symbols are values.
+    fn push_erased(
+        &self,
+        streams: &mut Streams,
+        models: ModelSet<'_>,
+        symbols: SymbolSlice<'_>,
+        (rows, columns): (usize, usize),
+    ) -> Result<()> {
         self.check(streams, models)?;
-        let (rows, columns) = (symbols.rows(), symbols.columns());
-        if (rows, columns) != (models.rows(), models.columns()) {
+        let shape = models.shape();
+        if (rows, columns) != shape {
             return Err(Error::Shape {
                 what: "symbols",
-                expected: format!("({}, {}) as the models", models.rows(), models.columns()),
+                expected: format!("({}, {}) as the models", shape.0, shape.1),
                 got: format!("({rows}, {columns})"),
             });
         }
-        for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
-            streams.reserve(room)?;
-            match self.push_here(streams, models, symbols.erased()) {
-                // Escapes are rare: only where they are not is a row given all the room it can
+        let plan = &self.plan;
+        for capacity in [plan.bytes_expected(columns), plan.bytes_at_most(columns)] {
+            streams.reserve(capacity)?;
+            let result = match &self.gpu {
+                None => {
+                    models::push(plan.family, plan.precision, plan.bypass, streams, models, symbols)
+                }
+                Some(gpu) => {
+                    with_family!(plan.family, F => gpu::push_models::<F>(gpu, plan, streams, symbols, models))
+                }
+            };
+            match result {
+                // Escapes are rare: only where they are not is a row given all the capacity it can
                 // need.
                 Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
                 result => return result,
@@ -176,45 +197,33 @@ impl ModelCoder {
         Err(Error::Row { row: 0, position: 0, cause: RowCause::CapacityExceeded })
     }
 
-    fn push_here<M: Models>(
-        &self,
-        streams: &mut Streams,
-        models: &M,
-        symbols: SymbolSlice<'_>,
-    ) -> Result<()> {
-        let plan = &self.plan;
-        match &self.gpu {
-            None => {
-                models::push(plan.family, plan.precision, plan.bypass, streams, models, symbols)
-            }
-            Some(gpu) => {
-                let upload = |rows| models.to_device(gpu, rows);
-                let host = HostModels { upload: &upload, bytes: models.device_bytes() };
-                with_family!(plan.family, F => gpu::push_models::<F>(gpu, plan, streams, symbols, models.columns(), &host))
-            }
-        }
-    }
-
     /// Pops symbols of the models' shape: what the last push of that shape pushed.
     ///
     /// # Errors
     /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a truncated or damaged row. The
     /// streams are then as they were.
     pub fn pop<S: Symbol>(&self, streams: &mut Streams, models: &impl Models) -> Result<Array2<S>> {
+        let models = models.as_set();
         self.check(streams, models)?;
-        let shape = (models.rows(), models.columns());
+        let shape = models.shape();
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
-        let plan = &self.plan;
-        let erased = S::erase_mut(&mut symbols);
-        match &self.gpu {
-            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, erased),
-            Some(gpu) => {
-                let upload = |rows| models.to_device(gpu, rows);
-                let host = HostModels { upload: &upload, bytes: models.device_bytes() };
-                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, erased, shape.1, &host))
-            }
-        }?;
+        self.pop_erased(streams, models, S::erase_mut(&mut symbols))?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
+    }
+
+    fn pop_erased(
+        &self,
+        streams: &mut Streams,
+        models: ModelSet<'_>,
+        symbols: SymbolSliceMut<'_>,
+    ) -> Result<()> {
+        let plan = &self.plan;
+        match &self.gpu {
+            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, symbols),
+            Some(gpu) => {
+                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, symbols, models))
+            }
+        }
     }
 
     /// Encodes symbols of the models' shape to merged bytes: each row's length in four bytes, then
@@ -245,7 +254,7 @@ impl ModelCoder {
         Ok(symbols)
     }
 
-    fn check(&self, streams: &Streams, models: &impl Models) -> Result<()> {
+    fn check(&self, streams: &Streams, models: ModelSet<'_>) -> Result<()> {
         models.check(self.plan.precision)?;
         if streams.family() != self.plan.family || streams.lanes() != self.plan.lanes {
             return Err(Error::InvalidArgument(format!(
@@ -256,11 +265,12 @@ impl ModelCoder {
                 self.plan.lanes
             )));
         }
-        if streams.rows() != models.rows() {
+        let rows = models.shape().0;
+        if streams.rows() != rows {
             return Err(Error::Shape {
                 what: "models and streams",
                 expected: format!("{} rows as the streams", streams.rows()),
-                got: format!("{} rows", models.rows()),
+                got: format!("{rows} rows"),
             });
         }
         Ok(())

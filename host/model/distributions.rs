@@ -7,7 +7,7 @@ use ndarray::ArrayView2;
 use parans_kernels::model::{Kind, Mean, Parametrics, Scale};
 use rayon::prelude::*;
 
-use super::{Models, RowModels, sealed};
+use super::{ModelSet, Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::tables::Precision;
@@ -121,7 +121,11 @@ impl<'a> Distributions<'a> {
     }
 }
 
-impl sealed::Sealed for Distributions<'_> {}
+impl sealed::AsModelSet for Distributions<'_> {
+    fn as_set(&self) -> ModelSet<'_> {
+        ModelSet::Distributions(self)
+    }
+}
 
 impl Models for Distributions<'_> {
     fn rows(&self) -> usize {

@@ -10,7 +10,7 @@ use parans_kernels::model::{
 use rayon::prelude::*;
 
 use super::distributions::check_window_precision;
-use super::{Models, RowModels, sealed};
+use super::{ModelSet, Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu, ModelComponent};
 use crate::memory;
@@ -158,7 +158,11 @@ pub(crate) fn check_each(each: usize) -> Result<()> {
     )))
 }
 
-impl sealed::Sealed for Mixtures<'_> {}
+impl sealed::AsModelSet for Mixtures<'_> {
+    fn as_set(&self) -> ModelSet<'_> {
+        ModelSet::Mixtures(self)
+    }
+}
 
 impl Models for Mixtures<'_> {
     fn rows(&self) -> usize {

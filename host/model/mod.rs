@@ -59,21 +59,46 @@ pub use parans_kernels::model::{Component, Kind, MAX_COMPONENTS, Mean, Scale, WE
 pub use pmfs::Pmfs;
 pub use uniforms::Uniforms;
 
-mod sealed {
-    pub trait Sealed {}
-}
-
 /// Models of (rows, columns) symbols: [`Distributions`], [`Mixtures`], [`Pmfs`] or [`Uniforms`].
-pub trait Models: RowModels + sealed::Sealed {
+pub trait Models: Sync + sealed::AsModelSet {
     /// Rows.
     fn rows(&self) -> usize;
-    /// Symbols a row.
+    /// Symbols per row.
     fn columns(&self) -> usize;
 }
 
-/// What the coder asks of models. Implemented for the types of this module.
+mod sealed {
+    pub trait AsModelSet {
+        fn as_set(&self) -> super::ModelSet<'_>;
+    }
+}
+
+/// Models as the back ends take them: their type is a value here, so that the loops are compiled
+/// once, in this crate.
 #[doc(hidden)]
-pub trait RowModels: Sync {
+#[derive(Clone, Copy, Debug)]
+pub enum ModelSet<'m> {
+    Distributions(&'m Distributions<'m>),
+    Mixtures(&'m Mixtures<'m>),
+    Pmfs(&'m Pmfs),
+    Uniforms(&'m Uniforms),
+}
+
+/// Calls a generic function with what a [`ModelSet`] holds.
+macro_rules! with_models {
+    ($set:expr, $models:ident => $body:expr) => {
+        match $set {
+            $crate::model::ModelSet::Distributions($models) => $body,
+            $crate::model::ModelSet::Mixtures($models) => $body,
+            $crate::model::ModelSet::Pmfs($models) => $body,
+            $crate::model::ModelSet::Uniforms($models) => $body,
+        }
+    };
+}
+pub(crate) use with_models;
+
+/// What the back ends ask of each type of models.
+pub(crate) trait RowModels: Models {
     /// The models of one row.
     type Row<'r>: BatchModel
     where
@@ -86,4 +111,20 @@ pub trait RowModels: Sync {
     fn device_bytes(&self) -> usize;
     /// Copies the parameters of some rows to a device.
     fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels>;
+}
+
+impl ModelSet<'_> {
+    /// Rows and symbols per row.
+    pub(crate) fn shape(self) -> (usize, usize) {
+        with_models!(self, models => (models.rows(), models.columns()))
+    }
+    pub(crate) fn check(self, precision: Precision) -> Result<()> {
+        with_models!(self, models => models.check(precision))
+    }
+    pub(crate) fn device_bytes(self) -> usize {
+        with_models!(self, models => models.device_bytes())
+    }
+    pub(crate) fn to_device(self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+        with_models!(self, models => models.to_device(gpu, rows))
+    }
 }

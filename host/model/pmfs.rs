@@ -10,7 +10,7 @@ use ndarray::ArrayView3;
 use parans_kernels::model::Cdfs;
 use rayon::prelude::*;
 
-use super::{Models, RowModels, sealed};
+use super::{ModelSet, Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::memory;
@@ -145,7 +145,11 @@ impl Pmfs {
     }
 }
 
-impl sealed::Sealed for Pmfs {}
+impl sealed::AsModelSet for Pmfs {
+    fn as_set(&self) -> ModelSet<'_> {
+        ModelSet::Pmfs(self)
+    }
+}
 
 impl Models for Pmfs {
     fn rows(&self) -> usize {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use parans_kernels::model::Uniform;
 
-use super::{Models, RowModels, sealed};
+use super::{ModelSet, Models, RowModels, sealed};
 use crate::error::{Error, Result};
 use crate::gpu::{DeviceModels, Gpu};
 use crate::tables::Precision;
@@ -35,7 +35,11 @@ impl Uniforms {
     }
 }
 
-impl sealed::Sealed for Uniforms {}
+impl sealed::AsModelSet for Uniforms {
+    fn as_set(&self) -> ModelSet<'_> {
+        ModelSet::Uniforms(self)
+    }
+}
 
 impl Models for Uniforms {
     fn rows(&self) -> usize {

@@ -10,7 +10,7 @@ use super::block::{Failed, split, split_rows};
 use super::{rows_per_block, run};
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, HostFamily};
-use crate::model::Models;
+use crate::model::{ModelSet, RowModels, with_models};
 use crate::streams::Streams;
 use crate::symbols::{SymbolSlice, SymbolSliceMut, take};
 use crate::tables::Precision;
@@ -43,20 +43,22 @@ macro_rules! with_rans {
 }
 
 /// Pushes symbols of the models' shape.
-pub(crate) fn push<M: Models>(
+pub(crate) fn push(
     family: Family,
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
-    models: &M,
+    models: ModelSet<'_>,
     symbols: SymbolSlice<'_>,
 ) -> Result<()> {
     let mut buffer = Vec::new();
     let values = symbols.widen_all(&mut buffer);
-    with_rans!(family, F => push_rows::<F, M>(precision, bypass, streams, models, values))
+    with_rans!(family, F => with_models!(models, models => {
+        push_rows::<F, _>(precision, bypass, streams, models, values)
+    }))
 }
 
-fn push_rows<F: HostFamily, M: Models>(
+fn push_rows<F: HostFamily, M: RowModels>(
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
@@ -134,18 +136,20 @@ fn push_rows<F: HostFamily, M: Models>(
 }
 
 /// Pops symbols of the models' shape.
-pub(crate) fn pop<M: Models>(
+pub(crate) fn pop(
     family: Family,
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
-    models: &M,
+    models: ModelSet<'_>,
     symbols: SymbolSliceMut<'_>,
 ) -> Result<()> {
-    with_rans!(family, F => pop_rows::<F, M>(precision, bypass, streams, models, symbols))
+    with_rans!(family, F => with_models!(models, models => {
+        pop_rows::<F, _>(precision, bypass, streams, models, symbols)
+    }))
 }
 
-fn pop_rows<F: HostFamily, M: Models>(
+fn pop_rows<F: HostFamily, M: RowModels>(
     precision: Precision,
     bypass: Option<codec::Bypass>,
     streams: &mut Streams,
