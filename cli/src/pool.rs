@@ -1,11 +1,14 @@
 //! The threads that code: one pool for all files of a command.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::input::is_stdin;
+
+/// Numbers of threads that `-T` takes; xz has the same limit.
+pub(crate) const THREADS: RangeInclusive<i64> = 0..=16384;
 
 /// Input bytes that keep one more thread busy for longer than it takes to start it.
 const BYTES_PER_THREAD: u64 = 256 << 10;

@@ -1,4 +1,4 @@
-//! Coded rows that describe themselves: what a [`Coder`](crate::Coder) pushed, with the family, the
+//! Coded rows that describe themselves: what a [`Coder`] pushed, with the family, the
 //! lanes and the tables it takes to pop it. A frame keeps them as the content of an entry;
 //! `FORMAT.md` has the bytes.
 

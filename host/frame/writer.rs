@@ -42,7 +42,7 @@ pub(super) fn batch_bytes(chunk: usize) -> usize {
 /// How to write a frame.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`](super::MAX_CHUNK); none leaves each kind of
+    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`]; none leaves each kind of
     /// content the size that suits its coder.
     pub chunk_size: Option<usize>,
     /// The length of the content, if known: a reader of a pipe can then show how much is left.

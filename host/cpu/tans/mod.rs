@@ -8,11 +8,11 @@
 //!   walks each row's memory in order. Places count over all tables, so that many tables cost no
 //!   more instructions than one; skipped symbols have an entry of their own, which keeps the state
 //!   and moves no bit.
-//! - [Push](push) separates the states, eight chains in registers, from the bits: a symbol's bits
-//!   are the low ones of the state before it, and where they go is summed up afterwards, four
+//! - [Push](mod@push) separates the states, eight chains in registers, from the bits: a symbol's
+//!   bits are the low ones of the state before it, and where they go is summed up afterwards, four
 //!   symbols at a time.
-//! - [Pop](pop) cannot: where a state's bits lie depends on the states before. It runs two to four
-//!   rows in step, each reading windows of 64 bits.
+//! - [Pop](mod@pop) cannot: where a state's bits lie depends on the states before. It runs two to
+//!   four rows in step, each reading windows of 64 bits.
 //!
 //! A row's bit stream is its words' bytes, oldest bit lowest, whatever the width of a word, and so
 //! none of the loops depends on the family. Everything unusual (bypass digits, errors, the first
