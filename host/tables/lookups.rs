@@ -4,24 +4,23 @@
 use parans_kernels::codec::lookup::Found;
 use parans_kernels::codec::{Lookup, TableSpan};
 
-use super::packed::Packed;
-use super::pairs::{RUN, RUN_BEFORE};
+use super::buckets::{PackedForm, RUN, RUN_BEFORE};
 
 /// Lookups in the buckets that vectors read.
-pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
+pub(crate) struct TwoSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for PairsLookup<'_> {
+impl Lookup for TwoSymbolLookup<'_> {
     #[inline]
     fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let pairs = packed.pairs();
-        let at = (number << pairs.bits) + (slot >> (precision - pairs.bits));
-        let bucket = pairs.buckets.get(at as usize).copied().unwrap_or_default();
-        let (owner, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
+        let PackedForm { packed, .. } = self.0;
+        let buckets = self.0.two_symbols();
+        let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
+        let bucket = buckets.buckets.get(at as usize).copied().unwrap_or_default();
+        let (first, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
         // Relative to the table's offset.
-        let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
+        let base = buckets.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
         let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
-        let (freq, start) = ((owner >> 16) + 1, owner & 0xffff);
+        let (freq, start) = ((first >> 16) + 1, first & 0xffff);
         let rank = slot.wrapping_sub(start);
         if rank < freq {
             return Found { symbol, freq, rank };
@@ -45,15 +44,15 @@ impl Lookup for PairsLookup<'_> {
 }
 
 /// Lookups in the buckets that code without vectors reads.
-pub(crate) struct BucketsLookup<'a>(pub(crate) &'a Packed);
+pub(crate) struct OneSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for BucketsLookup<'_> {
+impl Lookup for OneSymbolLookup<'_> {
     #[inline]
     fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let buckets = packed.buckets();
+        let PackedForm { packed, .. } = self.0;
+        let buckets = self.0.one_symbol();
         let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
-        let bucket = buckets.owners.get(at as usize).copied().unwrap_or_default();
+        let bucket = buckets.buckets.get(at as usize).copied().unwrap_or_default();
         let (mut entry, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
         if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
             (entry, symbol) = packed.find(number as usize, slot);
@@ -68,6 +67,7 @@ mod tests {
     use parans_kernels::codec::{SearchLookup, Span};
     use rand::{Rng, SeedableRng};
 
+    use super::super::packed::Packed;
     use super::*;
 
     /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their
@@ -98,6 +98,7 @@ mod tests {
             let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
             let (tables, spans) = tables(&mut rng, precision, apart);
             let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
+            let form = PackedForm::new(packed);
             let search = SearchLookup { spans: &spans };
             for (number, table) in (0..).zip(&tables) {
                 for slot in 0..1 << precision {
@@ -106,10 +107,10 @@ mod tests {
                         (symbol, freq, rank)
                     };
                     let want = found(&|| search.find(number, table, slot, precision));
-                    let pairs = PairsLookup(&packed);
-                    assert_eq!(found(&|| pairs.find(number, table, slot, precision)), want);
-                    let buckets = BucketsLookup(&packed);
-                    assert_eq!(found(&|| buckets.find(number, table, slot, precision)), want);
+                    let two = TwoSymbolLookup(&form);
+                    assert_eq!(found(&|| two.find(number, table, slot, precision)), want);
+                    let one = OneSymbolLookup(&form);
+                    assert_eq!(found(&|| one.find(number, table, slot, precision)), want);
                 }
             }
         }

@@ -4,6 +4,11 @@
 //! integers, so tables made from the same CDF rows are the same on every machine.
 
 mod alias;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod buckets;
 mod builder;
 mod lookups;
 #[cfg_attr(
@@ -11,11 +16,6 @@ mod lookups;
     allow(dead_code, reason = "vectors for rows read more of it than other paths do")
 )]
 mod packed;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
-mod pairs;
 mod prepared;
 pub(crate) mod quantise;
 mod slots;
@@ -30,11 +30,11 @@ use parans_kernels::codec::{Span, TableSpan};
 
 use crate::error::{Error, Result};
 
+pub(crate) use buckets::{PackedForm, RUN, RUN_BEFORE, TwoSymbolBuckets};
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
-pub(crate) use lookups::{BucketsLookup, PairsLookup};
+pub(crate) use lookups::{OneSymbolLookup, TwoSymbolLookup};
 pub(crate) use packed::Packed;
-pub(crate) use pairs::{Pairs, RUN, RUN_BEFORE};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;

@@ -6,6 +6,7 @@ use parans_kernels::codec::{EncoderEntry, Family, Rans32, Rans32x16, Rans64, Spa
 
 use super::Precision;
 use super::alias::AliasForm;
+use super::buckets::PackedForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
 use super::tans::{TansForm, TansRowsForm, TansWideForm};
@@ -38,7 +39,7 @@ pub(crate) struct Prepared {
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
-    packed: OnceLock<Option<Packed>>,
+    packed: OnceLock<Option<PackedForm>>,
     slots: OnceLock<Option<Box<[u32; SLOTS]>>>,
     tans: OnceLock<TansForm>,
     /// Without and with bypass coding.
@@ -203,9 +204,9 @@ impl Prepared {
     }
 
     /// The packed form, for tables that have one.
-    pub(crate) fn packed(&self) -> Option<&Packed> {
-        let build = || Packed::build(&self.tables, &self.spans, self.precision.bits());
-        self.packed.get_or_init(build).as_ref()
+    pub(crate) fn packed(&self) -> Option<&PackedForm> {
+        let packed = || Packed::build(&self.tables, &self.spans, self.precision.bits());
+        self.packed.get_or_init(|| packed().map(PackedForm::new)).as_ref()
     }
 
     /// The slots of a single small table.

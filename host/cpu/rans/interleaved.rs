@@ -24,7 +24,7 @@ use crate::cpu::codec::{encode_columns, encoder_view, tables_view};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
-use crate::tables::BucketsLookup;
+use crate::tables::OneSymbolLookup;
 
 /// Symbols of a row in a chunk.
 const CHUNK: usize = 64;
@@ -84,7 +84,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
     if !block.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
-    let view = DecoderView { tables: tables_view(plan), lookup: BucketsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: OneSymbolLookup(tables.form) };
     let count = block.lens.len();
     let columns = block.columns;
     let words = block.words;
@@ -97,7 +97,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
         *floor = block.starts[r];
         *end = block.starts[r] + block.lens[r];
     }
-    let skipped = tables.count << tables.packed.buckets().bits;
+    let skipped = tables.count << tables.form.one_symbol().bits;
     let mut buckets = [[skipped; CHUNK]; R];
     let mut symbols = [[0; CHUNK]; R];
     // The last words of each row behind zeros, for rows that stand at the front of all words.
@@ -218,9 +218,9 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
         } = self;
         let packed = tables.packed;
         let precision = tables.precision;
-        let bits = packed.buckets().bits;
+        let bits = tables.form.one_symbol().bits;
         let coarse = precision - bits;
-        let buckets = packed.buckets().owners.as_slice();
+        let buckets = tables.form.one_symbol().buckets.as_slice();
         let last_of_all =
             packed.uniform.map(|(size, offset)| offset.wrapping_add(size).wrapping_sub(1));
         let mut x = *states;
@@ -297,7 +297,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
     for (r, x) in x.iter_mut().enumerate() {
         for (lane, x) in x.iter_mut().enumerate() {
             let column = step * L + lane;
-            let table = first[r][column] >> tables.packed.buckets().bits;
+            let table = first[r][column] >> tables.form.one_symbol().bits;
             let symbol = &mut symbols[r][column];
             if table >= tables.count || *symbol as u32 != tables.packed.last(table as usize) {
                 continue;

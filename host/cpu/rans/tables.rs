@@ -6,12 +6,14 @@ use parans_kernels::codec::{Bypass, Indexes, RowError};
 use crate::plan::Plan;
 use crate::simd::Simd512;
 use crate::symbols::SymbolSlice;
-use crate::tables::{Packed, SLOTS};
+use crate::tables::{Packed, PackedForm, SLOTS};
 
 /// The plan's tables, as both directions read them.
 #[derive(Clone, Copy)]
 pub(super) struct PackedTables<'a> {
     pub(super) packed: &'a Packed,
+    /// The same with its buckets.
+    pub(super) form: &'a PackedForm,
     /// What each slot of the only table holds, for small ones.
     pub(super) slots: Option<&'a [u32; SLOTS]>,
     /// How many tables.
@@ -33,8 +35,10 @@ impl<'a> PackedTables<'a> {
     /// The plan's tables; `None` where they have no packed form.
     pub(super) fn new(plan: &'a Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
+        let form = prepared.packed()?;
         Some(Self {
-            packed: prepared.packed()?,
+            packed: &form.packed,
+            form,
             slots: prepared.slots(),
             count: plan.tables.len() as u32,
             precision: plan.tables.precision().bits(),
@@ -125,7 +129,7 @@ impl<'a> PackedTables<'a> {
         at: usize,
         buckets: &mut [u32],
     ) -> Option<()> {
-        let bits = self.packed.buckets().bits;
+        let bits = self.form.one_symbol().bits;
         let skip_from = if self.skip_past_end { self.count } else { i32::MIN as u32 };
         let mut wrong = false;
         let mut find = |index: u32| {

@@ -14,7 +14,7 @@ use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;
 use crate::simd::{Level, RunOn, Simd, Work, dispatch};
 use crate::symbols::SymbolSliceMut;
-use crate::tables::PairsLookup;
+use crate::tables::TwoSymbolLookup;
 
 /// Which tables a tile uses.
 #[derive(Clone, Copy)]
@@ -85,7 +85,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
         let (start, len) = (block.starts[r], block.lens[r]);
         Source { words: &block.words[start..start + len], left: len, copy: None }
     });
-    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: TwoSymbolLookup(tables.form) };
     scratch.tables_of.resize_with(R, RowTile::default);
     scratch.symbols.resize_with(R, RowTile::default);
     let steps = columns / LANES;

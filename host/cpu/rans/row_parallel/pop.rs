@@ -25,7 +25,7 @@ use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::symbols::{Indexes, SymbolSliceMut};
-use crate::tables::{Packed, PairsLookup};
+use crate::tables::{Packed, TwoSymbolLookup};
 
 /// From so many symbols of all rows on they are stored non-temporally: 32 MiB of them. Few in unit
 /// tests, so that those take both ways.
@@ -173,7 +173,7 @@ pub(super) fn tails<F: VectorFamily, const L: usize>(
     if tail == 0 {
         return Some(());
     }
-    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: TwoSymbolLookup(tables.form) };
     let (states, _) = block.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
         let indexes = block.indexes.row(block.first + row);
@@ -235,7 +235,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
     fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, mut lanes, words, used, steps, prefetch } = self;
         let packed = tables.packed;
-        let lookup = SlotLookup::new(s, packed, tables.precision);
+        let lookup = SlotLookup::new(s, tables.form, tables.precision);
         let single = !EACH && lookup.single();
         let by = if EACH {
             By::Either
@@ -291,7 +291,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             let mut table = [only; VECTORS];
             let mut slot = [only; VECTORS];
             let mut found = [Found::new(only); VECTORS];
-            let mut missed = 0;
+            let mut misses = 0;
             unroll!(u in 0 1 2 3 => {
                 if EACH {
                     table[u] = s.load(&scratch.symbols[u * STEPS_EACH + step]);
@@ -301,10 +301,10 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             unroll!(u in 0 1 2 3 => {
                 let past;
                 (found[u], past) = lookup.find(s, by, single, table[u], slot[u]);
-                missed |= u64::from(past) << (16 * u);
+                misses |= u64::from(past) << (16 * u);
             });
-            if missed != 0 {
-                lookup.find_missed(s, missed, table, slot, &mut found);
+            if misses != 0 {
+                lookup.find_misses(s, misses, table, slot, &mut found);
             }
             if spent && (L == 2 || L == 4) {
                 // Of a few rows words come soon enough, and would only be in the way during
