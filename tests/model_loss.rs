@@ -49,7 +49,7 @@ fn measure(
             continue;
         }
         let located = model.locate(symbol).unwrap();
-        let bits = f64::from(precision) - f64::from(located.span.freq).log2();
+        let bits = f64::from(precision) - f64::from(located.interval.freq).log2();
         entropy -= p * p.log2();
         length += p * (bits + located.escape.map_or(0.0, escape_bits));
     }

@@ -200,7 +200,7 @@ proptest! {
             prop_assert!(start < end);
             for slot in [start, end - 1] {
                 let found = model.find(slot);
-                prop_assert_eq!(found.span.start, start);
+                prop_assert_eq!(found.interval.start, start);
                 prop_assert_eq!(found.value.symbol(0), Some(window.lowest + rank as i32 - 1));
             }
         }
@@ -247,8 +247,8 @@ proptest! {
         let model = Uniform::new(lowest, size, precision).unwrap();
         let symbols: Vec<i32> = picks.iter().map(|p| lowest + (p % size) as i32).collect();
         let codes: Vec<Code> = symbols.iter().map(|&symbol| {
-            let span = Model::locate(&model, symbol).unwrap().span;
-            (u64::from(span.start), u64::from(span.freq), None)
+            let interval = Model::locate(&model, symbol).unwrap().interval;
+            (u64::from(interval.start), u64::from(interval.freq), None)
         }).collect();
         every_family(&model, precision, 4, &symbols, &codes);
     }

@@ -4,7 +4,7 @@ use parans_kernels::abi::{CodeShape, Kernel, Operation};
 use parans_kernels::codec::packed::{
     PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
 };
-use parans_kernels::codec::{EncoderEntry, TableSpan};
+use parans_kernels::codec::{EncoderEntry, TableDescriptor};
 
 use crate::error::{Error, Result};
 use crate::family::Family;
@@ -101,7 +101,7 @@ impl Packed {
     /// One load a symbol where a slot fits a word, else two.
     fn pop(plan: &Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
-        let (tables, spans) = (prepared.tables(), prepared.spans());
+        let (tables, intervals) = (prepared.tables(), prepared.intervals());
         let precision = plan.tables.precision().bits();
         for operation in [Operation::PopSlots, Operation::PopGuide] {
             Kernel::find(plan.family.name(), operation, plan.lanes as u32)?;
@@ -113,9 +113,9 @@ impl Packed {
             let mut words = Vec::new();
             let put = |word| words.push(word);
             let packed = if slots {
-                pack_slots(tables, spans, precision, plan.bypass, put)
+                pack_slots(tables, intervals, precision, plan.bypass, put)
             } else {
-                pack_guide(tables, spans, precision, plan.bypass, put)
+                pack_guide(tables, intervals, precision, plan.bypass, put)
             };
             if packed.is_some() {
                 return Some(Self { operation, words });
@@ -127,7 +127,7 @@ impl Packed {
 
 /// Whether a symbol type of `bytes` holds every symbol of the tables: the kernels for packed tables
 /// do not check.
-pub(super) fn holds(tables: &[TableSpan], bytes: usize, signed: bool) -> bool {
+pub(super) fn holds(tables: &[TableDescriptor], bytes: usize, signed: bool) -> bool {
     let bits = 8 * bytes as u32 - u32::from(signed);
     tables.iter().all(|table| {
         let first = i64::from(table.offset);
@@ -179,7 +179,7 @@ pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
     Ok(CodeShape {
         lanes: plan.lanes as u32,
         tables: prepared.tables().len() as u32,
-        entries: prepared.spans().len() as u32,
+        entries: prepared.intervals().len() as u32,
         precision: plan.tables.precision().bits(),
         bypass_bits: plan.bypass.map_or(0, |bypass| bypass.bits()),
         inverse_bits: match plan.lookup {
@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn narrow_symbol_types_hold_tables_or_not() {
-        let table = |offset, symbols| [TableSpan { offset, symbols, ..TableSpan::default() }];
+        let table =
+            |offset, symbols| [TableDescriptor { offset, symbols, ..TableDescriptor::default() }];
         assert!(holds(&table(0, 256), 1, false));
         assert!(!holds(&table(1, 256), 1, false));
         assert!(!holds(&table(-1, 4), 1, false));

@@ -1,7 +1,7 @@
 //! Tables in device memory, uploaded once a coder.
 
 use parans_kernels::abi::DeviceAddress;
-use parans_kernels::codec::TableSpan;
+use parans_kernels::codec::TableDescriptor;
 
 use parans_kernels::abi::Operation;
 
@@ -40,7 +40,7 @@ impl Forms {
 /// The tables of a coder on its device.
 #[derive(Debug)]
 pub(crate) struct DeviceTables {
-    tables: DeviceBuffer<TableSpan>,
+    tables: DeviceBuffer<TableDescriptor>,
     push: Forms,
     pop: Forms,
 }
@@ -60,7 +60,12 @@ impl DeviceTables {
             };
             Ok((
                 Forms::upload(gpu, entries, remap, Packed::of(plan, true))?,
-                Forms::upload(gpu, cast_slice(prepared.spans()), lookup, Packed::of(plan, false))?,
+                Forms::upload(
+                    gpu,
+                    cast_slice(prepared.intervals()),
+                    lookup,
+                    Packed::of(plan, false),
+                )?,
             ))
         };
         let (push, pop) = match plan.family {

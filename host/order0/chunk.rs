@@ -13,7 +13,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Encoder {
     level: Level,
-    spans: Box<vector::Spans>,
+    intervals: Box<vector::Intervals>,
     /// The rows, each with room for the worst case: their lengths are known only when they are
     /// done.
     rows: Vec<u8>,
@@ -36,7 +36,11 @@ impl Encoder {
     /// level writes the same bytes.
     #[must_use]
     pub fn at_level(level: Level) -> Self {
-        Self { level: or_scalar(level), spans: Box::new(vector::Spans::zeroed()), rows: Vec::new() }
+        Self {
+            level: or_scalar(level),
+            intervals: Box::new(vector::Intervals::zeroed()),
+            rows: Vec::new(),
+        }
     }
 
     /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most
@@ -113,11 +117,11 @@ impl Encoder {
             RowBuilder { states, bytes, end }.push(chunk, layout, row, symbols, entries);
         }
         if grouped > 0 {
-            vector::set_spans(&mut self.spans, entries);
+            vector::set_intervals(&mut self.intervals, entries);
             let mut parts = rows.chunks_exact_mut(room);
             let words = ends.map(|end| parts.next().map_or(&mut [][..], |row| &mut row[end..]));
-            let spans = &self.spans;
-            let work = EncodeGroups { groups, spans, states: &mut states, words };
+            let intervals = &self.intervals;
+            let work = EncodeGroups { groups, intervals, states: &mut states, words };
             // `at_level` took a level that this machine has.
             let taken = simd::dispatch(self.level, work).unwrap_or_default();
             (0..4).for_each(|row| ends[row] += taken[row]);

@@ -2,7 +2,7 @@
 //! several rows leave to the codec.
 
 use parans_kernels::codec::lookup::Found;
-use parans_kernels::codec::{Lookup, TableSpan};
+use parans_kernels::codec::{Lookup, TableDescriptor};
 
 use super::buckets::{PackedForm, RUN, RUN_BEFORE};
 
@@ -11,7 +11,7 @@ pub(crate) struct TwoSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
 impl Lookup for TwoSymbolLookup<'_> {
     #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let PackedForm { packed, .. } = self.0;
         let buckets = self.0.two_symbols();
         let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
@@ -48,7 +48,7 @@ pub(crate) struct OneSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
 impl Lookup for OneSymbolLookup<'_> {
     #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let PackedForm { packed, .. } = self.0;
         let buckets = self.0.one_symbol();
         let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
@@ -64,7 +64,7 @@ impl Lookup for OneSymbolLookup<'_> {
 
 #[cfg(test)]
 mod tests {
-    use parans_kernels::codec::{SearchLookup, Span};
+    use parans_kernels::codec::{Interval, SearchLookup};
     use rand::{Rng, SeedableRng};
 
     use super::super::packed::Packed;
@@ -72,22 +72,27 @@ mod tests {
 
     /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their
     /// own.
-    fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
-        let (mut tables, mut spans) = (Vec::new(), Vec::new());
+    fn tables(
+        rng: &mut impl Rng,
+        precision: u32,
+        apart: i32,
+    ) -> (Vec<TableDescriptor>, Vec<Interval>) {
+        let (mut tables, mut intervals) = (Vec::new(), Vec::new());
         for _ in 0..rng.random_range(1..6) {
-            let base = spans.len() as u32;
+            let base = intervals.len() as u32;
             let widest = 1 << rng.random_range(0..=precision);
             let mut start = 0;
             while start < 1 << precision {
                 let most = ((1 << precision) - start).min(widest);
                 let freq = if rng.random_bool(0.5) { 1 } else { rng.random_range(1..=most) };
-                spans.push(Span { start, freq });
+                intervals.push(Interval { start, freq });
                 start += freq;
             }
-            let (symbols, offset) = (spans.len() as u32 - base, rng.random_range(-apart..=apart));
-            tables.push(TableSpan { base, symbols, offset, log2_symbols: 0 });
+            let (symbols, offset) =
+                (intervals.len() as u32 - base, rng.random_range(-apart..=apart));
+            tables.push(TableDescriptor { base, symbols, offset, log2_symbols: 0 });
         }
-        (tables, spans)
+        (tables, intervals)
     }
 
     #[test]
@@ -96,10 +101,11 @@ mod tests {
         for case in 0..40 {
             let precision = rng.random_range(1..=16);
             let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
-            let (tables, spans) = tables(&mut rng, precision, apart);
-            let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
+            let (tables, intervals) = tables(&mut rng, precision, apart);
+            let packed =
+                Packed::build(&tables, &intervals, precision).expect("no table is too large");
             let form = PackedForm::new(packed);
-            let search = SearchLookup { spans: &spans };
+            let search = SearchLookup { intervals: &intervals };
             for (number, table) in (0..).zip(&tables) {
                 for slot in 0..1 << precision {
                     let found = |lookup: &dyn Fn() -> Found| {

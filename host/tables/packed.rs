@@ -1,6 +1,6 @@
 //! Tables packed for coding rows side by side: four bytes per symbol.
 
-use parans_kernels::codec::{Span, TableSpan};
+use parans_kernels::codec::{Interval, TableDescriptor};
 
 use crate::simd::ByteTable;
 
@@ -25,7 +25,7 @@ pub(crate) struct Packed {
     pub(crate) bytes: Option<Box<ByteTable<4>>>,
     /// Number of symbols and offset, where all tables have the same.
     pub(crate) uniform: Option<(u32, u32)>,
-    /// Position of each table's first span. This and the next two have an element more than there
+    /// Position of each table's first interval. This and the next two have an element more than there
     /// are tables, for skipped symbols.
     pub(crate) bases: Vec<u32>,
     /// Symbols of each table.
@@ -37,18 +37,24 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// Packs tables; `None` where the precision or an alphabet is too large.
-    pub(crate) fn build(tables: &[TableSpan], spans: &[Span], precision: u32) -> Option<Self> {
+    pub(crate) fn build(
+        tables: &[TableDescriptor],
+        intervals: &[Interval],
+        precision: u32,
+    ) -> Option<Self> {
         let largest = tables.iter().map(|table| table.symbols).max()?;
-        if precision > MAX_PRECISION || largest > 1 << 16 || spans.len() >= 1 << 30 {
+        if precision > MAX_PRECISION || largest > 1 << 16 || intervals.len() >= 1 << 30 {
             return None;
         }
-        let mut entries = Vec::with_capacity(spans.len() + tables.len() * APART + 1);
+        let mut entries = Vec::with_capacity(intervals.len() + tables.len() * APART + 1);
         let mut places = Vec::with_capacity(tables.len() + 1);
         for table in tables {
             places.push(entries.len() as u32);
             let at = table.base as usize;
-            let spans = &spans[at..at + table.symbols as usize];
-            entries.extend(spans.iter().map(|span| span.start | (span.freq - 1) << 16));
+            let intervals = &intervals[at..at + table.symbols as usize];
+            entries.extend(
+                intervals.iter().map(|interval| interval.start | (interval.freq - 1) << 16),
+            );
             entries.resize(entries.len() + APART, u32::MAX);
         }
         places.push(entries.len() as u32);
@@ -58,10 +64,10 @@ impl Packed {
             .iter()
             .all(|table| (table.symbols, table.offset) == (one.symbols, one.offset))
             .then_some((one.symbols, one.offset as u32));
-        let all = || tables.iter().copied().chain([skipped(spans.len())]);
-        let bytes = (tables.len() == 1 && spans.len() <= 256).then(|| {
+        let all = || tables.iter().copied().chain([skipped(intervals.len())]);
+        let bytes = (tables.len() == 1 && intervals.len() <= 256).then(|| {
             let mut padded = [0; 256];
-            padded[..spans.len()].copy_from_slice(&entries[..spans.len()]);
+            padded[..intervals.len()].copy_from_slice(&entries[..intervals.len()]);
             let mut table = Box::new(ByteTable::zeroed());
             table.set(&padded);
             table
@@ -84,16 +90,16 @@ impl Packed {
         self.bases.len() - 1
     }
 
-    /// The spans of a table.
-    pub(super) fn spans(&self, table: usize) -> impl Iterator<Item = Span> {
+    /// The intervals of a table.
+    pub(super) fn intervals(&self, table: usize) -> impl Iterator<Item = Interval> {
         let base = self.places[table] as usize;
         let entries = &self.entries[base..base + self.symbols[table] as usize];
-        entries.iter().map(|entry| Span { start: entry & 0xffff, freq: (entry >> 16) + 1 })
+        entries.iter().map(|entry| Interval { start: entry & 0xffff, freq: (entry >> 16) + 1 })
     }
 
     /// The place of a table, as the codec has it.
-    pub(crate) fn table(&self, table: usize) -> TableSpan {
-        TableSpan {
+    pub(crate) fn table(&self, table: usize) -> TableDescriptor {
+        TableDescriptor {
             base: self.bases[table],
             symbols: self.symbols[table],
             offset: self.offsets[table] as i32,
@@ -120,6 +126,6 @@ impl Packed {
 }
 
 /// The table of skipped symbols: one symbol, which has every slot.
-fn skipped(base: usize) -> TableSpan {
-    TableSpan { base: base as u32, symbols: 1, offset: 0, log2_symbols: 0 }
+fn skipped(base: usize) -> TableDescriptor {
+    TableDescriptor { base: base as u32, symbols: 1, offset: 0, log2_symbols: 0 }
 }

@@ -108,7 +108,7 @@ pub struct CodeShape {
     pub index_constant: i32,
     /// Tables.
     pub tables: u32,
-    /// Entries (or spans) of all tables together.
+    /// Entries (or intervals) of all tables together.
     pub entries: u32,
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
@@ -141,9 +141,9 @@ pub struct CodeParams {
     pub symbols: DeviceAddress,
     /// Indexes; 0 where `index_type` is `CONSTANT`.
     pub indexes: DeviceAddress,
-    /// [`TableSpan`](crate::codec::TableSpan) a table.
+    /// [`TableDescriptor`](crate::codec::TableDescriptor) a table.
     pub tables: DeviceAddress,
-    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Interval`](crate::codec::Interval) (pop) a
     /// symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol
     /// (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
@@ -197,9 +197,9 @@ pub struct QuantiseShape {
 pub struct QuantiseParams {
     /// Probabilities, f32, or counts, u32: a row for each table, the sentinel left out.
     pub pmf: DeviceAddress,
-    /// [`QUANTISE_F32`]: [`Span`](crate::codec::Span), `rows * symbols`. The others: CDFs, u32,
+    /// [`QUANTISE_F32`]: [`Interval`](crate::codec::Interval), `rows * symbols`. The others: CDFs, u32,
     /// `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
-    pub spans: DeviceAddress,
+    pub intervals: DeviceAddress,
     /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a
     /// finite number of at least 0, and past the last one where all are 0.
     pub status: DeviceAddress,
@@ -218,7 +218,7 @@ const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantisePara
 /// The kernel that makes frequencies of probabilities, a thread a row, with the bits that
 /// `Tables::from_pmf` gives on the host.
 pub const QUANTISE_F32: &str = "quantise_f32";
-/// The same, giving a CDF instead of spans: `model::Pmfs::from_pmf` on the host.
+/// The same, giving a CDF instead of intervals: `model::Pmfs::from_pmf` on the host.
 pub const QUANTISE_CDF_F32: &str = "quantise_cdf_f32";
 /// CDFs of counts: `model::Pmfs::from_counts` on the host.
 pub const QUANTISE_CDF_U32: &str = "quantise_cdf_u32";
@@ -244,7 +244,7 @@ pub enum Operation {
     PushPacked,
     /// Pop with packed slots, beside [`PopSearch`](Self::PopSearch).
     PopSlots,
-    /// Pop with packed spans and a byte a slot, beside [`PopSearch`](Self::PopSearch).
+    /// Pop with packed intervals and a byte a slot, beside [`PopSearch`](Self::PopSearch).
     PopGuide,
 }
 

@@ -436,11 +436,11 @@ impl Case {
 
     fn scalar_pop<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
         let tables = self.tables_view(&data.tables);
-        let (spans, bits) = (&data.tables.spans[..], data.tables.inverse_bits);
-        let search = DecoderView { tables, lookup: SearchLookup { spans } };
-        let lookup = InverseCdfLookup { spans, symbols: &data.tables.inverse, bits };
+        let (intervals, bits) = (&data.tables.intervals[..], data.tables.inverse_bits);
+        let search = DecoderView { tables, lookup: SearchLookup { intervals } };
+        let lookup = InverseCdfLookup { intervals, symbols: &data.tables.inverse, bits };
         let inverse = DecoderView { tables, lookup };
-        let lookup = AliasLookup { spans, buckets: &data.tables.buckets };
+        let lookup = AliasLookup { intervals, buckets: &data.tables.buckets };
         let alias = DecoderView { tables, lookup };
         let count = self.count as usize;
         let mut popped = vec![0; data.symbols.len()];
@@ -493,7 +493,7 @@ impl Case {
             index_symbol_stride,
             index_constant: data.index_memory[0],
             tables: data.tables.tables.len() as u32,
-            entries: data.tables.spans.len() as u32,
+            entries: data.tables.intervals.len() as u32,
             precision: data.tables.precision,
             bypass_bits: self.bypass,
             inverse_bits: data.tables.inverse_bits,
@@ -540,7 +540,7 @@ impl Case {
             entries: if push {
                 upload(cast_slice(&data.tables.entries::<F>()))
             } else {
-                upload(cast_slice(&data.tables.spans))
+                upload(cast_slice(&data.tables.intervals))
             },
             lookup,
             shape,
@@ -565,14 +565,14 @@ impl Case {
     /// The packed tables that a kernel reads, if it does.
     fn packed<F: PackedFamily>(&self, operation: Operation, data: &Data) -> Vec<u32> {
         let Data { tables, .. } = data;
-        let (spans, precision) = (&tables.spans, tables.precision);
+        let (intervals, precision) = (&tables.intervals, tables.precision);
         let (places, bypass) = (&tables.tables, Bypass::new(self.bypass));
         let mut words = Vec::new();
         let put = |word| words.push(word);
         let packed = match operation {
             Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, put),
-            Operation::PopSlots => pack_slots(places, spans, precision, bypass, put),
-            Operation::PopGuide => pack_guide(places, spans, precision, bypass, put),
+            Operation::PopSlots => pack_slots(places, intervals, precision, bypass, put),
+            Operation::PopGuide => pack_guide(places, intervals, precision, bypass, put),
             _ => Some(()),
         };
         packed.expect("tables that fit their packed form");

@@ -146,7 +146,7 @@ macro_rules! call_quantiser {
         unsafe {
             entries::$name(
                 params.pmf as *const _,
-                params.spans as *mut _,
+                params.intervals as *mut _,
                 params.status as *mut _,
                 params.shape,
             )

@@ -37,13 +37,13 @@ impl States {
         let mut made = Self {
             decoder: vec![TansDecoderEntry::default(); states],
             next: vec![0; states],
-            encoder: vec![TansEncoderEntry::default(); tables.spans.len()],
+            encoder: vec![TansEncoderEntry::default(); tables.intervals.len()],
         };
         for (number, table) in tables.tables.iter().enumerate() {
             let symbols = table.base as usize..(table.base + table.symbols) as usize;
             let states = number << tables.precision..(number + 1) << tables.precision;
             assert!(build(
-                &tables.spans[symbols.clone()],
+                &tables.intervals[symbols.clone()],
                 tables.precision,
                 &mut made.decoder[states.clone()],
                 &mut made.next[states],

@@ -236,11 +236,11 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
                 let Some(&bucket) = buckets.get((first + (slot >> coarse)) as usize) else {
                     return false;
                 };
-                let (mut span, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
-                let mut rank = slot.wrapping_sub(span & 0xffff);
-                if rank > span >> 16 {
-                    (span, symbol) = packed.find((first >> bits) as usize, slot);
-                    rank = slot.wrapping_sub(span & 0xffff);
+                let (mut interval, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
+                let mut rank = slot.wrapping_sub(interval & 0xffff);
+                if rank > interval >> 16 {
+                    (interval, symbol) = packed.find((first >> bits) as usize, slot);
+                    rank = slot.wrapping_sub(interval & 0xffff);
                 }
                 symbols[r][column] = symbol as i32;
                 if BYPASS {
@@ -249,7 +249,7 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
                     });
                     outside |= symbol == last;
                 }
-                let state = advance::<F>(x[r][lane], precision, (span >> 16) + 1, rank);
+                let state = advance::<F>(x[r][lane], precision, (interval >> 16) + 1, rank);
                 let Some(state) = renormalise::<F>(state, words, &mut ends[r]) else { return false };
                 x[r][lane] = state;
             });

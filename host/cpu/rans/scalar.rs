@@ -76,20 +76,21 @@ fn pop_row<F: HostFamily, L: codec::Lookup, const LANES: usize>(
 pub(super) fn pop<F: HostFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     let tables = tables_view(plan);
-    let spans = prepared.spans();
+    let intervals = prepared.intervals();
     match plan.lookup {
         Lookup::Alias => {
             let Ok(form) = prepared.alias() else { return Ok(()) };
-            let lookup = AliasLookup { spans, buckets: &form.buckets };
+            let lookup = AliasLookup { intervals, buckets: &form.buckets };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
         Lookup::InverseCdf => {
             let Ok(inverse) = prepared.inverse() else { return Ok(()) };
-            let lookup = InverseCdfLookup { spans, symbols: &inverse.symbols, bits: inverse.bits };
+            let lookup =
+                InverseCdfLookup { intervals, symbols: &inverse.symbols, bits: inverse.bits };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
         _ => {
-            let lookup = SearchLookup { spans };
+            let lookup = SearchLookup { intervals };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
     }

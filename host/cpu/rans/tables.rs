@@ -157,7 +157,7 @@ impl<'a> PackedTables<'a> {
         (!wrong).then_some(())
     }
 
-    /// Positions of the spans of a row's symbols, which stand from column `at` on; false where one
+    /// Positions of the intervals of a row's symbols, which stand from column `at` on; false where one
     /// is skipped, lies outside its table or cannot be coded.
     pub(super) fn find_intervals(
         &self,

@@ -34,7 +34,7 @@ mod tests;
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, Indexes, TableSpan, TansDecoderView, TansEncoderView, TansFamily,
+    self, Indexes, TableDescriptor, TansDecoderView, TansEncoderView, TansFamily,
 };
 
 use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
@@ -112,9 +112,10 @@ impl<B: Bits> RunOn<B> for Fetch<'_> {
 
 /// The first table, where all others have its offset and number of symbols: then an index is all
 /// there is to know of its table.
-fn alike(tables: &[TableSpan]) -> Option<TableSpan> {
+fn alike(tables: &[TableDescriptor]) -> Option<TableDescriptor> {
     let first = *tables.first()?;
-    let same = |table: &TableSpan| (table.symbols, table.offset) == (first.symbols, first.offset);
+    let same =
+        |table: &TableDescriptor| (table.symbols, table.offset) == (first.symbols, first.offset);
     tables.iter().all(same).then_some(first)
 }
 

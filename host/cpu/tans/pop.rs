@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansDecoderView, TansFamily, TansRow,
+    BitBuffer, Indexes, RowError, RowFault, TableDescriptor, TansDecoderView, TansFamily, TansRow,
     WordInt, WordReader,
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Tables<'a> {
     /// The packed entries; none where they do not fit.
     pub(super) entries: &'a [u32],
     /// What all tables have in common.
-    pub(super) alike: Option<TableSpan>,
+    pub(super) alike: Option<TableDescriptor>,
 }
 
 impl Tables<'_> {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    Indexes, RowError, RowFault, TableSpan, TansEncoderEntry, TansEncoderView, TansFamily, TansRow,
-    WordInt, WordWriter,
+    Indexes, RowError, RowFault, TableDescriptor, TansEncoderEntry, TansEncoderView, TansFamily,
+    TansRow, WordInt, WordWriter,
 };
 
 use super::bits::{Pack, Packed, Tail, Write};
@@ -18,7 +18,7 @@ pub(super) struct Tables<'a> {
     /// Entries with places among all tables' next states.
     pub(super) entries: &'a [TansEncoderEntry],
     /// What all tables have in common.
-    pub(super) alike: Option<TableSpan>,
+    pub(super) alike: Option<TableDescriptor>,
 }
 
 /// Where a group's symbols come from.

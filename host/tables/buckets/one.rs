@@ -1,6 +1,6 @@
 //! Buckets of one symbol: slots by their leading bits, for code that looks slots up one by one.
 
-use parans_kernels::codec::Span;
+use parans_kernels::codec::Interval;
 
 use super::bits::choose_bits;
 use crate::tables::packed::Packed;
@@ -25,15 +25,18 @@ impl OneSymbolBuckets {
         let count = packed.tables();
         let bits = choose_bits(packed, MISSES, |table, bits| {
             let mut misses = 1u32 << packed.precision;
-            each_bucket(packed.spans(table), packed.precision - bits, |_, _, hits| misses -= hits);
+            each_bucket(packed.intervals(table), packed.precision - bits, |_, _, hits| {
+                misses -= hits
+            });
             misses.into()
         });
         let mut buckets = Vec::with_capacity((count + 1) << bits);
         for table in 0..count {
-            each_bucket(packed.spans(table), packed.precision - bits, |index, span, _| {
+            each_bucket(packed.intervals(table), packed.precision - bits, |index, interval, _| {
                 let symbol = index.wrapping_add(packed.offsets[table]);
-                buckets
-                    .push(u64::from(span.start | (span.freq - 1) << 16) | u64::from(symbol) << 32);
+                buckets.push(
+                    u64::from(interval.start | (interval.freq - 1) << 16) | u64::from(symbol) << 32,
+                );
             });
         }
         buckets.resize((count + 1) << bits, ((1 << packed.precision) - 1) << 16);
@@ -43,19 +46,19 @@ impl OneSymbolBuckets {
 
 /// Finds for each bucket of a table the symbol with most of its slots, and how many those are.
 fn each_bucket(
-    spans: impl Iterator<Item = Span>,
+    intervals: impl Iterator<Item = Interval>,
     shift: u32,
-    mut found: impl FnMut(u32, Span, u32),
+    mut found: impl FnMut(u32, Interval, u32),
 ) {
-    let (mut best, mut most) = ((0, Span::default()), 0);
-    for (index, span) in (0..).zip(spans) {
-        let end = span.start + span.freq;
-        let mut from = span.start;
+    let (mut best, mut most) = ((0, Interval::default()), 0);
+    for (index, interval) in (0..).zip(intervals) {
+        let end = interval.start + interval.freq;
+        let mut from = interval.start;
         while from < end {
             let bucket_end = ((from >> shift) + 1) << shift;
             let to = end.min(bucket_end);
             if to - from > most {
-                (best, most) = ((index, span), to - from);
+                (best, most) = ((index, interval), to - from);
             }
             if to == bucket_end {
                 found(best.0, best.1, most);

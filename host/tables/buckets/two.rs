@@ -6,7 +6,7 @@
 //! distribution, where each slot is a symbol of its own: a run of such is stored as one, after a
 //! symbol or before it.
 
-use parans_kernels::codec::Span;
+use parans_kernels::codec::Interval;
 
 use super::bits::choose_bits;
 use crate::tables::packed::Packed;
@@ -42,7 +42,7 @@ impl TwoSymbolBuckets {
         let count = packed.tables();
         let bits = choose_bits(packed, MISSES, |table, bits| {
             let mut misses = 1u64 << packed.precision;
-            each_bucket(packed.spans(table), packed.precision - bits, |bucket, count| {
+            each_bucket(packed.intervals(table), packed.precision - bits, |bucket, count| {
                 misses -= u64::from(bucket.hits) * count as u64;
             });
             misses
@@ -58,7 +58,7 @@ impl TwoSymbolBuckets {
         let mut buckets = Vec::with_capacity((count + 1) << bits);
         for table in 0..count {
             let base = lowest.map_or(0, |lowest| packed.offsets[table].wrapping_sub(lowest));
-            each_bucket(packed.spans(table), packed.precision - bits, |bucket, count| {
+            each_bucket(packed.intervals(table), packed.precision - bits, |bucket, count| {
                 let first = u64::from(bucket.first.start | (bucket.first.freq - 1) << 16);
                 single &= bucket.second == 0 && bucket.hits == 1 << (packed.precision - bits);
                 let symbol = u64::from(base + bucket.index);
@@ -78,7 +78,7 @@ impl TwoSymbolBuckets {
 struct Bucket {
     /// The first symbol's index in its table.
     index: u32,
-    first: Span,
+    first: Interval,
     /// Frequency of the next symbol, [`RUN`], [`RUN_BEFORE`] or 0.
     second: u32,
     /// How many slots of the bucket are these symbols'.
@@ -89,7 +89,7 @@ struct Bucket {
 /// the run beside it, with most of its slots. `found` gets it and how many buckets in a row it
 /// holds for.
 fn each_bucket(
-    spans: impl Iterator<Item = Span>,
+    intervals: impl Iterator<Item = Interval>,
     shift: u32,
     mut found: impl FnMut(Bucket, usize),
 ) {
@@ -99,19 +99,19 @@ fn each_bucket(
     let mut run: Option<Bucket> = None;
     // How many slots there are in the bucket so far, if each is a symbol's only one.
     let mut ones = Some(0);
-    for (index, span) in (0..).zip(spans) {
-        let end = span.start + span.freq;
-        let mut from = span.start;
+    for (index, interval) in (0..).zip(intervals) {
+        let end = interval.start + interval.freq;
+        let mut from = interval.start;
         while from < end {
             let whole = (end - from) >> shift;
             if from & (slots - 1) == 0 && whole > 0 {
-                found(Bucket { index, first: span, second: 0, hits: slots }, whole as usize);
+                found(Bucket { index, first: interval, second: 0, hits: slots }, whole as usize);
                 from += whole << shift;
                 continue;
             }
             let bucket_end = ((from >> shift) + 1) << shift;
             let to = end.min(bucket_end);
-            let alone = Bucket { index, first: span, second: 0, hits: to - from };
+            let alone = Bucket { index, first: interval, second: 0, hits: to - from };
             let mut offer = |bucket: Bucket| {
                 if bucket.hits > best.hits {
                     best = bucket;
@@ -119,15 +119,15 @@ fn each_bucket(
             };
             offer(alone);
             if let Some(before) = before
-                && span.freq < RUN
+                && interval.freq < RUN
             {
-                offer(Bucket { second: span.freq, hits: before.hits + alone.hits, ..before });
+                offer(Bucket { second: interval.freq, hits: before.hits + alone.hits, ..before });
             }
             if let Some(ones) = ones {
                 offer(Bucket { second: RUN_BEFORE, hits: ones + alone.hits, ..alone });
             }
-            ones = ones.filter(|_| span.freq == 1).map(|ones| ones + 1);
-            run = (span.freq == 1).then(|| {
+            ones = ones.filter(|_| interval.freq == 1).map(|ones| ones + 1);
+            run = (interval.freq == 1).then(|| {
                 let begin = run.or(before).unwrap_or(Bucket { hits: 0, ..alone });
                 Bucket { second: RUN, hits: begin.hits + 1, ..begin }
             });

@@ -5,7 +5,7 @@ use super::family::Family;
 /// The slots of one symbol: `[start, start + freq)` out of `2^precision`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub struct Span {
+pub struct Interval {
     /// Cumulative frequency: the first slot.
     pub start: u32,
     /// Frequency: how many slots.
@@ -15,7 +15,7 @@ pub struct Span {
 /// One table's place among the entries of all tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-pub struct TableSpan {
+pub struct TableDescriptor {
     /// Position of the table's first entry.
     pub base: u32,
     /// How many symbols the table holds, the bypass sentinel included.
@@ -26,7 +26,7 @@ pub struct TableSpan {
     pub log2_symbols: u32,
 }
 
-/// What a push needs of a symbol: its span and the reciprocal of its frequency.
+/// What a push needs of a symbol: its interval and the reciprocal of its frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct EncoderEntry<F: Family> {
@@ -50,9 +50,13 @@ const _: () = assert!(size_of::<EncoderEntry<super::family::Rans64>>() == 16);
 const _: () = assert!(size_of::<EncoderEntry<super::family::Rans32>>() == 12);
 
 impl<F: Family> EncoderEntry<F> {
-    /// Prepares a span. `freq` must be at least 1.
-    pub fn new(span: Span) -> Self {
+    /// Prepares an interval. `freq` must be at least 1.
+    pub fn new(interval: Interval) -> Self {
         use super::family::StateInt;
-        Self { reciprocal: F::State::reciprocal_of(span.freq), freq: span.freq, start: span.start }
+        Self {
+            reciprocal: F::State::reciprocal_of(interval.freq),
+            freq: interval.freq,
+            start: interval.start,
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! and have no panic path in a loop over symbols: what can go wrong becomes a [`RowError`].
 //!
 //! - [`family`]: state and word widths. [`step`]: one symbol, one state.
-//! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder spans.
+//! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder intervals.
 //! - [`lookup`], [`alias`]: how pop finds a symbol, and where push places a slot.
 //! - [`packed`]: the tables once more, small enough for a GPU's shared memory.
 //! - [`bypass`]: raw digits for symbols outside a table.
@@ -28,7 +28,7 @@ pub mod words;
 
 pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
 pub use bypass::Bypass;
-pub use entry::{EncoderEntry, Span, TableSpan};
+pub use entry::{EncoderEntry, Interval, TableDescriptor};
 pub use error::{RowError, RowFault};
 pub use family::{Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
 pub use lookup::{DirectPlacement, InverseCdfLookup, Lookup, Placement, SearchLookup};

@@ -6,7 +6,7 @@
 //! down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
 
 use super::bypass::Bypass;
-use super::entry::{EncoderEntry, TableSpan};
+use super::entry::{EncoderEntry, TableDescriptor};
 use super::error::{RowError, RowFault};
 use super::family::Family;
 use super::lookup::{Lookup, Placement};
@@ -43,7 +43,7 @@ impl Indexes<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct TablesView<'a> {
     /// Every table's place.
-    pub tables: &'a [TableSpan],
+    pub tables: &'a [TableDescriptor],
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
     /// Digits for symbols outside a table, or `None` for an error.
@@ -56,7 +56,7 @@ pub struct TablesView<'a> {
 impl TablesView<'_> {
     /// The table that an index names, its number and place; `None` for a skipped symbol.
     #[inline(always)]
-    pub fn table(&self, index: i32) -> Result<Option<(u32, TableSpan)>, RowError> {
+    pub fn table(&self, index: i32) -> Result<Option<(u32, TableDescriptor)>, RowError> {
         if index < 0 {
             return Ok(None);
         }
@@ -69,7 +69,11 @@ impl TablesView<'_> {
 
     /// The number in its table that codes a symbol, and the bypass digits that follow it.
     #[inline(always)]
-    pub fn number(&self, table: &TableSpan, symbol: i32) -> Result<(u32, Option<u32>), RowError> {
+    pub fn number(
+        &self,
+        table: &TableDescriptor,
+        symbol: i32,
+    ) -> Result<(u32, Option<u32>), RowError> {
         let value = i64::from(symbol) - i64::from(table.offset);
         match self.bypass {
             None if value >= 0 && value < i64::from(table.symbols) => Ok((value as u32, None)),
@@ -88,7 +92,7 @@ impl TablesView<'_> {
     /// The symbol of a table number (symbol less offset), which digits may have moved outside the
     /// table.
     #[inline(always)]
-    pub fn symbol(table: &TableSpan, value: i64) -> Result<i32, RowError> {
+    pub fn symbol(table: &TableDescriptor, value: i64) -> Result<i32, RowError> {
         i32::try_from(value + i64::from(table.offset)).map_err(|_| RowError::BypassDigits)
     }
 }
@@ -136,7 +140,7 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
     pub(crate) fn ready_in(
         &self,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         symbol: i32,
     ) -> Result<Ready, RowError> {
         let (value, raw) = self.tables.number(table, symbol)?;
@@ -224,7 +228,7 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 }
 
 /// A symbol popped, its bypass digits still to come where `table` is given.
-pub(crate) type Popped = (i32, Option<TableSpan>);
+pub(crate) type Popped = (i32, Option<TableDescriptor>);
 
 impl<L: Lookup> DecoderView<'_, L> {
     /// Finds the symbol in a state and takes it out. The state must be refilled before it is used
@@ -256,7 +260,7 @@ impl<L: Lookup> DecoderView<'_, L> {
         words: &mut impl WordSource<F::Word>,
     ) -> Result<Popped, RowError> {
         let (taken, popped) = self.take_symbol::<F>(*x, index)?;
-        *x = step::refill::<F>(taken, words);
+        *x = step::renormalise::<F>(taken, words);
         Ok(popped)
     }
 

@@ -22,7 +22,7 @@ pub fn push_bound<F: Family>(freq: u32, precision: u32) -> F::State {
 
 /// Sheds words until the state lies below `bound`.
 #[inline(always)]
-pub fn shed<F: Family>(
+pub fn emit<F: Family>(
     mut x: F::State,
     bound: F::State,
     sink: &mut impl WordSink<F::Word>,
@@ -44,7 +44,7 @@ pub fn shed<F: Family>(
 
 /// Takes words in until the state is normalised. `x` must not be 0.
 #[inline(always)]
-pub fn refill<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>) -> F::State {
+pub fn renormalise<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>) -> F::State {
     if F::MAX_WORDS == 1 {
         if x < F::LOWER_BOUND {
             x = (x << F::WORD_BITS) | F::State::from_u32(source.take().to_u32());
@@ -60,7 +60,7 @@ pub fn refill<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>)
     x
 }
 
-/// How many words [`refill`] will take for this state.
+/// How many words [`renormalise`] will take for this state.
 #[inline(always)]
 pub fn words_wanted<F: Family>(x: F::State) -> u32 {
     let mut wanted = 0;
@@ -106,7 +106,7 @@ pub fn push_symbol<F: Family, P: Placement>(
     precision: u32,
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
-    let x = shed::<F>(x, push_bound::<F>(entry.freq, precision), sink);
+    let x = emit::<F>(x, push_bound::<F>(entry.freq, precision), sink);
     let (quotient, remainder) = divide::<F>(x, entry);
     let slot = placement.place(table, entry.start.wrapping_add(remainder));
     (quotient << precision) | F::State::from_u32(slot)
@@ -116,7 +116,11 @@ pub fn push_symbol<F: Family, P: Placement>(
 /// order, in fewer steps: with quotient q, `q << precision | start + x - q * freq` is
 /// `x + start + q * (2^precision - freq)`.
 #[inline(always)]
-pub fn push_shed<F: Family>(x: F::State, entry: &EncoderEntry<F>, precision: u32) -> F::State {
+pub fn push_below_bound<F: Family>(
+    x: F::State,
+    entry: &EncoderEntry<F>,
+    precision: u32,
+) -> F::State {
     let freq = F::State::from_u32(entry.freq);
     let others = F::State::from_u32((1 << precision) - entry.freq);
     let quotient = x.mul_high(entry.reciprocal);
@@ -137,7 +141,7 @@ pub fn slot<F: Family>(x: F::State, precision: u32) -> u32 {
 }
 
 /// The state after a pop of a symbol of frequency `freq` whose slot has this rank among the
-/// symbol's slots, before [`refill`].
+/// symbol's slots, before [`renormalise`].
 #[inline(always)]
 pub fn advance<F: Family>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
     (x >> precision).wrapping_mul(F::State::from_u32(freq)).wrapping_add(F::State::from_u32(rank))
@@ -151,7 +155,7 @@ pub fn push_bits<F: Family>(
     bits: u32,
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
-    let x = shed::<F>(x, push_bound::<F>(1, bits), sink);
+    let x = emit::<F>(x, push_bound::<F>(1, bits), sink);
     (x << bits) | F::State::from_u32(value)
 }
 
@@ -163,7 +167,7 @@ pub fn pop_bits<F: Family>(
     source: &mut impl WordSource<F::Word>,
 ) -> (F::State, u32) {
     let value = slot::<F>(x, bits);
-    (refill::<F>(x >> bits, source), value)
+    (renormalise::<F>(x >> bits, source), value)
 }
 
 /// `2^bits - 1` for bits up to 31.
@@ -175,13 +179,13 @@ pub const fn low_mask(bits: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::entry::Span;
+    use crate::codec::entry::Interval;
     use crate::codec::family::{Rans32, Rans32x16, Rans64};
 
     fn division_is_exact<F: Family>() {
         let top = F::State::MAX >> 1;
         for freq in [1u32, 2, 3, 5, 7, 255, 256, 257, 4095, 65535, 65536, 8_388_607, 0x7fff_ffff] {
-            let entry = EncoderEntry::<F>::new(Span { start: 0, freq });
+            let entry = EncoderEntry::<F>::new(Interval { start: 0, freq });
             let f = F::State::from_u32(freq).to_u64();
             for near in [0u64, 1, f - 1, f, f + 1, 3 * f - 1, 3 * f, F::LOWER_BOUND.to_u64()] {
                 for x in [
@@ -220,7 +224,7 @@ mod tests {
         let precision = F::MAX_PRECISION.min(15);
         for freq in [1u32, 2, 3, 7, 255, 256, 4095, 32767, 32768].map(|f| f.min(1 << precision)) {
             let start = (1 << precision) - freq;
-            let entry = EncoderEntry::<F>::new(Span { start, freq });
+            let entry = EncoderEntry::<F>::new(Interval { start, freq });
             let bound = push_bound::<F>(freq, precision).to_u64();
             let f = u64::from(freq);
             for x in [F::LOWER_BOUND.to_u64(), bound / 2, bound / 3 * 2, bound - 1, bound - f] {
@@ -232,7 +236,11 @@ mod tests {
                     let placement = crate::codec::DirectPlacement;
                     let pushed =
                         push_symbol::<F, _>(x, &entry, 0, &placement, precision, &mut None);
-                    assert_eq!(push_shed::<F>(x, &entry, precision), pushed, "x={x:?} f={f}");
+                    assert_eq!(
+                        push_below_bound::<F>(x, &entry, precision),
+                        pushed,
+                        "x={x:?} f={f}"
+                    );
                 }
             }
         }
@@ -256,7 +264,7 @@ mod tests {
                 }
             }
             let mut count = Count(0);
-            refill::<Rans32>(x, &mut count);
+            renormalise::<Rans32>(x, &mut count);
             assert_eq!(words_wanted::<Rans32>(x), count.0, "{x}");
         }
     }

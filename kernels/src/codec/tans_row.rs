@@ -5,7 +5,7 @@
 //! the bit buffer is shared, and nothing is gained by keeping lanes apart.
 
 use super::bypass::Bypass;
-use super::entry::TableSpan;
+use super::entry::TableDescriptor;
 use super::error::{RowError, RowFault};
 use super::row::{Indexes, TablesView};
 use super::tans::{
@@ -87,7 +87,7 @@ impl TansDecoderView<'_> {
         &self,
         x: u32,
         index: i32,
-    ) -> Result<Option<(TableSpan, TansDecoderEntry)>, RowError> {
+    ) -> Result<Option<(TableDescriptor, TansDecoderEntry)>, RowError> {
         let Some((number, table)) = self.tables.table(index)? else { return Ok(None) };
         let precision = self.tables.precision;
         let entries = table_part(self.entries, number, precision);
@@ -97,7 +97,7 @@ impl TansDecoderView<'_> {
 
     /// Whether an entry's symbol stands for one outside the table, whose bypass digits follow.
     #[inline(always)]
-    pub(crate) fn has_digits(&self, table: &TableSpan, entry: TansDecoderEntry) -> bool {
+    pub(crate) fn has_digits(&self, table: &TableDescriptor, entry: TansDecoderEntry) -> bool {
         self.tables.bypass.is_some() && u32::from(entry.symbol) == table.symbols.wrapping_sub(1)
     }
 
@@ -173,7 +173,7 @@ pub fn pop_tans_row<T: TansFamily, const LANES: usize>(
 mod tests {
     extern crate std;
 
-    use super::super::entry::{Span, TableSpan};
+    use super::super::entry::{Interval, TableDescriptor};
     use super::super::family::WordInt;
     use super::super::tans::{Tans8, Tans16, Tans32};
     use super::super::tans_table::build;
@@ -184,7 +184,7 @@ mod tests {
     use std::vec::Vec;
 
     struct Forms {
-        tables: Vec<TableSpan>,
+        tables: Vec<TableDescriptor>,
         decoder: Vec<TansDecoderEntry>,
         encoder: Vec<TansEncoderEntry>,
         next: Vec<u16>,
@@ -193,21 +193,21 @@ mod tests {
 
     fn forms(cdf: &[u32], offset: i32) -> Forms {
         let precision = cdf.last().unwrap().trailing_zeros();
-        let spans: Vec<_> =
-            cdf.windows(2).map(|w| Span { start: w[0], freq: w[1] - w[0] }).collect();
-        let (states, symbols) = (1 << precision, spans.len());
+        let intervals: Vec<_> =
+            cdf.windows(2).map(|w| Interval { start: w[0], freq: w[1] - w[0] }).collect();
+        let (states, symbols) = (1 << precision, intervals.len());
         let mut decoder = vec![TansDecoderEntry::default(); states];
         let mut next = vec![0; states];
         let mut encoder = vec![TansEncoderEntry::default(); symbols];
         assert!(build(
-            &spans,
+            &intervals,
             precision,
             &mut decoder,
             &mut next,
             &mut encoder,
             &mut vec![0; symbols]
         ));
-        let table = TableSpan { base: 0, symbols: symbols as u32, offset, log2_symbols: 0 };
+        let table = TableDescriptor { base: 0, symbols: symbols as u32, offset, log2_symbols: 0 };
         Forms { tables: vec![table], decoder, encoder, next, precision }
     }
 
@@ -278,10 +278,10 @@ mod tests {
     #[test]
     fn precisions_without_a_spread_are_refused() {
         for precision in 1..16 {
-            let spans = [Span { start: 0, freq: 1 << precision }];
+            let intervals = [Interval { start: 0, freq: 1 << precision }];
             let states = 1 << precision;
             let ok = build(
-                &spans,
+                &intervals,
                 precision,
                 &mut vec![TansDecoderEntry::default(); states],
                 &mut vec![0; states],

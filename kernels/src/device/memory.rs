@@ -7,7 +7,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
-use crate::codec::{Bypass, Family, RowError, TableSpan, WordInt, WordSink};
+use crate::codec::{Bypass, Family, RowError, TableDescriptor, WordInt, WordSink};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub struct RowsMemory {
 #[allow(missing_docs, reason = "documented there")]
 pub struct Launch {
     pub rows: RowsMemory,
-    pub tables: *const TableSpan,
+    pub tables: *const TableDescriptor,
     pub entries: *const u8,
     pub lookup: *const u8,
 }
@@ -284,7 +284,7 @@ unsafe fn store<T, const N: usize>(
 pub unsafe fn table_of_row(
     symbols: Option<&RowSymbols>,
     tables: &TablesView<'_>,
-) -> Option<(u32, TableSpan)> {
+) -> Option<(u32, TableDescriptor)> {
     let symbols = symbols.filter(|s| tables.bypass.is_none() && s.has_one_index())?;
     // SAFETY: position 0 is one of the row's.
     let (number, table) = tables.table(unsafe { symbols.index(0) }).ok().flatten()?;
@@ -296,7 +296,7 @@ pub unsafe fn table_of_row(
 /// # Safety
 /// `tables` points to as many tables as the shape says.
 #[inline(always)]
-pub unsafe fn tables_view<'a>(tables: *const TableSpan, shape: &CodeShape) -> TablesView<'a> {
+pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape) -> TablesView<'a> {
     TablesView {
         // SAFETY: the caller's promise.
         tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },

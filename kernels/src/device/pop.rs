@@ -5,10 +5,10 @@ use super::memory::{LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tabl
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
-use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
+use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
 use crate::codec::{
-    AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError, SearchLookup, Span,
-    TableSpan, WordReader,
+    AliasLookup, DecoderView, Family, Interval, InverseCdfLookup, Lookup, RowError, SearchLookup,
+    TableDescriptor, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
@@ -16,8 +16,12 @@ pub trait PopForm {
     /// The lookup.
     type Lookup: Lookup;
     /// # Safety
-    /// `extra` points to what the lookup needs beside the spans by the shape.
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup;
+    /// `extra` points to what the lookup needs beside the intervals by the shape.
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup;
 }
 
 /// Binary search.
@@ -33,29 +37,37 @@ pub struct Alias;
 impl PopForm for Search {
     type Lookup = SearchLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], _: *const u8, _: &CodeShape) -> Self::Lookup {
-        SearchLookup { spans }
+    unsafe fn lookup(intervals: &'static [Interval], _: *const u8, _: &CodeShape) -> Self::Lookup {
+        SearchLookup { intervals }
     }
 }
 
 impl PopForm for InverseCdf {
     type Lookup = InverseCdfLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup {
         let entries = (shape.tables as usize) << shape.inverse_bits;
         // SAFETY: the caller's promise: `tables << inverse_bits` symbols.
         let symbols = unsafe { core::slice::from_raw_parts(extra.cast(), entries) };
-        InverseCdfLookup { spans, symbols, bits: shape.inverse_bits }
+        InverseCdfLookup { intervals, symbols, bits: shape.inverse_bits }
     }
 }
 
 impl PopForm for Alias {
     type Lookup = AliasLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
-        // SAFETY: the caller's promise: a bucket for each span.
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup {
+        // SAFETY: the caller's promise: a bucket for each interval.
         let buckets = unsafe { core::slice::from_raw_parts(extra.cast(), shape.entries as usize) };
-        AliasLookup { spans, buckets }
+        AliasLookup { intervals, buckets }
     }
 }
 
@@ -123,17 +135,17 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
                 (self.state, SKIPPED)
             }
         };
-        self.refill(taken, position, when);
+        self.renormalise(taken, position, when);
         popped
     }
 
     /// Brings every lane's state back into its interval, lowest lane first.
     #[inline(always)]
-    fn refill(&mut self, taken: F::State, position: u32, when: u32) {
+    fn renormalise(&mut self, taken: F::State, position: u32, when: u32) {
         let bits = const { symbol_words_bits::<F>() };
         let wanted = words_wanted::<F>(taken);
         let (before, total) = self.group.sums(wanted, bits, self.group.before);
-        self.state = refill::<F>(taken, &mut self.reader(before));
+        self.state = renormalise::<F>(taken, &mut self.reader(before));
         if total > self.cursor {
             self.truncated.note(RowError::Truncated, position - self.group.lane, when);
         }
@@ -146,7 +158,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
         &mut self,
         symbols: Option<&RowSymbols>,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         groups: u32,
     ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
@@ -157,7 +169,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
             let slot = slot::<F>(self.state, precision);
             let found = self.view.lookup.find(number, table, slot, precision);
             let taken = advance::<F>(self.state, precision, found.freq, found.rank);
-            self.refill(taken, position, 2 * group);
+            self.renormalise(taken, position, 2 * group);
             let symbol = table.offset.wrapping_add_unsigned(found.symbol);
             self.store(symbols, symbol, position, 2 * group + 1);
             group += 1;
@@ -381,10 +393,10 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
     // SAFETY: the launch's tables are as long as its shape says; the row's words are written by
     // nobody, and those in use were written before.
     let (view, words) = unsafe {
-        let spans = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
+        let intervals = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
         let view = DecoderView {
             tables: tables_view(launch.tables, shape),
-            lookup: T::lookup(spans, launch.lookup, shape),
+            lookup: T::lookup(intervals, launch.lookup, shape),
         };
         (view, core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize))
     };

@@ -97,7 +97,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         mut group: u32,
         groups: u32,
     ) -> u32 {
-        let span = (&mut group, groups);
+        let interval = (&mut group, groups);
         if symbols.has_one_index() {
             // SAFETY: position 0 is one of the row's.
             let number = unsafe { symbols.index(0) } as u32;
@@ -105,10 +105,12 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 // SAFETY: the number was checked.
                 let one = unsafe { L::place(memory, number, &self.shape) };
                 let one = Some((one, self.offset(memory, number)));
-                self.loops::<T, M, F, G, BYPASS, { TILES[0] }>(memory, lane, symbols, span, one);
+                self.loops::<T, M, F, G, BYPASS, { TILES[0] }>(
+                    memory, lane, symbols, interval, one,
+                );
             }
         } else {
-            self.loops::<T, M, F, G, BYPASS, { TILES[1] }>(memory, lane, symbols, span, None);
+            self.loops::<T, M, F, G, BYPASS, { TILES[1] }>(memory, lane, symbols, interval, None);
         }
         group
     }
@@ -219,7 +221,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 }
                 let (words, end) = (lane.words.as_ptr(), lane.cursor - before);
                 // SAFETY: `total` words are left, and of a tile all that its groups can want.
-                lane.state = unsafe { refill_at::<F, N>(taken, wanted, words, end) };
+                lane.state = unsafe { renormalise_at::<F, N>(taken, wanted, words, end) };
                 lane.cursor -= total;
                 popped[i] = offsets[i].wrapping_add_unsigned(found.symbol);
                 done = i + 1;
@@ -231,7 +233,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     }
 }
 
-/// [`refill`](crate::codec::step::refill) by a number of words known already, the last of which
+/// [`renormalise`](crate::codec::step::renormalise) by a number of words known already, the last of which
 /// lies before `end`.
 ///
 /// # Safety
@@ -239,7 +241,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
 /// as a symbol can want: each lane then loads those, without a branch, and drops what it does not
 /// want.
 #[inline(always)]
-unsafe fn refill_at<F: Family, const N: usize>(
+unsafe fn renormalise_at<F: Family, const N: usize>(
     mut x: F::State,
     wanted: u32,
     words: *const F::Word,

@@ -10,7 +10,8 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Ready;
 use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableSpan, WordSink,
+    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableDescriptor,
+    WordSink,
 };
 
 /// Makes the codec's view of where slots lie.
@@ -208,7 +209,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
         &mut self,
         symbols: Option<&RowSymbols>,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         groups: u32,
     ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);

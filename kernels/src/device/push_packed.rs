@@ -13,7 +13,7 @@ use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::DirectPlacement;
 use crate::codec::packed::{PackedFamily, PackedTable};
-use crate::codec::step::{push_bound, push_shed, shed};
+use crate::codec::step::{emit, push_below_bound, push_bound};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -161,7 +161,7 @@ impl<S: Simt> Tiles<S> {
             // SAFETY: an entry of the table.
             let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
             let mut held = HeldWords::default();
-            let x = shed::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
+            let x = emit::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
             let bits = const { 32 - F::MAX_WORDS.leading_zeros() };
             let (before, total) = lane.group.sums(held.count, bits, lane.group.after);
             // SAFETY: there is room for all that these groups can shed.
@@ -170,7 +170,7 @@ impl<S: Simt> Tiles<S> {
                 held.store::<S, F>(self.tables.simt(), to);
             }
             lane.cursor += total;
-            lane.state = push_shed::<F>(x, &entry, precision);
+            lane.state = push_below_bound::<F>(x, &entry, precision);
         });
         true
     }

@@ -17,8 +17,8 @@ use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView, TansEncoderView,
-    TansFamily, WordReader, WordSource,
+    BitBuffer, Bypass, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
+    TansEncoderView, TansFamily, WordReader, WordSource,
 };
 
 /// The streams of a launch.
@@ -285,7 +285,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
 #[derive(Clone, Copy, Default)]
 struct Popped {
     entry: TansDecoderEntry,
-    table: TableSpan,
+    table: TableDescriptor,
     coded: bool,
     digits: bool,
     symbol: i32,

@@ -12,7 +12,7 @@ use super::{
     Uniform, Value,
 };
 use crate::codec::{
-    Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, Span, WordReader,
+    Bypass, DirectPlacement, EncoderEntry, Family, Interval, RowError, RowFault, WordReader,
     WordWriter, step,
 };
 
@@ -134,13 +134,13 @@ fn push_escape<F: Family>(
 
 /// Pushes the slots of a symbol onto a state.
 #[inline(always)]
-pub fn push_span<F: Family>(
+pub fn push_interval<F: Family>(
     x: F::State,
-    span: Span,
+    interval: Interval,
     precision: u32,
     words: &mut WordWriter<'_, F::Word>,
 ) -> F::State {
-    let entry = EncoderEntry::<F>::new(span);
+    let entry = EncoderEntry::<F>::new(interval);
     step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
 }
 
@@ -163,7 +163,7 @@ pub fn push_model_tail<F: Family, M: RowModel>(
         let fault = |error: RowError| error.at(at + lane);
         let located = model.locate(at + lane, symbol).map_err(fault)?;
         let raised = push_escape::<F>(*x, located.escape, bypass, words).map_err(fault)?;
-        *x = push_span::<F>(raised, located.span, precision, words);
+        *x = push_interval::<F>(raised, located.interval, precision, words);
     }
     Ok(())
 }
@@ -183,7 +183,7 @@ pub fn push_model_group<F: Family, M: RowModel>(
     symbols: &[i32],
     at: usize,
 ) -> Result<(), RowFault> {
-    const NOWHERE: Located = Located { span: Span { start: 0, freq: 1 }, escape: None };
+    const NOWHERE: Located = Located { interval: Interval { start: 0, freq: 1 }, escape: None };
     let mut ready = [NOWHERE; MAX_LANES];
     let mut escapes = false;
     for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
@@ -196,7 +196,7 @@ pub fn push_model_group<F: Family, M: RowModel>(
         }
     }
     for (x, ready) in states.iter_mut().zip(&ready).rev() {
-        *x = push_span::<F>(*x, ready.span, precision, words);
+        *x = push_interval::<F>(*x, ready.interval, precision, words);
     }
     Ok(())
 }
@@ -251,9 +251,9 @@ fn pop_value<F: Family, M: RowModel>(
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<Value, RowError> {
     let slot = step::slot::<F>(*x, precision);
-    let Found { span, value } = model.find(position, slot)?;
-    let rank = slot.wrapping_sub(span.start);
-    *x = step::refill::<F>(step::advance::<F>(*x, precision, span.freq, rank), words);
+    let Found { interval, value } = model.find(position, slot)?;
+    let rank = slot.wrapping_sub(interval.start);
+    *x = step::renormalise::<F>(step::advance::<F>(*x, precision, interval.freq, rank), words);
     Ok(value)
 }
 

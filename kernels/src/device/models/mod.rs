@@ -189,8 +189,8 @@ impl RowModel for CdfRow {
     #[inline(always)]
     fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
         let located = self.cdfs.locate(position, symbol)?;
-        // A span's end was a value of the CDF: no sum overflows.
-        if located.span.start + located.span.freq <= self.end {
+        // An interval's end was a value of the CDF: no sum overflows.
+        if located.interval.start + located.interval.freq <= self.end {
             Ok(located)
         } else {
             Err(RowError::ParameterOutOfRange)
@@ -200,7 +200,7 @@ impl RowModel for CdfRow {
     #[inline(always)]
     fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
         let found = self.cdfs.find(position, slot)?;
-        if found.span.start + found.span.freq <= self.end {
+        if found.interval.start + found.interval.freq <= self.end {
             Ok(found)
         } else {
             Err(RowError::ParameterOutOfRange)

@@ -2,7 +2,7 @@
 
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
-use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
+use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
 use crate::codec::{Bypass, Family, RowError, WordReader};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{LaneFault, RowMemory, RowSymbols, RowsMemory};
@@ -45,8 +45,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
         let slot = slot::<F>(self.state, self.precision);
         match self.model.find(position as usize, slot) {
             Ok(found) => {
-                let rank = slot.wrapping_sub(found.span.start);
-                self.state = advance::<F>(self.state, self.precision, found.span.freq, rank);
+                let rank = slot.wrapping_sub(found.interval.start);
+                self.state = advance::<F>(self.state, self.precision, found.interval.freq, rank);
                 found.value
             }
             Err(error) => {
@@ -58,11 +58,11 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
 
     /// Brings every lane's state back into its interval, lowest lane first.
     #[inline(always)]
-    fn refill(&mut self, group_at: u32, when: u32) {
+    fn renormalise(&mut self, group_at: u32, when: u32) {
         let bits = const { symbol_words_bits::<F>() };
         let wanted = words_wanted::<F>(self.state);
         let (before, total) = self.group.sums(wanted, bits, self.group.before);
-        self.state = refill::<F>(self.state, &mut self.reader(before));
+        self.state = renormalise::<F>(self.state, &mut self.reader(before));
         if total > self.cursor {
             self.truncated.note(RowError::Truncated, group_at, when);
         }
@@ -114,7 +114,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
             if turn == self.group.lane && waiting != 0 {
                 let mut reader = self.reader(0);
                 if in_tail {
-                    self.state = refill::<F>(self.state, &mut reader);
+                    self.state = renormalise::<F>(self.state, &mut reader);
                 }
                 symbol = self.finish(value, position, when, &mut reader);
                 left = reader.len() as u32;
@@ -155,7 +155,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
             let mut symbol = if let Value::Symbol(symbol) = value { symbol } else { 0 };
             let escaped = !matches!(value, Value::Symbol(_));
             if !in_tail {
-                self.refill(group_at, when);
+                self.renormalise(group_at, when);
             }
             if in_tail || self.group.any_in_step(escaped) {
                 // The scalar codec looks at the words only when the tail is done: after every other

@@ -3,7 +3,7 @@
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{is_normalised, push_symbol};
-use crate::codec::{Bypass, DirectPlacement, EncoderEntry, Family, RowError, Span, WordSink};
+use crate::codec::{Bypass, DirectPlacement, EncoderEntry, Family, Interval, RowError, WordSink};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{
     HeldWords, LaneFault, LaneWords, RowMemory, RowSymbols, RowsMemory, WordCount,
@@ -19,7 +19,7 @@ const DIGIT_WORDS_BITS: u32 = 4;
 /// memory.
 struct Ready {
     /// Its slots; nothing to code where the frequency is 0: past the row's end, or after an error.
-    span: Span,
+    interval: Interval,
     /// Whether it has digits.
     escaped: bool,
     /// What they hold.
@@ -121,7 +121,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         when: u32,
         escape_when: u32,
     ) -> Ready {
-        let mut ready = Ready { span: Span { start: 0, freq: 0 }, escaped: false, raw: 0 };
+        let mut ready = Ready { interval: Interval { start: 0, freq: 0 }, escaped: false, raw: 0 };
         if !asked || self.fault.happened() {
             return ready;
         }
@@ -129,11 +129,13 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         let symbol = unsafe { symbols.load(position) };
         match self.model.locate(position as usize, symbol) {
             Err(error) => self.fault.note(error, position, when),
-            Ok(Located { span, escape: None }) => ready.span = span,
+            Ok(Located { interval, escape: None }) => ready.interval = interval,
             Ok(_) if self.bypass.is_none() => {
                 self.fault.note(RowError::SymbolOutOfRange, position, escape_when);
             }
-            Ok(Located { span, escape: Some(raw) }) => ready = Ready { span, escaped: true, raw },
+            Ok(Located { interval, escape: Some(raw) }) => {
+                ready = Ready { interval, escaped: true, raw }
+            }
         }
         ready
     }
@@ -159,7 +161,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
             let escape_when = if in_tail { model_when } else { when + 1 + from_last };
             let ready = self.locate(symbols, asked, left * lanes + lane, model_when, escape_when);
             // The reciprocal is used once: there is no table to keep it in.
-            let entry = EncoderEntry::new(ready.span);
+            let entry = EncoderEntry::new(ready.interval);
             if in_tail || self.group.any_in_step(ready.escaped) {
                 self.push_digits(&ready, &entry, in_tail);
             }
