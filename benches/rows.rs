@@ -2,9 +2,9 @@
 //! `-- 'rans64, 4 lanes'`.
 //!
 //! Each group is one row of the table in `docs/performance.md`: 256 rows of int32 symbols over 256
-//! symbols, int32 indexes one a symbol, one thread, the stream's room and the output allocated
-//! outside the time. `copy` moves the same arrays, which is as fast as coding could be. In test
-//! mode (`cargo test --benches`) every group runs once on short rows.
+//! symbols, int32 indexes one per symbol, one thread, the stream's capacity and the output
+//! allocated outside the time. `copy` moves the same arrays, which is as fast as coding could be.
+//! In test mode (`cargo test --benches`) every group runs once on short rows.
 
 use std::hint::black_box;
 
@@ -125,7 +125,7 @@ fn rows(criterion: &mut Criterion) {
                     let start = std::time::Instant::now();
                     coder.push(&mut fresh, shaped(), indexes()).expect("room for them");
                     total += start.elapsed();
-                    // Popping empties the streams without giving up their room.
+                    // Popping empties the streams without giving up their capacity.
                     coder.pop_into(&mut fresh, indexes(), &mut popped).expect("intact rows");
                 }
                 total

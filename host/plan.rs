@@ -50,7 +50,7 @@ impl std::str::FromStr for Lookup {
     }
 }
 
-/// Everything a back end needs to know, checked.
+/// Everything a back end reads of a coder, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) family: Family,

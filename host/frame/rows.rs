@@ -43,7 +43,7 @@ pub struct CodedRows {
     pub tables: Tables,
     /// What coded symbols outside the tables.
     pub bypass: Bypass,
-    /// The rows; they know their family and lanes.
+    /// The rows; they store their family and lanes.
     pub streams: Streams,
     /// Where the rows stood every so many symbols, if that was noted.
     pub checkpoints: Option<Checkpoints>,

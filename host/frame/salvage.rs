@@ -110,7 +110,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
         })
     }
 
-    /// Writes all content that is whole. What is not is told by [`FrameSalvage::damage`]
+    /// Writes all content that is whole. What is not is listed by [`FrameSalvage::damage`]
     /// afterwards.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ const LARGEST_STAGED_BLOCK: u64 = 512;
 /// fill a multiprocessor with warps.
 const STAGED_BYTES_A_BLOCK: u64 = 16 << 10;
 
-/// Packed tables larger than this are not made: they would leave the second-level cache, and take
+/// Packed tables larger than this are not made: they would leave the L2 cache, and take
 /// the host longer than a push.
 const MOST_PACKED_BYTES: usize = 32 << 20;
 
@@ -98,7 +98,7 @@ impl Packed {
         Some(Self { operation, words })
     }
 
-    /// One load a symbol where a slot fits a word, else two.
+    /// One load per symbol where a slot fits a word, else two.
     fn pop(plan: &Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
         let (tables, intervals) = (prepared.tables(), prepared.intervals());
@@ -111,11 +111,11 @@ impl Packed {
                 continue;
             }
             let mut words = Vec::new();
-            let put = |word| words.push(word);
+            let store = |word| words.push(word);
             let packed = if slots {
-                pack_slots(tables, intervals, precision, plan.bypass, put)
+                pack_slots(tables, intervals, precision, plan.bypass, store)
             } else {
-                pack_guide(tables, intervals, precision, plan.bypass, put)
+                pack_guide(tables, intervals, precision, plan.bypass, store)
             };
             if packed.is_some() {
                 return Some(Self { operation, words });
@@ -192,7 +192,7 @@ pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
 }
 
 /// Cuts rows into batches whose memory, by `bytes_of` each, stays within `budget`; a row that alone
-/// exceeds it is a batch of its own. `bytes_of` is told the row, and the batch costs its dearest
+/// exceeds it is a batch of its own. `bytes_of` is given the row, and the batch costs its dearest
 /// row times its rows: device rows have one stride.
 pub(super) fn batches(
     rows: usize,
@@ -256,7 +256,7 @@ mod tests {
         assert!(stages(48 << 10, 48 << 10, geometry, much));
         assert!(!stages((48 << 10) + 16, 48 << 10, geometry, much));
         assert!(stages(200 << 10, 227 << 10, geometry, much));
-        // A thousand symbols a block: not worth 48 KiB, but worth 4.
+        // A thousand symbols per block: not worth 48 KiB, but worth 4.
         assert!(!stages(48 << 10, 48 << 10, geometry, 100_000));
         assert!(stages(4 << 10, 48 << 10, geometry, 100_000));
     }

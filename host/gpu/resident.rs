@@ -63,8 +63,8 @@ impl DeviceSymbols {
     pub(super) fn shape(&self, word_stride: usize) -> Result<CodeShape> {
         Ok(CodeShape {
             rows: below("rows", self.rows, u32::MAX)?,
-            symbols: below("symbols a row", self.columns, 1 << 31)?,
-            word_stride: below("words a row", word_stride, 1 << 31)?,
+            symbols: below("symbols per row", self.columns, 1 << 31)?,
+            word_stride: below("words per row", word_stride, 1 << 31)?,
             symbol_stride: self.row_stride as u32,
             symbol_type: self.kind,
             ..CodeShape::default()
@@ -190,7 +190,7 @@ pub struct DeviceStreams {
 }
 
 impl DeviceStreams {
-    /// Fresh rows with room for `capacity` bytes of words each.
+    /// Initial rows with a capacity of `capacity` bytes of words each.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -201,8 +201,8 @@ impl DeviceStreams {
         lanes: usize,
         capacity: usize,
     ) -> Result<Self> {
-        let fresh = Streams::new(family, rows, lanes)?;
-        Self::from_streams(gpu, &fresh, capacity)
+        let initial = Streams::new(family, rows, lanes)?;
+        Self::from_streams(gpu, &initial, capacity)
     }
 
     /// Memory for rows; states and lengths are for the caller to fill.
@@ -228,7 +228,7 @@ impl DeviceStreams {
         })
     }
 
-    /// A copy of streams, with room for `more` bytes beyond the longest row.
+    /// A copy of streams, with capacity for `more` bytes beyond the longest row.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -345,8 +345,8 @@ impl<'c> GpuCoder<'c> {
         self.gpu
     }
 
-    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned
-    /// from the tables alone, without asking the device.
+    /// Initial streams with capacity for whatever one push of `columns` symbols per row can need:
+    /// planned from the tables alone, without asking the device.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -387,7 +387,7 @@ impl<'c> GpuCoder<'c> {
         self.check(streams, symbols, indexes)
     }
 
-    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as
+    /// Starts a push without waiting for it. [`check`](Self::check) returns how it went, as long as
     /// nothing else was started on these streams.
     ///
     /// # Errors

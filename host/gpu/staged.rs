@@ -89,14 +89,14 @@ fn push_batches<F: RowFormat>(
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let starts = parts.starts;
-    let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
+    let spare = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
     let cost = |row: usize| {
-        (room(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
+        (spare(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
     };
     let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(lens.len(), budget(gpu)?, cost) {
-        // Every row of the batch has at least this much room on the host too.
-        let stride = rows.clone().map(room).min().unwrap_or(0);
+        // Every row of the batch has at least this capacity on the host too.
+        let stride = rows.clone().map(spare).min().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
         let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
@@ -232,7 +232,7 @@ fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
     indexes.at_or_skip(row, fault.position)
 }
 
-/// Models on the host: what uploads those of some rows, and their bytes a symbol.
+/// Models on the host: what uploads those of some rows, and their bytes per symbol.
 pub(crate) struct HostModels<'m> {
     pub(crate) upload: &'m dyn Fn(Range<usize>) -> Result<DeviceModels>,
     pub(crate) bytes: usize,

@@ -14,7 +14,7 @@ use crate::streams::{Merged, Streams, check_lanes};
 use crate::symbols::{Symbol, SymbolSlice, Symbols};
 use crate::tables::Precision;
 
-/// Everything a back end needs to know, checked.
+/// Everything a back end reads of a coder, checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelPlan {
     /// Never tANS.
@@ -30,8 +30,8 @@ impl ModelPlan {
         self.bytes_for(columns, self.bypass.map_or(0, |bypass| bypass.max_bits() + 33))
     }
 
-    /// The same where escapes are rare: a push that finds less room than it needs is repeated with
-    /// all it can need.
+    /// The same where escapes are rare: a push that finds less capacity than it needs is repeated
+    /// with all it can need.
     fn bytes_expected(&self, columns: usize) -> usize {
         self.bytes_for(columns, 0)
     }
@@ -135,7 +135,7 @@ impl ModelCoder {
         self.gpu.as_ref().map(|gpu| GpuModelCoder::new(gpu, &self.plan))
     }
 
-    /// Fresh streams for this coder.
+    /// Initial streams for this coder.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for more rows than there is memory for.
@@ -167,7 +167,7 @@ impl ModelCoder {
         for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
             streams.reserve(room)?;
             match self.push_here(streams, models, symbols.erased()) {
-                // Escapes are rare: only where they are not is a row given all the room it can
+                // Escapes are rare: only where they are not is a row given all the capacity it can
                 // need.
                 Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
                 result => return result,

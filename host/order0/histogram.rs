@@ -1,11 +1,11 @@
 //! Counting bytes, and the entropy that the counts promise.
 //!
 //! Counting every byte of a chunk costs half as much as coding it (4 GB/s against 6 on Zen 5: a
-//! store a byte). A quarter of them says nearly as much: it costs about 100 bytes of size a chunk.
-//! What must be exact is which byte values occur, and that is a question that vectors answer at the
-//! speed of memory. Both in one pass: the vectors' even walk is what brings the bytes near;
-//! counting the scattered pieces before it waited for memory longer than it counted (a third of the
-//! encoder's time).
+//! store per byte). A quarter of them says nearly as much: it costs about 100 bytes of size per
+//! chunk. What must be exact is which byte values occur, and that is a question that vectors answer
+//! at the speed of memory. Both in one pass: the vectors' even walk is what brings the bytes into
+//! the cache; counting the scattered pieces before it waited for memory longer than it counted (a
+//! third of the encoder's time).
 
 use super::members::ByteSet;
 use super::operations::OrderSimd;

@@ -32,7 +32,7 @@ struct Sink<'a> {
 
 impl WordSink<u16> for Sink<'_> {
     #[inline(always)]
-    fn put(&mut self, word: u16) {
+    fn store(&mut self, word: u16) {
         self.row[self.end..][..2].copy_from_slice(&word.to_le_bytes());
         self.end += 2;
     }

@@ -35,7 +35,7 @@ pub(super) struct EncodeGroups<'a> {
     pub(super) groups: &'a [[u8; GROUP]],
     pub(super) intervals: &'a Intervals,
     pub(super) states: &'a mut States,
-    /// Where the words of each row go: room for one word per symbol and 64 bytes more.
+    /// Where the words of each row go: capacity for one word per symbol and 64 bytes more.
     pub(super) words: [&'a mut [u8]; 4],
 }
 
@@ -82,9 +82,9 @@ fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], intervals: [S::U32; 2], words
     let low = simd.splat((1 << PRECISION) - 1);
     let freqs = [simd.and(intervals[0], low), simd.and(intervals[1], low)];
     let bounds = [simd.shl(freqs[0], 31 - PRECISION), simd.shl(freqs[1], 31 - PRECISION)];
-    // Always there: the caller gave room for a word per symbol and 64 bytes more.
-    let Some(room) = words.first_chunk_mut::<64>() else { return };
-    let (emitted, count) = simd.emit_words(*x, bounds, room);
+    // Always there: the caller gave capacity for a word per symbol and 64 bytes more.
+    let Some(out) = words.first_chunk_mut::<64>() else { return };
+    let (emitted, count) = simd.emit_words(*x, bounds, out);
     advance_mut(words, 2 * count);
     *x = [
         divide(simd, emitted[0], intervals[0], freqs[0]),

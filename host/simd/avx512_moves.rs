@@ -213,7 +213,7 @@ impl Avx512<true> {
     ) {
         let last = to.len().checked_sub(8).expect("eight bytes").min(u32::MAX as usize);
         let (mut values, mut places) = (Aligned([0u64; 16]), Aligned([0u32; 16]));
-        // SAFETY: the token proves the features; the arrays have room for two and one vectors, and
+        // SAFETY: the token proves the features; the arrays hold two and one vectors, and
         // eight bytes from every place on lie inside `to`.
         unsafe {
             let at = _mm512_min_epu32(at, self.splat(last as u32));

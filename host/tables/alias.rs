@@ -7,13 +7,14 @@ use parans_kernels::codec::{AliasBucket, Interval, TableDescriptor};
 
 use crate::error::{Error, Result};
 
-/// Alias tables take `4 << precision` bytes a table for push; past this precision they are refused.
+/// Alias tables take `4 << precision` bytes per table for push; past this precision they are
+/// refused.
 const MAX_PRECISION: u32 = 24;
 
 /// The prepared alias form of all tables.
 #[derive(Clone, Debug)]
 pub(crate) struct AliasForm {
-    /// A bucket a symbol, placed as the intervals are.
+    /// A bucket per symbol, placed as the intervals are.
     pub(crate) buckets: Vec<AliasBucket>,
     /// `tables << precision` slots.
     pub(crate) remap: Vec<u32>,
@@ -92,7 +93,7 @@ fn build_row(
             small += 1;
         }
     }
-    // What is left owns its bucket whole, as `divide` and `other` already say.
+    // What is left has its bucket whole, as `divide` and `other` already say.
     let base = remap.len();
     remap.resize(base + (1usize << precision), 0);
     let mut ranks = vec![0u32; n];

@@ -123,7 +123,7 @@ impl Tables {
         {
             return Err(Error::Shape {
                 what: "offsets",
-                expected: format!("one a table, {}", rows.len()),
+                expected: format!("one per table, {}", rows.len()),
                 got: offsets.len().to_string(),
             });
         }
@@ -160,7 +160,7 @@ impl Tables {
         Ok(Self { inner: Arc::new(Prepared::new(precision, tables, intervals)) })
     }
 
-    /// The tables with other offsets, one a table.
+    /// The tables with other offsets, one per table.
     ///
     /// # Errors
     /// [`Error::Shape`] where their number is not that of the tables.

@@ -25,8 +25,8 @@ pub(crate) struct Packed {
     pub(crate) bytes: Option<Box<ByteTable<4>>>,
     /// Number of symbols and offset, where all tables have the same.
     pub(crate) uniform: Option<(u32, u32)>,
-    /// Position of each table's first interval. This and the next two have an element more than there
-    /// are tables, for skipped symbols.
+    /// Position of each table's first interval. This and the next two have an element more than
+    /// there are tables, for skipped symbols.
     pub(crate) bases: Vec<u32>,
     /// Symbols of each table.
     pub(crate) symbols: Vec<u32>,

@@ -15,7 +15,7 @@ use super::tans::{TansForm, TansRowsForm, TansWideForm};
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two
-/// bytes fill a second-level cache, and filling more takes longer than all the rest of building
+/// bytes fill an L2 cache, and filling more takes longer than all the rest of building
 /// tables.
 const DENSE_ENTRIES: usize = 1 << 19;
 
@@ -24,7 +24,7 @@ const DENSE_ENTRIES: usize = 1 << 19;
 pub(crate) struct InverseCdf {
     /// `tables << bits` symbols.
     pub(crate) symbols: Vec<u16>,
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub(crate) bits: u32,
 }
 
@@ -34,7 +34,8 @@ pub(crate) struct Prepared {
     precision: Precision,
     tables: Vec<TableDescriptor>,
     intervals: Vec<Interval>,
-    /// The most bytes of a form whose size is not that of the intervals: a few bytes can ask for many.
+    /// The most bytes of a form whose size is not that of the intervals: a few bytes can ask for
+    /// many.
     limit: usize,
     rans64: OnceLock<Vec<EncoderEntry<Rans64>>>,
     rans32: OnceLock<Vec<EncoderEntry<Rans32>>>,
@@ -153,7 +154,7 @@ impl Prepared {
     }
 
     /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay
-    /// small, else as many as give about four entries a symbol.
+    /// small, else as many as give about four entries per symbol.
     pub(crate) fn inverse_bits(&self) -> u32 {
         let precision = self.precision.bits();
         if self.tables.len().checked_shl(precision).is_some_and(|n| n <= DENSE_ENTRIES)

@@ -1,5 +1,5 @@
-//! A small table as its slots: what owns each one, in four bytes, so that a pop finds all it needs
-//! in one load.
+//! A small table as its slots: the symbol at each one, in four bytes, so that a pop finds all it
+//! needs in one load.
 
 use parans_kernels::codec::{Interval, TableDescriptor};
 
@@ -21,12 +21,12 @@ pub(super) fn build(
     if tables.len() != 1 || intervals.len() > 256 || slots as usize > SLOTS {
         return None;
     }
-    let mut owned = Box::new([0; SLOTS]);
+    let mut found = Box::new([0; SLOTS]);
     for (symbol, interval) in intervals.iter().enumerate() {
         for rank in 0..interval.freq {
-            owned[(interval.start + rank) as usize] =
+            found[(interval.start + rank) as usize] =
                 (interval.freq - 1) << SLOT_FREQ | (symbol as u32) << SLOT_SYMBOL | rank;
         }
     }
-    Some(owned)
+    Some(found)
 }

@@ -11,7 +11,7 @@ use crate::simd::ByteTable;
 /// What tANS push and pop read.
 #[derive(Clone, Debug)]
 pub(crate) struct TansForm {
-    /// An entry a symbol, placed as the intervals are.
+    /// An entry per symbol, placed as the intervals are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
     /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which
     /// stay what they are, and one more, so that four bytes can be read from each on.
@@ -69,7 +69,7 @@ impl TansForm {
     }
 }
 
-/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know,
+/// What coding rows side by side on the CPU reads: one load per symbol finds all that it needs,
 /// however many tables there are.
 #[derive(Clone, Debug)]
 pub(crate) struct TansRowsForm {
@@ -144,7 +144,7 @@ pub(crate) struct TansWideForm {
     /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next
     /// state in its low bits. Empty where they do not fit.
     pub(crate) encoder: Vec<u32>,
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub(crate) alphabet_bits: u32,
     /// The entries of a single table of up to 256 symbols once more, for lookups in registers.
     pub(crate) bytes: Option<Box<ByteTable<4>>>,

@@ -114,7 +114,7 @@ pub struct CodeShape {
     pub precision: u32,
     /// Bits of a bypass digit; 0: no bypass.
     pub bypass_bits: u32,
-    /// log2 of the inverse CDF's entries a table (kernels with that lookup only).
+    /// log2 of the inverse CDF's entries per table (kernels with that lookup only).
     pub inverse_bits: u32,
     /// Not 0: an index past the last table skips its symbol instead of failing the row.
     pub skip_past_end: u32,
@@ -141,11 +141,11 @@ pub struct CodeParams {
     pub symbols: DeviceAddress,
     /// Indexes; 0 where `index_type` is `CONSTANT`.
     pub indexes: DeviceAddress,
-    /// [`TableDescriptor`](crate::codec::TableDescriptor) a table.
+    /// [`TableDescriptor`](crate::codec::TableDescriptor) per table.
     pub tables: DeviceAddress,
-    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Interval`](crate::codec::Interval) (pop) a
-    /// symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol
-    /// (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Interval`](crate::codec::Interval)
+    /// (pop) a symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry)
+    /// a symbol (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
     /// What the operation adds: push alias: remap, u32; pop alias:
     /// [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push tANS: next states,
@@ -197,8 +197,8 @@ pub struct QuantiseShape {
 pub struct QuantiseParams {
     /// Probabilities, f32, or counts, u32: a row for each table, the sentinel left out.
     pub pmf: DeviceAddress,
-    /// [`QUANTISE_F32`]: [`Interval`](crate::codec::Interval), `rows * symbols`. The others: CDFs, u32,
-    /// `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
+    /// [`QUANTISE_F32`]: [`Interval`](crate::codec::Interval), `rows * symbols`. The others: CDFs,
+    /// u32, `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
     pub intervals: DeviceAddress,
     /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a
     /// finite number of at least 0, and past the last one where all are 0.
@@ -215,7 +215,7 @@ impl QuantiseParams {
 
 const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantiseParams>() == 40);
 
-/// The kernel that makes frequencies of probabilities, a thread a row, with the bits that
+/// The kernel that makes frequencies of probabilities, a thread per row, with the bits that
 /// `Tables::from_pmf` gives on the host.
 pub const QUANTISE_F32: &str = "quantise_f32";
 /// The same, giving a CDF instead of intervals: `model::Pmfs::from_pmf` on the host.
@@ -244,14 +244,14 @@ pub enum Operation {
     PushPacked,
     /// Pop with packed slots, beside [`PopSearch`](Self::PopSearch).
     PopSlots,
-    /// Pop with packed intervals and a byte a slot, beside [`PopSearch`](Self::PopSearch).
+    /// Pop with packed intervals and a byte per slot, beside [`PopSearch`](Self::PopSearch).
     PopGuide,
 }
 
 /// How a kernel maps a row's lanes to threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneMapping {
-    /// One lane a row, a thread a row.
+    /// One lane a row, a thread per row.
     Thread,
     /// 2, 4, 8 or 16 lanes a row, several rows a warp.
     PartOfWarp,
@@ -296,7 +296,7 @@ impl Kernel {
             .find(|k| k.family == family && k.operation == operation && k.lanes == mapping)
     }
 
-    /// Threads that a batch of this many rows takes: one a lane.
+    /// Threads that a batch of this many rows takes: one per lane.
     pub const fn threads(rows: u32, lanes: u32) -> u64 {
         rows as u64 * lanes as u64
     }

@@ -139,8 +139,8 @@ pub struct Rows<F: Family> {
 }
 
 impl<F: Family> Rows<F> {
-    /// Fresh rows with room for `stride` words each.
-    pub fn fresh(rows: u32, lanes: u32, stride: usize) -> Self {
+    /// Initial rows with capacity for `stride` words each.
+    pub fn initial(rows: u32, lanes: u32, stride: usize) -> Self {
         Self {
             states: vec![F::LOWER_BOUND; (rows * lanes) as usize],
             words: vec![F::Word::default(); rows as usize * stride],
@@ -179,7 +179,7 @@ impl Case {
     pub fn check<F: PackedFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        let mut rows = self.initial::<F>(self.roomy::<F>());
         let mut pushed = Vec::new();
         for _ in 0..2 {
             let mut expected = rows.clone();
@@ -208,7 +208,7 @@ impl Case {
     pub fn cost<F: PackedFamily>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        let mut rows = self.initial::<F>(self.roomy::<F>());
         assert!(self.device_push(machine, &data, &mut rows).iter().all(Result::is_ok));
         let push = machine.report();
         assert!(self.device_pop(machine, &data, &mut rows).0.iter().all(Result::is_ok));
@@ -222,8 +222,8 @@ impl Case {
         let mut data = case.data(rng, F::MAX_PRECISION);
         let good = data.symbols.clone();
         let good_indexes = data.indexes.clone();
-        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad
-        // state, a bad length.
+        // Pushes: symbols outside their tables, far outside, indexes of no table, no capacity, a
+        // bad state, a bad length.
         let count = case.count as usize;
         let mut damage = |row: usize, symbol: i32| {
             for _ in 0..2 {
@@ -246,7 +246,7 @@ impl Case {
         if each {
             data.index_memory = data.indexes.clone();
         }
-        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        let mut rows = case.initial::<F>(case.roomy::<F>());
         rows.states[7 * case.lanes as usize + case.lanes as usize / 2] = F::State::from_u32(0);
         rows.states[8 * case.lanes as usize] = F::State::MAX;
         rows.lengths[9] = rows.stride as u32 + 1;
@@ -262,7 +262,7 @@ impl Case {
         data.symbols = good;
         data.indexes = good_indexes;
         data.index_memory = good_memory;
-        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        let mut rows = case.initial::<F>(case.roomy::<F>());
         let outcome = case.scalar_push(&data, &mut rows);
         assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
         let lanes = case.lanes as usize;
@@ -304,8 +304,8 @@ impl Case {
         bits / (8 * size_of::<F::Word>())
     }
 
-    fn fresh<F: Family>(&self, stride: usize) -> Rows<F> {
-        Rows::fresh(self.rows, self.lanes, stride)
+    fn initial<F: Family>(&self, stride: usize) -> Rows<F> {
+        Rows::initial(self.rows, self.lanes, stride)
     }
 
     pub fn data(&self, rng: &mut impl Rng, max_precision: u32) -> Data {
@@ -568,11 +568,11 @@ impl Case {
         let (intervals, precision) = (&tables.intervals, tables.precision);
         let (places, bypass) = (&tables.tables, Bypass::new(self.bypass));
         let mut words = Vec::new();
-        let put = |word| words.push(word);
+        let store = |word| words.push(word);
         let packed = match operation {
-            Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, put),
-            Operation::PopSlots => pack_slots(places, intervals, precision, bypass, put),
-            Operation::PopGuide => pack_guide(places, intervals, precision, bypass, put),
+            Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, store),
+            Operation::PopSlots => pack_slots(places, intervals, precision, bypass, store),
+            Operation::PopGuide => pack_guide(places, intervals, precision, bypass, store),
             _ => Some(()),
         };
         packed.expect("tables that fit their packed form");

@@ -226,11 +226,11 @@ impl ModelCase {
         symbol.clamp(window.lowest.into(), window.highest().into()) as i32
     }
 
-    fn fresh<F: Family>(&self) -> Rows<F> {
+    fn initial<F: Family>(&self) -> Rows<F> {
         // Two pushes of at most a whole state and 72 bits of digits a symbol.
         let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
         let stride = bits / (8 * size_of::<F::Word>());
-        Rows::fresh(self.rows, self.lanes, stride)
+        Rows::initial(self.rows, self.lanes, stride)
     }
 
     /// Runs the scalar codec over every row; failed rows stay as they were. `symbols` are pushed or
@@ -369,7 +369,7 @@ impl ModelCase {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
         let good = symbols.clone();
-        let mut rows = self.fresh::<F>();
+        let mut rows = self.initial::<F>();
         for push in [true, true, false, false] {
             let outcome = self.both(machine, push, &models, &mut symbols, &mut rows);
             assert!(outcome.iter().all(Result::is_ok), "{self:?}: {outcome:?}");
@@ -383,7 +383,7 @@ impl ModelCase {
     pub fn cost<F: Family>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>();
+        let mut rows = self.initial::<F>();
         [true, false].map(|push| {
             let outcome =
                 self.device(machine, push, &models, &models.parameters(), &mut symbols, &mut rows);
@@ -398,7 +398,7 @@ impl ModelCase {
         let case = &Self { rows: 12, ..*self };
         let (models, good) = case.data(rng, F::MAX_PRECISION);
         let (count, lanes) = (case.count as usize, case.lanes as usize);
-        // Pushes: symbols that no digits reach, symbols outside their windows, no room, a bad
+        // Pushes: symbols that no digits reach, symbols outside their windows, no capacity, a bad
         // state, a bad length.
         let mut symbols = good.clone();
         for (row, far) in [i32::MIN, i32::MAX, -70_000, 1 << 30, 1_000_000].into_iter().enumerate()
@@ -412,7 +412,7 @@ impl ModelCase {
         for lane in 0..lanes {
             symbols[group + lane] = [1_000_000, i32::MIN][rng.random_range(0..2)];
         }
-        let mut rows = case.fresh::<F>();
+        let mut rows = case.initial::<F>();
         rows.states[7 * lanes + lanes / 2] = F::State::from_u32(0);
         rows.states[8 * lanes] = F::State::MAX;
         rows.lengths[9] = rows.stride as u32 + 1;
@@ -424,7 +424,7 @@ impl ModelCase {
 
         // Pops: of good streams that were then damaged.
         let mut symbols = good.clone();
-        let mut rows = case.fresh::<F>();
+        let mut rows = case.initial::<F>();
         let outcome = case.both(machine, true, &models, &mut symbols, &mut rows);
         assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
         let whole = rows.clone();
@@ -503,7 +503,7 @@ impl ModelCase {
             }
         }
         for push in [true, false] {
-            let mut rows = if push { self.fresh::<F>() } else { whole.clone() };
+            let mut rows = if push { self.initial::<F>() } else { whole.clone() };
             let mut expected = rows.clone();
             let outcome = self.both(machine, push, &bad, &mut symbols.to_vec(), &mut expected);
             for (row, outcome) in outcome.iter().enumerate().take(4).skip(1) {

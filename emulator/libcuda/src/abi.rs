@@ -31,7 +31,7 @@ impl<T> Out<T> {
     /// Writes `value` unless the pointer is null, for outputs that the API calls optional.
     pub(crate) fn set_if_asked(self, value: T) {
         if !self.0.is_null() {
-            // SAFETY: not null, and the C caller promises room for one `T`; alignment is not
+            // SAFETY: not null, and the C caller promises memory for one `T`; alignment is not
             // promised by every caller, so the write assumes none.
             unsafe { self.0.write_unaligned(value) }
         }
@@ -102,7 +102,7 @@ impl Text {
     }
 }
 
-/// Host memory of the caller: an untyped pointer whose length is another argument.
+/// Host memory of the caller: a pointer without a type, whose length is another argument.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Host(*mut c_void);

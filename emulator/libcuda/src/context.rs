@@ -40,8 +40,8 @@ struct State {
 }
 
 impl State {
-    /// A fresh context: no fault, and the limits a driver starts with, by `CUlimit`.
-    fn fresh(flags: u32) -> Self {
+    /// A new context: no fault, and the limits a driver starts with, by `CUlimit`.
+    fn new(flags: u32) -> Self {
         State {
             alive: true,
             fault: None,
@@ -59,7 +59,7 @@ impl Context {
         use std::sync::atomic::{AtomicU64, Ordering};
         static MADE: AtomicU64 = AtomicU64::new(1);
         let id = MADE.fetch_add(1, Ordering::Relaxed);
-        Context { device, id, state: Mutex::new(State::fresh(flags)) }
+        Context { device, id, state: Mutex::new(State::new(flags)) }
     }
 
     /// Makes every later use of the context return `error`, as CUDA does after a kernel's fault.
@@ -107,7 +107,7 @@ impl Context {
 
     /// Brings a dead context back to life, empty: the primary context of a device keeps its handle.
     pub(crate) fn revive(&self, flags: u32) {
-        *lock(&self.state) = State::fresh(flags);
+        *lock(&self.state) = State::new(flags);
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Mirror {
 const PAGE: usize = 4096;
 
 impl Mirror {
-    /// Maps fresh, zeroed host pages at `address`.
+    /// Maps new, zeroed host pages at `address`.
     fn map(address: DevicePointer, bytes: usize) -> Status<Self> {
         let bytes = bytes.next_multiple_of(PAGE);
         let wanted = Host::from_address(address).as_ptr();

@@ -54,7 +54,7 @@ pub(crate) enum LocalFault {
 }
 
 impl Frame {
-    /// Makes the frame that of a function's fresh activation; the vectors keep their room.
+    /// Makes the frame that of a function's new activation; the vectors keep their capacity.
     pub(crate) fn reset(&mut self, index: u32, function: &Function, lanes: u32) {
         self.function = index;
         self.r32.clear();

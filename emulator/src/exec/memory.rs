@@ -404,7 +404,8 @@ pub(super) fn store(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, mask: u32
         match place {
             Place::Shared => {
                 count_shared(core, at, mask, total);
-                // From here on the stores of this instruction can be told from earlier ones.
+                // From here on the stores of this instruction can be distinguished from earlier
+                // ones.
                 core.shared.order.tick();
             }
             Place::Global => count_global(core, at, mask, 0, total),

@@ -132,14 +132,14 @@ pub(super) fn pop<F: Family, M: BatchModel>(
             let mut intervals = Intervals::default();
             let found = &mut values[step];
             let steps = Steps { rows, lanes, at };
-            let odd = dispatch_loops(Find {
+            let irregular = dispatch_loops(Find {
                 steps,
                 batch,
                 slots: &slots,
                 intervals: &mut intervals,
                 found,
             });
-            let mut left = odd & (u32::MAX >> (BATCH - states.len()));
+            let mut left = irregular & (u32::MAX >> (BATCH - states.len()));
             let mut escapes = 0u32;
             let mut outside = [Value::Symbol(0); BATCH];
             while left != 0 {

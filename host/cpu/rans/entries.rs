@@ -240,4 +240,4 @@ impl FindEntries<'_, '_> {
     }
 }
 
-const _: () = assert!(STEPS <= 32 && LANES == 32, "a bit a step, two vectors a step");
+const _: () = assert!(STEPS <= 32 && LANES == 32, "a bit per step, two vectors per step");

@@ -157,8 +157,8 @@ impl<'a> PackedTables<'a> {
         (!wrong).then_some(())
     }
 
-    /// Positions of the intervals of a row's symbols, which stand from column `at` on; false where one
-    /// is skipped, lies outside its table or cannot be coded.
+    /// Positions of the intervals of a row's symbols, which stand from column `at` on; false where
+    /// one is skipped, lies outside its table or cannot be coded.
     pub(super) fn find_intervals(
         &self,
         symbols: SymbolSlice<'_>,

@@ -36,7 +36,7 @@ impl Tail {
         bytes: &mut [u8],
     ) -> Self {
         let mut new = Self { window: u64::from(bits), len, at: byte_len };
-        // Where there is no room for this byte, there is none for a window.
+        // Where the capacity ends before this byte, no window fits.
         if let (true, Some(byte)) = (len >= 8, bytes.get_mut(byte_len)) {
             *byte = bits as u8;
             (new.window, new.len, new.at) = (new.window >> 8, len - 8, byte_len + 1);

@@ -111,7 +111,7 @@ impl<B: Bits> RunOn<B> for Fetch<'_> {
 }
 
 /// The first table, where all others have its offset and number of symbols: then an index is all
-/// there is to know of its table.
+/// there is to read of its table.
 fn alike(tables: &[TableDescriptor]) -> Option<TableDescriptor> {
     let first = *tables.first()?;
     let same =

@@ -44,7 +44,7 @@ pub(super) struct PopRow<'a, T: TansFamily> {
     pub(super) indexes: Indexes<'a>,
 }
 
-/// Room for the tiles of a group.
+/// Buffers for the tiles of eight rows.
 pub(super) struct Scratch {
     /// Where each symbol's table begins among the entries; then its entry.
     places: Vec<[u32; TILE]>,

@@ -57,7 +57,7 @@ struct Tile {
     counts: [[u8; WINDOWS]; WINDOW],
 }
 
-/// Room for the tiles of a group.
+/// Buffers for the tiles of eight rows.
 pub(super) struct Scratch {
     tiles: Vec<Tile>,
     packed: Packed,
@@ -369,7 +369,7 @@ impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Chains<'_, LANES,
     }
 }
 
-/// Writes the bits of a row's tile; `false` where there may be too little room, or a symbol's
+/// Writes the bits of a row's tile; `false` where there may be too little capacity, or a symbol's
 /// digits cannot be written.
 #[allow(clippy::too_many_arguments, reason = "a tile of one row, in parts that are borrowed apart")]
 fn write<T: TansFamily>(

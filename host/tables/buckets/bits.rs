@@ -1,4 +1,4 @@
-//! How many buckets a table takes.
+//! How many buckets a table has.
 
 use crate::tables::packed::Packed;
 

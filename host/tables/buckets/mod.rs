@@ -1,4 +1,4 @@
-//! Packed tables and their buckets of slots, which say most slots' symbols in one load.
+//! Packed tables and their buckets of slots, which give most slots' symbols in one load.
 
 mod bits;
 mod one;

@@ -126,7 +126,7 @@ impl FixParams {
 
 const _: () = assert!(size_of::<FixParams>() == 40);
 
-/// The kernel that makes fixed-point means and scales of floats, a thread a pair, with the bits
+/// The kernel that makes fixed-point means and scales of floats, a thread per pair, with the bits
 /// that [`Mean::from_f32`] and [`Scale::from_f32`] give on the host.
 pub const FIX_F32: &str = "fix_f32";
 

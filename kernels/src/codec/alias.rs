@@ -56,7 +56,7 @@ impl Lookup for AliasLookup<'_> {
 pub struct AliasPlacement<'a> {
     /// `tables << precision` slots: the slot of each cumulative position.
     pub remap: &'a [u32],
-    /// log2 of the slots a table.
+    /// log2 of the slots per table.
     pub precision: u32,
 }
 

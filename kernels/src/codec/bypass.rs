@@ -76,15 +76,15 @@ impl Bypass {
         (32 - raw.leading_zeros() + (self.bits() - 1)) / self.bits
     }
 
-    /// Calls `put` with each digit of `raw` and then of their count, in the order of a push.
+    /// Calls `digit` with each digit of `raw` and then of their count, in the order of a push.
     #[inline(always)]
-    pub(crate) fn for_each_digit(self, raw: u32, mut put: impl FnMut(u32)) {
+    pub(crate) fn for_each_digit(self, raw: u32, mut digit: impl FnMut(u32)) {
         let full = low_mask(self.bits());
         let digits = self.digits(raw);
         let mut left = digits;
         while left > 0 {
             left -= 1;
-            put((raw >> (left * self.bits())) & full);
+            digit((raw >> (left * self.bits())) & full);
         }
         // The count in base `full`: the remainder, then as many full digits as it takes.
         let mut count = digits;
@@ -93,9 +93,9 @@ impl Bypass {
             count -= full;
             fulls += 1;
         }
-        put(count);
+        digit(count);
         while fulls > 0 {
-            put(full);
+            digit(full);
             fulls -= 1;
         }
     }

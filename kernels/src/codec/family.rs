@@ -1,4 +1,4 @@
-//! The rANS families: how wide a state is and how wide the words are that it sheds.
+//! The rANS families: how wide a state is and how wide the words are that it emits.
 
 use core::fmt::Debug;
 use core::ops::{Add, BitAnd, BitOr, Shl, Shr, Sub};
@@ -141,7 +141,7 @@ word_int!(u32);
 pub trait Family: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'static {
     /// Holds a state.
     type State: StateInt;
-    /// A state sheds and takes in words of this width.
+    /// A state is renormalised by words of this width.
     type Word: WordInt;
     /// The family's name in torch_ans.
     const NAME: &'static str;
@@ -151,9 +151,9 @@ pub trait Family: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'stati
     const WORD_BITS: u32;
     /// The largest precision: frequencies sum to at most `2^MAX_PRECISION`.
     const MAX_PRECISION: u32 = Self::STATE_BITS - 1 - Self::WORD_BITS;
-    /// The smallest normalised state, which is also a fresh state.
+    /// The smallest normalised state, which is also the initial state.
     const LOWER_BOUND: Self::State;
-    /// The most words that one push sheds, and one pop takes in.
+    /// The most words that one push emits, and one pop reads.
     const MAX_WORDS: u32 = (Self::STATE_BITS - 1).div_ceil(Self::WORD_BITS) - 1;
 }
 

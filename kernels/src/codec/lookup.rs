@@ -1,11 +1,11 @@
-//! How pop finds the symbol that owns a slot, and where push places one.
+//! How pop finds the symbol at a slot, and where push places one.
 //!
 //! The stream does not depend on which of search and inverse CDF a decoder uses; only alias tables
 //! (see [`alias`](super::alias)) permute the slots.
 
 use super::entry::{Interval, TableDescriptor};
 
-/// The symbol that owns a slot: its number in the table, its frequency, and the slot's rank among
+/// The symbol at a slot: its index in the table, its frequency, and the slot's rank among
 /// its slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -17,7 +17,7 @@ pub struct Found {
     pub rank: u32,
 }
 
-/// Finds the symbol that owns a slot.
+/// Finds the symbol at a slot.
 pub trait Lookup {
     /// `number` is the table's number, `table` its place, `slot` lies below `2^precision`.
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found;
@@ -76,7 +76,7 @@ impl Lookup for SearchLookup<'_> {
     }
 }
 
-/// Inverse CDF with `2^bits` entries a table: entry k is the symbol that owns slot
+/// Inverse CDF with `2^bits` entries per table: entry k is the symbol at slot
 /// `k << (precision - bits)`.
 ///
 /// Dense where `bits` is the precision: one load finds the symbol. Sparse below it: the symbol lies
@@ -88,7 +88,7 @@ pub struct InverseCdfLookup<'a> {
     pub intervals: &'a [Interval],
     /// `tables << bits` symbols.
     pub symbols: &'a [u16],
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub bits: u32,
 }
 

@@ -2,10 +2,10 @@
 //! symbol.
 //!
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
-//! 16 bytes: first a [`PackedTable`] a table, then for push an entry a symbol ([`PackedFamily`]),
-//! and for pop either a [`PackedSlot`] a slot, or a [`PackedInterval`] a symbol and behind them a byte
-//! a slot, its symbol's number. What a table lacks here, the bypass sentinel and whatever does not
-//! fit, is coded from the general forms; the stream is the same.
+//! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
+//! ([`PackedFamily`]), and for pop either a [`PackedSlot`] per slot, or a [`PackedInterval`] per
+//! symbol and behind them a byte per slot, its symbol's number. What a table lacks here, the bypass
+//! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
 
 use super::bypass::Bypass;
 use super::entry::{EncoderEntry, Interval, TableDescriptor};
@@ -26,8 +26,8 @@ pub const fn next_part(bytes: u32) -> u32 {
 /// One table's place among the packed entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackedTable {
-    /// Pop: position of its first interval. Push: position of the entry of symbol 0, were there one:
-    /// that of the first less the offset.
+    /// Pop: position of its first interval. Push: position of the entry of symbol 0, were there
+    /// one: that of the first less the offset.
     pub base: u32,
     /// Offset in the low 16 bits, signed; above it how many symbols have no bypass digits.
     pub place: u32,
@@ -164,19 +164,19 @@ impl PackedFamily for Rans64 {
 
 /// Takes the words of packed tables, and begins parts where they may begin.
 struct Words<P> {
-    put: P,
+    store: P,
     count: u32,
 }
 
 impl<P: FnMut(u32)> Words<P> {
-    fn put(&mut self, word: u32) {
-        (self.put)(word);
+    fn store(&mut self, word: u32) {
+        (self.store)(word);
         self.count += 1;
     }
 
     fn end_part(&mut self) {
         while !self.count.is_multiple_of(4) {
-            self.put(0);
+            self.store(0);
         }
     }
 
@@ -184,35 +184,35 @@ impl<P: FnMut(u32)> Words<P> {
     fn places(&mut self, tables: &[TableDescriptor], bypass: bool, push: bool) -> Option<()> {
         for table in tables {
             let PackedTable { base, place } = PackedTable::new(table, bypass)?;
-            self.put(if push { base.wrapping_sub(table.offset as u32) } else { base });
-            self.put(place);
+            self.store(if push { base.wrapping_sub(table.offset as u32) } else { base });
+            self.store(place);
         }
         self.end_part();
         Some(())
     }
 }
 
-/// Packs tables for push; `None` where they do not fit, with some words put already.
+/// Packs tables for push; `None` where they do not fit, with some words stored already.
 pub fn pack_entries<F: PackedFamily>(
     tables: &[TableDescriptor],
     entries: &[EncoderEntry<F>],
     bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    store: impl FnMut(u32),
 ) -> Option<()> {
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), true)?;
     for entry in entries {
         let packed = F::pack(entry)?;
         for word in packed.iter().take(1 << (F::ENTRY_LOG2 - 2)) {
-            words.put(*word);
+            words.store(*word);
         }
     }
     words.end_part();
     Some(())
 }
 
-/// A table's intervals, those that have no bypass digits, by number; the frequency of the others reads
-/// as 0.
+/// A table's intervals, those that have no bypass digits, by number; the frequency of the others
+/// reads as 0.
 fn ordinary<'a>(
     table: &TableDescriptor,
     intervals: &'a [Interval],
@@ -225,24 +225,28 @@ fn ordinary<'a>(
         .map(move |(number, interval)| (number, *interval, number < coded))
 }
 
-/// Packs tables for pop with a [`PackedSlot`] a slot; `None` where they do not fit, with some words
-/// put already.
+/// Packs tables for pop with a [`PackedSlot`] per slot; `None` where they do not fit, with some
+/// words stored already.
 pub fn pack_slots(
     tables: &[TableDescriptor],
     intervals: &[Interval],
     precision: u32,
     bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    store: impl FnMut(u32),
 ) -> Option<()> {
     if precision > PackedSlot::MAX_PRECISION {
         return None;
     }
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), false)?;
     for table in tables {
         for (number, interval, coded) in ordinary(table, intervals, bypass) {
             for rank in 0..interval.freq {
-                words.put(if coded { PackedSlot::new(number, interval.freq, rank)?.0 } else { 0 });
+                words.store(if coded {
+                    PackedSlot::new(number, interval.freq, rank)?.0
+                } else {
+                    0
+                });
             }
         }
     }
@@ -250,30 +254,30 @@ pub fn pack_slots(
     Some(())
 }
 
-/// Packs tables for pop with a [`PackedInterval`] a symbol and a byte a slot; `None` where they do not
-/// fit, with some words put already.
+/// Packs tables for pop with a [`PackedInterval`] per symbol and a byte per slot; `None` where they
+/// do not fit, with some words stored already.
 pub fn pack_guide(
     tables: &[TableDescriptor],
     intervals: &[Interval],
     precision: u32,
     bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    store: impl FnMut(u32),
 ) -> Option<()> {
     // Fewer than four slots would not fill a word.
     if !(2..=16).contains(&precision) {
         return None;
     }
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {
-        // A byte must tell the sentinel too.
+        // A byte must hold the sentinel too.
         if table.symbols > MAX_SYMBOLS || table.base != base {
             return None;
         }
         base += table.symbols;
         for (_, interval, coded) in ordinary(table, intervals, bypass) {
-            words.put(if coded { PackedInterval::new(interval)?.0 } else { 0 });
+            words.store(if coded { PackedInterval::new(interval)?.0 } else { 0 });
         }
     }
     words.end_part();
@@ -284,7 +288,7 @@ pub fn pack_guide(
                 word |= number << (8 * (slots & 3));
                 slots += 1;
                 if slots & 3 == 0 {
-                    words.put(word);
+                    words.store(word);
                     word = 0;
                 }
             }
@@ -314,14 +318,14 @@ mod tests {
         Interval { start: 31, freq: 1 },
     ];
 
-    /// The words of packed tables, in room for more.
+    /// The words of packed tables, in a buffer for more.
     fn packed(pack: impl FnOnce(&mut dyn FnMut(u32)) -> Option<()>) -> [u32; 128] {
         let (mut words, mut count) = ([0; 128], 0);
-        let put: &mut dyn FnMut(u32) = &mut |word| {
+        let store: &mut dyn FnMut(u32) = &mut |word| {
             words[count] = word;
             count += 1;
         };
-        pack(put).expect("small tables fit");
+        pack(store).expect("small tables fit");
         assert!(count.is_multiple_of(4));
         words
     }
@@ -331,8 +335,8 @@ mod tests {
     #[test]
     fn packed_tables_find_what_a_search_finds() {
         for bypass in [None, Bypass::new(4)] {
-            let slots = packed(|put| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, put));
-            let guide = packed(|put| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, put));
+            let slots = packed(|store| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, store));
+            let guide = packed(|store| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, store));
             let (intervals, bytes) = (4, 4 + 8);
             for (number, table) in TABLES.iter().enumerate() {
                 let coded = table.symbols - u32::from(bypass.is_some());

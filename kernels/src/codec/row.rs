@@ -39,7 +39,7 @@ impl Indexes<'_> {
     }
 }
 
-/// What both directions know of the tables.
+/// What both directions read of the tables.
 #[derive(Clone, Copy, Debug)]
 pub struct TablesView<'a> {
     /// Every table's place.
@@ -231,8 +231,8 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 pub(crate) type Popped = (i32, Option<TableDescriptor>);
 
 impl<L: Lookup> DecoderView<'_, L> {
-    /// Finds the symbol in a state and takes it out. The state must be refilled before it is used
-    /// again; lanes of a warp have to agree on who takes which words before that.
+    /// Finds the symbol in a state and takes it out. The state must be renormalised before it is
+    /// used again; lanes of a warp have to agree on who takes which words before that.
     #[inline(always)]
     pub(crate) fn take_symbol<F: Family>(
         &self,

@@ -1,6 +1,6 @@
 //! One symbol and one state: the arithmetic of rANS.
 //!
-//! With state x, frequency f, cumulative frequency start and precision p, a push sheds words until
+//! With state x, frequency f, cumulative frequency start and precision p, a push emits words until
 //! `x < (L >> p << W) * f` and then sets `x = (x / f) << p | start + x % f`; a pop inverts it. J.
 //! Duda, "Asymmetric numeral systems" (arXiv:1311.2540); the word widths and bounds are those of
 //! torch_ans 0.4.0.
@@ -13,14 +13,14 @@ use super::words::{WordSink, WordSource};
 /// The bound below which a state must lie before a symbol of this frequency is pushed:
 /// `freq * 2^(S-1-precision)`.
 ///
-/// At most `2^(S-1)`, reached by a symbol that owns every slot; no state is that large, so such a
-/// symbol sheds nothing.
+/// At most `2^(S-1)`, reached by a symbol that has every slot; no state is that large, so such a
+/// symbol emits nothing.
 #[inline(always)]
 pub fn push_bound<F: Family>(freq: u32, precision: u32) -> F::State {
     F::State::from_u32(freq) << (F::STATE_BITS - 1 - precision)
 }
 
-/// Sheds words until the state lies below `bound`.
+/// Emits words until the state lies below `bound`.
 #[inline(always)]
 pub fn emit<F: Family>(
     mut x: F::State,
@@ -29,20 +29,20 @@ pub fn emit<F: Family>(
 ) -> F::State {
     if F::MAX_WORDS == 1 {
         if x >= bound {
-            sink.put(F::Word::from_low(x.low_u32()));
+            sink.store(F::Word::from_low(x.low_u32()));
             x = x >> F::WORD_BITS;
         }
     } else {
         // At most MAX_WORDS turns: the bound is at least 2^(S-1-MAX_PRECISION) = 2^W.
         while x >= bound {
-            sink.put(F::Word::from_low(x.low_u32()));
+            sink.store(F::Word::from_low(x.low_u32()));
             x = x >> F::WORD_BITS;
         }
     }
     x
 }
 
-/// Takes words in until the state is normalised. `x` must not be 0.
+/// Reads words until the state is normalised. `x` must not be 0.
 #[inline(always)]
 pub fn renormalise<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>) -> F::State {
     if F::MAX_WORDS == 1 {
@@ -217,7 +217,7 @@ mod tests {
     fn pushes_alike<F: Family>() {
         struct None;
         impl<W> WordSink<W> for None {
-            fn put(&mut self, _: W) {
+            fn store(&mut self, _: W) {
                 panic!("the state was below the bound");
             }
         }

@@ -211,7 +211,7 @@ mod tests {
         Forms { tables: vec![table], decoder, encoder, next, precision }
     }
 
-    /// Pushes, compares the byte string, pops, and expects a fresh row.
+    /// Pushes, compares the byte string, pops, and expects an initial row.
     fn check<T: TansFamily, const LANES: usize>(
         forms: &Forms,
         symbols: &[i32],

@@ -5,8 +5,8 @@ use super::tans::{TansDecoderEntry, TansEncoderEntry, can_spread, spread_step};
 
 /// Fills the tANS form of one table of `2^precision` states.
 ///
-/// `intervals` are the table's symbols, `decoder` and `next` have `2^precision` entries, `encoder` one
-/// a symbol; `counters` is scratch of one value a symbol. Returns `false`, with the outputs
+/// `intervals` are the table's symbols, `decoder` and `next` have `2^precision` entries, `encoder`
+/// one per symbol; `counters` is scratch of one value per symbol. Returns `false`, with the outputs
 /// undefined, where lengths or frequencies do not fit each other or the precision allows no spread.
 pub fn build(
     intervals: &[Interval],

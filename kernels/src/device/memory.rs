@@ -291,7 +291,7 @@ pub unsafe fn table_of_row(
     table.offset.checked_add_unsigned(table.symbols).map(|_| (number, table))
 }
 
-/// What the codec wants to know of the tables.
+/// What the codec reads of the tables.
 ///
 /// # Safety
 /// `tables` points to as many tables as the shape says.
@@ -306,19 +306,19 @@ pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape)
     }
 }
 
-/// Counts the words that a push would shed.
+/// Counts the words that a push would emit.
 #[derive(Debug, Default)]
 pub struct WordCount(pub u32);
 
 impl<W> WordSink<W> for WordCount {
     #[inline(always)]
-    fn put(&mut self, _word: W) {
+    fn store(&mut self, _word: W) {
         self.0 += 1;
     }
 }
 
-/// The words that one symbol sheds, kept in a register until its lane knows where they go: at most
-/// 32 bits in every family.
+/// The words that one symbol emits, kept in a register until the ballots have said where they go:
+/// at most 32 bits in every family.
 #[derive(Debug, Default)]
 pub struct HeldWords {
     bits: u32,
@@ -328,14 +328,14 @@ pub struct HeldWords {
 
 impl<W: WordInt> WordSink<W> for HeldWords {
     #[inline(always)]
-    fn put(&mut self, word: W) {
+    fn store(&mut self, word: W) {
         self.bits |= word.to_u32() << (self.count * (W::BYTES as u32 * 8));
         self.count += 1;
     }
 }
 
 impl HeldWords {
-    /// Stores the words, where there is room for them.
+    /// Stores the words, where the capacity holds them.
     ///
     /// # Safety
     /// The memory of as many words is this lane's alone.
@@ -358,7 +358,7 @@ impl HeldWords {
         let mut left = self.bits;
         for turn in 0..F::MAX_WORDS {
             if turn < self.count {
-                sink.put(WordInt::from_low(left));
+                sink.store(WordInt::from_low(left));
             }
             // One-word families have no second turn; a shift by 32 would be undefined for rans64.
             left = left.unbounded_shr(F::WORD_BITS);
@@ -379,7 +379,7 @@ impl<W: WordInt> LaneWords<W> {
     ///
     /// # Safety
     /// `words` points to `capacity` words, and no other thread uses those from `at` on that this
-    /// one will put.
+    /// one will store.
     #[inline(always)]
     pub unsafe fn new(words: *mut W, at: u32, capacity: u32) -> Self {
         Self { words, at, capacity }
@@ -394,7 +394,7 @@ impl<W: WordInt> LaneWords<W> {
 
 impl<W: WordInt> WordSink<W> for LaneWords<W> {
     #[inline(always)]
-    fn put(&mut self, word: W) {
+    fn store(&mut self, word: W) {
         if self.at < self.capacity {
             // SAFETY: below the capacity, which is what `words` points to.
             unsafe { *self.words.add(self.at as usize) = word };

@@ -215,7 +215,7 @@ pub trait PackedLookup: Copy {
 /// A [`PackedSlot`] a slot: one load.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots;
-/// A byte a slot and a [`PackedInterval`] a symbol: two loads.
+/// A byte per slot and a [`PackedInterval`] a symbol: two loads.
 #[derive(Clone, Copy, Debug)]
 pub struct Guide;
 

@@ -71,7 +71,7 @@ impl PopForm for Alias {
     }
 }
 
-/// Bits that hold how many words a lane takes in after one symbol.
+/// Bits that hold how many words a lane reads after one symbol.
 const fn symbol_words_bits<F: Family>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }

@@ -83,7 +83,7 @@ impl<S: Simt, M: Mapping, F: Family, G: Lookup, L: PackedLookup> Ordinary<S, M, 
     }
 }
 
-/// A table as the main loop knows it: where its slots are, and its offset.
+/// A table as the main loop reads it: where its slots are, and its offset.
 type Known<L> = (<L as PackedLookup>::Place, i32);
 
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
@@ -233,8 +233,8 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     }
 }
 
-/// [`renormalise`](crate::codec::step::renormalise) by a number of words known already, the last of which
-/// lies before `end`.
+/// [`renormalise`](crate::codec::step::renormalise) by a number of words known already, the last of
+/// which lies before `end`.
 ///
 /// # Safety
 /// The row has `end` words, `wanted` of them this lane's; and in a tile, `N > 1`, at least as many

@@ -49,11 +49,11 @@ impl PushForm for Alias {
     }
 }
 
-/// Bits that hold how many words a symbol with its bypass digits sheds, 14 at most: 65 bits of
+/// Bits that hold how many words a symbol with its bypass digits emits, 14 at most: 65 bits of
 /// digits, 23 of symbol and 31 of state in words of 8 bits.
 const DIGIT_WORDS_BITS: u32 = 4;
 
-/// Bits that hold how many words a symbol alone sheds.
+/// Bits that hold how many words a symbol alone emits.
 const fn symbol_words_bits<F: Family>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
@@ -102,8 +102,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
-        // `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, distinguished
+        // by `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 

@@ -164,7 +164,7 @@ impl<S: Simt> Tiles<S> {
             let x = emit::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
             let bits = const { 32 - F::MAX_WORDS.leading_zeros() };
             let (before, total) = lane.group.sums(held.count, bits, lane.group.after);
-            // SAFETY: there is room for all that these groups can shed.
+            // SAFETY: the capacity holds all that these groups can emit.
             unsafe {
                 let to = lane.words.wrapping_add((lane.cursor + before) as usize);
                 held.store::<S, F>(self.tables.simt(), to);

@@ -1,4 +1,4 @@
-//! From probabilities to frequencies on the device, a thread a row.
+//! From probabilities to frequencies on the device, a thread per row.
 //!
 //! The rule and its reasons are those of the host's tables (`host/tables/quantise.rs`); this is the
 //! same rule without memory of its own: the frequencies lie in the output while they are made, and

@@ -6,7 +6,7 @@
 //! bits is ever exchanged.
 //!
 //! Push: the lanes' bits go round by one shuffle a symbol. Pop: without bypass digits in a group of
-//! symbols, each lane knows from the counts of the lanes before it where its bits are and reads
+//! symbols, each lane computes from the counts of the lanes before it where its bits are and reads
 //! them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
@@ -87,9 +87,9 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         } else {
             (0, BitBuffer::default(), 0)
         };
-        let fresh = 1 << shape.precision;
+        let initial = 1 << shape.precision;
         if state == 0 {
-            state = fresh;
+            state = initial;
         }
         let good = state >> shape.precision == 1 && buffer.is_valid(T::WORD_BITS);
         let refused = if group.ballot(!good) != 0 {
@@ -101,7 +101,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         };
         let (state, buffer, cursor) = match refused {
             None => (state, buffer, length),
-            Some(_) => (fresh, BitBuffer::default(), 0),
+            Some(_) => (initial, BitBuffer::default(), 0),
         };
         Some(Self {
             group,

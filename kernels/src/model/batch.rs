@@ -246,14 +246,14 @@ impl<const N: usize> Batch<N> {
             ranks[i] = (second[i] >> MEAN_FRACTION_BITS).min(last);
         }
         self.intervals(&ranks, intervals);
-        let mut odd = 0;
+        let mut irregular = 0;
         for i in 0..N {
             let inside = ranks[i].wrapping_sub(1) < 2 * self.radii[i] + 1;
             let hit = slots[i].wrapping_sub(intervals.starts[i]) < intervals.freqs[i];
-            odd |= u32::from(!(inside & hit)) << i;
+            irregular |= u32::from(!(inside & hit)) << i;
             symbols[i] = self.lowest[i].wrapping_add_unsigned(ranks[i]).wrapping_sub(1);
         }
-        odd
+        irregular
     }
 
     /// Ranks (with [`MEAN_FRACTION_BITS`] bits of fraction) about where the distributions reach
@@ -319,10 +319,10 @@ mod tests {
         }
         assert_eq!(plain, inside);
         let mut found = [0; LEN];
-        let odd = batch.find(&slots, &mut intervals, &mut found);
+        let irregular = batch.find(&slots, &mut intervals, &mut found);
         for i in 0..LEN {
             let own = model.find(slots[i]);
-            if odd >> i & 1 == 0 {
+            if irregular >> i & 1 == 0 {
                 assert_eq!(own.value, Value::Symbol(found[i]), "{model:?} {}", slots[i]);
                 assert_eq!(
                     (intervals.starts[i], intervals.freqs[i]),
@@ -375,7 +375,7 @@ mod tests {
     fn guesses_are_nearly_always_right() {
         for kind in Kind::ALL {
             for precision in [12, 16, 24] {
-                let (mut odd, mut all) = (0, 0);
+                let (mut irregular, mut all) = (0, 0);
                 let mut random = 1u32;
                 let mut next = || {
                     random = random.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -393,11 +393,11 @@ mod tests {
                     let slots = core::array::from_fn(|_| next() >> (32 - precision));
                     let batch = Batch::new(kind, &parameters, precision);
                     let (mut intervals, mut symbols) = (Intervals::default(), [0; LEN]);
-                    odd += batch.find(&slots, &mut intervals, &mut symbols).count_ones();
+                    irregular += batch.find(&slots, &mut intervals, &mut symbols).count_ones();
                     all += LEN as u32;
                 }
-                println!("{kind:?} {precision}: {odd} of {all}");
-                assert!(odd * 100 < all, "{kind:?} {precision}: {odd} of {all}");
+                println!("{kind:?} {precision}: {irregular} of {all}");
+                assert!(irregular * 100 < all, "{kind:?} {precision}: {irregular} of {all}");
             }
         }
     }

@@ -30,7 +30,7 @@ impl<M> Clone for Steps<'_, M> {
 impl<M> Copy for Steps<'_, M> {}
 
 /// Models of a row that can be evaluated a batch at a time. The methods must be inlined into a
-/// function that is compiled for the instructions at hand.
+/// function that is compiled for the instructions in use.
 pub trait BatchModel: RowModel + Sized {
     /// What is gathered of a batch's models before its symbols or slots are known.
     type Batch: Copy + Default;
@@ -83,7 +83,7 @@ pub trait BatchModel: RowModel + Sized {
         symbols: &mut [i32; BATCH],
     ) -> u32 {
         let Steps { rows, lanes, at } = steps;
-        let mut odd = 0;
+        let mut irregular = 0;
         let (mut r, mut lane) = (0, 0);
         let outs = intervals.starts.iter_mut().zip(&mut intervals.freqs).zip(symbols);
         for (i, (&slot, ((start, freq), out))) in slots.iter().zip(outs).enumerate() {
@@ -93,17 +93,17 @@ pub trait BatchModel: RowModel + Sized {
                     (*start, *freq) = (found.interval.start, found.interval.freq);
                     match found.value {
                         Value::Symbol(symbol) => *out = symbol,
-                        _ => odd |= 1 << i,
+                        _ => irregular |= 1 << i,
                     }
                 }
-                Err(_) => odd |= 1 << i,
+                Err(_) => irregular |= 1 << i,
             }
             lane += 1;
             if lane == lanes {
                 (r, lane) = (r + 1, 0);
             }
         }
-        odd
+        irregular
     }
 }
 

@@ -120,7 +120,7 @@ impl Value {
 pub trait Model {
     /// The slots of `symbol`; `None` where the model cannot code it.
     fn locate(&self, symbol: i32) -> Option<Located>;
-    /// The rank that owns `slot`, which must be below `2^p` (a larger one is taken for the last
+    /// The rank at `slot`, which must be below `2^p` (a larger one is taken for the last
     /// slot).
     fn find(&self, slot: u32) -> Found;
 }

@@ -168,7 +168,7 @@ pub fn push_model_tail<F: Family, M: RowModel>(
     Ok(())
 }
 
-/// Pushes a group of symbols, one a lane, the first of which is at position `at`: see
+/// Pushes a group of symbols, one per lane, the first of which is at position `at`: see
 /// [`push_model_row`].
 ///
 /// # Errors

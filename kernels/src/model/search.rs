@@ -1,4 +1,4 @@
-//! Finding the rank that owns a slot: from an estimate, by doubling steps, then by halving.
+//! Finding the rank at a slot: from an estimate, by doubling steps, then by halving.
 
 use crate::codec::Interval;
 

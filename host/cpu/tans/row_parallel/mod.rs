@@ -9,7 +9,7 @@
 //! A tile of columns goes through loops each of which does one thing to data that the L1 cache
 //! holds. Symbols and indexes are regrouped as bytes and halves rather than words: a 16 by 16
 //! transpose then moves four columns or two at a time. Bits go through a stage, the part of each
-//! row's words that a tile reads or writes: it lies together where rows lie apart, has room for
+//! row's words that a tile reads or writes: it lies together where rows lie apart, holds
 //! whole vectors at both ends, and holds a row's bits that fill no word like any others.
 //!
 //! Anything irregular makes a block give up, and the rows are coded again side by side

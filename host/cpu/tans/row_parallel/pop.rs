@@ -258,7 +258,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
             )?;
         }
         let last = range.end == whole;
-        // What is put non-temporally may wait for the next range to fill a cache line.
+        // What is stored non-temporally may wait for the next range to fill a cache line.
         let there = if non_temporal && !last { range.end.saturating_sub(16) } else { range.end };
         let block = &mut *block;
         s.vectorize(Store { tables, scratch, used, block, indexes, range, non_temporal, last })?;

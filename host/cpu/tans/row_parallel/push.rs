@@ -67,7 +67,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Appends the first bytes of some; `None` where there is no room.
+    /// Appends the first bytes of some; `None` where the capacity is too small.
     #[inline(always)]
     fn append(&mut self, from: &[u8; STAGE], count: usize) -> Option<()> {
         const HALF: usize = STAGE / 2;
@@ -235,7 +235,7 @@ impl PushTile<'_> {
     }
 }
 
-/// Appends what is staged to the rows' words; `None` where there is no room.
+/// Appends what is staged to the rows' words; `None` where the capacity is too small.
 struct Append<'a, 'b> {
     scratch: &'a mut Scratch,
     sinks: &'a mut [Sink<'b>],

@@ -4,7 +4,7 @@
 //! The order of words and the way lanes find theirs are those of the table kernels
 //! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
 //! the loop around it, and so much code that it should be there once a kernel: the symbols past the
-//! last full group go through the same turn of the loop as the others, told apart by a flag that
+//! last full group go through the same turn of the loop as the others, distinguished by a flag that
 //! all rows share.
 
 mod fix;
@@ -178,7 +178,7 @@ impl ModelForm for Cdf {
     }
 }
 
-/// CDFs that nobody has checked: a frequency past `2^precision` would shed words for ever.
+/// CDFs that nobody has checked: a frequency past `2^precision` would emit words for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct CdfRow {
     cdfs: Cdfs<'static>,
@@ -208,7 +208,7 @@ impl RowModel for CdfRow {
     }
 }
 
-/// Bits that hold how many words a lane sheds or takes in for one symbol.
+/// Bits that hold how many words a lane emits or reads for one symbol.
 const fn symbol_words_bits<F: Family>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }

@@ -11,7 +11,7 @@ use crate::device::memory::{
 use crate::device::simt::Simt;
 use crate::model::{Located, RowModel};
 
-/// Bits that hold how many words a symbol with its digits sheds: see the push kernel of tables,
+/// Bits that hold how many words a symbol with its digits emits: see the push kernel of tables,
 /// whose digits they are.
 const DIGIT_WORDS_BITS: u32 = 4;
 
@@ -53,8 +53,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
-        // `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, distinguished
+        // by `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 

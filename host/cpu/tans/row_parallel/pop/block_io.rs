@@ -1,4 +1,4 @@
-//! The two ends of a tile: which tables its symbols are of, and where they go.
+//! Input and output of a tile: which tables its symbols are of, and where they go.
 
 use std::ops::Range;
 
@@ -125,7 +125,7 @@ impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, T> {
                 let of_row = row * block.columns..(row + 1) * block.columns;
                 if non_temporal && let SymbolSliceMut::I32(all) = &mut block.symbols {
                     let out = bytemuck::cast_slice_mut(&mut all[of_row]);
-                    put_past_cache(s, &parts, out, &mut scratch.stored[row], &range, last);
+                    store_non_temporal(s, &parts, out, &mut scratch.stored[row], &range, last);
                     continue;
                 }
                 let begin = of_row.start + range.start;
@@ -159,7 +159,7 @@ impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, T> {
 /// Stores a range of a row non-temporally, in whole cache lines. What its last line lacks waits for
 /// the next range.
 #[inline(always)]
-fn put_past_cache<S: Simd512>(
+fn store_non_temporal<S: Simd512>(
     s: S,
     parts: &[S::U32; 4],
     out: &mut [u32],
