@@ -149,7 +149,7 @@ fn uniforms_round_trip_at_their_entropy() {
     }
 }
 
-/// A table a symbol is the same stream as tables with an index a symbol.
+/// A table per symbol is the same stream as tables with an index per symbol.
 #[test]
 fn pmfs_write_the_bytes_of_tables() {
     let mut random = Random::new(4);

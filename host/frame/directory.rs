@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(Index::from_bytes(&bytes, 16).unwrap(), index);
     }
 
-    /// A directory as model files have it takes a few bytes an entry.
+    /// A directory as model files have it takes a few bytes per entry.
     #[test]
     fn directories_are_coded() {
         let entry = |i: u64| {

@@ -20,6 +20,7 @@ mod resident;
 mod runtime;
 mod staged;
 mod tables;
+mod tensors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,10 +36,11 @@ pub use models::{DeviceModels, GpuModelCoder};
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use plan::Geometry;
 pub use ptx::ptx;
-pub use resident::{DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder};
+pub use resident::{DeviceStreams, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
 pub(crate) use staged::{HostModels, pop, pop_models, push, push_models};
 pub(crate) use tables::DeviceTables;
+pub use tensors::{DeviceIndexes, DeviceSymbols};
 
 /// An opened device. Cloning shares it.
 #[derive(Clone)]

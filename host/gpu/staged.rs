@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::plan::batches;
-use super::resident::{DeviceStreams, symbol_kind};
+use super::resident::DeviceStreams;
+use super::tensors::symbol_kind;
 use super::{
     DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, DeviceTables, Gpu, GpuCoder,
     GpuModelCoder,

@@ -72,7 +72,7 @@ impl<S: OrderSimd> RunOn<S> for Sample<'_> {
         let mut tables = Tables::default();
         for (i, block) in blocks.iter().enumerate() {
             for piece in block.as_chunks::<PIECE>().0 {
-                // Seldom: at most 256 times a chunk.
+                // Seldom: at most 256 times per chunk.
                 if !simd.all_members(&known, piece) {
                     piece.iter().for_each(|&byte| known.insert(byte));
                 }

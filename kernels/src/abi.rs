@@ -253,7 +253,7 @@ pub enum Operation {
 pub enum LaneMapping {
     /// One lane a row, a thread per row.
     Thread,
-    /// 2, 4, 8 or 16 lanes a row, several rows a warp.
+    /// 2, 4, 8 or 16 lanes per row, several rows per warp.
     PartOfWarp,
     /// 32 lanes a row, a warp a row.
     Warp,

@@ -29,14 +29,14 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     Search,
-    /// An inverse CDF with an entry a slot.
+    /// An inverse CDF with an entry per slot.
     Dense,
     /// An inverse CDF with fewer.
     Sparse,
     Alias,
-    /// Packed tables, with a word a slot.
+    /// Packed tables, with a word per slot.
     Slots,
-    /// Packed tables, with a byte a slot.
+    /// Packed tables, with a byte per slot.
     Guide,
 }
 

@@ -14,7 +14,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use crate::case::download_into;
 use crate::machine::Machine;
 
-/// Runs a quantising kernel whose output has `each` elements a row.
+/// Runs a quantising kernel whose output has `each` elements per row.
 fn run_kernel<W: Pod, O: Pod>(
     machine: &dyn Machine,
     kernel: &str,

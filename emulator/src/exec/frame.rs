@@ -196,7 +196,7 @@ impl Frame {
     }
 }
 
-/// A type that registers hold, one value a lane.
+/// A type that registers hold, one value per lane.
 pub(crate) trait Lane: Copy {
     /// All lanes of a register.
     fn read(frame: &Frame, reg: Reg) -> Lanes<Self>;

@@ -4,7 +4,7 @@
 //!
 //! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a
 //! core could do forty instructions. What makes rows fast is what their loops leave out:
-//! - Symbols and indexes become places of entries a tile at a time, in a loop that vectorises and
+//! - Symbols and indexes become places of entries one tile at a time, in a loop that vectorises and
 //!   walks each row's memory in order. Places count over all tables, so that many tables cost no
 //!   more instructions than one; skipped symbols have an entry of their own, which keeps the state
 //!   and moves no bit.

@@ -11,7 +11,7 @@ pub trait Mapping: Copy {
 /// One lane per row, a thread per row: no exchange between threads at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Thread;
-/// 2, 4, 8 or 16 lanes a row, several rows a warp.
+/// 2, 4, 8 or 16 lanes per row, several rows per warp.
 #[derive(Clone, Copy, Debug)]
 pub struct PartOfWarp;
 /// 32 lanes a row, a warp a row.

@@ -1,11 +1,11 @@
 //! The tANS kernels.
 //!
 //! A row's lanes share one bit buffer, so their bits depend on one another, but their table entries
-//! do not: each lane looks its own up, which is where the time goes, and only the bits are then put
-//! together in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
+//! do not: each lane looks its own up, which is where the time goes, and only the bits are then joined
+//! in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
 //! bits is ever exchanged.
 //!
-//! Push: the lanes' bits go round by one shuffle a symbol. Pop: without bypass digits in a group of
+//! Push: the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group of
 //! symbols, each lane computes from the counts of the lanes before it where its bits are and reads
 //! them itself; with digits, symbol by symbol.
 

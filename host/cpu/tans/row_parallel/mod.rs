@@ -15,6 +15,20 @@
 //! Anything irregular makes a block give up, and the rows are coded again side by side
 //! from their states before: errors are that path's own.
 
+/// `$with!(L, V)` for rows of one lane (`L` = 1) or several (4), in `V` vectors.
+macro_rules! with_shape {
+    ($with:ident, $lanes:expr, $rows:expr) => {
+        match ($lanes, $rows.div_ceil(16)) {
+            (1, 1) => $with!(1, 1),
+            (1, 2) => $with!(1, 2),
+            (1, _) => $with!(1, 4),
+            (_, 1) => $with!(4, 1),
+            (_, 2) => $with!(4, 2),
+            (_, _) => $with!(4, 4),
+        }
+    };
+}
+
 mod pop;
 mod push;
 

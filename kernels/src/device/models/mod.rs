@@ -3,7 +3,7 @@
 //!
 //! The order of words and the way lanes find theirs are those of the table kernels
 //! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
-//! the loop around it, and so much code that it should be there once a kernel: the symbols past the
+//! the loop around it, and so much code that it should be there once per kernel: the symbols past the
 //! last full group go through the same turn of the loop as the others, distinguished by a flag that
 //! all rows share.
 
@@ -57,7 +57,7 @@ pub struct Mixture;
 #[derive(Clone, Copy, Debug)]
 pub struct Cdf;
 
-/// A row's part of an array that has `each` elements a symbol.
+/// A row's part of an array that has `each` elements per symbol.
 ///
 /// # Safety
 /// The array is that long, and `row < rows`.
