@@ -12,10 +12,10 @@ use super::{
     chunk::ChunkDecoder,
     index::{Container, Entry, Index},
     layout::entries_in_content,
+    options::batch_bytes,
     places::{Found, Places},
     reader::{decode, in_chunk},
     wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, HEADER, Header, INDEX_HEADER},
-    writer::batch_bytes,
 };
 use crate::{Error, Result};
 

@@ -11,10 +11,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     chunk::ChunkDecoder,
+    findings::{Item, Plan, PlannedChunk},
+    options::{Summary, batch_bytes},
     reader::{ReadOptions, decode},
-    survey::{Item, Plan, PlannedChunk, Survey},
+    survey::Survey,
     wire::{CHUNK_HEADER, ChunkHeader, MAX_CHUNK},
-    writer::{Summary, batch_bytes},
 };
 use crate::{Error, Result};
 

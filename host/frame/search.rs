@@ -3,8 +3,9 @@
 use std::io::{Read, Seek};
 
 use super::{
+    findings::{Front, Plan, PlannedChunk},
     places::Found,
-    survey::{Front, Plan, PlannedChunk, Survey, not_at},
+    survey::{Survey, not_at},
     wire::{CHUNK_HEADER, FOOTER, HEADER, Part},
 };
 use crate::Result;

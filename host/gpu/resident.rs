@@ -2,7 +2,7 @@
 //! each row.
 
 use bytemuck::{Pod, Zeroable, bytes_of};
-use parans_kernels::abi::{CodeParams, Kernel, RowStatus};
+use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
 use super::plan::{self, Geometry};
