@@ -146,7 +146,7 @@ row_format! {
 /// A rANS family with what the host adds: its form of the tables.
 pub(crate) trait HostFamily:
     RowFormat
-    + codec::Family<
+    + codec::RansFamily<
         State: StateInt,
         Word: WordInt,
         State = <Self as RowFormat>::Field,

@@ -1,7 +1,9 @@
 //! Rows of models against a naive rANS coder: big integers in spirit (`u128`, one symbol at a time,
 //! linear search over the whole CDF), with none of the library's code.
 
-use parans_kernels::codec::{Bypass, Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
+use parans_kernels::codec::{
+    BypassDigits, Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt,
+};
 use parans_kernels::codec::{WordReader, WordWriter};
 use parans_kernels::model::{
     Cdfs, Component, Kind, Mean, Mixture, Mixtures, Model, Parametric, Parametrics, RowModel,
@@ -13,7 +15,7 @@ use proptest::prelude::*;
 type Code = (u64, u64, Option<u32>);
 
 /// The oracle's row: the states and words after pushing `codes` in the documented order.
-fn oracle<F: Family>(
+fn oracle<F: RansFamily>(
     codes: &[Code],
     precision: u32,
     digit: u32,
@@ -65,14 +67,14 @@ fn oracle<F: Family>(
 }
 
 /// Pushes with the library, compares with the oracle, pops, and tries damaged rows.
-fn check<F: Family, M: RowModel, const LANES: usize>(
+fn check<F: RansFamily, M: RowModel, const LANES: usize>(
     model: &M,
     precision: u32,
     digit: u32,
     symbols: &[i32],
     codes: &[Code],
 ) {
-    let bypass = Bypass::new(digit);
+    let bypass = BypassDigits::new(digit);
     let mut states = [F::LOWER_BOUND; LANES];
     let mut words = vec![F::Word::default(); 80 * symbols.len() + 80];
     let mut writer = WordWriter::new(&mut words, 0);
@@ -100,7 +102,7 @@ fn check<F: Family, M: RowModel, const LANES: usize>(
     }
 }
 
-fn every_lane_count<F: Family, M: RowModel>(
+fn every_lane_count<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
     digit: u32,

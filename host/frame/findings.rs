@@ -6,13 +6,13 @@ use super::wire::{ChunkHeader, Footer, HEADER, Header, IndexHeader};
 
 /// What stands next in the file.
 pub(super) enum Item {
-    Frame(Plan),
+    Frame(FramePlan),
     /// Bytes of the file that are no part of any frame.
     Foreign(Range<u64>),
 }
 
 /// A frame, as far as it was found.
-pub(super) struct Plan {
+pub(super) struct FramePlan {
     pub(super) id: u32,
     pub(super) max_chunk: u32,
     /// Ascending by offset; between them are holes.

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     chunk::ChunkDecoder,
-    findings::{Item, Plan, PlannedChunk},
+    findings::{FramePlan, Item, PlannedChunk},
     options::{Summary, batch_bytes},
     reader::{ReadOptions, decode},
     survey::Survey,
@@ -146,7 +146,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
         self.damage.push(Damage { frame, chunk, output: self.given..self.given, loss, reason });
     }
 
-    fn frame<W: Write + ?Sized>(&mut self, plan: Plan, output: &mut W) -> Result<()> {
+    fn frame<W: Write + ?Sized>(&mut self, plan: FramePlan, output: &mut W) -> Result<()> {
         let (begin, reports) = (self.given, self.damage.len());
         let trouble = plan.trouble.clone().unwrap_or_default();
         self.overlaps(&plan);
@@ -219,7 +219,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
 
     /// Casts doubt on earlier frames that lie where the coded bytes of this frame's lost chunks are
     /// due.
-    fn overlaps(&mut self, plan: &Plan) {
+    fn overlaps(&mut self, plan: &FramePlan) {
         let Some(first) = plan.lost.first() else { return };
         let frames = self.frames.iter_mut().enumerate().rev();
         for (number, given) in frames.take_while(|(_, given)| given.file.end as i64 > first.start) {
@@ -242,7 +242,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
     fn decode(
         &mut self,
         chunks: &[PlannedChunk],
-        plan: &Plan,
+        plan: &FramePlan,
     ) -> Result<Vec<std::result::Result<Vec<u8>, String>>> {
         let mut coded = Vec::new();
         for chunk in chunks {

@@ -12,8 +12,8 @@ use std::{
 };
 
 use super::{
-    findings::{Front, Item, Plan, PlannedChunk},
-    places::{Found, Places},
+    findings::{FramePlan, Front, Item, PlannedChunk},
+    places::{FoundFrame, Places},
     wire::{CHUNK_HEADER, ChunkHeader, FOOTER, Footer, HEADER, INDEX_HEADER, MAX_CHUNK, max_index},
 };
 use crate::{Error, Result};
@@ -120,7 +120,7 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    fn frame(&mut self, mut plan: Plan) -> Result<Option<Item>> {
+    fn frame(&mut self, mut plan: FramePlan) -> Result<Option<Item>> {
         let Range { start, end } = plan.extent;
         plan.doubtful =
             start < self.doubtful_until || self.cut.contains(&start) && end <= self.cut.end;
@@ -130,7 +130,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The lowest frame found from the end of the file that ends behind what is known already.
-    fn lowest_of_tail(&mut self) -> Result<Option<Found>> {
+    fn lowest_of_tail(&mut self) -> Result<Option<FoundFrame>> {
         if self.tail.is_none() {
             let mut tail = Vec::new();
             let mut end = self.places.length;
@@ -153,7 +153,7 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    fn ending_at(&mut self, end: u64) -> Result<Option<Found>> {
+    fn ending_at(&mut self, end: u64) -> Result<Option<FoundFrame>> {
         match self.places.frame_ending_at(end) {
             Ok(found) => Ok(Some(found)),
             Err(error @ Error::Io(_)) => Err(error),
@@ -229,7 +229,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of a frame whose chunks are complete up to the index header.
-    pub(super) fn complete(&mut self, front: &Front) -> Result<Plan> {
+    pub(super) fn complete(&mut self, front: &Front) -> Result<FramePlan> {
         let index = front.index.expect("only for complete frames");
         let index_end = front.stop + INDEX_HEADER as i64;
         let mut plan = self.plan(front, Some(front.offset));
@@ -303,7 +303,7 @@ impl<R: Read + Seek> Survey<R> {
     /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end.
     /// What seems to be a frame there is content: bytes missing before it moved it to where a frame
     /// is due.
-    fn is_content(&mut self, place: u64, found: &Found) -> Result<bool> {
+    fn is_content(&mut self, place: u64, found: &FoundFrame) -> Result<bool> {
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
         let (mut begin, mut offset) = (found.start + HEADER as i64, 0);
         for info in &found.index.chunks {
@@ -330,7 +330,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of what was followed.
-    pub(super) fn plan(&self, front: &Front, length: Option<u64>) -> Plan {
+    pub(super) fn plan(&self, front: &Front, length: Option<u64>) -> FramePlan {
         let chunks =
             front.chunks.iter().enumerate().map(|(number, &(place, chunk))| PlannedChunk {
                 number: number as u64,
@@ -339,7 +339,7 @@ impl<R: Read + Seek> Survey<R> {
                 places: vec![place],
                 earned: true,
             });
-        Plan {
+        FramePlan {
             id: front.id,
             max_chunk: front.max_chunk,
             chunks: chunks.collect(),
@@ -358,7 +358,7 @@ impl<R: Read + Seek> Survey<R> {
 
     /// The plan of a frame whose index is sound: each chunk is where the index places it, counted
     /// from the end of the frame or from its start. Chunks at neither place are searched for.
-    fn by_index(&mut self, front: Option<&Front>, found: &Found) -> Result<Plan> {
+    fn by_index(&mut self, front: Option<&Front>, found: &FoundFrame) -> Result<FramePlan> {
         let id = found.footer.id;
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
         let mut chunks = Vec::with_capacity(found.index.chunks.len());
@@ -404,7 +404,7 @@ impl<R: Read + Seek> Survey<R> {
         };
         let due = self.due;
         (self.floor, self.due) = (found.end, found.end);
-        Ok(Plan {
+        Ok(FramePlan {
             id,
             max_chunk,
             chunks,
@@ -424,7 +424,7 @@ impl<R: Read + Seek> Survey<R> {
 }
 
 /// Whether a frame found from its end is the one that was followed from its start.
-fn same(front: &Front, found: &Found) -> bool {
+fn same(front: &Front, found: &FoundFrame) -> bool {
     let moved = found.start - front.at as i64;
     // Another frame with the same beginning stands where its own header does, or right behind one
     // of the same length.

@@ -12,8 +12,8 @@
 mod buffer;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod launch;
 mod models;
-mod plan;
 mod ptx;
 mod quantise;
 mod resident;
@@ -32,9 +32,9 @@ use crate::error::{Error, Result};
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(feature = "cuda")]
 pub use cuda::CudaRuntime;
+pub use launch::Geometry;
 pub use models::{DeviceModels, GpuModelCoder};
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
-pub use plan::Geometry;
 pub use ptx::ptx;
 pub use resident::{DeviceStreams, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};

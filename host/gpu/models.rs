@@ -11,7 +11,7 @@ use parans_kernels::abi::{
 };
 use parans_kernels::model::{Kind, MIN_PRECISION};
 
-use super::plan::{Geometry, below};
+use super::launch::{Geometry, below};
 use super::quantise::quantise;
 use super::{
     DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,

@@ -6,7 +6,7 @@ use parans_kernels::abi::{
 };
 use parans_kernels::codec::Interval;
 
-use super::plan::{Geometry, below};
+use super::launch::{Geometry, below};
 use super::resident::outcome;
 use super::{DeviceBuffer, DeviceElement, DeviceSlice, Gpu, Launch, StreamHandle};
 use crate::error::{Error, Result};

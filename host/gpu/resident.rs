@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
-use super::plan::{self, Geometry};
+use super::launch::{self, Geometry};
 use super::tensors::{DeviceIndexes, DeviceSymbols};
 use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
@@ -292,7 +292,7 @@ impl<'c> GpuCoder<'c> {
             }
         }
         streams.expect_coder(self.plan.family, self.plan.lanes)?;
-        let mut shape = plan::shape(self.plan, symbols.shape(streams.stride)?)?;
+        let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;
         shape.index_row_stride = indexes.row_stride;
         shape.index_symbol_stride = indexes.symbol_stride;
@@ -301,17 +301,17 @@ impl<'c> GpuCoder<'c> {
         let runtime = self.gpu.runtime();
         let threads = Kernel::threads(shape.rows, shape.lanes);
         let mut geometry = Geometry::spread(threads, runtime.multiprocessors())?;
-        let mut kernel = plan::kernel(self.plan, push)?;
+        let mut kernel = launch::kernel(self.plan, push)?;
         let places = self.plan.tables.prepared().tables();
         let signed = matches!(symbols.kind, symbol_type::I16 | symbol_type::I32);
-        let fit = push || plan::holds(places, 1 << (symbols.kind & 3), signed);
+        let fit = push || launch::holds(places, 1 << (symbols.kind & 3), signed);
         if let Some((operation, address, bytes)) = self.tables.packed(push).filter(|_| fit) {
-            kernel = plan::find(self.plan, operation)?;
+            kernel = launch::find(self.plan, operation)?;
             lookup = address;
             shape.same_offset = u32::from(places.windows(2).all(|w| w[0].offset == w[1].offset));
             let large = Geometry::staged(threads, runtime.multiprocessors(), bytes as u32)?;
             let count = rows as u64 * columns as u64;
-            if plan::stages(bytes, runtime.shared_memory(), large, count) {
+            if launch::stages(bytes, runtime.shared_memory(), large, count) {
                 geometry = large;
                 shape.staged = bytes as u32;
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parans_kernels::abi::DeviceAddress;
 
-use super::plan::Geometry;
+use super::launch::Geometry;
 use crate::error::Result;
 
 /// A stream of a device: work on one stream runs in order. The driver's own handle, so that a

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::plan::batches;
+use super::launch::batches;
 use super::resident::DeviceStreams;
 use super::tensors::symbol_kind;
 use super::{

@@ -5,7 +5,7 @@ use parans_kernels::codec::TableDescriptor;
 
 use parans_kernels::abi::Operation;
 
-use super::plan::Packed;
+use super::launch::PackedWords;
 use super::{DeviceBuffer, Gpu};
 use crate::error::Result;
 use crate::family::Family;
@@ -24,9 +24,9 @@ impl Forms {
         gpu: &Gpu,
         entries: &[u8],
         lookup: Option<&[u8]>,
-        packed: Option<Packed>,
+        packed: Option<PackedWords>,
     ) -> Result<Self> {
-        let upload = |packed: Packed| -> Result<_> {
+        let upload = |packed: PackedWords| -> Result<_> {
             Ok((packed.operation, DeviceBuffer::from_slice(gpu, &packed.words)?))
         };
         Ok(Self {
@@ -59,12 +59,12 @@ impl DeviceTables {
                 _ => (None, None),
             };
             Ok((
-                Forms::upload(gpu, entries, remap, Packed::of(plan, true))?,
+                Forms::upload(gpu, entries, remap, PackedWords::of(plan, true))?,
                 Forms::upload(
                     gpu,
                     cast_slice(prepared.intervals()),
                     lookup,
-                    Packed::of(plan, false),
+                    PackedWords::of(plan, false),
                 )?,
             ))
         };

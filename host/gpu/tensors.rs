@@ -2,7 +2,7 @@
 
 use parans_kernels::abi::{CodeShape, index_type, symbol_type};
 
-use super::plan::below;
+use super::launch::below;
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, Gpu, StreamHandle};
 use crate::error::{Error, Result};
 use crate::symbols::{Symbol, SymbolSlice};

@@ -43,7 +43,7 @@ impl Sample<'_> {
     /// Counts the sample and one of each known value without a count.
     fn counts(&self, known: &ByteSet) -> Counts {
         let (blocks, rest) = self.chunk.as_chunks::<{ 4 * PIECE }>();
-        let mut tables = Tables::default();
+        let mut tables = Counters::default();
         for (i, block) in blocks.iter().enumerate() {
             tables.count(piece(i, block));
         }
@@ -69,7 +69,7 @@ impl<S: OrderSimd> RunOn<S> for Sample<'_> {
     fn run(self, simd: S) -> Counts {
         let (blocks, rest) = self.chunk.as_chunks::<{ 4 * PIECE }>();
         let mut known = ByteSet::new();
-        let mut tables = Tables::default();
+        let mut tables = Counters::default();
         for (i, block) in blocks.iter().enumerate() {
             for piece in block.as_chunks::<PIECE>().0 {
                 // Seldom: at most 256 times per chunk.
@@ -88,15 +88,15 @@ impl<S: OrderSimd> RunOn<S> for Sample<'_> {
 /// Counters of byte values.
 ///
 /// Eight tables, since a run of equal bytes would otherwise wait for its own store at every step.
-struct Tables([[u32; 256]; 8]);
+struct Counters([[u32; 256]; 8]);
 
-impl Default for Tables {
+impl Default for Counters {
     fn default() -> Self {
         Self([[0; 256]; 8])
     }
 }
 
-impl Tables {
+impl Counters {
     /// Counts bytes, of which there may be less than 2^32 in all.
     #[inline(always)]
     fn count(&mut self, bytes: &[u8]) {
@@ -123,7 +123,7 @@ impl Tables {
 
 /// Counts the byte values of pieces (of less than 2^32 bytes together).
 fn count<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Counts {
-    let mut tables = Tables::default();
+    let mut tables = Counters::default();
     for piece in pieces {
         tables.count(piece);
     }

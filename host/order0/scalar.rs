@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::step;
-use parans_kernels::codec::{DirectPlacement, EncoderEntry, Family, Interval, Rans32x16};
+use parans_kernels::codec::{DirectPlacement, EncoderEntry, Interval, Rans32x16, RansFamily};
 use parans_kernels::codec::{WordSink, WordSource};
 
 use super::layout::Layout;

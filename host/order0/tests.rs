@@ -2,7 +2,8 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
-    DecoderView, Indexes, Interval, Rans32x16, SearchLookup, TableDescriptor, WordReader, pop_row,
+    DecoderView, Interval, Rans32x16, RowIndexes, SearchLookup, TableDescriptor, WordReader,
+    pop_row,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -106,8 +107,14 @@ fn pop_with_general_codec<const LANES: usize>(
         lookup: SearchLookup { intervals },
     };
     let mut symbols = vec![0; len];
-    pop_row::<Rans32x16, _, LANES>(&view, &mut states, &mut words, &mut symbols, Indexes::One(0))
-        .expect("a row of the family rans32_16");
+    pop_row::<Rans32x16, _, LANES>(
+        &view,
+        &mut states,
+        &mut words,
+        &mut symbols,
+        RowIndexes::One(0),
+    )
+    .expect("a row of the family rans32_16");
     assert_eq!(states, [1 << 15; LANES]);
     (symbols.into_iter().map(|s| s as u8).collect(), words.len())
 }

@@ -2,14 +2,14 @@
 //! several rows leave to the codec.
 
 use parans_kernels::codec::lookup::Found;
-use parans_kernels::codec::{Lookup, TableDescriptor};
+use parans_kernels::codec::{SymbolLookup, TableDescriptor};
 
 use super::buckets::{PackedForm, RUN, RUN_BEFORE};
 
 /// Lookups in the buckets that vectors read.
 pub(crate) struct TwoSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for TwoSymbolLookup<'_> {
+impl SymbolLookup for TwoSymbolLookup<'_> {
     #[inline]
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let PackedForm { packed, .. } = self.0;
@@ -46,7 +46,7 @@ impl Lookup for TwoSymbolLookup<'_> {
 /// Lookups in the buckets that code without vectors reads.
 pub(crate) struct OneSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for OneSymbolLookup<'_> {
+impl SymbolLookup for OneSymbolLookup<'_> {
     #[inline]
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let PackedForm { packed, .. } = self.0;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use parans_kernels::codec::{
-    EncoderEntry, Family, Interval, Rans32, Rans32x16, Rans64, TableDescriptor,
+    EncoderEntry, Interval, Rans32, Rans32x16, Rans64, RansFamily, TableDescriptor,
 };
 
 use super::Precision;
@@ -52,7 +52,7 @@ pub(crate) struct Prepared {
 }
 
 /// an entry per interval. Tails are runs of one frequency, which is divided by once.
-fn encoder_entries<F: Family>(intervals: &[Interval]) -> Vec<EncoderEntry<F>> {
+fn encoder_entries<F: RansFamily>(intervals: &[Interval]) -> Vec<EncoderEntry<F>> {
     let mut last = EncoderEntry::new(Interval { start: 0, freq: 1 });
     let entry = |&interval: &Interval| {
         if interval.freq != last.freq {

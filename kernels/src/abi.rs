@@ -100,9 +100,9 @@ pub struct CodeShape {
     pub symbol_type: u32,
     /// One of [`index_type`].
     pub index_type: u32,
-    /// Indexes from one row to the next: 0 where all rows share them.
+    /// RowIndexes from one row to the next: 0 where all rows share them.
     pub index_row_stride: u32,
-    /// Indexes from one symbol to the next: 1, or 0 where a row has one index.
+    /// RowIndexes from one symbol to the next: 1, or 0 where a row has one index.
     pub index_symbol_stride: u32,
     /// The index of every symbol where `index_type` is `CONSTANT`.
     pub index_constant: i32,
@@ -139,7 +139,7 @@ pub struct CodeParams {
     pub status: DeviceAddress,
     /// Symbols: read by push, written by pop.
     pub symbols: DeviceAddress,
-    /// Indexes; 0 where `index_type` is `CONSTANT`.
+    /// RowIndexes; 0 where `index_type` is `CONSTANT`.
     pub indexes: DeviceAddress,
     /// [`TableDescriptor`](crate::codec::TableDescriptor) per table.
     pub tables: DeviceAddress,
@@ -276,7 +276,7 @@ impl LaneMapping {
 pub struct Kernel {
     /// The entry point's name in the PTX.
     pub name: &'static str,
-    /// The family's name, [`Family::NAME`](crate::codec::Family::NAME).
+    /// The family's name, [`RansFamily::NAME`](crate::codec::RansFamily::NAME).
     pub family: &'static str,
     /// What it does.
     pub operation: Operation,
@@ -396,7 +396,7 @@ macro_rules! kernel_table {
     (@operation pop_tans States) => { Operation::PopTans };
     (@family push_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
     (@family pop_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
-    (@family $rans:ident $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
+    (@family $rans:ident $family:ident) => { <$crate::codec::$family as $crate::codec::RansFamily>::NAME };
     ($($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         /// Every push and pop kernel.
         pub const KERNELS: &[Kernel] = &[$(Kernel {

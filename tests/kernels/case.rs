@@ -10,9 +10,9 @@ use parans_kernels::codec::packed::{
 };
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
-    AliasLookup, AliasPlacement, Bypass, DecoderView, DirectPlacement, EncoderView, Family,
-    Indexes, InverseCdfLookup, RowFault, SearchLookup, StateInt, WordReader, WordWriter, pop_row,
-    push_row,
+    AliasLookup, AliasPlacement, BypassDigits, DecoderView, DirectPlacement, EncoderView,
+    InverseCdfLookup, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt, WordReader,
+    WordWriter, pop_row, push_row,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -130,7 +130,7 @@ impl SymbolType {
 
 /// The streams of a batch, as both sides keep them.
 #[derive(Clone, Debug)]
-pub struct Rows<F: Family> {
+pub struct Rows<F: RansFamily> {
     pub states: Vec<F::State>,
     pub words: Vec<F::Word>,
     pub lengths: Vec<u32>,
@@ -138,7 +138,7 @@ pub struct Rows<F: Family> {
     pub stride: usize,
 }
 
-impl<F: Family> Rows<F> {
+impl<F: RansFamily> Rows<F> {
     /// Initial rows with capacity for `stride` words each.
     pub fn initial(rows: u32, lanes: u32, stride: usize) -> Self {
         Self {
@@ -298,13 +298,13 @@ impl Case {
         );
     }
 
-    fn roomy<F: Family>(&self) -> usize {
+    fn roomy<F: RansFamily>(&self) -> usize {
         // Two pushes of at most a whole state and 65 bits of digits a symbol.
         let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
         bits / (8 * size_of::<F::Word>())
     }
 
-    fn initial<F: Family>(&self, stride: usize) -> Rows<F> {
+    fn initial<F: RansFamily>(&self, stride: usize) -> Rows<F> {
         Rows::initial(self.rows, self.lanes, stride)
     }
 
@@ -380,13 +380,13 @@ impl Case {
         TablesView {
             tables: &tables.tables,
             precision: tables.precision,
-            bypass: Bypass::new(self.bypass),
+            bypass: BypassDigits::new(self.bypass),
             skip_past_end: false,
         }
     }
 
     /// Runs the scalar codec over every row; failed rows stay as they were.
-    fn scalar<F: Family>(
+    fn scalar<F: RansFamily>(
         &self,
         rows: &mut Rows<F>,
         mut code: impl FnMut(usize, &mut [F::State], &mut [F::Word], u32) -> Result<u32, RowFault>,
@@ -404,7 +404,7 @@ impl Case {
             .collect()
     }
 
-    fn scalar_push<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> Outcome {
+    fn scalar_push<F: RansFamily>(&self, data: &Data, rows: &mut Rows<F>) -> Outcome {
         let entries = data.tables.entries::<F>();
         let tables = self.tables_view(&data.tables);
         let direct = EncoderView { tables, entries: &entries, placement: DirectPlacement };
@@ -414,7 +414,7 @@ impl Case {
         let count = self.count as usize;
         self.scalar(rows, |row, states, words, length| {
             let symbols = &data.symbols[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut writer = WordWriter::new(words, length as usize);
             macro_rules! push {
                 ($($lanes:literal)*) => {
@@ -434,7 +434,7 @@ impl Case {
         })
     }
 
-    fn scalar_pop<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
+    fn scalar_pop<F: RansFamily>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
         let tables = self.tables_view(&data.tables);
         let (intervals, bits) = (&data.tables.intervals[..], data.tables.inverse_bits);
         let search = DecoderView { tables, lookup: SearchLookup { intervals } };
@@ -446,7 +446,7 @@ impl Case {
         let mut popped = vec![0; data.symbols.len()];
         let outcome = self.scalar(rows, |row, states, words, length| {
             let out = &mut popped[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut reader = WordReader::new(&words[..length as usize]);
             macro_rules! pop {
                 ($($lanes:literal)*) => {
@@ -566,7 +566,7 @@ impl Case {
     fn packed<F: PackedFamily>(&self, operation: Operation, data: &Data) -> Vec<u32> {
         let Data { tables, .. } = data;
         let (intervals, precision) = (&tables.intervals, tables.precision);
-        let (places, bypass) = (&tables.tables, Bypass::new(self.bypass));
+        let (places, bypass) = (&tables.tables, BypassDigits::new(self.bypass));
         let mut words = Vec::new();
         let store = |word| words.push(word);
         let packed = match operation {
@@ -611,7 +611,7 @@ impl Case {
 
     /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones
     /// where a row failed.
-    fn same<F: Family>(
+    fn same<F: RansFamily>(
         &self,
         what: &str,
         outcome: &Outcome,

@@ -10,10 +10,10 @@ use parans_kernels::abi::{
     ModelParams, ModelShape, RowStatus, models::BAD_SCALE,
 };
 use parans_kernels::codec::{
-    Bypass, Family, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
+    BypassDigits, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
 };
 use parans_kernels::model::{
-    Cdfs, Component, Found, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
+    Cdfs, Component, FoundValue, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
     RowModel, Scale, Uniform, Window, pop_model_row, push_model_row,
 };
 use rand::seq::IndexedRandom;
@@ -72,7 +72,7 @@ impl RowModel for AnyRow<'_> {
             Self::Cdf(row) => row.locate(position, symbol),
         }
     }
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         match self {
             Self::Uniform(row) => RowModel::find(row, position, slot),
             Self::Parametric(row) => row.find(position, slot),
@@ -226,7 +226,7 @@ impl ModelCase {
         symbol.clamp(window.lowest.into(), window.highest().into()) as i32
     }
 
-    fn initial<F: Family>(&self) -> Rows<F> {
+    fn initial<F: RansFamily>(&self) -> Rows<F> {
         // Two pushes of at most a whole state and 72 bits of digits a symbol.
         let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
         let stride = bits / (8 * size_of::<F::Word>());
@@ -235,7 +235,7 @@ impl ModelCase {
 
     /// Runs the scalar codec over every row; failed rows stay as they were. `symbols` are pushed or
     /// popped.
-    fn scalar<F: Family>(
+    fn scalar<F: RansFamily>(
         &self,
         push: bool,
         models: &Models,
@@ -243,7 +243,7 @@ impl ModelCase {
         rows: &mut Rows<F>,
     ) -> Outcome {
         let (lanes, count) = (self.lanes as usize, self.count as usize);
-        let bypass = Bypass::new(self.bypass);
+        let bypass = BypassDigits::new(self.bypass);
         (0..self.rows as usize)
             .map(|row| {
                 let mut states = rows.states[row * lanes..][..lanes].to_vec();
@@ -287,7 +287,7 @@ impl ModelCase {
     }
 
     /// Launches the kernel; `parameters` are the models' unless they are damaged.
-    fn device<F: Family>(
+    fn device<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         push: bool,
@@ -338,7 +338,7 @@ impl ModelCase {
     }
 
     /// One push or pop by the scalar codec and by the kernel: the same outcomes and the same rows.
-    fn both<F: Family>(
+    fn both<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         push: bool,
@@ -365,7 +365,7 @@ impl ModelCase {
     }
 
     /// Pushes twice and pops twice: on an empty stream and on one in use.
-    pub fn check<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check<F: RansFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
         let good = symbols.clone();
@@ -380,7 +380,7 @@ impl ModelCase {
     }
 
     /// What one push and one pop cost.
-    pub fn cost<F: Family>(&self, machine: &Software) -> [Report; 2] {
+    pub fn cost<F: RansFamily>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
         let mut rows = self.initial::<F>();
@@ -393,7 +393,7 @@ impl ModelCase {
     }
 
     /// Damages rows in every way a launch can meet, and compares what becomes of them.
-    pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check_faults<F: RansFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let case = &Self { rows: 12, ..*self };
         let (models, good) = case.data(rng, F::MAX_PRECISION);
@@ -460,7 +460,7 @@ impl ModelCase {
 
     /// Parameters that are none fail the row where they are met first, the same one in every lane's
     /// order.
-    fn check_bad_parameters<F: Family>(
+    fn check_bad_parameters<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         good: &Models,

@@ -1,6 +1,6 @@
 //! Random tables, in every form that kernels read.
 
-use parans_kernels::codec::{AliasBucket, EncoderEntry, Family, Interval, TableDescriptor};
+use parans_kernels::codec::{AliasBucket, EncoderEntry, Interval, RansFamily, TableDescriptor};
 use rand::Rng;
 
 /// Tables of one batch.
@@ -62,7 +62,7 @@ impl Tables {
     }
 
     /// Encoder entries of a family.
-    pub fn entries<F: Family>(&self) -> Vec<EncoderEntry<F>> {
+    pub fn entries<F: RansFamily>(&self) -> Vec<EncoderEntry<F>> {
         self.intervals.iter().map(|&interval| EncoderEntry::new(interval)).collect()
     }
 

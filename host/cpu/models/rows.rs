@@ -10,9 +10,9 @@
 //! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
 //! ordinary, they only cost their step its vectors.
 
-use parans_kernels::codec::{Bypass, Family, Interval, WordReader, WordWriter, step};
+use parans_kernels::codec::{BypassDigits, Interval, RansFamily, WordReader, WordWriter, step};
 use parans_kernels::model::{
-    BATCH, BatchModel, Found, Intervals, MAX_STEPS, Steps, Value, pop_escape, pop_model_tail,
+    BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, Steps, Value, pop_escape, pop_model_tail,
     push_interval, push_model_group, push_model_tail,
 };
 
@@ -25,10 +25,10 @@ pub(super) fn together(lanes: usize) -> usize {
 
 /// Pushes `columns` symbols per row; `None` where the rows have to be pushed one by one, from their
 /// states before.
-pub(super) fn push<F: Family, M: BatchModel>(
+pub(super) fn push<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut [WordWriter<'_, F::Word>],
     symbols: &[i32],
@@ -102,10 +102,10 @@ pub(super) fn push<F: Family, M: BatchModel>(
 
 /// Pops `columns` symbols per row; `None` where the rows have to be popped one by one, from their
 /// states before.
-pub(super) fn pop<F: Family, M: BatchModel>(
+pub(super) fn pop<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut [WordReader<'_, F::Word>],
     symbols: &mut [i32],
@@ -145,7 +145,7 @@ pub(super) fn pop<F: Family, M: BatchModel>(
             while left != 0 {
                 let i = left.trailing_zeros() as usize;
                 left &= left - 1;
-                let Found { interval, value } =
+                let FoundValue { interval, value } =
                     rows[i / lanes].find(at + i % lanes, slots[i]).ok()?;
                 (intervals.starts[i], intervals.freqs[i]) = (interval.start, interval.freq);
                 match value {

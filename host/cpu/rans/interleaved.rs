@@ -14,7 +14,7 @@
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, Bypass, DecoderView, EncoderEntry, Family, StateInt, WordInt, WordReader,
+    self, BypassDigits, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
 };
 use std::hint::select_unpredictable;
 
@@ -156,7 +156,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
             for r in 0..count {
                 let of_row = block.indexes.row(block.first + r);
                 let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
-                let index = codec::Indexes::Each(&index[..end - at]);
+                let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
                 let out = &mut symbols[r][..end - at];
                 codec::pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
@@ -176,10 +176,10 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
 }
 
 /// A chunk of steps of `R` rows of `L` lanes.
-struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
+struct PopSteps<'a, F: RansFamily, const L: usize, const R: usize> {
     tables: &'a PackedTables<'a>,
     /// And whether the digits can be popped here.
-    bypass: Option<(Bypass, bool)>,
+    bypass: Option<(BypassDigits, bool)>,
     x: &'a mut [[F::State; L]; R],
     words: &'a [F::Word],
     ends: &'a mut [usize; R],
@@ -188,11 +188,11 @@ struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
     symbols: &'a mut [[i32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> Work for PopSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> Work for PopSteps<'_, F, L, R> {
     type Output = bool;
 }
 
-impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PopSteps<'_, F, L, R> {
+impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PopSteps<'_, F, L, R> {
     #[inline(always)]
     fn run(self, _bits: B) -> bool {
         match self.bypass {
@@ -202,7 +202,7 @@ impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PopSteps<'
     }
 }
 
-impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
     /// Takes the steps; false where the codec has to.
     #[inline(always)]
     fn take<const BYPASS: bool>(self) -> bool {
@@ -283,8 +283,8 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
     clippy::too_many_arguments,
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
-fn digits<F: Family, const L: usize, const R: usize>(
-    bypass: Bypass,
+fn digits<F: RansFamily, const L: usize, const R: usize>(
+    bypass: BypassDigits,
     tables: &PackedTables<'_>,
     step: usize,
     x: &mut [[F::State; L]; R],
@@ -310,7 +310,8 @@ fn digits<F: Family, const L: usize, const R: usize>(
             *x = state;
             ends[r] = floors[r] + reader.len();
             let table = tables.packed.table(table as usize);
-            *symbol = TablesView::symbol(&table, Bypass::value(raw, table.symbols - 1)).ok()?;
+            *symbol =
+                TablesView::symbol(&table, BypassDigits::value(raw, table.symbols - 1)).ok()?;
         }
     }
     Some(())
@@ -319,7 +320,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
 /// Renormalises a state by selections: whether it takes a word is a toss-up that no branch
 /// predictor guesses.
 #[inline(always)]
-fn renormalise<F: Family>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<F::State> {
+fn renormalise<F: RansFamily>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<F::State> {
     let word = |back: usize| words.get(end.wrapping_sub(back)).map(|word| word.to_u32());
     if F::MAX_WORDS == 1 {
         let more = (x << F::WORD_BITS) | F::State::from_u32(word(1)?);
@@ -419,7 +420,7 @@ fn push_together<F: HostFamily, const L: usize, const R: usize>(
 }
 
 /// A chunk of steps of `R` rows of `L` lanes that have capacity for all that it can emit.
-struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
+struct PushSteps<'a, F: RansFamily, const L: usize, const R: usize> {
     precision: u32,
     entries: &'a [EncoderEntry<F>],
     x: &'a mut [[F::State; L]; R],
@@ -428,11 +429,11 @@ struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
     positions: &'a [[u32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
     type Output = Option<()>;
 }
 
-impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
+impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
     #[inline(always)]
     fn run(self, _bits: B) -> Option<()> {
         let Self { precision, entries, x: states, words, ends: of_rows, positions } = self;

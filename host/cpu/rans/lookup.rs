@@ -40,7 +40,7 @@ pub(super) enum By {
 
 /// What a lookup finds for sixteen slots.
 #[derive(Clone, Copy)]
-pub(super) struct Found<V> {
+pub(super) struct FoundSymbols<V> {
     pub(super) freq: V,
     /// Of the slot in its symbol's interval.
     pub(super) rank: V,
@@ -48,7 +48,7 @@ pub(super) struct Found<V> {
     symbol: V,
 }
 
-impl<V: Copy> Found<V> {
+impl<V: Copy> FoundSymbols<V> {
     /// The same for all three, until found.
     #[inline(always)]
     pub(super) fn new(any: V) -> Self {
@@ -113,7 +113,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         single: bool,
         table: V,
         slot: V,
-    ) -> (Found<V>, S::Mask) {
+    ) -> (FoundSymbols<V>, S::Mask) {
         let (low, one) = (s.splat(0xffff), s.splat(1));
         let [first, second] = self.buckets(s, by, table, slot);
         let rank = s.sub(slot, s.and(first, low));
@@ -121,7 +121,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let freq = s.add(more, one);
         let symbol = s.shr(second, 16);
         if single {
-            return (Found { freq, rank, symbol }, s.nowhere());
+            return (FoundSymbols { freq, rank, symbol }, s.nowhere());
         }
         let next = s.ge(rank, freq);
         let next_freq = s.and(second, low);
@@ -137,7 +137,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let symbol = s.add_where(run, symbol, rank);
         let rank = s.select(run, s.splat(0), rank);
         let freq = s.select(run, one, freq);
-        (Found { freq, rank, symbol }, misses)
+        (FoundSymbols { freq, rank, symbol }, misses)
     }
 
     /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `misses` is element
@@ -149,11 +149,11 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         misses: u64,
         tables: [V; N],
         slots: [V; N],
-        found: &mut [Found<V>; N],
+        found: &mut [FoundSymbols<V>; N],
     ) {
         let mut of = [[Line::default(); N]; 5];
         for n in 0..N {
-            let Found { freq, rank, symbol } = found[n];
+            let FoundSymbols { freq, rank, symbol } = found[n];
             for (of, v) in of.iter_mut().zip([tables[n], slots[n], freq, rank, symbol]) {
                 s.store(v, &mut of[n]);
             }
@@ -161,14 +161,14 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         search(self.packed, self.stored, self.below, misses, of.each_mut().map(|of| &mut of[..]));
         for n in 0..N {
             let [freq, rank, symbol] = [2, 3, 4].map(|k| s.load(&of[k][n]));
-            found[n] = Found { freq, rank, symbol };
+            found[n] = FoundSymbols { freq, rank, symbol };
         }
     }
 
     /// The symbols found; of tables that lie [`far`](Self::far) apart without what
     /// [`add_offsets`](Self::add_offsets) adds.
     #[inline(always)]
-    pub(super) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
+    pub(super) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &FoundSymbols<V>) -> V {
         s.add(found.symbol, self.lowest)
     }
 

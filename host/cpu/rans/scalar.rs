@@ -55,19 +55,19 @@ fn push_row<F: HostFamily, P: Placement, const LANES: usize>(
     states: &mut [F::State; LANES],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
-    indexes: codec::Indexes<'_>,
+    indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     codec::push_row(view, states, words, symbols, indexes)
 }
 
 /// Likewise.
 #[inline(never)]
-fn pop_row<F: HostFamily, L: codec::Lookup, const LANES: usize>(
+fn pop_row<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
-    indexes: codec::Indexes<'_>,
+    indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     codec::pop_row::<F, L, LANES>(view, states, words, symbols, indexes)
 }
@@ -96,7 +96,7 @@ pub(super) fn pop<F: HostFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Resu
     }
 }
 
-fn pop_rows<F: HostFamily, L: codec::Lookup, const LANES: usize>(
+fn pop_rows<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     mut block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {

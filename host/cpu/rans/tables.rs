@@ -1,7 +1,7 @@
 //! From symbols and indexes to the packed entries that a push reads, and from indexes to the tables
 //! that a pop reads, sixteen at a time.
 
-use parans_kernels::codec::{Bypass, Indexes, RowError};
+use parans_kernels::codec::{BypassDigits, RowError, RowIndexes};
 
 use crate::plan::Plan;
 use crate::simd::Simd512;
@@ -19,7 +19,7 @@ pub(super) struct PackedTables<'a> {
     /// How many tables.
     pub(super) count: u32,
     pub(super) precision: u32,
-    pub(super) bypass: Option<Bypass>,
+    pub(super) bypass: Option<BypassDigits>,
     skip_past_end: bool,
 }
 
@@ -125,7 +125,7 @@ impl<'a> PackedTables<'a> {
     /// is wrong.
     pub(super) fn find_buckets(
         &self,
-        row: Indexes<'_>,
+        row: RowIndexes<'_>,
         at: usize,
         buckets: &mut [u32],
     ) -> Option<()> {
@@ -137,18 +137,18 @@ impl<'a> PackedTables<'a> {
             index.min(self.count) << bits
         };
         match row {
-            Indexes::One(index) => buckets.fill(find(index as u32)),
-            Indexes::Each(indexes) => {
+            RowIndexes::One(index) => buckets.fill(find(index as u32)),
+            RowIndexes::Each(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index as u32);
                 }
             }
-            Indexes::EachU16(indexes) => {
+            RowIndexes::EachU16(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index.into());
                 }
             }
-            Indexes::EachU8(indexes) => {
+            RowIndexes::EachU8(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index.into());
                 }
@@ -162,21 +162,21 @@ impl<'a> PackedTables<'a> {
     pub(super) fn find_intervals(
         &self,
         symbols: SymbolSlice<'_>,
-        row: Indexes<'_>,
+        row: RowIndexes<'_>,
         at: usize,
         entries: &mut [u32],
     ) -> bool {
         let mut index = [0u32; 64];
         let index = &mut index[..entries.len()];
         match row {
-            Indexes::One(one) => index.fill(one as u32),
-            Indexes::Each(from) => {
+            RowIndexes::One(one) => index.fill(one as u32),
+            RowIndexes::Each(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from as u32);
             }
-            Indexes::EachU16(from) => {
+            RowIndexes::EachU16(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
             }
-            Indexes::EachU8(from) => {
+            RowIndexes::EachU8(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
             }
         }
@@ -205,7 +205,7 @@ impl<'a> PackedTables<'a> {
         let table = index as usize;
         let offset = self.packed.offsets[table] as i32;
         let max = self.packed.symbols[table] - 1;
-        Bypass::raw(i64::from(symbol) - i64::from(offset), max)
+        BypassDigits::raw(i64::from(symbol) - i64::from(offset), max)
     }
 }
 
@@ -236,11 +236,11 @@ pub(super) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) ->
 
 /// Sixteen indexes of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_indexes<S: Simd512>(s: S, row: Indexes<'_>, at: usize) -> S::U32 {
+pub(super) fn load_indexes<S: Simd512>(s: S, row: RowIndexes<'_>, at: usize) -> S::U32 {
     match row {
-        Indexes::One(index) => s.splat(index as u32),
-        Indexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
-        Indexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
-        Indexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
+        RowIndexes::One(index) => s.splat(index as u32),
+        RowIndexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
+        RowIndexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
+        RowIndexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
     }
 }

@@ -34,7 +34,7 @@ mod tests;
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, Indexes, TableDescriptor, TansDecoderView, TansEncoderView, TansFamily,
+    self, RowIndexes, TableDescriptor, TansDecoderView, TansEncoderView, TansFamily,
 };
 
 use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
@@ -66,8 +66,8 @@ const fn in_tiles(columns: usize, lanes: usize, precision: u32) -> usize {
 }
 
 /// The indexes of `buffer.len()` symbols.
-fn indexes_at<'a>(indexes: &Indexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'a [i32] {
-    if let Indexes::Each(all) = indexes
+fn indexes_at<'a>(indexes: &RowIndexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'a [i32] {
+    if let RowIndexes::Each(all) = indexes
         && let Some(found) = all.get(at..at + buffer.len())
     {
         return found;
@@ -79,16 +79,16 @@ fn indexes_at<'a>(indexes: &Indexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'
 }
 
 /// The bytes of the indexes of a range, as many as there are.
-fn index_bytes<'a>(indexes: &Indexes<'a>, range: Range<usize>) -> &'a [u8] {
+fn index_bytes<'a>(indexes: &RowIndexes<'a>, range: Range<usize>) -> &'a [u8] {
     fn bytes<T: bytemuck::Pod>(all: &[T], range: Range<usize>) -> &[u8] {
         let end = range.end.min(all.len());
         bytemuck::cast_slice(all.get(range.start..end).unwrap_or(&[]))
     }
     match indexes {
-        Indexes::One(_) => &[],
-        Indexes::Each(all) => bytes(all, range),
-        Indexes::EachU16(all) => bytes(all, range),
-        Indexes::EachU8(all) => bytes(all, range),
+        RowIndexes::One(_) => &[],
+        RowIndexes::Each(all) => bytes(all, range),
+        RowIndexes::EachU16(all) => bytes(all, range),
+        RowIndexes::EachU8(all) => bytes(all, range),
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) fn push_at<T: Coded>(
     plan: &Plan,
     mut block: EncodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::Tables::new(level, plan) {
+    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = row_parallel::push(level, &tables, &mut scratch, &mut block) {
             push_side_by_side(plan, given_up)?;
@@ -162,7 +162,7 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result
     // The builder prepared them: an error would have come there.
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
-    let tables = push::Tables {
+    let tables = push::EncodeTables {
         view: TansEncoderView {
             tables: tables_view(plan),
             entries: &form.encoder,
@@ -190,7 +190,7 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result
             let from = (first + row) * columns + at;
             symbols.range(from..from + to.len()).copy_to(to);
         };
-        let symbols = push::Symbols { columns, width: symbols.width(), load: &load };
+        let symbols = push::SymbolSource { columns, width: symbols.width(), load: &load };
         with_lanes!(plan.lanes, LANES => push::rows::<T::Codec, LANES>(&tables, &mut scratch, &symbols, &mut of_group))
             .map_err(|(at, fault)| (rows.first + first + at, fault))?;
     }
@@ -208,7 +208,7 @@ pub(super) fn pop_at<T: Coded>(
     plan: &Plan,
     mut block: DecodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::Tables::new(level, plan) {
+    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = row_parallel::pop(level, &tables, &mut scratch, &mut block) {
             pop_side_by_side(plan, given_up)?;
@@ -222,7 +222,7 @@ fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: DecodeBlock<'_, T>) -> Res
     let prepared = plan.tables.prepared();
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
-    let tables = pop::Tables {
+    let tables = pop::DecodeTables {
         view: TansDecoderView { tables: tables_view(plan), entries: &form.decoder },
         entries: &rows_form.decoder,
         alike: alike(prepared.tables()),

@@ -6,7 +6,7 @@
 //! Walker (1977); M. D. Vose (1991) for the construction, which `host/tables` does.
 
 use super::entry::{Interval, TableDescriptor};
-use super::lookup::{Found, Lookup, Placement};
+use super::lookup::{Found, Placement, SymbolLookup};
 
 /// One bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -31,7 +31,7 @@ pub struct AliasLookup<'a> {
     pub buckets: &'a [AliasBucket],
 }
 
-impl Lookup for AliasLookup<'_> {
+impl SymbolLookup for AliasLookup<'_> {
     #[inline(always)]
     fn find(&self, _number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let own = slot >> (precision - table.log2_symbols);

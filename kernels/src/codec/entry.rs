@@ -1,6 +1,6 @@
 //! What tables prepare for each symbol.
 
-use super::family::Family;
+use super::family::RansFamily;
 
 /// The slots of one symbol: `[start, start + freq)` out of `2^precision`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -29,7 +29,7 @@ pub struct TableDescriptor {
 /// What a push needs of a symbol: its interval and the reciprocal of its frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-pub struct EncoderEntry<F: Family> {
+pub struct EncoderEntry<F: RansFamily> {
     /// `floor((2^S - 1) / freq)`, S the width of a state.
     pub reciprocal: F::State,
     /// Frequency.
@@ -40,16 +40,16 @@ pub struct EncoderEntry<F: Family> {
 
 #[allow(unsafe_code, reason = "plain-data marker for upload to a device")]
 // SAFETY: all-zero fields are valid.
-unsafe impl<F: Family> bytemuck::Zeroable for EncoderEntry<F> {}
+unsafe impl<F: RansFamily> bytemuck::Zeroable for EncoderEntry<F> {}
 #[allow(unsafe_code, reason = "plain-data marker for upload to a device")]
 // SAFETY: `repr(C)` over one u32 or u64 followed by two u32: 12 or 16 bytes without padding, every
 // bit pattern valid.
-unsafe impl<F: Family> bytemuck::Pod for EncoderEntry<F> {}
+unsafe impl<F: RansFamily> bytemuck::Pod for EncoderEntry<F> {}
 
 const _: () = assert!(size_of::<EncoderEntry<super::family::Rans64>>() == 16);
 const _: () = assert!(size_of::<EncoderEntry<super::family::Rans32>>() == 12);
 
-impl<F: Family> EncoderEntry<F> {
+impl<F: RansFamily> EncoderEntry<F> {
     /// Prepares an interval. `freq` must be at least 1.
     pub fn new(interval: Interval) -> Self {
         use super::family::StateInt;

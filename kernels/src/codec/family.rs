@@ -138,7 +138,7 @@ word_int!(u16);
 word_int!(u32);
 
 /// A rANS family: between two symbols a state lies in `[LOWER_BOUND, 2^(STATE_BITS-1))`.
-pub trait Family: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'static {
+pub trait RansFamily: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'static {
     /// Holds a state.
     type State: StateInt;
     /// A state is renormalised by words of this width.
@@ -167,7 +167,7 @@ pub struct Rans32;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rans32x16;
 
-impl Family for Rans64 {
+impl RansFamily for Rans64 {
     type State = u64;
     type Word = u32;
     const NAME: &'static str = "rans64";
@@ -176,7 +176,7 @@ impl Family for Rans64 {
     const LOWER_BOUND: u64 = 1 << 31;
 }
 
-impl Family for Rans32 {
+impl RansFamily for Rans32 {
     type State = u32;
     type Word = u8;
     const NAME: &'static str = "rans32";
@@ -185,7 +185,7 @@ impl Family for Rans32 {
     const LOWER_BOUND: u32 = 1 << 23;
 }
 
-impl Family for Rans32x16 {
+impl RansFamily for Rans32x16 {
     type State = u32;
     type Word = u16;
     const NAME: &'static str = "rans32_16";

@@ -18,7 +18,7 @@ pub struct Found {
 }
 
 /// Finds the symbol at a slot.
-pub trait Lookup {
+pub trait SymbolLookup {
     /// `number` is the table's number, `table` its place, `slot` lies below `2^precision`.
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found;
 }
@@ -68,7 +68,7 @@ pub struct SearchLookup<'a> {
     pub intervals: &'a [Interval],
 }
 
-impl Lookup for SearchLookup<'_> {
+impl SymbolLookup for SearchLookup<'_> {
     #[inline(always)]
     fn find(&self, _number: u32, table: &TableDescriptor, slot: u32, _precision: u32) -> Found {
         let symbol = bisect(self.intervals, table.base, 0, table.symbols.saturating_sub(1), slot);
@@ -92,7 +92,7 @@ pub struct InverseCdfLookup<'a> {
     pub bits: u32,
 }
 
-impl Lookup for InverseCdfLookup<'_> {
+impl SymbolLookup for InverseCdfLookup<'_> {
     #[inline(always)]
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let row = (number as usize) << self.bits;

@@ -27,12 +27,12 @@ pub mod tans_table;
 pub mod words;
 
 pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
-pub use bypass::Bypass;
+pub use bypass::BypassDigits;
 pub use entry::{EncoderEntry, Interval, TableDescriptor};
 pub use error::{RowError, RowFault};
-pub use family::{Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
-pub use lookup::{DirectPlacement, InverseCdfLookup, Lookup, Placement, SearchLookup};
-pub use row::{DecoderView, EncoderView, Indexes, pop_row, push_row};
+pub use family::{Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
+pub use lookup::{DirectPlacement, InverseCdfLookup, Placement, SearchLookup, SymbolLookup};
+pub use row::{DecoderView, EncoderView, RowIndexes, pop_row, push_row};
 pub use tans::{
     BitBuffer, Tans8, Tans16, Tans32, TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow,
 };

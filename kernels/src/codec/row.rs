@@ -5,17 +5,17 @@
 //! digits of all lanes from the highest lane down, then the symbols of all lanes from the highest
 //! down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
 
-use super::bypass::Bypass;
+use super::bypass::BypassDigits;
 use super::entry::{EncoderEntry, TableDescriptor};
 use super::error::{RowError, RowFault};
-use super::family::Family;
-use super::lookup::{Lookup, Placement};
+use super::family::RansFamily;
+use super::lookup::{Placement, SymbolLookup};
 use super::step;
 use super::words::{WordReader, WordSink, WordSource, WordWriter};
 
 /// Which table codes each symbol of a row.
 #[derive(Clone, Copy, Debug)]
-pub enum Indexes<'a> {
+pub enum RowIndexes<'a> {
     /// The same table for every symbol.
     One(i32),
     /// An index a symbol.
@@ -26,7 +26,7 @@ pub enum Indexes<'a> {
     EachU8(&'a [u8]),
 }
 
-impl Indexes<'_> {
+impl RowIndexes<'_> {
     /// The index of the symbol at a position; -1 (skip) past the end.
     #[inline(always)]
     pub fn at(&self, position: usize) -> i32 {
@@ -47,7 +47,7 @@ pub struct TablesView<'a> {
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
     /// Digits for symbols outside a table, or `None` for an error.
-    pub bypass: Option<Bypass>,
+    pub bypass: Option<BypassDigits>,
     /// Whether an index past the last table skips its symbol, as a negative one does, instead of
     /// being an error.
     pub skip_past_end: bool,
@@ -83,7 +83,7 @@ impl TablesView<'_> {
                 if value >= 0 && value < i64::from(max) {
                     Ok((value as u32, None))
                 } else {
-                    Ok((max, Some(Bypass::raw(value, max)?)))
+                    Ok((max, Some(BypassDigits::raw(value, max)?)))
                 }
             }
         }
@@ -99,7 +99,7 @@ impl TablesView<'_> {
 
 /// What push reads.
 #[derive(Clone, Copy, Debug)]
-pub struct EncoderView<'a, F: Family, P> {
+pub struct EncoderView<'a, F: RansFamily, P> {
     /// The tables.
     pub tables: TablesView<'a>,
     /// The entries of all tables.
@@ -127,7 +127,7 @@ pub(crate) struct Ready {
     pub(crate) raw: Option<u32>,
 }
 
-impl<F: Family, P: Placement> EncoderView<'_, F, P> {
+impl<F: RansFamily, P: Placement> EncoderView<'_, F, P> {
     /// Finds the entry of a symbol.
     #[inline(always)]
     pub(crate) fn ready(&self, symbol: i32, index: i32) -> Result<Ready, RowError> {
@@ -188,12 +188,12 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
 /// On an error both may have changed; the caller keeps copies of the states and of the length,
 /// which is all that a row needs to be as it was: words are only added past the old length.
 #[inline]
-pub fn push_row<F: Family, P: Placement, const LANES: usize>(
+pub fn push_row<F: RansFamily, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(symbols.len()));
@@ -230,11 +230,11 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 /// A symbol popped, its bypass digits still to come where `table` is given.
 pub(crate) type Popped = (i32, Option<TableDescriptor>);
 
-impl<L: Lookup> DecoderView<'_, L> {
+impl<L: SymbolLookup> DecoderView<'_, L> {
     /// Finds the symbol in a state and takes it out. The state must be renormalised before it is
     /// used again; lanes of a warp have to agree on who takes which words before that.
     #[inline(always)]
-    pub(crate) fn take_symbol<F: Family>(
+    pub(crate) fn take_symbol<F: RansFamily>(
         &self,
         x: F::State,
         index: i32,
@@ -253,7 +253,7 @@ impl<L: Lookup> DecoderView<'_, L> {
 
     /// Pops a symbol without its bypass digits.
     #[inline(always)]
-    pub(crate) fn pop_one<F: Family>(
+    pub(crate) fn pop_one<F: RansFamily>(
         &self,
         x: &mut F::State,
         index: i32,
@@ -266,7 +266,7 @@ impl<L: Lookup> DecoderView<'_, L> {
 
     /// Pops the bypass digits of a symbol, if it has any.
     #[inline(always)]
-    pub(crate) fn pop_raw<F: Family>(
+    pub(crate) fn pop_raw<F: RansFamily>(
         &self,
         x: &mut F::State,
         (symbol, table): Popped,
@@ -275,7 +275,7 @@ impl<L: Lookup> DecoderView<'_, L> {
         let (Some(table), Some(bypass)) = (table, self.tables.bypass) else { return Ok(symbol) };
         let (next, raw) = bypass.pop::<F>(*x, words)?;
         *x = next;
-        TablesView::symbol(&table, Bypass::value(raw, table.symbols.wrapping_sub(1)))
+        TablesView::symbol(&table, BypassDigits::value(raw, table.symbols.wrapping_sub(1)))
     }
 }
 
@@ -283,12 +283,12 @@ impl<L: Lookup> DecoderView<'_, L> {
 ///
 /// On an error `states` and `symbols` may have changed; the words are never written.
 #[inline]
-pub fn pop_row<F: Family, L: Lookup, const LANES: usize>(
+pub fn pop_row<F: RansFamily, L: SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(0));

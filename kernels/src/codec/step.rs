@@ -6,7 +6,7 @@
 //! torch_ans 0.4.0.
 
 use super::entry::EncoderEntry;
-use super::family::{Family, StateInt, WordInt};
+use super::family::{RansFamily, StateInt, WordInt};
 use super::lookup::Placement;
 use super::words::{WordSink, WordSource};
 
@@ -16,13 +16,13 @@ use super::words::{WordSink, WordSource};
 /// At most `2^(S-1)`, reached by a symbol that has every slot; no state is that large, so such a
 /// symbol emits nothing.
 #[inline(always)]
-pub fn push_bound<F: Family>(freq: u32, precision: u32) -> F::State {
+pub fn push_bound<F: RansFamily>(freq: u32, precision: u32) -> F::State {
     F::State::from_u32(freq) << (F::STATE_BITS - 1 - precision)
 }
 
 /// Emits words until the state lies below `bound`.
 #[inline(always)]
-pub fn emit<F: Family>(
+pub fn emit<F: RansFamily>(
     mut x: F::State,
     bound: F::State,
     sink: &mut impl WordSink<F::Word>,
@@ -44,7 +44,10 @@ pub fn emit<F: Family>(
 
 /// Reads words until the state is normalised. `x` must not be 0.
 #[inline(always)]
-pub fn renormalise<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>) -> F::State {
+pub fn renormalise<F: RansFamily>(
+    mut x: F::State,
+    source: &mut impl WordSource<F::Word>,
+) -> F::State {
     if F::MAX_WORDS == 1 {
         if x < F::LOWER_BOUND {
             x = (x << F::WORD_BITS) | F::State::from_u32(source.take().to_u32());
@@ -62,7 +65,7 @@ pub fn renormalise<F: Family>(mut x: F::State, source: &mut impl WordSource<F::W
 
 /// How many words [`renormalise`] will take for this state.
 #[inline(always)]
-pub fn words_wanted<F: Family>(x: F::State) -> u32 {
+pub fn words_wanted<F: RansFamily>(x: F::State) -> u32 {
     let mut wanted = 0;
     let mut bound = F::LOWER_BOUND;
     while wanted < F::MAX_WORDS && x < bound {
@@ -74,7 +77,7 @@ pub fn words_wanted<F: Family>(x: F::State) -> u32 {
 
 /// Whether a push can have left this state: everything from outside is checked with it before use.
 #[inline(always)]
-pub fn is_normalised<F: Family>(x: F::State) -> bool {
+pub fn is_normalised<F: RansFamily>(x: F::State) -> bool {
     x >= F::LOWER_BOUND && (x >> (F::STATE_BITS - 1)) == F::State::default()
 }
 
@@ -85,7 +88,7 @@ pub fn is_normalised<F: Family>(x: F::State) -> bool {
 /// and Montgomery) would save the comparison and cost the entry four bytes and f = 1 a special
 /// case.
 #[inline(always)]
-pub fn divide<F: Family>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32) {
+pub fn divide<F: RansFamily>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32) {
     let freq = F::State::from_u32(entry.freq);
     let quotient = x.mul_high(entry.reciprocal);
     let remainder = x.wrapping_sub(quotient.wrapping_mul(freq));
@@ -98,7 +101,7 @@ pub fn divide<F: Family>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32
 
 /// Pushes one symbol, given by its entry.
 #[inline(always)]
-pub fn push_symbol<F: Family, P: Placement>(
+pub fn push_symbol<F: RansFamily, P: Placement>(
     x: F::State,
     entry: &EncoderEntry<F>,
     table: u32,
@@ -116,7 +119,7 @@ pub fn push_symbol<F: Family, P: Placement>(
 /// order, in fewer steps: with quotient q, `q << precision | start + x - q * freq` is
 /// `x + start + q * (2^precision - freq)`.
 #[inline(always)]
-pub fn push_below_bound<F: Family>(
+pub fn push_below_bound<F: RansFamily>(
     x: F::State,
     entry: &EncoderEntry<F>,
     precision: u32,
@@ -136,20 +139,20 @@ pub fn push_below_bound<F: Family>(
 
 /// The slot that the next pop finds in this state.
 #[inline(always)]
-pub fn slot<F: Family>(x: F::State, precision: u32) -> u32 {
+pub fn slot<F: RansFamily>(x: F::State, precision: u32) -> u32 {
     x.low_u32() & low_mask(precision)
 }
 
 /// The state after a pop of a symbol of frequency `freq` whose slot has this rank among the
 /// symbol's slots, before [`renormalise`].
 #[inline(always)]
-pub fn advance<F: Family>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
+pub fn advance<F: RansFamily>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
     (x >> precision).wrapping_mul(F::State::from_u32(freq)).wrapping_add(F::State::from_u32(rank))
 }
 
 /// Pushes `bits` raw bits (1..=16).
 #[inline(always)]
-pub fn push_bits<F: Family>(
+pub fn push_bits<F: RansFamily>(
     x: F::State,
     value: u32,
     bits: u32,
@@ -161,7 +164,7 @@ pub fn push_bits<F: Family>(
 
 /// Pops `bits` raw bits (1..=16).
 #[inline(always)]
-pub fn pop_bits<F: Family>(
+pub fn pop_bits<F: RansFamily>(
     x: F::State,
     bits: u32,
     source: &mut impl WordSource<F::Word>,
@@ -182,7 +185,7 @@ mod tests {
     use crate::codec::entry::Interval;
     use crate::codec::family::{Rans32, Rans32x16, Rans64};
 
-    fn division_is_exact<F: Family>() {
+    fn division_is_exact<F: RansFamily>() {
         let top = F::State::MAX >> 1;
         for freq in [1u32, 2, 3, 5, 7, 255, 256, 257, 4095, 65535, 65536, 8_388_607, 0x7fff_ffff] {
             let entry = EncoderEntry::<F>::new(Interval { start: 0, freq });
@@ -214,7 +217,7 @@ mod tests {
         division_is_exact::<Rans32x16>();
     }
 
-    fn pushes_alike<F: Family>() {
+    fn pushes_alike<F: RansFamily>() {
         struct None;
         impl<W> WordSink<W> for None {
             fn store(&mut self, _: W) {

@@ -4,10 +4,10 @@
 //! Unlike in rANS rows, each symbol's bypass digits come right before its own symbol in every lane:
 //! the bit buffer is shared, and nothing is gained by keeping lanes apart.
 
-use super::bypass::Bypass;
+use super::bypass::BypassDigits;
 use super::entry::TableDescriptor;
 use super::error::{RowError, RowFault};
-use super::row::{Indexes, TablesView};
+use super::row::{RowIndexes, TablesView};
 use super::tans::{
     TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow, pop_state, push_symbol,
 };
@@ -122,7 +122,7 @@ impl TansDecoderView<'_> {
             Some(bypass) if self.has_digits(&table, entry) => {
                 let buffer = &mut row.buffer;
                 let raw = bypass.read_digits(|| buffer.pop::<T>(bypass.bits(), words))?;
-                TablesView::symbol(&table, Bypass::value(raw, max))
+                TablesView::symbol(&table, BypassDigits::value(raw, max))
             }
             _ => TablesView::symbol(&table, i64::from(entry.symbol)),
         }
@@ -136,7 +136,7 @@ pub fn push_tans_row<T: TansFamily, const LANES: usize>(
     row: &mut TansRow<LANES>,
     words: &mut WordWriter<'_, T::Word>,
     symbols: &[i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     for (at, &symbol) in symbols.iter().enumerate().rev() {
         view.push_one::<T, LANES>(row, at % LANES, symbol, indexes.at(at), words)
@@ -154,7 +154,7 @@ pub fn pop_tans_row<T: TansFamily, const LANES: usize>(
     row: &mut TansRow<LANES>,
     words: &mut WordReader<'_, T::Word>,
     symbols: &mut [i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     for (group, symbols) in symbols.chunks_mut(LANES).enumerate() {
         for (lane, out) in symbols.iter_mut().enumerate() {
@@ -215,7 +215,7 @@ mod tests {
     fn check<T: TansFamily, const LANES: usize>(
         forms: &Forms,
         symbols: &[i32],
-        bypass: Option<Bypass>,
+        bypass: Option<BypassDigits>,
         expected: &str,
     ) {
         let tables = TablesView {
@@ -229,7 +229,8 @@ mod tests {
         let mut row = TansRow::<LANES>::load::<T>(&fields, forms.precision).unwrap();
         let mut writer = WordWriter::new(&mut words, 0);
         let view = TansEncoderView { tables, entries: &forms.encoder, next: &forms.next };
-        push_tans_row::<T, LANES>(&view, &mut row, &mut writer, symbols, Indexes::One(0)).unwrap();
+        push_tans_row::<T, LANES>(&view, &mut row, &mut writer, symbols, RowIndexes::One(0))
+            .unwrap();
         let len = writer.len();
         row.store(&mut fields);
         let mut hex: String = fields.iter().map(|x| format!("{:08x}", x.swap_bytes())).collect();
@@ -244,8 +245,13 @@ mod tests {
             let mut reader = WordReader::new(&words[cut..len]);
             let view = TansDecoderView { tables, entries: &forms.decoder };
             let mut back = vec![0; symbols.len()];
-            let result =
-                pop_tans_row::<T, LANES>(&view, &mut row, &mut reader, &mut back, Indexes::One(0));
+            let result = pop_tans_row::<T, LANES>(
+                &view,
+                &mut row,
+                &mut reader,
+                &mut back,
+                RowIndexes::One(0),
+            );
             if cut == 0 {
                 result.unwrap();
                 assert_eq!(back, symbols);
@@ -261,7 +267,7 @@ mod tests {
     fn hand_vectors() {
         let forms = forms(&[0, 4, 10, 15, 16], 0);
         let symbols = [0, 1, 2, 1, 0, 7, -3, 2, 1];
-        let bypass = Bypass::new(2);
+        let bypass = BypassDigits::new(2);
         check::<Tans32, 1>(&forms, &symbols, bypass, "1a0000009c0500000f0000002a45");
         check::<Tans32, 2>(&forms, &symbols, bypass, "1d00000011000000f20100000e0000009425");
         let one = "1a00000005000000070000002a459c";

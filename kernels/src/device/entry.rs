@@ -109,8 +109,8 @@ macro_rules! model_kernel_entry {
         /// # Safety
         /// The parameters describe memory as `abi` says.
         pub unsafe $($abi)* fn $name(
-            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
-            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            states: *mut <$crate::codec::$family as $crate::codec::RansFamily>::State,
+            words: *mut <$crate::codec::$family as $crate::codec::RansFamily>::Word,
             lengths: *mut u32,
             status: *mut $crate::abi::RowStatus,
             symbols: *mut u8,

@@ -7,7 +7,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
-use crate::codec::{Bypass, Family, RowError, TableDescriptor, WordInt, WordSink};
+use crate::codec::{BypassDigits, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ pub struct Launch {
 
 /// A row of streams, and the calling thread's lane of that.
 #[derive(Clone, Copy, Debug)]
-pub struct RowMemory<F: Family> {
+pub struct RowMemory<F: RansFamily> {
     /// The lane's state.
     pub state: *mut F::State,
     /// The row's words.
@@ -51,7 +51,7 @@ impl RowsMemory {
     /// # Safety
     /// `row < rows` and `lane < lanes` of the launch.
     #[inline(always)]
-    pub unsafe fn lane<F: Family>(
+    pub unsafe fn lane<F: RansFamily>(
         &self,
         shape: &CodeShape,
         row: u32,
@@ -301,7 +301,7 @@ pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape)
         // SAFETY: the caller's promise.
         tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },
         precision: shape.precision,
-        bypass: Bypass::new(shape.bypass_bits),
+        bypass: BypassDigits::new(shape.bypass_bits),
         skip_past_end: shape.skip_past_end != 0,
     }
 }
@@ -340,7 +340,7 @@ impl HeldWords {
     /// # Safety
     /// The memory of as many words is this lane's alone.
     #[inline(always)]
-    pub unsafe fn store<S: Simt, F: Family>(self, simt: S, to: *mut F::Word) {
+    pub unsafe fn store<S: Simt, F: RansFamily>(self, simt: S, to: *mut F::Word) {
         let mut left = self.bits;
         let mut turn = 0;
         while turn < F::MAX_WORDS {
@@ -354,7 +354,7 @@ impl HeldWords {
 
     /// Hands the words on.
     #[inline(always)]
-    pub fn release<F: Family>(self, sink: &mut LaneWords<F::Word>) {
+    pub fn release<F: RansFamily>(self, sink: &mut LaneWords<F::Word>) {
         let mut left = self.bits;
         for turn in 0..F::MAX_WORDS {
             if turn < self.count {

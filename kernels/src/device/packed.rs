@@ -2,7 +2,7 @@
 
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::Family;
+use crate::codec::RansFamily;
 use crate::codec::packed::{PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, next_part};
 use crate::codec::step::slot;
 
@@ -27,7 +27,7 @@ pub trait TableMemory: Copy {
     unsafe fn words(self, at: u32, log2: u32) -> [u32; 4];
 }
 
-/// Tables that [`Tables::stage`] copied to shared memory.
+/// Tables that [`SharedTables::stage`] copied to shared memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<S> {
     simt: S,
@@ -106,13 +106,13 @@ struct Four([u32; 4]);
 
 /// The packed tables of a launch.
 #[derive(Clone, Copy, Debug)]
-pub struct Tables<S> {
+pub struct SharedTables<S> {
     simt: S,
     global: *const u32,
     staged: bool,
 }
 
-impl<S: Simt> Tables<S> {
+impl<S: Simt> SharedTables<S> {
     /// Copies the tables to shared memory where the launch says so. All threads of the block call
     /// it together.
     ///
@@ -204,7 +204,7 @@ pub trait PackedLookup: Copy {
     ///
     /// # Safety
     /// The place is one of these tables'.
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
         place: Self::Place,
         state: F::State,
@@ -226,7 +226,7 @@ impl PackedLookup for Slots {
         behind_places(memory, shape) + (number << (shape.precision + 2))
     }
     #[inline(always)]
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
         place: u32,
         state: F::State,
@@ -250,7 +250,7 @@ impl PackedLookup for Guide {
         (intervals + table.base * 4, bytes + (number << shape.precision))
     }
     #[inline(always)]
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
         (intervals, bytes): (u32, u32),
         state: F::State,

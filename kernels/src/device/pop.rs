@@ -7,14 +7,14 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
 use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
 use crate::codec::{
-    AliasLookup, DecoderView, Family, Interval, InverseCdfLookup, Lookup, RowError, SearchLookup,
-    TableDescriptor, WordReader,
+    AliasLookup, DecoderView, Interval, InverseCdfLookup, RansFamily, RowError, SearchLookup,
+    SymbolLookup, TableDescriptor, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
 pub trait PopForm {
     /// The lookup.
-    type Lookup: Lookup;
+    type Lookup: SymbolLookup;
     /// # Safety
     /// `extra` points to what the lookup needs beside the intervals by the shape.
     unsafe fn lookup(
@@ -72,7 +72,7 @@ impl PopForm for Alias {
 }
 
 /// Bits that hold how many words a lane reads after one symbol.
-const fn symbol_words_bits<F: Family>() -> u32 {
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
@@ -81,7 +81,7 @@ const SKIPPED: Popped = (0, None);
 
 /// What pops ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: Family, L> {
+pub(super) trait Ordinary<S, M, F: RansFamily, L> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
     /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives
@@ -96,7 +96,7 @@ pub(super) trait Ordinary<S, M, F: Family, L> {
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: Family, L> Ordinary<S, M, F, L> for () {
+impl<S, M, F: RansFamily, L> Ordinary<S, M, F, L> for () {
     const ALL: bool = false;
     #[inline(always)]
     fn run(&self, _: &mut Lane<'_, S, M, F, L>, _: &RowSymbols, group: u32, _: u32) -> u32 {
@@ -105,7 +105,7 @@ impl<S, M, F: Family, L> Ordinary<S, M, F, L> for () {
 }
 
 /// One lane's part of a row being popped.
-pub(super) struct Lane<'a, S, M, F: Family, L> {
+pub(super) struct Lane<'a, S, M, F: RansFamily, L> {
     pub(super) group: Group<S, M>,
     pub(super) view: DecoderView<'a, L>,
     pub(super) words: &'a [F::Word],
@@ -117,7 +117,7 @@ pub(super) struct Lane<'a, S, M, F: Family, L> {
     fault: LaneFault,
 }
 
-impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
+impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, L> {
     /// The words that are left once the lanes before have taken theirs.
     #[inline(always)]
     fn reader(&self, taken_before: u32) -> WordReader<'a, F::Word> {
@@ -345,7 +345,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: PopForm>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -367,7 +367,7 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
 ) where
     S: Simt,
     M: Mapping,
-    F: Family,
+    F: RansFamily,
     T: PopForm,
     O: Ordinary<S, M, F, T::Lookup>,
 {

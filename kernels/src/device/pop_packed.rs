@@ -3,17 +3,17 @@
 //! A tile is a few groups of symbols: their indexes are loaded at once, then the groups are popped
 //! one after another, and at last their symbols are stored at once. What can be checked for a tile
 //! is checked for the tile: that every index names a table, that there are words enough whatever
-//! the symbols. Bypass digits show only as a symbol is found, so with bypass every group votes
+//! the symbols. BypassDigits digits show only as a symbol is found, so with bypass every group votes
 //! whether one of its symbols has them, and the general code takes that group.
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols};
-use super::packed::{PackedLookup, TableMemory, Tables, table};
+use super::packed::{PackedLookup, SharedTables, TableMemory, table};
 use super::pop::{Lane, Ordinary, Search, pop_with};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::step::{advance, words_wanted};
-use crate::codec::{Family, Lookup, StateInt, WordInt};
+use crate::codec::{RansFamily, StateInt, SymbolLookup, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -25,26 +25,26 @@ const TILES: [usize; 2] = [8, 4];
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, L: PackedLookup>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
 ) {
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
-        let tables = Tables::stage(simt, launch.lookup.cast(), shape);
+        let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let tiles = Tiles { tables, shape: *shape, lookup: core::marker::PhantomData::<L> };
         pop_with::<S, M, F, Search, _>(simt, launch, shape, tiles);
     }
 }
 
 struct Tiles<S, L> {
-    tables: Tables<S>,
+    tables: SharedTables<S>,
     shape: CodeShape,
     lookup: core::marker::PhantomData<L>,
 }
 
-impl<S: Simt, M: Mapping, F: Family, G: Lookup, L: PackedLookup> Ordinary<S, M, F, G>
+impl<S: Simt, M: Mapping, F: RansFamily, G: SymbolLookup, L: PackedLookup> Ordinary<S, M, F, G>
     for Tiles<S, L>
 {
     const ALL: bool = true;
@@ -89,7 +89,7 @@ type Known<L> = (<L as PackedLookup>::Place, i32);
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: Family, G: Lookup, const BYPASS: bool>(
+    fn tiles<T: TableMemory, M: Mapping, F: RansFamily, G: SymbolLookup, const BYPASS: bool>(
         &self,
         memory: T,
         lane: &mut Lane<'_, S, M, F, G>,
@@ -119,8 +119,8 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     fn loops<
         T: TableMemory,
         M: Mapping,
-        F: Family,
-        G: Lookup,
+        F: RansFamily,
+        G: SymbolLookup,
         const BYPASS: bool,
         const TILE: usize,
     >(
@@ -165,8 +165,8 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     fn tile<
         T: TableMemory,
         M: Mapping,
-        F: Family,
-        G: Lookup,
+        F: RansFamily,
+        G: SymbolLookup,
         const BYPASS: bool,
         const N: usize,
     >(
@@ -241,7 +241,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
 /// as a symbol can want: each lane then loads those, without a branch, and drops what it does not
 /// want.
 #[inline(always)]
-unsafe fn renormalise_at<F: Family, const N: usize>(
+unsafe fn renormalise_at<F: RansFamily, const N: usize>(
     mut x: F::State,
     wanted: u32,
     words: *const F::Word,

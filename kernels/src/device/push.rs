@@ -10,7 +10,7 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Ready;
 use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableDescriptor,
+    AliasPlacement, DirectPlacement, EncoderView, Placement, RansFamily, RowError, TableDescriptor,
     WordSink,
 };
 
@@ -54,13 +54,13 @@ impl PushForm for Alias {
 const DIGIT_WORDS_BITS: u32 = 4;
 
 /// Bits that hold how many words a symbol alone emits.
-const fn symbol_words_bits<F: Family>() -> u32 {
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
 /// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: Family, P> {
+pub(super) trait Ordinary<S, M, F: RansFamily, P> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
     /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives
@@ -69,7 +69,7 @@ pub(super) trait Ordinary<S, M, F: Family, P> {
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: Family, P> Ordinary<S, M, F, P> for () {
+impl<S, M, F: RansFamily, P> Ordinary<S, M, F, P> for () {
     const ALL: bool = false;
     #[inline(always)]
     fn run(&self, _: &mut Lane<'_, S, M, F, P>, _: &RowSymbols, group: u32) -> u32 {
@@ -78,7 +78,7 @@ impl<S, M, F: Family, P> Ordinary<S, M, F, P> for () {
 }
 
 /// One lane's part of a row being pushed.
-pub(super) struct Lane<'a, S, M, F: Family, P> {
+pub(super) struct Lane<'a, S, M, F: RansFamily, P> {
     pub(super) group: Group<S, M>,
     pub(super) view: EncoderView<'a, F, P>,
     pub(super) words: *mut F::Word,
@@ -90,7 +90,7 @@ pub(super) struct Lane<'a, S, M, F: Family, P> {
     fault: LaneFault,
 }
 
-impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
+impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
     #[inline(always)]
     fn advance(&mut self, total: u32) {
         self.cursor += total;
@@ -252,7 +252,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
+pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: PushForm>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -274,7 +274,7 @@ pub(super) unsafe fn push_with<S, M, F, T, O>(
 ) where
     S: Simt,
     M: Mapping,
-    F: Family,
+    F: RansFamily,
     T: PushForm,
     O: Ordinary<S, M, F, T::Placement>,
 {

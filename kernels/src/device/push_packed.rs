@@ -7,7 +7,7 @@
 
 use super::group::Mapping;
 use super::memory::{HeldWords, Launch, RowSymbols};
-use super::packed::{TableMemory, Tables, behind_places, table};
+use super::packed::{SharedTables, TableMemory, behind_places, table};
 use super::push::{Direct, Lane, Ordinary, push_with};
 use super::simt::Simt;
 use crate::abi::CodeShape;
@@ -32,13 +32,13 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
 ) {
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
-        let tables = Tables::stage(simt, launch.lookup.cast(), shape);
+        let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         push_with::<S, M, F, Direct, _>(simt, launch, shape, Tiles { tables, shape: *shape });
     }
 }
 
 struct Tiles<S> {
-    tables: Tables<S>,
+    tables: SharedTables<S>,
     shape: CodeShape,
 }
 

@@ -17,7 +17,7 @@ use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, Bypass, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
+    BitBuffer, BypassDigits, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
     TansEncoderView, TansFamily, WordReader, WordSource,
 };
 
@@ -419,8 +419,9 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
                 let raw = self.pop_digits(bypass, &mut reader);
                 if mine {
                     let max = popped.table.symbols.wrapping_sub(1);
-                    let symbol = raw
-                        .and_then(|raw| TablesView::symbol(&popped.table, Bypass::value(raw, max)));
+                    let symbol = raw.and_then(|raw| {
+                        TablesView::symbol(&popped.table, BypassDigits::value(raw, max))
+                    });
                     match symbol {
                         Ok(symbol) => popped.symbol = symbol,
                         Err(error) => self.fault.note(error, position, position),
@@ -436,7 +437,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
     #[inline(always)]
     fn pop_digits(
         &mut self,
-        bypass: Bypass,
+        bypass: BypassDigits,
         source: &mut impl WordSource<T::Word>,
     ) -> Result<u32, RowError> {
         let buffer = &mut self.buffer;

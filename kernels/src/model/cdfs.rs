@@ -2,8 +2,8 @@
 //! once.
 
 use super::row::RowModel;
-use super::{Found, Located, Value};
-use crate::codec::{Bypass, Interval, RowError};
+use super::{FoundValue, Located, Value};
+use crate::codec::{BypassDigits, Interval, RowError};
 
 /// The CDFs of a row's symbols: `width = alphabet + 1` values each, from 0 to `2^precision`,
 /// strictly increasing.
@@ -49,12 +49,12 @@ impl RowModel for Cdfs<'_> {
         if !self.sentinel {
             return Err(RowError::SymbolOutOfRange);
         }
-        let raw = Bypass::raw(value, own as u32)?;
+        let raw = BypassDigits::raw(value, own as u32)?;
         Ok(Located { interval: Self::interval(row, own as usize)?, escape: Some(raw) })
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         let row = self.row(position)?;
         // The last value at most `slot`, in ceil(log2(width)) steps without a branch on what the
         // CDF holds: the CDF is a row that is read once, so there is no table to make this quicker.
@@ -75,6 +75,6 @@ impl RowModel for Cdfs<'_> {
             let symbol = i64::from(self.offset) + low as i64;
             Value::Symbol(i32::try_from(symbol).map_err(|_| RowError::ParameterOutOfRange)?)
         };
-        Ok(Found { interval, value })
+        Ok(FoundValue { interval, value })
     }
 }

@@ -4,7 +4,7 @@
 use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
 use super::search::find_rank;
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Value};
+use super::{FoundValue, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Value};
 use crate::codec::Interval;
 
 /// Largest radius of a window: its integers, like the means', stay far inside `i32`.
@@ -167,7 +167,7 @@ impl Slots {
     }
 
     #[inline]
-    pub(super) fn find(&self, edges: &impl Edges, slot: u32) -> Found {
+    pub(super) fn find(&self, edges: &impl Edges, slot: u32) -> FoundValue {
         let window = &self.window;
         let end = 1 << self.precision;
         let slot = slot.min(end - 1);
@@ -182,7 +182,7 @@ impl Slots {
         } else {
             Value::Symbol(window.lowest + (rank - 1) as i32)
         };
-        Found { interval, value }
+        FoundValue { interval, value }
     }
 }
 
@@ -242,7 +242,7 @@ impl Model for Parametric {
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         self.slots.find(&self.edges, slot)
     }
 }
@@ -273,10 +273,13 @@ mod tests {
         assert_eq!(far, Located { interval: Interval { start: 65_535, freq: 1 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
         assert_eq!(far, Located { interval: Interval { start: 0, freq: 1 }, escape: Some(4) });
-        assert_eq!(model.find(0), Found { interval: far.interval, value: Value::Below(-6) });
+        assert_eq!(model.find(0), FoundValue { interval: far.interval, value: Value::Below(-6) });
         assert_eq!(model.find(0).value.symbol(4), Some(-10));
         assert_eq!(model.find(65_535).value.symbol(4), Some(10));
-        assert_eq!(model.find(30_000), Found { interval: zero.interval, value: Value::Symbol(0) });
+        assert_eq!(
+            model.find(30_000),
+            FoundValue { interval: zero.interval, value: Value::Symbol(0) }
+        );
     }
 
     #[test]

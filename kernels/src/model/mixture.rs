@@ -3,7 +3,7 @@
 use super::component::{Edges, Slots, Window};
 use super::scale::{Mean, Scale};
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_PRECISION, MIN_PRECISION, Model};
+use super::{FoundValue, Located, MAX_PRECISION, MIN_PRECISION, Model};
 
 /// Most components of a [`Mixture`].
 pub const MAX_COMPONENTS: usize = 8;
@@ -110,7 +110,7 @@ impl Model for Mixture<'_> {
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         self.slots.find(&self.edges, slot)
     }
 }

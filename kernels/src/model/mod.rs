@@ -53,7 +53,7 @@ pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
-use crate::codec::{Bypass, Interval};
+use crate::codec::{BypassDigits, Interval};
 
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
@@ -75,7 +75,7 @@ pub struct Located {
 
 /// What a slot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundValue {
     /// The slots to pop.
     pub interval: Interval,
     /// The symbol, or the rule that makes it from an escape's distance.
@@ -110,7 +110,7 @@ impl Value {
             Self::Symbol(symbol) => return Some(symbol),
             Self::Below(first) => i64::from(first) - i64::from(raw),
             Self::Above(first) => i64::from(first) + i64::from(raw),
-            Self::Outside { offset, max } => Bypass::value(raw, max) + i64::from(offset),
+            Self::Outside { offset, max } => BypassDigits::value(raw, max) + i64::from(offset),
         };
         i32::try_from(symbol).ok()
     }
@@ -122,5 +122,5 @@ pub trait Model {
     fn locate(&self, symbol: i32) -> Option<Located>;
     /// The rank at `slot`, which must be below `2^p` (a larger one is taken for the last
     /// slot).
-    fn find(&self, slot: u32) -> Found;
+    fn find(&self, slot: u32) -> FoundValue;
 }

@@ -8,12 +8,12 @@
 //! measured, and is as fast.
 
 use super::{
-    Component, Found, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
+    Component, FoundValue, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
     Uniform, Value,
 };
 use crate::codec::{
-    Bypass, DirectPlacement, EncoderEntry, Family, Interval, RowError, RowFault, WordReader,
-    WordWriter, step,
+    BypassDigits, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, RowFault,
+    WordReader, WordWriter, step,
 };
 
 /// The most lanes of a row.
@@ -30,7 +30,7 @@ pub trait RowModel {
     ///
     /// # Errors
     /// There is no (valid) model at the position.
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError>;
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError>;
 }
 
 /// One kind of distribution with a mean and a scale a symbol.
@@ -65,7 +65,7 @@ impl RowModel for Parametrics<'_> {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(self.at(position)?.find(slot))
     }
 }
@@ -101,7 +101,7 @@ impl RowModel for Mixtures<'_> {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(self.at(position)?.find(slot))
     }
 }
@@ -113,16 +113,16 @@ impl RowModel for Uniform {
     }
 
     #[inline(always)]
-    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, _position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(Model::find(self, slot))
     }
 }
 
 #[inline(always)]
-fn push_escape<F: Family>(
+fn push_escape<F: RansFamily>(
     x: F::State,
     escape: Option<u32>,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     words: &mut WordWriter<'_, F::Word>,
 ) -> Result<F::State, RowError> {
     match (escape, bypass) {
@@ -134,7 +134,7 @@ fn push_escape<F: Family>(
 
 /// Pushes the slots of a symbol onto a state.
 #[inline(always)]
-pub fn push_interval<F: Family>(
+pub fn push_interval<F: RansFamily>(
     x: F::State,
     interval: Interval,
     precision: u32,
@@ -150,10 +150,10 @@ pub fn push_interval<F: Family>(
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn push_model_tail<F: Family, M: RowModel>(
+pub fn push_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -174,10 +174,10 @@ pub fn push_model_tail<F: Family, M: RowModel>(
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn push_model_group<F: Family, M: RowModel>(
+pub fn push_model_group<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -211,10 +211,10 @@ pub fn push_model_group<F: Family, M: RowModel>(
 /// # Errors
 /// What stopped the row, and where. `states` and the words past their old length may have changed.
 #[inline]
-pub fn push_model_row<F: Family, M: RowModel>(
+pub fn push_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -243,7 +243,7 @@ pub fn push_model_row<F: Family, M: RowModel>(
 }
 
 #[inline(always)]
-fn pop_value<F: Family, M: RowModel>(
+fn pop_value<F: RansFamily, M: RowModel>(
     model: &M,
     position: usize,
     precision: u32,
@@ -251,7 +251,7 @@ fn pop_value<F: Family, M: RowModel>(
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<Value, RowError> {
     let slot = step::slot::<F>(*x, precision);
-    let Found { interval, value } = model.find(position, slot)?;
+    let FoundValue { interval, value } = model.find(position, slot)?;
     let rank = slot.wrapping_sub(interval.start);
     *x = step::renormalise::<F>(step::advance::<F>(*x, precision, interval.freq, rank), words);
     Ok(value)
@@ -262,9 +262,9 @@ fn pop_value<F: Family, M: RowModel>(
 /// # Errors
 /// Digits that there cannot be.
 #[inline(always)]
-pub fn pop_escape<F: Family>(
+pub fn pop_escape<F: RansFamily>(
     value: Value,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     x: &mut F::State,
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<i32, RowError> {
@@ -282,10 +282,10 @@ pub fn pop_escape<F: Family>(
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn pop_model_tail<F: Family, M: RowModel>(
+pub fn pop_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
@@ -305,10 +305,10 @@ pub fn pop_model_tail<F: Family, M: RowModel>(
 /// What stopped the row, and where. `states` and `symbols` may have changed; words are never
 /// written.
 #[inline]
-pub fn pop_model_row<F: Family, M: RowModel>(
+pub fn pop_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],

@@ -1,6 +1,6 @@
 //! Uniform symbols over an alphabet of any size up to `2^precision`.
 
-use super::{Found, Located, MAX_PRECISION, Model, Value};
+use super::{FoundValue, Located, MAX_PRECISION, Model, Value};
 use crate::codec::Interval;
 
 /// A uniform distribution over `size` consecutive integers. Slots differ by at most two between
@@ -53,13 +53,13 @@ impl Model for Uniform {
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         let slot = slot.min((1 << self.precision) - 1);
         // The rank by exact division of the slots. A rounded step starts a symbol at most one slot
         // earlier than that.
         let exact = (((u64::from(slot) + 1) * u64::from(self.size) - 1) >> self.precision) as u32;
         let rank = exact + u32::from(self.start(exact + 1) <= slot);
-        Found {
+        FoundValue {
             interval: self.interval(rank),
             value: Value::Symbol(self.lowest.wrapping_add_unsigned(rank)),
         }

@@ -5,7 +5,7 @@
 //! quotient estimated in floating point, exact or one too small, costs less than looking a
 //! reciprocal up.
 
-use parans_kernels::codec::{Family, Rans32x16};
+use parans_kernels::codec::{Rans32x16, RansFamily};
 
 use super::super::entries::{Step, load_step, store_step};
 use super::super::lookup::{By, SlotLookup};

@@ -6,7 +6,7 @@
 use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::family::VectorFamily;
-use super::super::lookup::{By, Found, SlotLookup};
+use super::super::lookup::{By, FoundSymbols, SlotLookup};
 use super::{LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512, unroll};
 
@@ -189,7 +189,7 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
             unroll!(r in 0 1 2 3 below R => {
                 let table = tables_of(s, &used, r, done);
                 let mut slot = table;
-                let mut found = [Found::new(table[0]); 2];
+                let mut found = [FoundSymbols::new(table[0]); 2];
                 let mut misses = 0;
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
@@ -201,7 +201,7 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
                     lookup.find_misses(s, misses, table, slot, &mut found);
                 }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
-                    let Found { freq, rank, .. } = found[half];
+                    let FoundSymbols { freq, rank, .. } = found[half];
                     let mut symbol = lookup.symbols(s, &found[half]);
                     if lookup.far() {
                         symbol = lookup.add_offsets(s, symbol, table[half]);

@@ -13,9 +13,9 @@ mod push;
 
 use crate::abi::ModelShape;
 use crate::abi::models::kind_of;
-use crate::codec::{Family, RowError};
+use crate::codec::{RansFamily, RowError};
 use crate::model::{
-    Cdfs, Component, Found, Located, Mixtures, Model, Parametrics, RowModel, Scale,
+    Cdfs, Component, FoundValue, Located, Mixtures, Model, Parametrics, RowModel, Scale,
     Uniform as Alphabet,
 };
 
@@ -89,7 +89,7 @@ impl RowModel for UniformRow {
     }
 
     #[inline(always)]
-    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, _position: usize, slot: u32) -> Result<FoundValue, RowError> {
         self.0
             .as_ref()
             .map(|alphabet| Model::find(alphabet, slot))
@@ -154,7 +154,7 @@ impl RowModel for MixtureRow {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         self.check(position)?;
         self.0.find(position, slot)
     }
@@ -198,7 +198,7 @@ impl RowModel for CdfRow {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         let found = self.cdfs.find(position, slot)?;
         if found.interval.start + found.interval.freq <= self.end {
             Ok(found)
@@ -209,6 +209,6 @@ impl RowModel for CdfRow {
 }
 
 /// Bits that hold how many words a lane emits or reads for one symbol.
-const fn symbol_words_bits<F: Family>() -> u32 {
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }

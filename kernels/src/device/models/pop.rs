@@ -3,18 +3,18 @@
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
-use crate::codec::{Bypass, Family, RowError, WordReader};
+use crate::codec::{BypassDigits, RansFamily, RowError, WordReader};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{LaneFault, RowMemory, RowSymbols, RowsMemory};
 use crate::device::simt::Simt;
 use crate::model::{RowModel, Value};
 
 /// One lane's part of a row being popped.
-struct Lane<'a, S, M, F: Family, R> {
+struct Lane<'a, S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     words: &'a [F::Word],
     state: F::State,
     /// Words left: the same in all lanes of the row.
@@ -27,7 +27,7 @@ struct Lane<'a, S, M, F: Family, R> {
     too_wide: LaneFault,
 }
 
-impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
+impl<'a, S: Simt, M: Mapping, F: RansFamily, R: RowModel> Lane<'a, S, M, F, R> {
     /// The words that are left once the lanes before have taken theirs.
     #[inline(always)]
     fn reader(&self, taken_before: u32) -> WordReader<'a, F::Word> {
@@ -201,7 +201,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
     simt: S,
     rows: RowsMemory,
     models: ModelMemory<T::Parameter>,
@@ -232,7 +232,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: Bypass::new(code.bypass_bits),
+        bypass: BypassDigits::new(code.bypass_bits),
         // SAFETY: nobody writes the row's words, and those in use were written before.
         words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },
         state: if good { state } else { F::LOWER_BOUND },

@@ -3,7 +3,9 @@
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{is_normalised, push_symbol};
-use crate::codec::{Bypass, DirectPlacement, EncoderEntry, Family, Interval, RowError, WordSink};
+use crate::codec::{
+    BypassDigits, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, WordSink,
+};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{
     HeldWords, LaneFault, LaneWords, RowMemory, RowSymbols, RowsMemory, WordCount,
@@ -27,11 +29,11 @@ struct Ready {
 }
 
 /// One lane's part of a row being pushed.
-struct Lane<S, M, F: Family, R> {
+struct Lane<S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassDigits>,
     words: *mut F::Word,
     capacity: u32,
     state: F::State,
@@ -41,7 +43,7 @@ struct Lane<S, M, F: Family, R> {
     fault: LaneFault,
 }
 
-impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
+impl<S: Simt, M: Mapping, F: RansFamily, R: RowModel> Lane<S, M, F, R> {
     #[inline(always)]
     fn advance(&mut self, total: u32) {
         self.cursor += total;
@@ -195,7 +197,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
+pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
     simt: S,
     rows: RowsMemory,
     models: ModelMemory<T::Parameter>,
@@ -225,7 +227,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: Bypass::new(code.bypass_bits),
+        bypass: BypassDigits::new(code.bypass_bits),
         words: memory.words,
         capacity: code.word_stride,
         state: if good { state } else { F::LOWER_BOUND },

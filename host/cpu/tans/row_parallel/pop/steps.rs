@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{PopTile, Scratch, UsedTables, redo};
-use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, Tables, VECTORS, WINDOW, fetch};
+use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch};
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::tables::TansRowsForm;
 
@@ -57,7 +57,7 @@ pub(super) fn take<S: Simd512>(
 /// came, the last of which has rows with symbols outside their table where it is not that asked
 /// for.
 struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     scratch: &'a mut Scratch,
     one: u32,
     prefetch: &'a Prefetches<'a>,

@@ -63,14 +63,14 @@ impl Geometry {
 }
 
 /// Tables packed for the kernels that read them so.
-pub(super) struct Packed {
+pub(super) struct PackedWords {
     /// Which kernels.
     pub(super) operation: Operation,
     /// [`codec::packed`](parans_kernels::codec::packed) describes them.
     pub(super) words: Vec<u32>,
 }
 
-impl Packed {
+impl PackedWords {
     /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do
     /// not fit their form.
     pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
