@@ -64,7 +64,7 @@ fn bench(
             let mut total = std::time::Duration::ZERO;
             for _ in 0..iterations {
                 let start = std::time::Instant::now();
-                coder.push(&mut fresh, models, symbols).expect("room for them");
+                coder.push(&mut fresh, models, symbols).expect("capacity for them");
                 total += start.elapsed();
                 coder.pop::<i32>(&mut fresh, models).expect("intact rows");
             }

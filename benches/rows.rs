@@ -109,7 +109,7 @@ fn rows(criterion: &mut Criterion) {
         let shaped = || Symbols::from_slice(&symbols, ROWS).expect("a shape");
         let indexes = || Indexes::each(&indexes, ROWS).expect("a shape");
         let mut streams = coder.streams(ROWS).expect("memory for them");
-        streams.reserve(4 * columns + 4096).expect("room");
+        streams.reserve(4 * columns + 4096).expect("capacity");
         let mut fresh = streams.clone();
         coder.push(&mut streams, shaped(), indexes()).expect("symbols of the tables");
         let mut popped = vec![0i32; symbols.len()];
@@ -123,7 +123,7 @@ fn rows(criterion: &mut Criterion) {
                 let mut total = std::time::Duration::ZERO;
                 for _ in 0..iterations {
                     let start = std::time::Instant::now();
-                    coder.push(&mut fresh, shaped(), indexes()).expect("room for them");
+                    coder.push(&mut fresh, shaped(), indexes()).expect("capacity for them");
                     total += start.elapsed();
                     // Popping empties the streams without giving up their capacity.
                     coder.pop_into(&mut fresh, indexes(), &mut popped).expect("intact rows");

@@ -11,7 +11,7 @@ use parans_kernels::model::{
 };
 use proptest::prelude::*;
 
-/// What the oracle knows of a symbol: its slots and, for an escape, the digits' content.
+/// What the oracle has of a symbol: its slots and, for an escape, the digits' content.
 type Code = (u64, u64, Option<u32>);
 
 /// The oracle's row: the states and words after pushing `codes` in the documented order.

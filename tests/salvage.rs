@@ -191,7 +191,7 @@ fn check(file: &File, change: &Change) {
     }
 }
 
-/// Whether a change makes a header of the beginning of one and the end of another. Nothing tells it
+/// Whether a change makes a header of the beginning of one and the end of another. Nothing shows it
 /// from a header that is damaged where it stands.
 fn splices_headers(file: &File, change: &Change) -> bool {
     let (from, to) = match change {

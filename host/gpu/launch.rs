@@ -17,7 +17,7 @@ const WARP: u64 = 32;
 /// spread over all multiprocessors.
 const LARGEST_BLOCK: u64 = 128;
 
-/// The largest block where its shared memory leaves room for few others beside it.
+/// The largest block where its shared memory leaves enough for few others beside it.
 const LARGEST_STAGED_BLOCK: u64 = 512;
 
 /// Bytes of staged tables for which a block of [`LARGEST_BLOCK`] is enough: as many such blocks

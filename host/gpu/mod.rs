@@ -7,7 +7,8 @@
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
 //! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
-//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
+//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code
+//! (`launch`).
 
 mod buffer;
 #[cfg(feature = "cuda")]

@@ -164,8 +164,8 @@ impl ModelCoder {
                 got: format!("({rows}, {columns})"),
             });
         }
-        for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
-            streams.reserve(room)?;
+        for capacity in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
+            streams.reserve(capacity)?;
             match self.push_here(streams, models, symbols.erased()) {
                 // Escapes are rare: only where they are not is a row given all the capacity it can
                 // need.

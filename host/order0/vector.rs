@@ -56,7 +56,7 @@ impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
             *x = [simd.reverse(odd), simd.reverse(even)];
         }
         let [mut w0, mut w1, mut w2, mut w3] = words;
-        let room = [w0.len(), w1.len(), w2.len(), w3.len()];
+        let capacity = [w0.len(), w1.len(), w2.len(), w3.len()];
         for group in groups.iter().rev() {
             let (even, odd) = halves(group);
             let (even, odd) =
@@ -72,7 +72,7 @@ impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
             join_lanes(simd, simd.reverse(even), simd.reverse(odd), row);
         }
         let left = [w0.len(), w1.len(), w2.len(), w3.len()];
-        std::array::from_fn(|row| room[row] - left[row])
+        std::array::from_fn(|row| capacity[row] - left[row])
     }
 }
 

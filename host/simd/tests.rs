@@ -206,7 +206,7 @@ fn check_words<S: Simd>(simd: S, source: &mut Source) {
     assert_eq!(64 - 2 * count, left.len());
 }
 
-/// What rows across vectors need, as far as the codec's tests would not tell what is wrong.
+/// What rows across vectors need, as far as the codec's tests would not show what is wrong.
 struct CheckRows {
     seed: u64,
 }

@@ -145,7 +145,7 @@ impl Checkpoints {
     }
 
     /// The error of a row that is not where the table says, by the position of the checkpoint.
-    fn missed(&self, row: usize, number: usize) -> Error {
+    fn mismatch(&self, row: usize, number: usize) -> Error {
         Error::Row { row, position: (number + 1) * self.every, cause: RowCause::Checkpoint }
     }
 
@@ -172,7 +172,7 @@ impl Checkpoints {
             let (top, fields) = start(segment);
             let bottom = if segment < self.checkpoints_a_row() { start(segment + 1).0 } else { 0 };
             if bottom > top || top > streams.lens[row] as u64 {
-                return Err(self.missed(row, if bottom > top { segment } else { segment - 1 }));
+                return Err(self.mismatch(row, if bottom > top { segment } else { segment - 1 }));
             }
             cut.set_fields(at, fields);
             // Both lie within the row's length.
@@ -214,7 +214,7 @@ impl Checkpoints {
             let (_, fields) = self.entry(row, segment);
             let meets = cut.fields(at).map(initial).eq(fields.iter().copied().map(initial));
             if cut.lens[at] != 0 || !meets {
-                return Err(self.missed(row, segment));
+                return Err(self.mismatch(row, segment));
             }
         }
         Ok(())

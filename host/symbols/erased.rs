@@ -18,7 +18,7 @@ pub enum SymbolSlice<'a> {
     U8(&'a [u8]),
 }
 
-/// Room for decoded symbols.
+/// Where decoded symbols go.
 #[derive(Debug)]
 pub enum SymbolSliceMut<'a> {
     /// Symbols as the codec gives them.

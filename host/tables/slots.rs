@@ -3,7 +3,7 @@
 
 use parans_kernels::codec::{Interval, TableDescriptor};
 
-/// Slots of the largest table in this form: 16 KiB, half of a first-level cache.
+/// Slots of the largest table in this form: 16 KiB, half of an L1 cache.
 pub(crate) const SLOTS: usize = 1 << SLOT_SYMBOL;
 
 /// Where the symbol begins; the slot's rank among the symbol's lies below.

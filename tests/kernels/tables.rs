@@ -94,9 +94,9 @@ impl Tables {
             used[alias] += cut - own[symbol];
             self.buckets.push(AliasBucket { divide, other: alias as u32, own_shift, other_shift });
             for slot in bucket * cut..(bucket + 1) * cut {
-                let (owner, shift) =
+                let (symbol, shift) =
                     if slot < divide { (symbol, own_shift) } else { (alias, other_shift) };
-                let position = intervals[owner].start + slot.wrapping_sub(shift);
+                let position = intervals[symbol].start + slot.wrapping_sub(shift);
                 self.remap[first + position as usize] = slot;
             }
         }

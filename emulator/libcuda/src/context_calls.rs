@@ -8,7 +8,7 @@ use crate::stream;
 use crate::sync::lock;
 use crate::teardown::destroy;
 
-/// Flags that `cuCtxCreate` knows: scheduling, host mapping, local memory, memory synchronisation.
+/// Flags of `cuCtxCreate`: scheduling, host mapping, local memory, memory synchronisation.
 const KNOWN_FLAGS: u32 = 0xff;
 
 /// Makes a context, and makes it current.
