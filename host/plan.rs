@@ -57,7 +57,7 @@ pub(crate) struct Plan {
     pub(crate) lanes: usize,
     /// Never `Auto`.
     pub(crate) lookup: Lookup,
-    pub(crate) bypass: Option<codec::BypassDigits>,
+    pub(crate) bypass: Option<codec::BypassCode>,
     pub(crate) skip_past_end: bool,
     pub(crate) tables: Tables,
 }

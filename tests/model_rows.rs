@@ -1,9 +1,7 @@
 //! Rows of models against a naive rANS coder: big integers in spirit (`u128`, one symbol at a time,
 //! linear search over the whole CDF), with none of the library's code.
 
-use parans_kernels::codec::{
-    BypassDigits, Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt,
-};
+use parans_kernels::codec::{BypassCode, Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
 use parans_kernels::codec::{WordReader, WordWriter};
 use parans_kernels::model::{
     Cdfs, Component, Kind, Mean, Mixture, Mixtures, Model, Parametric, Parametrics, RowModel,
@@ -74,7 +72,7 @@ fn check<F: RansFamily, M: RowModel, const LANES: usize>(
     symbols: &[i32],
     codes: &[Code],
 ) {
-    let bypass = BypassDigits::new(digit);
+    let bypass = BypassCode::new(digit);
     let mut states = [F::LOWER_BOUND; LANES];
     let mut words = vec![F::Word::default(); 80 * symbols.len() + 80];
     let mut writer = WordWriter::new(&mut words, 0);

@@ -21,7 +21,7 @@ pub(crate) struct ModelPlan {
     pub(crate) family: Family,
     pub(crate) lanes: usize,
     pub(crate) precision: Precision,
-    pub(crate) bypass: Option<codec::BypassDigits>,
+    pub(crate) bypass: Option<codec::BypassCode>,
 }
 
 impl ModelPlan {
@@ -74,7 +74,7 @@ impl ModelCoder {
             _ => family.max_precision().min(16),
         };
         let precision = Precision::new(bits)?;
-        let plan = ModelPlan { family, lanes, precision, bypass: codec::BypassDigits::new(4) };
+        let plan = ModelPlan { family, lanes, precision, bypass: codec::BypassCode::new(4) };
         Ok(Self { plan, gpu: None })
     }
 
@@ -101,7 +101,7 @@ impl ModelCoder {
     pub fn with_bypass(&self, bypass: Bypass) -> Result<Self> {
         let bypass = match bypass {
             Bypass::Off => None,
-            Bypass::Digits(bits) => Some(codec::BypassDigits::new(bits).ok_or_else(|| {
+            Bypass::Digits(bits) => Some(codec::BypassCode::new(bits).ok_or_else(|| {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };

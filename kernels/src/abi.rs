@@ -100,9 +100,9 @@ pub struct CodeShape {
     pub symbol_type: u32,
     /// One of [`index_type`].
     pub index_type: u32,
-    /// RowIndexes from one row to the next: 0 where all rows share them.
+    /// Indexes from one row to the next: 0 where all rows share them.
     pub index_row_stride: u32,
-    /// RowIndexes from one symbol to the next: 1, or 0 where a row has one index.
+    /// Indexes from one symbol to the next: 1, or 0 where a row has one index.
     pub index_symbol_stride: u32,
     /// The index of every symbol where `index_type` is `CONSTANT`.
     pub index_constant: i32,
@@ -139,7 +139,7 @@ pub struct CodeParams {
     pub status: DeviceAddress,
     /// Symbols: read by push, written by pop.
     pub symbols: DeviceAddress,
-    /// RowIndexes; 0 where `index_type` is `CONSTANT`.
+    /// Indexes; 0 where `index_type` is `CONSTANT`.
     pub indexes: DeviceAddress,
     /// [`TableDescriptor`](crate::codec::TableDescriptor) per table.
     pub tables: DeviceAddress,

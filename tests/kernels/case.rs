@@ -10,7 +10,7 @@ use parans_kernels::codec::packed::{
 };
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
-    AliasLookup, AliasPlacement, BypassDigits, DecoderView, DirectPlacement, EncoderView,
+    AliasLookup, AliasPlacement, BypassCode, DecoderView, DirectPlacement, EncoderView,
     InverseCdfLookup, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt, WordReader,
     WordWriter, pop_row, push_row,
 };
@@ -380,7 +380,7 @@ impl Case {
         TablesView {
             tables: &tables.tables,
             precision: tables.precision,
-            bypass: BypassDigits::new(self.bypass),
+            bypass: BypassCode::new(self.bypass),
             skip_past_end: false,
         }
     }
@@ -566,7 +566,7 @@ impl Case {
     fn packed<F: PackedFamily>(&self, operation: Operation, data: &Data) -> Vec<u32> {
         let Data { tables, .. } = data;
         let (intervals, precision) = (&tables.intervals, tables.precision);
-        let (places, bypass) = (&tables.tables, BypassDigits::new(self.bypass));
+        let (places, bypass) = (&tables.tables, BypassCode::new(self.bypass));
         let mut words = Vec::new();
         let store = |word| words.push(word);
         let packed = match operation {

@@ -10,7 +10,7 @@ use parans_kernels::abi::{
     ModelParams, ModelShape, RowStatus, models::BAD_SCALE,
 };
 use parans_kernels::codec::{
-    BypassDigits, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
+    BypassCode, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
 };
 use parans_kernels::model::{
     Cdfs, Component, FoundValue, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
@@ -243,7 +243,7 @@ impl ModelCase {
         rows: &mut Rows<F>,
     ) -> Outcome {
         let (lanes, count) = (self.lanes as usize, self.count as usize);
-        let bypass = BypassDigits::new(self.bypass);
+        let bypass = BypassCode::new(self.bypass);
         (0..self.rows as usize)
             .map(|row| {
                 let mut states = rows.states[row * lanes..][..lanes].to_vec();

@@ -46,7 +46,7 @@ macro_rules! with_rans {
 pub(crate) fn push<M: Models>(
     family: Family,
     precision: Precision,
-    bypass: Option<codec::BypassDigits>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     symbols: SymbolSlice<'_>,
@@ -58,7 +58,7 @@ pub(crate) fn push<M: Models>(
 
 fn push_rows<F: HostFamily, M: Models>(
     precision: Precision,
-    bypass: Option<codec::BypassDigits>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     symbols: &[i32],
@@ -137,7 +137,7 @@ fn push_rows<F: HostFamily, M: Models>(
 pub(crate) fn pop<M: Models>(
     family: Family,
     precision: Precision,
-    bypass: Option<codec::BypassDigits>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     symbols: SymbolSliceMut<'_>,
@@ -147,7 +147,7 @@ pub(crate) fn pop<M: Models>(
 
 fn pop_rows<F: HostFamily, M: Models>(
     precision: Precision,
-    bypass: Option<codec::BypassDigits>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     mut symbols: SymbolSliceMut<'_>,

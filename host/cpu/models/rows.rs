@@ -10,7 +10,7 @@
 //! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
 //! ordinary, they only cost their step its vectors.
 
-use parans_kernels::codec::{BypassDigits, Interval, RansFamily, WordReader, WordWriter, step};
+use parans_kernels::codec::{BypassCode, Interval, RansFamily, WordReader, WordWriter, step};
 use parans_kernels::model::{
     BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, Steps, Value, pop_escape, pop_model_tail,
     push_interval, push_model_group, push_model_tail,
@@ -28,7 +28,7 @@ pub(super) fn together(lanes: usize) -> usize {
 pub(super) fn push<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut [WordWriter<'_, F::Word>],
     symbols: &[i32],
@@ -105,7 +105,7 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
 pub(super) fn pop<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut [WordReader<'_, F::Word>],
     symbols: &mut [i32],

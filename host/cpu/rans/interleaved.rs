@@ -14,7 +14,7 @@
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, BypassDigits, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
+    self, BypassCode, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
 };
 use std::hint::select_unpredictable;
 
@@ -179,7 +179,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
 struct PopSteps<'a, F: RansFamily, const L: usize, const R: usize> {
     tables: &'a PackedTables<'a>,
     /// And whether the digits can be popped here.
-    bypass: Option<(BypassDigits, bool)>,
+    bypass: Option<(BypassCode, bool)>,
     x: &'a mut [[F::State; L]; R],
     words: &'a [F::Word],
     ends: &'a mut [usize; R],
@@ -284,7 +284,7 @@ impl<F: RansFamily, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
 fn digits<F: RansFamily, const L: usize, const R: usize>(
-    bypass: BypassDigits,
+    bypass: BypassCode,
     tables: &PackedTables<'_>,
     step: usize,
     x: &mut [[F::State; L]; R],
@@ -310,8 +310,7 @@ fn digits<F: RansFamily, const L: usize, const R: usize>(
             *x = state;
             ends[r] = floors[r] + reader.len();
             let table = tables.packed.table(table as usize);
-            *symbol =
-                TablesView::symbol(&table, BypassDigits::value(raw, table.symbols - 1)).ok()?;
+            *symbol = TablesView::symbol(&table, BypassCode::value(raw, table.symbols - 1)).ok()?;
         }
     }
     Some(())

@@ -1,7 +1,7 @@
 //! From symbols and indexes to the packed entries that a push reads, and from indexes to the tables
 //! that a pop reads, sixteen at a time.
 
-use parans_kernels::codec::{BypassDigits, RowError, RowIndexes};
+use parans_kernels::codec::{BypassCode, RowError, RowIndexes};
 
 use crate::plan::Plan;
 use crate::simd::Simd512;
@@ -19,7 +19,7 @@ pub(super) struct PackedTables<'a> {
     /// How many tables.
     pub(super) count: u32,
     pub(super) precision: u32,
-    pub(super) bypass: Option<BypassDigits>,
+    pub(super) bypass: Option<BypassCode>,
     skip_past_end: bool,
 }
 
@@ -205,7 +205,7 @@ impl<'a> PackedTables<'a> {
         let table = index as usize;
         let offset = self.packed.offsets[table] as i32;
         let max = self.packed.symbols[table] - 1;
-        BypassDigits::raw(i64::from(symbol) - i64::from(offset), max)
+        BypassCode::raw(i64::from(symbol) - i64::from(offset), max)
     }
 }
 

@@ -121,7 +121,7 @@ fn check<F: LaneFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i
         } else {
             Lookup::Search
         },
-        bypass: bypass.and_then(codec::BypassDigits::new),
+        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables,
     };

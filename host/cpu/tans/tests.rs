@@ -166,7 +166,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
         family: T::FAMILY,
         lanes,
         lookup: Lookup::Search,
-        bypass: bypass.and_then(codec::BypassDigits::new),
+        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables: Tables::from_frequencies(&frequencies, Some(&offsets), precision).unwrap(),
     };

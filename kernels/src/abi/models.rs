@@ -12,7 +12,7 @@ use crate::model::{Component, Kind, Mean, Scale};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub struct ModelShape {
-    /// Rows, symbols, words, precision and bypass. RowIndexes and tables are left at 0, the index type
+    /// Rows, symbols, words, precision and bypass. Indexes and tables are left at 0, the index type
     /// at `CONSTANT`.
     ///
     /// The host keeps `symbols < 2^30` here: a group of symbols has more moments at which it can

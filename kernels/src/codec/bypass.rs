@@ -17,13 +17,13 @@ pub const MAX_DISTANCE: i64 = 1 << 30;
 
 /// The width of a bypass digit, 1..=8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BypassDigits {
+pub struct BypassCode {
     /// Not zero, as the compiler knows: a division by it needs no check, which in device code would
     /// be a trap.
     bits: NonZero<u32>,
 }
 
-impl BypassDigits {
+impl BypassCode {
     /// Digits of `bits` bits; `None` outside 1..=8.
     pub const fn new(bits: u32) -> Option<Self> {
         match NonZero::new(bits) {

@@ -18,7 +18,7 @@ pub enum RowError {
     BypassDistance = 5,
     /// A state lies outside `[LOWER_BOUND, 2^(STATE_BITS-1))`: no push leaves one there.
     StateOutOfRange = 6,
-    /// BypassDigits digits describe no symbol.
+    /// Bypass digits describe no symbol.
     BypassDigits = 7,
     /// A popped symbol does not fit the requested symbol type.
     SymbolWidth = 8,

@@ -27,7 +27,7 @@ pub mod tans_table;
 pub mod words;
 
 pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
-pub use bypass::BypassDigits;
+pub use bypass::BypassCode;
 pub use entry::{EncoderEntry, Interval, TableDescriptor};
 pub use error::{RowError, RowFault};
 pub use family::{Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};

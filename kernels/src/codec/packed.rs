@@ -7,7 +7,7 @@
 //! symbol and behind them a byte per slot, its symbol's number. What a table lacks here, the bypass
 //! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
 
-use super::bypass::BypassDigits;
+use super::bypass::BypassCode;
 use super::entry::{EncoderEntry, Interval, TableDescriptor};
 use super::family::{Rans32, Rans32x16, Rans64, RansFamily};
 
@@ -196,7 +196,7 @@ impl<P: FnMut(u32)> Words<P> {
 pub fn pack_entries<F: PackedFamily>(
     tables: &[TableDescriptor],
     entries: &[EncoderEntry<F>],
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     store: impl FnMut(u32),
 ) -> Option<()> {
     let mut words = Words { store, count: 0 };
@@ -216,7 +216,7 @@ pub fn pack_entries<F: PackedFamily>(
 fn ordinary<'a>(
     table: &TableDescriptor,
     intervals: &'a [Interval],
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
 ) -> impl Iterator<Item = (u32, Interval, bool)> + use<'a> {
     let coded = table.symbols - u32::from(bypass.is_some() && table.symbols > 0);
     let intervals = intervals.get(table.base as usize..).unwrap_or_default();
@@ -231,7 +231,7 @@ pub fn pack_slots(
     tables: &[TableDescriptor],
     intervals: &[Interval],
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     store: impl FnMut(u32),
 ) -> Option<()> {
     if precision > PackedSlot::MAX_PRECISION {
@@ -260,7 +260,7 @@ pub fn pack_guide(
     tables: &[TableDescriptor],
     intervals: &[Interval],
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     store: impl FnMut(u32),
 ) -> Option<()> {
     // Fewer than four slots would not fill a word.
@@ -334,7 +334,7 @@ mod tests {
     /// sentinel's.
     #[test]
     fn packed_tables_find_what_a_search_finds() {
-        for bypass in [None, BypassDigits::new(4)] {
+        for bypass in [None, BypassCode::new(4)] {
             let slots = packed(|store| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, store));
             let guide = packed(|store| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, store));
             let (intervals, bytes) = (4, 4 + 8);

@@ -5,7 +5,7 @@
 //! digits of all lanes from the highest lane down, then the symbols of all lanes from the highest
 //! down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
 
-use super::bypass::BypassDigits;
+use super::bypass::BypassCode;
 use super::entry::{EncoderEntry, TableDescriptor};
 use super::error::{RowError, RowFault};
 use super::family::RansFamily;
@@ -47,7 +47,7 @@ pub struct TablesView<'a> {
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
     /// Digits for symbols outside a table, or `None` for an error.
-    pub bypass: Option<BypassDigits>,
+    pub bypass: Option<BypassCode>,
     /// Whether an index past the last table skips its symbol, as a negative one does, instead of
     /// being an error.
     pub skip_past_end: bool,
@@ -83,7 +83,7 @@ impl TablesView<'_> {
                 if value >= 0 && value < i64::from(max) {
                     Ok((value as u32, None))
                 } else {
-                    Ok((max, Some(BypassDigits::raw(value, max)?)))
+                    Ok((max, Some(BypassCode::raw(value, max)?)))
                 }
             }
         }
@@ -275,7 +275,7 @@ impl<L: SymbolLookup> DecoderView<'_, L> {
         let (Some(table), Some(bypass)) = (table, self.tables.bypass) else { return Ok(symbol) };
         let (next, raw) = bypass.pop::<F>(*x, words)?;
         *x = next;
-        TablesView::symbol(&table, BypassDigits::value(raw, table.symbols.wrapping_sub(1)))
+        TablesView::symbol(&table, BypassCode::value(raw, table.symbols.wrapping_sub(1)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Unlike in rANS rows, each symbol's bypass digits come right before its own symbol in every lane:
 //! the bit buffer is shared, and nothing is gained by keeping lanes apart.
 
-use super::bypass::BypassDigits;
+use super::bypass::BypassCode;
 use super::entry::TableDescriptor;
 use super::error::{RowError, RowFault};
 use super::row::{RowIndexes, TablesView};
@@ -122,7 +122,7 @@ impl TansDecoderView<'_> {
             Some(bypass) if self.has_digits(&table, entry) => {
                 let buffer = &mut row.buffer;
                 let raw = bypass.read_digits(|| buffer.pop::<T>(bypass.bits(), words))?;
-                TablesView::symbol(&table, BypassDigits::value(raw, max))
+                TablesView::symbol(&table, BypassCode::value(raw, max))
             }
             _ => TablesView::symbol(&table, i64::from(entry.symbol)),
         }
@@ -215,7 +215,7 @@ mod tests {
     fn check<T: TansFamily, const LANES: usize>(
         forms: &Forms,
         symbols: &[i32],
-        bypass: Option<BypassDigits>,
+        bypass: Option<BypassCode>,
         expected: &str,
     ) {
         let tables = TablesView {
@@ -267,7 +267,7 @@ mod tests {
     fn hand_vectors() {
         let forms = forms(&[0, 4, 10, 15, 16], 0);
         let symbols = [0, 1, 2, 1, 0, 7, -3, 2, 1];
-        let bypass = BypassDigits::new(2);
+        let bypass = BypassCode::new(2);
         check::<Tans32, 1>(&forms, &symbols, bypass, "1a0000009c0500000f0000002a45");
         check::<Tans32, 2>(&forms, &symbols, bypass, "1d00000011000000f20100000e0000009425");
         let one = "1a00000005000000070000002a459c";

@@ -7,7 +7,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
-use crate::codec::{BypassDigits, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
+use crate::codec::{BypassCode, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
@@ -301,7 +301,7 @@ pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape)
         // SAFETY: the caller's promise.
         tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },
         precision: shape.precision,
-        bypass: BypassDigits::new(shape.bypass_bits),
+        bypass: BypassCode::new(shape.bypass_bits),
         skip_past_end: shape.skip_past_end != 0,
     }
 }

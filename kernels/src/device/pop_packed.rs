@@ -3,7 +3,7 @@
 //! A tile is a few groups of symbols: their indexes are loaded at once, then the groups are popped
 //! one after another, and at last their symbols are stored at once. What can be checked for a tile
 //! is checked for the tile: that every index names a table, that there are words enough whatever
-//! the symbols. BypassDigits digits show only as a symbol is found, so with bypass every group votes
+//! the symbols. Bypass digits show only as a symbol is found, so with bypass every group votes
 //! whether one of its symbols has them, and the general code takes that group.
 
 use super::group::Mapping;

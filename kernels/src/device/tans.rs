@@ -1,13 +1,13 @@
 //! The tANS kernels.
 //!
 //! A row's lanes share one bit buffer, so their bits depend on one another, but their table entries
-//! do not: each lane looks its own up, which is where the time goes, and only the bits are then joined
-//! in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
+//! do not: each lane looks its own up, which is where the time goes, and only the bits are then
+//! joined in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
 //! bits is ever exchanged.
 //!
-//! Push: the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group of
-//! symbols, each lane computes from the counts of the lanes before it where its bits are and reads
-//! them itself; with digits, symbol by symbol.
+//! Push: the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group
+//! of symbols, each lane computes from the counts of the lanes before it where its bits are and
+//! reads them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
 use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
@@ -17,7 +17,7 @@ use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, BypassDigits, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
+    BitBuffer, BypassCode, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
     TansEncoderView, TansFamily, WordReader, WordSource,
 };
 
@@ -420,7 +420,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
                 if mine {
                     let max = popped.table.symbols.wrapping_sub(1);
                     let symbol = raw.and_then(|raw| {
-                        TablesView::symbol(&popped.table, BypassDigits::value(raw, max))
+                        TablesView::symbol(&popped.table, BypassCode::value(raw, max))
                     });
                     match symbol {
                         Ok(symbol) => popped.symbol = symbol,
@@ -437,7 +437,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
     #[inline(always)]
     fn pop_digits(
         &mut self,
-        bypass: BypassDigits,
+        bypass: BypassCode,
         source: &mut impl WordSource<T::Word>,
     ) -> Result<u32, RowError> {
         let buffer = &mut self.buffer;

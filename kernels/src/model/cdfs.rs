@@ -3,7 +3,7 @@
 
 use super::row::RowModel;
 use super::{FoundValue, Located, Value};
-use crate::codec::{BypassDigits, Interval, RowError};
+use crate::codec::{BypassCode, Interval, RowError};
 
 /// The CDFs of a row's symbols: `width = alphabet + 1` values each, from 0 to `2^precision`,
 /// strictly increasing.
@@ -49,7 +49,7 @@ impl RowModel for Cdfs<'_> {
         if !self.sentinel {
             return Err(RowError::SymbolOutOfRange);
         }
-        let raw = BypassDigits::raw(value, own as u32)?;
+        let raw = BypassCode::raw(value, own as u32)?;
         Ok(Located { interval: Self::interval(row, own as usize)?, escape: Some(raw) })
     }
 

@@ -53,7 +53,7 @@ pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
-use crate::codec::{BypassDigits, Interval};
+use crate::codec::{BypassCode, Interval};
 
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
@@ -110,7 +110,7 @@ impl Value {
             Self::Symbol(symbol) => return Some(symbol),
             Self::Below(first) => i64::from(first) - i64::from(raw),
             Self::Above(first) => i64::from(first) + i64::from(raw),
-            Self::Outside { offset, max } => BypassDigits::value(raw, max) + i64::from(offset),
+            Self::Outside { offset, max } => BypassCode::value(raw, max) + i64::from(offset),
         };
         i32::try_from(symbol).ok()
     }

@@ -12,7 +12,7 @@ use super::{
     Uniform, Value,
 };
 use crate::codec::{
-    BypassDigits, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, RowFault,
+    BypassCode, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, RowFault,
     WordReader, WordWriter, step,
 };
 
@@ -122,7 +122,7 @@ impl RowModel for Uniform {
 fn push_escape<F: RansFamily>(
     x: F::State,
     escape: Option<u32>,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     words: &mut WordWriter<'_, F::Word>,
 ) -> Result<F::State, RowError> {
     match (escape, bypass) {
@@ -153,7 +153,7 @@ pub fn push_interval<F: RansFamily>(
 pub fn push_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -177,7 +177,7 @@ pub fn push_model_tail<F: RansFamily, M: RowModel>(
 pub fn push_model_group<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -214,7 +214,7 @@ pub fn push_model_group<F: RansFamily, M: RowModel>(
 pub fn push_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -264,7 +264,7 @@ fn pop_value<F: RansFamily, M: RowModel>(
 #[inline(always)]
 pub fn pop_escape<F: RansFamily>(
     value: Value,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     x: &mut F::State,
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<i32, RowError> {
@@ -285,7 +285,7 @@ pub fn pop_escape<F: RansFamily>(
 pub fn pop_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
@@ -308,7 +308,7 @@ pub fn pop_model_tail<F: RansFamily, M: RowModel>(
 pub fn pop_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],

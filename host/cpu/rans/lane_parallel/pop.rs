@@ -2,7 +2,7 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, BypassDigits, DecoderView, WordReader};
+use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::entries::{
     RowTile, STEPS, Step, TileIndexes, bytes_of, load_step, prefetch_step, store_step,
@@ -243,7 +243,7 @@ fn digits<F: LaneFamily>(
         }
         let (next, raw) = tables.bypass?.pop::<F>(*x, reader).ok()?;
         *x = next;
-        *symbol = TablesView::symbol(&table, BypassDigits::value(raw, last)).ok()? as u32;
+        *symbol = TablesView::symbol(&table, BypassCode::value(raw, last)).ok()? as u32;
     }
     (!reader.underflowed()).then_some(())
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, BypassDigits, DecoderView, WordReader};
+use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::cursors::{Cursors, SLACK};
 use super::super::entries::bytes_of;
@@ -370,7 +370,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
 fn digits<F: VectorFamily, const L: usize>(
-    bypass: BypassDigits,
+    bypass: BypassCode,
     packed: &Packed,
     lanes: &mut Lanes<'_, F>,
     words: &[F::Word],
@@ -392,7 +392,7 @@ fn digits<F: VectorFamily, const L: usize>(
         lanes.states[u][e] = next;
         lanes.ends[u][group..group + L].fill((floor + reader.len()) as u32);
         let table = &packed.table(tables[e] as usize);
-        let value = BypassDigits::value(raw, table.symbols - 1);
+        let value = BypassCode::value(raw, table.symbols - 1);
         symbols[e] = TablesView::symbol(table, value).ok()? as u32;
     }
     Some(())

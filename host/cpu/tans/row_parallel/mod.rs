@@ -34,7 +34,7 @@ mod push;
 
 use std::ops::Range;
 
-use parans_kernels::codec::{self, BypassDigits, TansDecoderView, TansEncoderView};
+use parans_kernels::codec::{self, BypassCode, TansDecoderView, TansEncoderView};
 
 use super::Coded;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
@@ -71,7 +71,7 @@ pub(super) struct VectorTables<'a> {
     /// How many tables.
     count: u32,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     skip_past_end: bool,
     lanes: usize,
 }

@@ -3,9 +3,9 @@
 //!
 //! The order of words and the way lanes find theirs are those of the table kernels
 //! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
-//! the loop around it, and so much code that it should be there once per kernel: the symbols past the
-//! last full group go through the same turn of the loop as the others, distinguished by a flag that
-//! all rows share.
+//! the loop around it, and so much code that it should be there once per kernel: the symbols past
+//! the last full group go through the same turn of the loop as the others, distinguished by a flag
+//! that all rows share.
 
 mod fix;
 mod pop;

@@ -3,7 +3,7 @@
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
-use crate::codec::{BypassDigits, RansFamily, RowError, WordReader};
+use crate::codec::{BypassCode, RansFamily, RowError, WordReader};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{LaneFault, RowMemory, RowSymbols, RowsMemory};
 use crate::device::simt::Simt;
@@ -14,7 +14,7 @@ struct Lane<'a, S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     words: &'a [F::Word],
     state: F::State,
     /// Words left: the same in all lanes of the row.
@@ -232,7 +232,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: BypassDigits::new(code.bypass_bits),
+        bypass: BypassCode::new(code.bypass_bits),
         // SAFETY: nobody writes the row's words, and those in use were written before.
         words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },
         state: if good { state } else { F::LOWER_BOUND },

@@ -4,7 +4,7 @@ use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{is_normalised, push_symbol};
 use crate::codec::{
-    BypassDigits, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, WordSink,
+    BypassCode, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, WordSink,
 };
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{
@@ -33,7 +33,7 @@ struct Lane<S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<BypassDigits>,
+    bypass: Option<BypassCode>,
     words: *mut F::Word,
     capacity: u32,
     state: F::State,
@@ -227,7 +227,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: BypassDigits::new(code.bypass_bits),
+        bypass: BypassCode::new(code.bypass_bits),
         words: memory.words,
         capacity: code.word_stride,
         state: if good { state } else { F::LOWER_BOUND },
