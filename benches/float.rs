@@ -128,7 +128,7 @@ fn zstd(dtype: Dtype, chunks: &[&[u8]]) -> Result<(), Box<dyn std::error::Error>
             chunks,
             |chunk, coded| {
                 coded.reserve(zstd::zstd_safe::compress_bound(chunk.len()));
-                encoder.compress_to_buffer(chunk, coded).expect("room enough");
+                encoder.compress_to_buffer(chunk, coded).expect("capacity enough");
             },
             |coded, back| {
                 decoder.decompress_to_buffer(coded, back).expect("own bytes");

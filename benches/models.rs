@@ -2,7 +2,7 @@
 //! `-- 'Gaussian, rans64, 1 lane'`.
 //!
 //! 256 rows of int32 symbols, means from a Gaussian of deviation 40, scales from 1/8 to 32 (even on
-//! the logarithmic axis), symbols drawn from their distributions, one thread, the streams' room
+//! the logarithmic axis), symbols drawn from their distributions, one thread, the streams' capacity
 //! outside the time. Criterion's Melem/s are Msymbol/s. Push of probabilities counts quantising
 //! them (`quantise`) apart. In test mode (`cargo test --benches`) every group runs once on short
 //! rows.
@@ -53,7 +53,7 @@ fn bench(
     let mut streams = coder.streams(symbols.nrows()).expect("memory for them");
     let mut fresh = streams.clone();
     coder.push(&mut streams, models, symbols).expect("symbols that can be coded");
-    // The room that they take, kept by popping.
+    // The capacity that they take, kept by popping.
     coder.push(&mut fresh, models, symbols).expect("symbols that can be coded");
     let popped = coder.pop::<i32>(&mut fresh, models).expect("intact rows");
     assert_eq!(&popped, symbols, "{name}");
@@ -64,7 +64,7 @@ fn bench(
             let mut total = std::time::Duration::ZERO;
             for _ in 0..iterations {
                 let start = std::time::Instant::now();
-                coder.push(&mut fresh, models, symbols).expect("room for them");
+                coder.push(&mut fresh, models, symbols).expect("capacity for them");
                 total += start.elapsed();
                 coder.pop::<i32>(&mut fresh, models).expect("intact rows");
             }

@@ -2,9 +2,9 @@
 //! `-- 'rans64, 4 lanes'`.
 //!
 //! Each group is one row of the table in `docs/performance.md`: 256 rows of int32 symbols over 256
-//! symbols, int32 indexes one a symbol, one thread, the stream's room and the output allocated
-//! outside the time. `copy` moves the same arrays, which is as fast as coding could be. In test
-//! mode (`cargo bench --bench rows -- --test`) every group runs once on short rows.
+//! symbols, int32 indexes one per symbol, one thread, the stream's capacity and the output
+//! allocated outside the time. `copy` moves the same arrays, which is as fast as coding could be.
+//! In test mode (`cargo bench --bench rows -- --test`) every group runs once on short rows.
 
 use std::hint::black_box;
 
@@ -106,7 +106,7 @@ fn rows(criterion: &mut Criterion) {
         let shaped = || Symbols::from_slice(&symbols, ROWS).expect("a shape");
         let indexes = || Indexes::each(&indexes, ROWS).expect("a shape");
         let mut streams = coder.streams(ROWS).expect("memory for them");
-        streams.reserve(4 * columns + 4096).expect("room");
+        streams.reserve(4 * columns + 4096).expect("capacity");
         let mut fresh = streams.clone();
         coder.push(&mut streams, shaped(), indexes()).expect("symbols of the tables");
         let mut popped = vec![0i32; symbols.len()];
@@ -120,9 +120,9 @@ fn rows(criterion: &mut Criterion) {
                 let mut total = std::time::Duration::ZERO;
                 for _ in 0..iterations {
                     let start = std::time::Instant::now();
-                    coder.push(&mut fresh, shaped(), indexes()).expect("room for them");
+                    coder.push(&mut fresh, shaped(), indexes()).expect("capacity for them");
                     total += start.elapsed();
-                    // Popping empties the streams without giving up their room.
+                    // Popping empties the streams without giving up their capacity.
                     coder.pop_into(&mut fresh, indexes(), &mut popped).expect("intact rows");
                 }
                 total

@@ -1,4 +1,4 @@
-//! What is paid once a call or once a table: short work, and building tables.
+//! What is paid once per call or once per table: short work, and building tables.
 //! `cargo bench --bench small`.
 //!
 //! `small/...`: one row of 1,000 symbols, and 1,000 rows of 16, of every rANS family and tans32: no

@@ -102,7 +102,7 @@ pub enum RowCause {
     /// Bypass digits describe no symbol.
     #[error("the row is corrupt: its bypass digits describe no symbol")]
     BypassDigits,
-    /// After all symbols the states are not fresh or words are left.
+    /// After all symbols the states are not initial or words are left.
     #[error("the row is corrupt: its final state is not the family's start value")]
     FinalState,
     /// The row does not stand where one of its checkpoints says.

@@ -85,13 +85,13 @@ impl Family {
         if self.is_tans() { lanes + codec::tans::BUFFER_FIELDS } else { lanes }
     }
 
-    /// The value of each header field of a fresh row.
-    pub(crate) const fn fresh_field(self) -> u64 {
+    /// The value of each header field of an initial row.
+    pub(crate) const fn initial_field(self) -> u64 {
         match self {
             Self::Rans64 => 1 << 31,
             Self::Rans32 => 1 << 23,
             Self::Rans32x16 => 1 << 15,
-            // tANS states depend on the precision, which only the tables know: 0 stands for the
+            // tANS states depend on the precision, which only the tables store: 0 stands for the
             // first one.
             Self::Tans32 | Self::Tans16 | Self::Tans8 => 0,
         }
@@ -146,7 +146,7 @@ row_format! {
 /// A rANS family with what the host adds: its form of the tables.
 pub(crate) trait HostFamily:
     RowFormat
-    + codec::Family<
+    + codec::RansFamily<
         State: StateInt,
         Word: WordInt,
         State = <Self as RowFormat>::Field,

@@ -33,7 +33,7 @@ pub(crate) fn filled<T: Clone>(count: usize, value: T) -> Result<Vec<T>> {
     Ok(all)
 }
 
-/// Room for `count` values.
+/// Memory for `count` values.
 ///
 /// # Errors
 /// As [`zeros`].

@@ -50,14 +50,14 @@ impl std::str::FromStr for Lookup {
     }
 }
 
-/// Everything a back end needs to know, checked.
+/// Everything a back end reads of a coder, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) family: Family,
     pub(crate) lanes: usize,
     /// Never `Auto`.
     pub(crate) lookup: Lookup,
-    pub(crate) bypass: Option<codec::Bypass>,
+    pub(crate) bypass: Option<codec::BypassCode>,
     pub(crate) skip_past_end: bool,
     pub(crate) tables: Tables,
 }

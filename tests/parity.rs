@@ -347,7 +347,7 @@ fn check_errors(
         let indexes = shaped(&push.indexes, 4, push.columns);
         let coders =
             [reference, backend].map(|backend| Ok::<_, Error>((backend, batch.coder(backend)?)));
-        let mut told = Vec::new();
+        let mut seen = Vec::new();
         // What cannot be pushed.
         let victim = random.random_range(0..push.symbols.len());
         push.indexes[victim] = [99, 0][round % 2].min(99);
@@ -384,9 +384,9 @@ fn check_errors(
                     }
                 }
             }
-            told.push(messages);
+            seen.push(messages);
         }
-        assert_eq!(told[0], told[1], "{} and {} tell apart", reference.name, backend.name);
+        assert_eq!(seen[0], seen[1], "{} and {} differ", reference.name, backend.name);
     }
     Ok(())
 }

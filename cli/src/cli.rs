@@ -1,12 +1,15 @@
 //! The command line: the parser, the help, the man pages and the shell completions all come from
 //! these types.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command as Parsed, FromArgMatches, Parser};
 use clap::{Subcommand, ValueHint, builder::PossibleValuesParser};
 
-use crate::bench::BenchArgs;
+use crate::{bench::BenchArgs, pool::THREADS};
+
+/// How the names of compressed files end, unless `-S` says otherwise.
+pub(crate) const SUFFIX: &str = ".parans";
 
 /// Compress files and tensors with ANS entropy coding.
 ///
@@ -120,7 +123,7 @@ pub(crate) struct InputArgs {
     #[arg(short, long)]
     pub(crate) recursive: bool,
     /// The ending of compressed files' names, instead of .parans.
-    #[arg(short = 'S', long, value_name = "SUFFIX", default_value = crate::names::SUFFIX,
+    #[arg(short = 'S', long, value_name = "SUFFIX", default_value = SUFFIX,
         hide_default_value = true, value_parser = suffix)]
     pub(crate) suffix: String,
 }
@@ -202,9 +205,6 @@ pub(crate) struct CommonArgs {
     #[arg(long)]
     pub(crate) no_progress: bool,
 }
-
-/// Numbers of threads that can be meant; xz has the same limit.
-pub(crate) const THREADS: RangeInclusive<i64> = 0..=16384;
 
 /// Flags that scripts written for gzip, zstd and xz pass. They are accepted and change nothing:
 /// there is one level, and files keep no name.

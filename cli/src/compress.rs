@@ -63,7 +63,7 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
     if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-/// The layout of a zip file, whose directory is at its end: what no stream can tell.
+/// The layout of a zip file, whose directory is at its end: what no stream can say.
 fn zip_layout(input: &Input) -> Result<Option<Layout>> {
     let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
         return Ok(None);
@@ -87,7 +87,7 @@ fn write(
     output: Output,
     progress: &mut Progress,
 ) -> Result<(Output, Summary)> {
-    // The content of a device or a file in /proc has a length that its metadata do not tell.
+    // The content of a device or a file in /proc has a length that its metadata do not say.
     let length = input.length().filter(|&length| length > 0);
     let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
     let fits = |layout: &Layout| length.is_none_or(|length| layout.length() == length);

@@ -30,7 +30,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     refuse_device(path, args.force)?;
     let input = Input::open(path)?;
     input.refuse_terminal()?;
-    // A foreign file is told before anything is said about names.
+    // A foreign file is reported before anything is said about names.
     let target = names::output(path, args, Work::Read);
     if target.is_err() {
         check_magic(&input)?;
@@ -59,7 +59,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
         report(&input.path, summary.frame, summary.content, summary.content, seconds);
     }
     if !damage.is_empty() {
-        salvage::tell(&input.path, &damage);
+        salvage::report(&input.path, &damage);
         return Err(Lossy(damage.len())).with_context(|| input.path.display().to_string());
     }
     if args.rm { remove(&input, args) } else { Ok(()) }

@@ -27,7 +27,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Bytes were lost in spite of keeping going; each loss was told.
+/// Bytes were lost in spite of keeping going; each loss was reported.
 #[derive(Debug)]
 pub(crate) struct Lossy(pub(crate) usize);
 

@@ -1,6 +1,6 @@
 //! The `parans` program: compresses, decompresses, inspects and measures, with the library. It
-//! reads its arguments with [`cli`] and [`parse`], tells errors with [`failure`], and has one file
-//! per command.
+//! reads its arguments with [`cli`] and [`parse`], reports errors with [`failure`], and has one
+//! file per command.
 
 #[cfg(unix)]
 mod allocator;
@@ -116,8 +116,8 @@ fn with_outputs(args: &FileArgs, work: Work, f: impl FnMut(&Path) -> Result<()> 
     }
 }
 
-/// Runs `work` on every file, on one pool of threads. Each failure is told in a line; the highest
-/// status counts.
+/// Runs `work` on every file, on one pool of threads. Each failure is reported in a line; the
+/// highest status counts.
 fn each(
     paths: Vec<Result<PathBuf>>,
     common: &CommonArgs,

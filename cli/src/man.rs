@@ -1,4 +1,4 @@
-//! The man pages: the parser's own descriptions, with the sections that a parser does not know.
+//! The man pages: the parser's own descriptions, with the sections that a parser does not have.
 
 use std::{fs, io, io::Write, path::Path};
 

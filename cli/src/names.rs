@@ -11,14 +11,11 @@ use anyhow::Result;
 use walkdir::WalkDir;
 
 use crate::{
-    cli::{FileArgs, InputArgs},
+    cli::{FileArgs, InputArgs, SUFFIX},
     escape,
     failure::{Usage, named},
     input::is_stdin,
 };
-
-/// How the names of compressed files end, unless `-S` says otherwise.
-pub(crate) const SUFFIX: &str = ".parans";
 
 /// What is done with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,7 +49,7 @@ pub(crate) fn last_header(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// numpy's name for a type. It has none for types that it does not know: they are raw bytes, as
+/// numpy's name for a type. It has none for types that it lacks: they are raw bytes, as
 /// ml_dtypes saves its own types.
 fn descr(dtype: &str) -> Option<&str> {
     Some(match dtype {

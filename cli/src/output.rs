@@ -263,7 +263,7 @@ fn complete(file: &File, wish: &Wish) -> io::Result<()> {
     if wish.durable { sync(file) } else { Ok(()) }
 }
 
-/// Syncs a file or a directory, where the file system knows what that is.
+/// Syncs a file or a directory, where the file system has such a thing.
 fn sync(file: &File) -> io::Result<()> {
     match file.sync_all() {
         Err(error)

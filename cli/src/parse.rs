@@ -1,4 +1,4 @@
-//! Reads the command line: what is wrong with it is told in one line, like every other error.
+//! Reads the command line: what is wrong with it is reported in one line, like every other error.
 
 use std::{env, ffi::OsStr, io::IsTerminal};
 

@@ -1,11 +1,14 @@
 //! The threads that code: one pool for all files of a command.
 
-use std::path::PathBuf;
+use std::{ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::input::is_stdin;
+
+/// Numbers of threads that `-T` takes; xz has the same limit.
+pub(crate) const THREADS: RangeInclusive<i64> = 0..=16384;
 
 /// Input bytes that keep one more thread busy for longer than it takes to start it.
 const BYTES_PER_THREAD: u64 = 256 << 10;
@@ -27,7 +30,7 @@ pub(crate) fn for_files<'a>(
     paths: impl IntoIterator<Item = &'a PathBuf>,
 ) -> Result<ThreadPool> {
     let bytes = paths.into_iter().try_fold(0u64, |sum, path| {
-        // The length of pipes and devices is not known. What is missing is told in its turn.
+        // The length of pipes and devices is not known. What is missing is reported in its turn.
         let metadata = (!is_stdin(path)).then(|| path.metadata());
         match metadata {
             Some(Ok(metadata)) if metadata.is_file() => Some(sum.saturating_add(metadata.len())),
@@ -45,8 +48,8 @@ fn granted(mut threads: usize) -> Result<ThreadPool> {
     // Where memory is limited, threads would meet its end in the middle of their work.
     #[cfg(unix)]
     if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::As).current {
-        let room = usize::try_from(limit / SPACE_PER_THREAD).unwrap_or(usize::MAX);
-        threads = threads.min(room.max(1));
+        let fit = usize::try_from(limit / SPACE_PER_THREAD).unwrap_or(usize::MAX);
+        threads = threads.min(fit.max(1));
     }
     loop {
         match exactly(threads) {

@@ -56,7 +56,7 @@ fn salvage(
 }
 
 /// Prints a line for each loss on standard error.
-pub(crate) fn tell(path: &Path, damage: &[Damage]) {
+pub(crate) fn report(path: &Path, damage: &[Damage]) {
     for Damage { frame, chunk, output, loss, reason, .. } in damage {
         let Range { start, end } = output;
         let lost = match loss {

@@ -1,4 +1,4 @@
-//! Runs of zeros as holes, which take no room on the disk.
+//! Runs of zeros as holes, which take no space on the disk.
 
 use std::{
     fs::File,

@@ -84,7 +84,7 @@ fn watch() {
     });
 }
 
-/// The signals that the process was told to ignore (`nohup`), a bit each, where the system says.
+/// The signals that the process was made to ignore (`nohup`), a bit each, where the system says.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 lanes = report.thread_instructions;
             }
             let rate = lanes as f64 / best / 1e6;
-            println!("{name:<12} {entry:<10} {rate:8.0} million thread instructions a second");
+            println!("{name:<12} {entry:<10} {rate:8.0} million thread instructions per second");
         }
         let start = Instant::now();
         for _ in 0..10_000 {

@@ -178,7 +178,7 @@ impl Device {
     /// Parses and loads PTX text.
     ///
     /// # Errors
-    /// The line and column of what the device does not know.
+    /// The line and column of what the device does not support.
     pub fn load(&self, ptx: &str) -> Result<Module, ParseError> {
         let loaded = module::load(ptx, &self.inner.memory)?;
         Ok(Module { loaded: Arc::new(loaded) })

@@ -38,7 +38,7 @@ pub struct DeviceModel {
     pub blocks_per_multiprocessor: u32,
     /// Constant memory, in bytes.
     pub constant_memory: u32,
-    /// Second-level cache, in bytes.
+    /// The L2 cache, in bytes.
     pub l2_bytes: u32,
     /// Core clock in kHz: reported only, nothing is timed with it.
     pub clock_khz: u32,

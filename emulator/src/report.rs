@@ -92,7 +92,7 @@ pub struct Report {
     /// Warp instructions that accessed shared memory.
     pub shared_requests: u64,
     /// Wavefronts they take over 32 banks of 4 bytes; equal to the requests where there are no
-    /// conflicts and no access is wider than 4 bytes a lane.
+    /// conflicts and no access is wider than 4 bytes per lane.
     pub shared_wavefronts: u64,
     /// Block barriers completed.
     pub barriers: u64,

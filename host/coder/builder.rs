@@ -177,7 +177,7 @@ impl CoderBuilder {
         }
         let bypass = match self.bypass {
             Bypass::Off => None,
-            Bypass::Digits(bits) => Some(codec::Bypass::new(bits).ok_or_else(|| {
+            Bypass::Digits(bits) => Some(codec::BypassCode::new(bits).ok_or_else(|| {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };

@@ -142,7 +142,7 @@ pub(crate) struct Snapshot<S> {
 }
 
 impl<S: Copy> Snapshot<S> {
-    /// Room for a snapshot; taking several in it allocates once.
+    /// Buffers of a snapshot; taking several in them allocates once.
     pub(crate) fn new() -> Self {
         Self { states: Vec::new(), lens: Vec::new() }
     }

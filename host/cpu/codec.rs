@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, DecoderView, DirectPlacement, EncoderView, Indexes, Placement, WordReader, WordWriter,
+    self, DecoderView, DirectPlacement, EncoderView, Placement, RowIndexes, WordReader, WordWriter,
     row::TablesView,
 };
 
@@ -69,13 +69,13 @@ pub(super) const MOST_COLUMNS: usize = 64;
 /// Inlined: a second caller of the codec's function keeps it from being inlined into the scalar
 /// path, which costs rows of one lane 9 % more instructions.
 #[inline(always)]
-pub(super) fn encode_columns<F: codec::Family, P: Placement, const LANES: usize>(
+pub(super) fn encode_columns<F: codec::RansFamily, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],
     words: &mut [F::Word],
     len: &mut usize,
     symbols: SymbolSlice<'_>,
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
     columns: Range<usize>,
 ) -> Option<()> {
     let (mut values, mut index) = ([0; MOST_COLUMNS], [0; MOST_COLUMNS]);
@@ -83,26 +83,27 @@ pub(super) fn encode_columns<F: codec::Family, P: Placement, const LANES: usize>
     symbols.range(columns.clone()).copy_to(values);
     index.iter_mut().zip(columns).for_each(|(index, column)| *index = indexes.at(column));
     let mut writer = WordWriter::new(words, *len);
-    codec::push_row(view, states, &mut writer, values, Indexes::Each(index)).ok()?;
+    codec::push_row(view, states, &mut writer, values, RowIndexes::Each(index)).ok()?;
     *len = writer.len();
     Some(())
 }
 
 /// Pops some columns of a row through the codec; `None` where it fails. `words` are those left of
 /// the row, `symbols` and `indexes` the whole row's.
-pub(super) fn decode_columns<F: codec::Family, L: codec::Lookup, const LANES: usize>(
+pub(super) fn decode_columns<F: codec::RansFamily, L: codec::SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],
     words: &[F::Word],
     symbols: &mut SymbolSliceMut<'_>,
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
     columns: Range<usize>,
 ) -> Option<usize> {
     let (mut values, mut index) = ([0; MOST_COLUMNS], [0; MOST_COLUMNS]);
     let (values, index) = (&mut values[..columns.len()], &mut index[..columns.len()]);
     index.iter_mut().zip(columns.clone()).for_each(|(index, column)| *index = indexes.at(column));
     let mut reader = WordReader::new(words);
-    codec::pop_row::<F, L, LANES>(view, states, &mut reader, values, Indexes::Each(index)).ok()?;
+    codec::pop_row::<F, L, LANES>(view, states, &mut reader, values, RowIndexes::Each(index))
+        .ok()?;
     symbols.range(columns).narrow(values).ok()?;
     Some(reader.len())
 }

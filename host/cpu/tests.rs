@@ -16,7 +16,7 @@ fn blocks_fill_the_vectors_of_every_thread() {
         [block(2, 1000, 16, 1), block(2, 1, 1 << 20, 1), block(1, 256, 1000, 1)],
         [1000, 1, 256]
     );
-    // Blocks of 64 states, four a thread where rows abound.
+    // Blocks of 64 states, four per thread where rows abound.
     assert_eq!(
         [block(2, 256, 1000, 1), block(2, 256, 1000, 8), block(2, 256, 1000, 32)],
         [64, 32, 32]

@@ -12,10 +12,10 @@ use super::{
     chunk::ChunkDecoder,
     index::{Container, Entry, Index},
     layout::entries_in_content,
-    places::{Found, Places},
+    options::batch_bytes,
+    places::{FoundFrame, Places},
     reader::{decode, in_chunk},
     wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, HEADER, Header, INDEX_HEADER},
-    writer::batch_bytes,
 };
 use crate::{Error, Result};
 
@@ -293,7 +293,10 @@ impl<R: Read + Seek> FrameArchive<R> {
 }
 
 /// The frame that ends at `end`, with its start and header.
-fn whole_frame<R: Read + Seek>(places: &mut Places<R>, end: u64) -> Result<(u64, Header, Found)> {
+fn whole_frame<R: Read + Seek>(
+    places: &mut Places<R>,
+    end: u64,
+) -> Result<(u64, Header, FoundFrame)> {
     let found = places.frame_ending_at(end)?;
     match (u64::try_from(found.start), found.header) {
         (Ok(start), Some(header)) => Ok((start, header, found)),

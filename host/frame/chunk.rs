@@ -1,4 +1,4 @@
-//! One chunk of content to coded bytes and back: the choice between the codecs a frame knows.
+//! One chunk of content to coded bytes and back: the choice between the codecs of a frame.
 
 use super::{
     element,

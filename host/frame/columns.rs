@@ -15,8 +15,8 @@ const LEAST: usize = 256;
 const EXPANSION: usize = 16;
 const FREE: usize = 1 << 16;
 
-/// Appends `number`, seven bits a byte from the lowest on; every byte but the last has its top bit
-/// set.
+/// Appends `number`, seven bits per byte from the lowest on; every byte but the last has its top
+/// bit set.
 pub(super) fn put(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);

@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(Index::from_bytes(&bytes, 16).unwrap(), index);
     }
 
-    /// A directory as model files have it takes a few bytes an entry.
+    /// A directory as model files have it takes a few bytes per entry.
     #[test]
     fn directories_are_coded() {
         let entry = |i: u64| {
@@ -393,7 +393,7 @@ mod tests {
     fn unknown_kinds_and_containers_are_named() {
         let error = changed(|plain| plain[0] = 4).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(m) if m.contains("container 4")), "{error}");
-        // Behind the head the chunks take two bytes a column, but there are no elements.
+        // Behind the head the chunks take two bytes per column, but there are no elements.
         let error = changed(|plain| plain[9] = 3).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(m) if m.contains("entry kind 3")), "{error}");
         assert!(changed(|_| {}).is_ok());

@@ -43,9 +43,11 @@ mod chunk;
 mod columns;
 mod directory;
 mod element;
+mod findings;
 mod index;
 mod job;
 mod layout;
+mod options;
 mod places;
 mod reader;
 mod rows;
@@ -62,11 +64,12 @@ pub use index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NA
 pub use layout::{Layout, Segment};
 #[cfg(feature = "containers")]
 pub use layout::{recognise, recognise_file, recognise_head};
+pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
 pub use salvage::{Damage, FrameSalvage, Loss};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
-pub use writer::{DEFAULT_CHUNK, FrameWriter, Summary, WriteOptions};
+pub use writer::FrameWriter;
 
 /// Whether `head`, the first bytes of a file, begin as a frame does; all 8 bytes of [`MAGIC`] or as
 /// many as there are, at least one.

@@ -26,7 +26,7 @@ pub(super) struct Places<R> {
 }
 
 /// A frame found from its end: its footer and its index are sound.
-pub(super) struct Found {
+pub(super) struct FoundFrame {
     /// Where the frame begins if its length is still what it was written with.
     pub(super) start: i64,
     pub(super) end: u64,
@@ -110,7 +110,7 @@ impl<R: Read + Seek> Places<R> {
     /// `Corrupt` or `Truncated` where the footer or the index is damaged; `Unsupported` for an
     /// index that this build does not know. A header that is not where the footer places it is not
     /// an error here.
-    pub(super) fn frame_ending_at(&mut self, end: u64) -> Result<Found> {
+    pub(super) fn frame_ending_at(&mut self, end: u64) -> Result<FoundFrame> {
         let footer = self.footer(end as i64 - FOOTER as i64)?;
         let outside = || Error::Corrupt("the footer places the index outside the file".into());
         let length = footer.frame_length().and_then(|length| i64::try_from(length).ok());
@@ -149,7 +149,7 @@ impl<R: Read + Seek> Places<R> {
         {
             return Err(Error::Corrupt("the index does not fit the frame's lengths".into()));
         }
-        Ok(Found { start, end, header, footer, index })
+        Ok(FoundFrame { start, end, header, footer, index })
     }
 
     fn index(&mut self, place: i64, footer: &Footer) -> Result<Vec<u8>> {

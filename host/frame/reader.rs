@@ -12,9 +12,9 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     chunk::ChunkDecoder,
     index::Index,
+    options::{Summary, batch_bytes},
     walk::{Step, Walk},
     wire::ChunkHeader,
-    writer::{Summary, batch_bytes},
 };
 use crate::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! Coded rows that describe themselves: what a [`Coder`](crate::Coder) pushed, with the family, the
+//! Coded rows that describe themselves: what a [`Coder`] pushed, with the family, the
 //! lanes and the tables it takes to pop it. A frame keeps them as the content of an entry;
 //! `FORMAT.md` has the bytes.
 
@@ -43,7 +43,7 @@ pub struct CodedRows {
     pub tables: Tables,
     /// What coded symbols outside the tables.
     pub bypass: Bypass,
-    /// The rows; they know their family and lanes.
+    /// The rows; they store their family and lanes.
     pub streams: Streams,
     /// Where the rows stood every so many symbols, if that was noted.
     pub checkpoints: Option<Checkpoints>,

@@ -11,10 +11,11 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     chunk::ChunkDecoder,
+    findings::{FramePlan, Item, PlannedChunk},
+    options::{Summary, batch_bytes},
     reader::{ReadOptions, decode},
-    survey::{Item, Plan, PlannedChunk, Survey},
+    survey::Survey,
     wire::{CHUNK_HEADER, ChunkHeader, MAX_CHUNK},
-    writer::{Summary, batch_bytes},
 };
 use crate::{Error, Result};
 
@@ -110,7 +111,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
         })
     }
 
-    /// Writes all content that is whole. What is not is told by [`FrameSalvage::damage`]
+    /// Writes all content that is whole. What is not is listed by [`FrameSalvage::damage`]
     /// afterwards.
     ///
     /// # Errors
@@ -145,7 +146,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
         self.damage.push(Damage { frame, chunk, output: self.given..self.given, loss, reason });
     }
 
-    fn frame<W: Write + ?Sized>(&mut self, plan: Plan, output: &mut W) -> Result<()> {
+    fn frame<W: Write + ?Sized>(&mut self, plan: FramePlan, output: &mut W) -> Result<()> {
         let (begin, reports) = (self.given, self.damage.len());
         let trouble = plan.trouble.clone().unwrap_or_default();
         self.overlaps(&plan);
@@ -218,7 +219,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
 
     /// Casts doubt on earlier frames that lie where the coded bytes of this frame's lost chunks are
     /// due.
-    fn overlaps(&mut self, plan: &Plan) {
+    fn overlaps(&mut self, plan: &FramePlan) {
         let Some(first) = plan.lost.first() else { return };
         let frames = self.frames.iter_mut().enumerate().rev();
         for (number, given) in frames.take_while(|(_, given)| given.file.end as i64 > first.start) {
@@ -241,7 +242,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
     fn decode(
         &mut self,
         chunks: &[PlannedChunk],
-        plan: &Plan,
+        plan: &FramePlan,
     ) -> Result<Vec<std::result::Result<Vec<u8>, String>>> {
         let mut coded = Vec::new();
         for chunk in chunks {

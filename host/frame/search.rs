@@ -3,8 +3,9 @@
 use std::io::{Read, Seek};
 
 use super::{
-    places::Found,
-    survey::{Front, Plan, PlannedChunk, Survey, not_at},
+    findings::{FramePlan, Front, PlannedChunk},
+    places::FoundFrame,
+    survey::{Survey, not_at},
     wire::{CHUNK_HEADER, FOOTER, HEADER, Part},
 };
 use crate::Result;
@@ -18,7 +19,7 @@ impl<R: Read + Seek> Survey<R> {
     pub(super) fn search_gaps(
         &mut self,
         front: Option<&Front>,
-        found: &Found,
+        found: &FoundFrame,
         max_chunk: u32,
         chunks: &mut [PlannedChunk],
     ) -> Result<()> {
@@ -69,7 +70,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of a frame whose end is not known: what follows of it up to `limit` is searched.
-    pub(super) fn search_on(&mut self, front: &mut Front, limit: i64) -> Result<Plan> {
+    pub(super) fn search_on(&mut self, front: &mut Front, limit: i64) -> Result<FramePlan> {
         let trouble = not_at(front.stop);
         let mut length = None;
         // Behind a chunk header that is sound, its coded bytes are due.

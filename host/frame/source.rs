@@ -1,4 +1,4 @@
-//! Input that can be looked at before it is taken, and that knows how far it has come.
+//! Input that can be looked at before it is taken, and that counts how far it has come.
 
 use std::io::{self, Read};
 

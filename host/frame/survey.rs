@@ -12,86 +12,11 @@ use std::{
 };
 
 use super::{
-    places::{Found, Places},
-    wire::{
-        CHUNK_HEADER, ChunkHeader, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader,
-        MAX_CHUNK, max_index,
-    },
+    findings::{FramePlan, Front, Item, PlannedChunk},
+    places::{FoundFrame, Places},
+    wire::{CHUNK_HEADER, ChunkHeader, FOOTER, Footer, HEADER, INDEX_HEADER, MAX_CHUNK, max_index},
 };
 use crate::{Error, Result};
-
-/// What stands next in the file.
-pub(super) enum Item {
-    Frame(Plan),
-    /// Bytes of the file that are no part of any frame.
-    Foreign(Range<u64>),
-}
-
-/// A frame, as far as it was found.
-pub(super) struct Plan {
-    pub(super) id: u32,
-    pub(super) max_chunk: u32,
-    /// Ascending by offset; between them are holes.
-    pub(super) chunks: Vec<PlannedChunk>,
-    /// The length of the content, where it is known.
-    pub(super) length: Option<u64>,
-    /// XXH3 of the content, from a sound footer.
-    pub(super) check: Option<u64>,
-    /// What is wrong with the frame.
-    pub(super) trouble: Option<String>,
-    /// The end of the frame is not sound: the footer as it should be but for the checksum of the
-    /// content, and the bytes that are there.
-    pub(super) footer: Option<(Footer, Vec<u8>)>,
-    /// Whether more content may be lost than `length` says: the rest of this frame, or frames
-    /// behind it.
-    pub(super) open: bool,
-    /// Whether nothing of the file follows.
-    pub(super) last: bool,
-    /// Whether frames before this one may be lost: it does not begin where the one before it ends.
-    pub(super) apart: bool,
-    /// Whether it may be the content of a lost chunk of another frame.
-    pub(super) doubtful: bool,
-    /// Where it lies in the file.
-    pub(super) extent: Range<u64>,
-    /// Where the coded bytes of lost chunks are due. Frames before this one that lie there may be
-    /// their content.
-    pub(super) lost: Vec<Range<i64>>,
-}
-
-/// A chunk of the frame.
-pub(super) struct PlannedChunk {
-    pub(super) number: u64,
-    pub(super) offset: u64,
-    pub(super) raw: u32,
-    /// Where its sound header may stand, the likelier first; none where its header is lost.
-    pub(super) places: Vec<i64>,
-    /// Whether the bytes are there that a lost chunk takes.
-    pub(super) earned: bool,
-}
-
-/// A frame followed from its start.
-pub(super) struct Front {
-    pub(super) at: u64,
-    pub(super) id: u32,
-    pub(super) max_chunk: u32,
-    pub(super) header: Option<Header>,
-    pub(super) chunks: Vec<(i64, ChunkHeader)>,
-    /// Where the next part is due, and its content offset.
-    pub(super) stop: i64,
-    pub(super) offset: u64,
-    /// Where the coded bytes of the last sound chunk header are due to end: the file may end
-    /// before.
-    pub(super) reach: i64,
-    /// The index header, once the chunks are complete up to it.
-    pub(super) index: Option<IndexHeader>,
-}
-
-impl Front {
-    /// Where its first sound part stands.
-    fn start(&self) -> u64 {
-        self.at + if self.header.is_some() { 0 } else { HEADER as u64 }
-    }
-}
 
 pub(super) struct Survey<R> {
     pub(super) places: Places<R>,
@@ -194,7 +119,7 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    fn frame(&mut self, mut plan: Plan) -> Result<Option<Item>> {
+    fn frame(&mut self, mut plan: FramePlan) -> Result<Option<Item>> {
         let Range { start, end } = plan.extent;
         plan.doubtful =
             start < self.doubtful_until || self.cut.contains(&start) && end <= self.cut.end;
@@ -204,7 +129,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The lowest frame found from the end of the file that ends behind what is known already.
-    fn lowest_of_tail(&mut self) -> Result<Option<Found>> {
+    fn lowest_of_tail(&mut self) -> Result<Option<FoundFrame>> {
         if self.tail.is_none() {
             let mut tail = Vec::new();
             let mut end = self.places.length;
@@ -227,7 +152,7 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    fn ending_at(&mut self, end: u64) -> Result<Option<Found>> {
+    fn ending_at(&mut self, end: u64) -> Result<Option<FoundFrame>> {
         match self.places.frame_ending_at(end) {
             Ok(found) => Ok(Some(found)),
             Err(error @ Error::Io(_)) => Err(error),
@@ -303,7 +228,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of a frame whose chunks are complete up to the index header.
-    pub(super) fn complete(&mut self, front: &Front) -> Result<Plan> {
+    pub(super) fn complete(&mut self, front: &Front) -> Result<FramePlan> {
         let index = front.index.expect("only for complete frames");
         let index_end = front.stop + INDEX_HEADER as i64;
         let mut plan = self.plan(front, Some(front.offset));
@@ -374,10 +299,10 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end. What
-    /// seems to be a frame there is content: bytes missing before it moved it to where a frame is
-    /// due.
-    fn is_content(&mut self, place: u64, found: &Found) -> Result<bool> {
+    /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end.
+    /// What seems to be a frame there is content: bytes missing before it moved it to where a frame
+    /// is due.
+    fn is_content(&mut self, place: u64, found: &FoundFrame) -> Result<bool> {
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
         let (mut begin, mut offset) = (found.start + HEADER as i64, 0);
         for info in &found.index.chunks {
@@ -404,7 +329,7 @@ impl<R: Read + Seek> Survey<R> {
     }
 
     /// The plan of what was followed.
-    pub(super) fn plan(&self, front: &Front, length: Option<u64>) -> Plan {
+    pub(super) fn plan(&self, front: &Front, length: Option<u64>) -> FramePlan {
         let chunks =
             front.chunks.iter().enumerate().map(|(number, &(place, chunk))| PlannedChunk {
                 number: number as u64,
@@ -413,7 +338,7 @@ impl<R: Read + Seek> Survey<R> {
                 places: vec![place],
                 earned: true,
             });
-        Plan {
+        FramePlan {
             id: front.id,
             max_chunk: front.max_chunk,
             chunks: chunks.collect(),
@@ -432,7 +357,7 @@ impl<R: Read + Seek> Survey<R> {
 
     /// The plan of a frame whose index is sound: each chunk is where the index places it, counted
     /// from the end of the frame or from its start. Chunks at neither place are searched for.
-    fn by_index(&mut self, front: Option<&Front>, found: &Found) -> Result<Plan> {
+    fn by_index(&mut self, front: Option<&Front>, found: &FoundFrame) -> Result<FramePlan> {
         let id = found.footer.id;
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
         let mut chunks = Vec::with_capacity(found.index.chunks.len());
@@ -478,7 +403,7 @@ impl<R: Read + Seek> Survey<R> {
         };
         let due = self.due;
         (self.floor, self.due) = (found.end, found.end);
-        Ok(Plan {
+        Ok(FramePlan {
             id,
             max_chunk,
             chunks,
@@ -498,7 +423,7 @@ impl<R: Read + Seek> Survey<R> {
 }
 
 /// Whether a frame found from its end is the one that was followed from its start.
-fn same(front: &Front, found: &Found) -> bool {
+fn same(front: &Front, found: &FoundFrame) -> bool {
     let moved = found.start - front.at as i64;
     // Another frame with the same beginning stands where its own header does, or right behind one
     // of the same length.

@@ -91,7 +91,8 @@ fn zero(value: u64, what: &str) -> Result<()> {
 pub(super) struct Header {
     pub(super) max_chunk: u32,
     pub(super) content_length: Option<u64>,
-    /// What all parts of the frame repeat, so that parts of another frame are told from them.
+    /// What all parts of the frame repeat, so that parts of another frame are distinguished from
+    /// them.
     pub(super) id: u32,
 }
 

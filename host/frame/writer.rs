@@ -14,54 +14,13 @@ use super::{
     index::{Container, Entry, EntryKind, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
+    options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
     wire::{
-        CHUNK_HEADER, FOOTER, Footer, HEADER, Header, ID_CONTENT, INDEX_HEADER, IndexHeader,
-        MAX_CHUNK, max_index,
+        CHUNK_HEADER, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader, MAX_CHUNK,
+        max_index,
     },
 };
 use crate::{Error, Result, float::Dtype, order0};
-
-/// Content bytes of a chunk of numbers unless the options say otherwise. Chunks of bytes have
-/// [`order0::DEFAULT_CHUNK`].
-pub const DEFAULT_CHUNK: usize = 1 << 20;
-
-/// The most content bytes in work at a time. With the coded form of this batch and of the one
-/// before, which is written meanwhile, a writer holds about three times as much.
-const MAX_BATCH: usize = 16 << 20;
-/// The least: below it, waking the pool costs more than it gains.
-const MIN_BATCH: usize = 1 << 20;
-// The first batch decides the frame's id.
-const _: () = assert!(MIN_BATCH >= ID_CONTENT);
-
-/// Content bytes to hand to the pool at once: enough chunks for all threads to stay busy while the
-/// slowest ends.
-pub(super) fn batch_bytes(chunk: usize) -> usize {
-    (4 * chunk * rayon::current_num_threads()).clamp(MIN_BATCH, MAX_BATCH).max(chunk)
-}
-
-/// How to write a frame.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Content bytes of a chunk, 8 to [`MAX_CHUNK`](super::MAX_CHUNK); none leaves each kind of
-    /// content the size that suits its coder.
-    pub chunk_size: Option<usize>,
-    /// The length of the content, if known: a reader of a pipe can then show how much is left.
-    /// Another length in the end is an error.
-    pub content_length: Option<u64>,
-}
-
-const _: () = assert!(MAX_CHUNK <= order0::MAX_CHUNK && order0::DEFAULT_CHUNK <= DEFAULT_CHUNK);
-
-/// What a finished frame came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Bytes of content.
-    pub content: u64,
-    /// Bytes of the frame (of all frames, where a reader found several).
-    pub frame: u64,
-    /// Chunks.
-    pub chunks: u64,
-}
 
 /// What the directory may cost beyond what recognising the content saved, and a frame with it
 /// beyond its content: so many bytes, and one in so many.

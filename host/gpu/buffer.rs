@@ -23,7 +23,7 @@ pub struct DeviceBuffer<T: DeviceElement> {
 }
 
 impl<T: DeviceElement> DeviceBuffer<T> {
-    /// Room for `len` elements, contents undefined.
+    /// Memory for `len` elements, contents undefined.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.

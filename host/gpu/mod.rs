@@ -7,19 +7,21 @@
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
 //! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
-//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code (`plan`).
+//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code
+//! (`launch`).
 
 mod buffer;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod launch;
 mod models;
-mod plan;
 mod ptx;
 mod quantise;
 mod resident;
 mod runtime;
 mod staged;
 mod tables;
+mod tensors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,14 +33,15 @@ use crate::error::{Error, Result};
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(feature = "cuda")]
 pub use cuda::CudaRuntime;
+pub use launch::Geometry;
 pub use models::{DeviceModels, GpuModelCoder};
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
-pub use plan::Geometry;
 pub use ptx::ptx;
-pub use resident::{DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder};
+pub use resident::{DeviceStreams, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
 pub(crate) use staged::{pop, pop_models, push, push_models};
 pub(crate) use tables::DeviceTables;
+pub use tensors::{DeviceIndexes, DeviceSymbols};
 
 /// An opened device. Cloning shares it.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use parans_kernels::abi::{
 };
 use parans_kernels::model::{Kind, MIN_PRECISION};
 
-use super::plan::{Geometry, below};
+use super::launch::{Geometry, below};
 use super::quantise::quantise;
 use super::{
     DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
@@ -71,7 +71,7 @@ impl DeviceModels {
         Self { lowest, width: size as usize, ..Self::new(ModelForm::Uniform, rows, columns) }
     }
 
-    /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code a symbol,
+    /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code per symbol,
     /// rows one after another: see
     /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). The memory must
     /// outlive every use; a code that is no scale's fails its row when it is coded.
@@ -95,8 +95,8 @@ impl DeviceModels {
         })
     }
 
-    /// Means and scales in device memory, a pair a symbol, rows one after another, rounded to fixed
-    /// point on the device: to the very numbers that
+    /// Means and scales in device memory, a pair per symbol, rows one after another, rounded to
+    /// fixed point on the device: to the very numbers that
     /// [`Distributions::from_f32`](crate::model::Distributions::from_f32) gives on the host.
     /// Nothing comes back: a NaN, or a scale that is not positive, fails its row when it is coded.
     ///
@@ -346,8 +346,8 @@ impl<'c> GpuModelCoder<'c> {
         self.gpu
     }
 
-    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned
-    /// from the precision alone, without asking the device.
+    /// Initial streams with capacity for whatever one push of `columns` symbols per row can need:
+    /// planned from the precision alone, without asking the device.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -385,7 +385,7 @@ impl<'c> GpuModelCoder<'c> {
         self.check(streams, symbols)
     }
 
-    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as
+    /// Starts a push without waiting for it. [`check`](Self::check) returns how it went, as long as
     /// nothing else was started on these streams.
     ///
     /// # Errors
@@ -455,7 +455,7 @@ impl<'c> GpuModelCoder<'c> {
             })?;
         let mut code = symbols.shape(streams.stride)?;
         // Above, moments at which symbols can fail would not fit their 32 bits.
-        code.symbols = below("symbols a row", columns, 1 << 30)?;
+        code.symbols = below("symbols per row", columns, 1 << 30)?;
         code.lanes = lanes;
         code.index_type = index_type::CONSTANT;
         code.precision = plan.precision.bits();

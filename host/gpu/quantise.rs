@@ -4,9 +4,9 @@ use bytemuck::bytes_of;
 use parans_kernels::abi::{
     QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams, QuantiseShape, RowStatus,
 };
-use parans_kernels::codec::Span;
+use parans_kernels::codec::Interval;
 
-use super::plan::{Geometry, below};
+use super::launch::{Geometry, below};
 use super::resident::outcome;
 use super::{DeviceBuffer, DeviceElement, DeviceSlice, Gpu, Launch, StreamHandle};
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
     let status = DeviceBuffer::<RowStatus>::new(gpu, rows)?;
     let params = QuantiseParams {
         pmf: weights.address(),
-        spans: out.address(),
+        intervals: out.address(),
         status: status.address(),
         shape: QuantiseShape {
             rows: below("tables", rows, u32::MAX)?,
@@ -86,13 +86,15 @@ impl Tables {
         precision: Precision,
         sentinel: bool,
     ) -> Result<Self> {
-        let spans =
-            quantise::<f32, Span>(gpu, QUANTISE_F32, pmf.into(), rows, precision, sentinel)?;
-        let mut host = vec![Span::default(); spans.len() / size_of::<Span>()];
-        spans.download(0, bytemuck::cast_slice_mut(&mut host))?;
+        let intervals =
+            quantise::<f32, Interval>(gpu, QUANTISE_F32, pmf.into(), rows, precision, sentinel)?;
+        let mut host = vec![Interval::default(); intervals.len() / size_of::<Interval>()];
+        intervals.download(0, bytemuck::cast_slice_mut(&mut host))?;
         let symbols = host.len() / rows;
-        let freqs: Vec<Vec<u32>> =
-            host.chunks(symbols).map(|row| row.iter().map(|span| span.freq).collect()).collect();
+        let freqs: Vec<Vec<u32>> = host
+            .chunks(symbols)
+            .map(|row| row.iter().map(|interval| interval.freq).collect())
+            .collect();
         Self::from_frequencies(&freqs, None, precision)
     }
 }

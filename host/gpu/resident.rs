@@ -2,178 +2,17 @@
 //! each row.
 
 use bytemuck::{Pod, Zeroable, bytes_of};
-use parans_kernels::abi::{CodeParams, CodeShape, Kernel, RowStatus, index_type, symbol_type};
+use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
-use super::plan::{self, Geometry, below};
-use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceTables, Gpu, Launch, StreamHandle};
+use super::launch::{self, Geometry};
+use super::tensors::{DeviceIndexes, DeviceSymbols};
+use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
 use crate::family::{Family, RowFormat, with_family};
 use crate::plan::Plan;
 use crate::streams::Streams;
-use crate::symbols::{Symbol, SymbolSlice};
-
-/// Symbols of shape (rows, columns) in device memory.
-#[derive(Clone, Copy, Debug)]
-pub struct DeviceSymbols {
-    pub(super) address: DeviceAddress,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    row_stride: usize,
-    kind: u32,
-}
-
-/// How a symbol type is named to the kernels.
-pub(super) fn symbol_kind(symbols: SymbolSlice<'_>) -> u32 {
-    match symbols {
-        SymbolSlice::I32(_) => symbol_type::I32,
-        SymbolSlice::I16(_) => symbol_type::I16,
-        SymbolSlice::U16(_) => symbol_type::U16,
-        SymbolSlice::U8(_) => symbol_type::U8,
-    }
-}
-
-impl DeviceSymbols {
-    /// The symbols of a buffer, `rows` rows one after another. The buffer must outlive every use.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where its length is no multiple of `rows`.
-    pub fn of<S: Symbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
-        let columns = columns_of("device symbols", buffer.len(), rows)?;
-        Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
-    }
-
-    /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a
-    /// tensor that another library owns.
-    pub fn at<S: Symbol>(
-        address: DeviceAddress,
-        rows: usize,
-        columns: usize,
-        row_stride: usize,
-    ) -> Self {
-        Self { address, rows, columns, row_stride, kind: symbol_kind(S::erase(&[])) }
-    }
-
-    pub(super) fn of_kind(kind: u32, address: DeviceAddress, rows: usize, columns: usize) -> Self {
-        Self { address, rows, columns, row_stride: columns, kind }
-    }
-
-    /// The part of a launch's shape that says where these symbols and the words of their rows lie.
-    pub(super) fn shape(&self, word_stride: usize) -> Result<CodeShape> {
-        Ok(CodeShape {
-            rows: below("rows", self.rows, u32::MAX)?,
-            symbols: below("symbols a row", self.columns, 1 << 31)?,
-            word_stride: below("words a row", word_stride, 1 << 31)?,
-            symbol_stride: self.row_stride as u32,
-            symbol_type: self.kind,
-            ..CodeShape::default()
-        })
-    }
-
-    /// Reads one symbol for an error's message; 0 where even that fails.
-    pub(super) fn value_at(
-        &self,
-        gpu: &Gpu,
-        stream: StreamHandle,
-        row: usize,
-        position: usize,
-    ) -> i32 {
-        let signed = self.kind == symbol_type::I16;
-        let at = row * self.row_stride + position;
-        read(gpu, stream, self.address, at, (1 << (self.kind & 3), signed))
-    }
-}
-
-/// Reads one value for an error's message; 0 where even that fails.
-fn read(
-    gpu: &Gpu,
-    stream: StreamHandle,
-    address: DeviceAddress,
-    at: usize,
-    (width, signed): (usize, bool),
-) -> i32 {
-    let mut bytes = [0u8; 4];
-    let from = address + (at * width) as u64;
-    if gpu.runtime().download(from, &mut bytes[..width], stream).is_err() {
-        return 0;
-    }
-    let value = i32::from_le_bytes(bytes);
-    if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
-}
-
-fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
-    if len == 0 || (rows > 0 && len.is_multiple_of(rows)) {
-        return Ok(len / rows.max(1));
-    }
-    Err(Error::Shape { what, expected: format!("a multiple of {rows} rows"), got: len.to_string() })
-}
-
-/// The indexes of (rows, columns) symbols, in device memory or one for all.
-#[derive(Clone, Copy, Debug)]
-pub struct DeviceIndexes {
-    pub(super) address: DeviceAddress,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) kind: u32,
-    pub(super) row_stride: u32,
-    pub(super) symbol_stride: u32,
-    pub(super) constant: i32,
-}
-
-/// An index type in device memory: `i32`, `u16` or `u8`.
-pub trait DeviceIndex: DeviceElement {
-    /// How the kernels name it.
-    #[doc(hidden)]
-    const KIND: u32;
-}
-impl DeviceIndex for i32 {
-    const KIND: u32 = index_type::I32;
-}
-impl DeviceIndex for u16 {
-    const KIND: u32 = index_type::U16;
-}
-impl DeviceIndex for u8 {
-    const KIND: u32 = index_type::U8;
-}
-
-impl DeviceIndexes {
-    /// The same table for all symbols.
-    pub fn one(index: i32, rows: usize, columns: usize) -> Self {
-        let kind = index_type::CONSTANT;
-        let (address, row_stride, symbol_stride) = (0, 0, 0);
-        Self { address, rows, columns, kind, row_stride, symbol_stride, constant: index }
-    }
-
-    /// A table a symbol, `rows` rows one after another. The buffer must outlive every use.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where its length is no multiple of `rows`.
-    pub fn each<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Result<Self> {
-        let columns = columns_of("device indexes", buffer.len(), rows)?;
-        Ok(Self { row_stride: columns as u32, ..Self::in_memory(buffer, rows, columns, 1) })
-    }
-
-    /// A table a row, each row of `columns` symbols.
-    pub fn per_row<I: DeviceIndex>(buffer: &DeviceBuffer<I>, columns: usize) -> Self {
-        Self { row_stride: 1, ..Self::in_memory(buffer, buffer.len(), columns, 0) }
-    }
-
-    /// A table a column, the same in each of `rows` rows.
-    pub fn per_column<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Self {
-        Self::in_memory(buffer, rows, buffer.len(), 1)
-    }
-
-    fn in_memory<I: DeviceIndex>(
-        buffer: &DeviceBuffer<I>,
-        rows: usize,
-        columns: usize,
-        symbol_stride: u32,
-    ) -> Self {
-        let (address, kind) = (buffer.address(), I::KIND);
-        Self { address, rows, columns, kind, row_stride: 0, symbol_stride, constant: 0 }
-    }
-}
 
 /// Streams in device memory: states, words and lengths apart, one capacity for all rows.
 #[derive(Debug)]
@@ -190,7 +29,7 @@ pub struct DeviceStreams {
 }
 
 impl DeviceStreams {
-    /// Fresh rows with room for `capacity` bytes of words each.
+    /// Initial rows with a capacity of `capacity` bytes of words each.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -201,8 +40,8 @@ impl DeviceStreams {
         lanes: usize,
         capacity: usize,
     ) -> Result<Self> {
-        let fresh = Streams::new(family, rows, lanes)?;
-        Self::from_streams(gpu, &fresh, capacity)
+        let initial = Streams::new(family, rows, lanes)?;
+        Self::from_streams(gpu, &initial, capacity)
     }
 
     /// Memory for rows; states and lengths are for the caller to fill.
@@ -228,7 +67,7 @@ impl DeviceStreams {
         })
     }
 
-    /// A copy of streams, with room for `more` bytes beyond the longest row.
+    /// A copy of streams, with capacity for `more` bytes beyond the longest row.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -345,8 +184,8 @@ impl<'c> GpuCoder<'c> {
         self.gpu
     }
 
-    /// Fresh streams with room for whatever one push of `columns` symbols a row can need: planned
-    /// from the tables alone, without asking the device.
+    /// Initial streams with capacity for whatever one push of `columns` symbols per row can need:
+    /// planned from the tables alone, without asking the device.
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short.
@@ -387,7 +226,7 @@ impl<'c> GpuCoder<'c> {
         self.check(streams, symbols, indexes)
     }
 
-    /// Starts a push without waiting for it. [`check`](Self::check) tells how it went, as long as
+    /// Starts a push without waiting for it. [`check`](Self::check) returns how it went, as long as
     /// nothing else was started on these streams.
     ///
     /// # Errors
@@ -427,21 +266,10 @@ impl<'c> GpuCoder<'c> {
     ) -> Result<()> {
         self.gpu.runtime().synchronise(self.stream)?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
-        let table = self.index_at(indexes, failed.0, failed.1.position);
+        let table = indexes.value_at(self.gpu, self.stream, failed.0, failed.1.position);
         Err(explain(self.plan, failed, table, |row, position| {
             symbols.value_at(self.gpu, self.stream, row, position)
         }))
-    }
-
-    fn index_at(&self, indexes: &DeviceIndexes, row: usize, position: usize) -> i32 {
-        if position >= indexes.columns {
-            return -1;
-        }
-        if indexes.kind == index_type::CONSTANT {
-            return indexes.constant;
-        }
-        let at = row * indexes.row_stride as usize + position * indexes.symbol_stride as usize;
-        read(self.gpu, self.stream, indexes.address, at, (1 << indexes.kind, false))
     }
 
     fn launch(
@@ -464,7 +292,7 @@ impl<'c> GpuCoder<'c> {
             }
         }
         streams.expect_coder(self.plan.family, self.plan.lanes)?;
-        let mut shape = plan::shape(self.plan, symbols.shape(streams.stride)?)?;
+        let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;
         shape.index_row_stride = indexes.row_stride;
         shape.index_symbol_stride = indexes.symbol_stride;
@@ -473,17 +301,17 @@ impl<'c> GpuCoder<'c> {
         let runtime = self.gpu.runtime();
         let threads = Kernel::threads(shape.rows, shape.lanes);
         let mut geometry = Geometry::spread(threads, runtime.multiprocessors())?;
-        let mut kernel = plan::kernel(self.plan, push)?;
+        let mut kernel = launch::kernel(self.plan, push)?;
         let places = self.plan.tables.prepared().tables();
         let signed = matches!(symbols.kind, symbol_type::I16 | symbol_type::I32);
-        let fit = push || plan::holds(places, 1 << (symbols.kind & 3), signed);
+        let fit = push || launch::holds(places, 1 << (symbols.kind & 3), signed);
         if let Some((operation, address, bytes)) = self.tables.packed(push).filter(|_| fit) {
-            kernel = plan::find(self.plan, operation)?;
+            kernel = launch::find(self.plan, operation)?;
             lookup = address;
             shape.same_offset = u32::from(places.windows(2).all(|w| w[0].offset == w[1].offset));
             let large = Geometry::staged(threads, runtime.multiprocessors(), bytes as u32)?;
             let count = rows as u64 * columns as u64;
-            if plan::stages(bytes, runtime.shared_memory(), large, count) {
+            if launch::stages(bytes, runtime.shared_memory(), large, count) {
                 geometry = large;
                 shape.staged = bytes as u32;
             }

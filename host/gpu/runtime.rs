@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parans_kernels::abi::DeviceAddress;
 
-use super::plan::Geometry;
+use super::launch::Geometry;
 use crate::error::Result;
 
 /// A stream of a device: work on one stream runs in order. The driver's own handle, so that a
@@ -39,7 +39,7 @@ pub trait Runtime: Send + Sync {
     fn multiprocessors(&self) -> u32;
 
     /// The most dynamic shared memory that a block may have, in bytes: what every device gives
-    /// unless the runtime knows better.
+    /// unless the runtime has a better way.
     fn shared_memory(&self) -> u32 {
         48 << 10
     }

@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
-use super::plan::batches;
-use super::resident::{DeviceStreams, symbol_kind};
+use super::launch::batches;
+use super::resident::DeviceStreams;
+use super::tensors::symbol_kind;
 use super::{
     DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder, GpuModelCoder,
 };
@@ -88,14 +89,14 @@ fn push_batches<F: RowFormat>(
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let starts = parts.starts;
-    let room = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
+    let spare = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
     let cost = |row: usize| {
-        (room(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
+        (spare(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
     };
     let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(lens.len(), budget(gpu)?, cost) {
-        // Every row of the batch has at least this much room on the host too.
-        let stride = rows.clone().map(room).min().unwrap_or(0);
+        // Every row of the batch has at least this capacity on the host too.
+        let stride = rows.clone().map(spare).min().unwrap_or(0);
         let fields = rows.start * per_row..rows.end * per_row;
         let mut device = DeviceStreams::uninitialised(gpu, (F::FAMILY, lanes), rows.len(), stride)?;
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;

@@ -1,11 +1,11 @@
 //! Tables in device memory, uploaded once a coder.
 
 use parans_kernels::abi::DeviceAddress;
-use parans_kernels::codec::TableSpan;
+use parans_kernels::codec::TableDescriptor;
 
 use parans_kernels::abi::Operation;
 
-use super::plan::Packed;
+use super::launch::PackedWords;
 use super::{DeviceBuffer, Gpu};
 use crate::error::Result;
 use crate::family::Family;
@@ -24,9 +24,9 @@ impl Forms {
         gpu: &Gpu,
         entries: &[u8],
         lookup: Option<&[u8]>,
-        packed: Option<Packed>,
+        packed: Option<PackedWords>,
     ) -> Result<Self> {
-        let upload = |packed: Packed| -> Result<_> {
+        let upload = |packed: PackedWords| -> Result<_> {
             Ok((packed.operation, DeviceBuffer::from_slice(gpu, &packed.words)?))
         };
         Ok(Self {
@@ -40,7 +40,7 @@ impl Forms {
 /// The tables of a coder on its device.
 #[derive(Debug)]
 pub(crate) struct DeviceTables {
-    tables: DeviceBuffer<TableSpan>,
+    tables: DeviceBuffer<TableDescriptor>,
     push: Forms,
     pop: Forms,
 }
@@ -59,8 +59,13 @@ impl DeviceTables {
                 _ => (None, None),
             };
             Ok((
-                Forms::upload(gpu, entries, remap, Packed::of(plan, true))?,
-                Forms::upload(gpu, cast_slice(prepared.spans()), lookup, Packed::of(plan, false))?,
+                Forms::upload(gpu, entries, remap, PackedWords::of(plan, true))?,
+                Forms::upload(
+                    gpu,
+                    cast_slice(prepared.intervals()),
+                    lookup,
+                    PackedWords::of(plan, false),
+                )?,
             ))
         };
         let (push, pop) = match plan.family {

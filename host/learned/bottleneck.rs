@@ -39,9 +39,9 @@ impl EntropyBottleneck {
     ) -> Result<Self> {
         let mut pmfs = Vec::with_capacity(quantiles.len());
         for (channel, &[low, median, high]) in quantiles.iter().enumerate() {
-            let span = f64::from(high) - f64::from(low);
+            let interval = f64::from(high) - f64::from(low);
             let most = (1u64 << precision.bits()) as f64;
-            if !(low <= median && median <= high && low.is_finite() && span <= most) {
+            if !(low <= median && median <= high && low.is_finite() && interval <= most) {
                 return Err(Error::InvalidArgument(format!(
                     "quantiles {low}, {median}, {high} of channel {channel}: they must be finite, \
                      in order, and at most 2^{precision} apart"

@@ -14,14 +14,14 @@ use crate::streams::{Merged, Streams, check_lanes};
 use crate::symbols::{Symbol, SymbolSlice, SymbolSliceMut, Symbols};
 use crate::tables::Precision;
 
-/// Everything a back end needs to know, checked.
+/// Everything a back end reads of a coder, checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelPlan {
     /// Never tANS.
     pub(crate) family: Family,
     pub(crate) lanes: usize,
     pub(crate) precision: Precision,
-    pub(crate) bypass: Option<codec::Bypass>,
+    pub(crate) bypass: Option<codec::BypassCode>,
 }
 
 impl ModelPlan {
@@ -30,8 +30,8 @@ impl ModelPlan {
         self.bytes_for(columns, self.bypass.map_or(0, |bypass| bypass.max_bits() + 33))
     }
 
-    /// The same where escapes are rare: a push that finds less room than it needs is repeated with
-    /// all it can need.
+    /// The same where escapes are rare: a push that finds less capacity than it needs is repeated
+    /// with all it can need.
     fn bytes_expected(&self, columns: usize) -> usize {
         self.bytes_for(columns, 0)
     }
@@ -74,7 +74,7 @@ impl ModelCoder {
             _ => family.max_precision().min(16),
         };
         let precision = Precision::new(bits)?;
-        let plan = ModelPlan { family, lanes, precision, bypass: codec::Bypass::new(4) };
+        let plan = ModelPlan { family, lanes, precision, bypass: codec::BypassCode::new(4) };
         Ok(Self { plan, gpu: None })
     }
 
@@ -101,7 +101,7 @@ impl ModelCoder {
     pub fn with_bypass(&self, bypass: Bypass) -> Result<Self> {
         let bypass = match bypass {
             Bypass::Off => None,
-            Bypass::Digits(bits) => Some(codec::Bypass::new(bits).ok_or_else(|| {
+            Bypass::Digits(bits) => Some(codec::BypassCode::new(bits).ok_or_else(|| {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };
@@ -135,7 +135,7 @@ impl ModelCoder {
         self.gpu.as_ref().map(|gpu| GpuModelCoder::new(gpu, &self.plan))
     }
 
-    /// Fresh streams for this coder.
+    /// Initial streams for this coder.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for more rows than there is memory for.

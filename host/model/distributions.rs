@@ -175,7 +175,7 @@ impl RowModels for Distributions<'_> {
     }
 }
 
-/// Windows need room for their escapes and a few integers.
+/// Windows need slots for their escapes and a few integers.
 pub(super) fn check_window_precision(precision: Precision) -> Result<()> {
     let least = parans_kernels::model::MIN_PRECISION;
     if precision.bits() >= least {

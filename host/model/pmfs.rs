@@ -1,4 +1,4 @@
-//! A probability table a symbol, used once: torch_ans' `encode_with_freqs`.
+//! A probability table per symbol, used once: torch_ans' `encode_with_freqs`.
 //!
 //! Quantising is most of the work here, and its rows are independent: it runs on all threads, into
 //! one array of CDFs, and coding reads that array as it is. No encoder entries, inverse CDFs or

@@ -128,18 +128,18 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
             number = count_up_to(number, begins, in_bucket, &UP_TO[0]);
             let begins = self.lookup_planes(&planes.begins[1], bucket, high);
             number = count_up_to(number, begins, in_bucket, &UP_TO[1]);
-            let [spans_low, spans_middle, spans_upper] = &planes.spans;
+            let [intervals_low, intervals_middle, intervals_upper] = &planes.intervals;
             let (low, middle, upper, symbols);
             if planes.few {
-                low = self.lookup_few(spans_low, number);
-                middle = self.lookup_few(spans_middle, number);
-                upper = self.lookup_few(spans_upper, number);
+                low = self.lookup_few(intervals_low, number);
+                middle = self.lookup_few(intervals_middle, number);
+                upper = self.lookup_few(intervals_upper, number);
                 symbols = self.lookup_few(&planes.symbols, number);
             } else {
                 let high = [_mm512_movepi8_mask(number[0]), _mm512_movepi8_mask(number[1])];
-                low = self.lookup_planes(spans_low, number, high);
-                middle = self.lookup_planes(spans_middle, number, high);
-                upper = self.lookup_planes(spans_upper, number, high);
+                low = self.lookup_planes(intervals_low, number, high);
+                middle = self.lookup_planes(intervals_middle, number, high);
+                upper = self.lookup_planes(intervals_upper, number, high);
                 symbols = self.lookup_planes(&planes.symbols, number, high);
             }
             [

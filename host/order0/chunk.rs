@@ -13,8 +13,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Encoder {
     level: Level,
-    spans: Box<vector::Spans>,
-    /// The rows, each with room for the worst case: their lengths are known only when they are
+    intervals: Box<vector::Intervals>,
+    /// The rows, each with capacity for the worst case: their lengths are known only when they are
     /// done.
     rows: Vec<u8>,
 }
@@ -36,7 +36,11 @@ impl Encoder {
     /// level writes the same bytes.
     #[must_use]
     pub fn at_level(level: Level) -> Self {
-        Self { level: or_scalar(level), spans: Box::new(vector::Spans::zeroed()), rows: Vec::new() }
+        Self {
+            level: or_scalar(level),
+            intervals: Box::new(vector::Intervals::zeroed()),
+            rows: Vec::new(),
+        }
     }
 
     /// Appends the coding of `bytes` to `out`; returns how many bytes that took: at most
@@ -72,32 +76,32 @@ impl Encoder {
         let lengths = out.len();
         out.resize(lengths + 4 * (layout.rows() - 1), 0);
         let entries = scalar::entries(&frequencies);
-        let (room, lens) = self.encode_rows(bytes, layout, &entries);
+        let (capacity, lens) = self.encode_rows(bytes, layout, &entries);
         for (row, len) in lens.into_iter().enumerate().take(layout.rows()) {
-            out.extend_from_slice(&self.rows[row * room..][..len]);
+            out.extend_from_slice(&self.rows[row * capacity..][..len]);
             if row + 1 < layout.rows() {
                 out[lengths + 4 * row..][..4].copy_from_slice(&(len as u32).to_le_bytes());
             }
         }
     }
 
-    /// Codes the rows; row `i` to the bytes from `i * room` on of `self.rows`. Returns the room and
-    /// the lengths in bytes.
+    /// Codes the rows; row `i` to the bytes from `i * capacity` on of `self.rows`. Returns the
+    /// capacity and the lengths in bytes.
     fn encode_rows(
         &mut self,
         chunk: &[u8],
         layout: Layout,
         entries: &Entries,
     ) -> (usize, [usize; 4]) {
-        // States, a word a symbol, and what a vector may write past its last word.
+        // States, a word per symbol, and what a vector may write past its last word.
         let head = 4 * layout.lanes();
-        let room = head + 2 * layout.row_len(0, chunk.len()) + 64;
-        if self.rows.len() < layout.rows() * room {
+        let capacity = head + 2 * layout.row_len(0, chunk.len()) + 64;
+        if self.rows.len() < layout.rows() * capacity {
             // Not resized: fresh zero pages come from the system, and cost nothing where no word is
             // written.
-            self.rows = vec![0; layout.rows() * room];
+            self.rows = vec![0; layout.rows() * capacity];
         }
-        let rows = &mut self.rows[..layout.rows() * room];
+        let rows = &mut self.rows[..layout.rows() * capacity];
         let mut states = [[scalar::FRESH; 32]; 4];
         let mut ends = [head; 4];
         // Symbols of full groups come after all others on push: the vectors take over from the
@@ -107,25 +111,25 @@ impl Encoder {
             _ => &[],
         };
         let grouped = groups.len() * LANES;
-        for (row, bytes) in rows.chunks_exact_mut(room).enumerate() {
+        for (row, bytes) in rows.chunks_exact_mut(capacity).enumerate() {
             let (states, end) = (&mut states[row], &mut ends[row]);
             let symbols = grouped..layout.row_len(row, chunk.len());
             RowBuilder { states, bytes, end }.push(chunk, layout, row, symbols, entries);
         }
         if grouped > 0 {
-            vector::set_spans(&mut self.spans, entries);
-            let mut parts = rows.chunks_exact_mut(room);
+            vector::set_intervals(&mut self.intervals, entries);
+            let mut parts = rows.chunks_exact_mut(capacity);
             let words = ends.map(|end| parts.next().map_or(&mut [][..], |row| &mut row[end..]));
-            let spans = &self.spans;
-            let work = EncodeGroups { groups, spans, states: &mut states, words };
+            let intervals = &self.intervals;
+            let work = EncodeGroups { groups, intervals, states: &mut states, words };
             // `at_level` took a level that this machine has.
             let taken = simd::dispatch(self.level, work).unwrap_or_default();
             (0..4).for_each(|row| ends[row] += taken[row]);
         }
-        for (row, states) in rows.chunks_exact_mut(room).zip(&states) {
+        for (row, states) in rows.chunks_exact_mut(capacity).zip(&states) {
             scalar::write_states(&states[..layout.lanes()], row);
         }
-        (room, ends)
+        (capacity, ends)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Counting bytes, and the entropy that the counts promise.
 //!
 //! Counting every byte of a chunk costs half as much as coding it (4 GB/s against 6 on Zen 5: a
-//! store a byte). A quarter of them says nearly as much: it costs about 100 bytes of size a chunk.
-//! What must be exact is which byte values occur, and that is a question that vectors answer at the
-//! speed of memory. Both in one pass: the vectors' even walk is what brings the bytes near;
-//! counting the scattered pieces before it waited for memory longer than it counted (a third of the
-//! encoder's time).
+//! store per byte). A quarter of them says nearly as much: it costs about 100 bytes of size per
+//! chunk. What must be exact is which byte values occur, and that is a question that vectors answer
+//! at the speed of memory. Both in one pass: the vectors' even walk is what brings the bytes into
+//! the cache; counting the scattered pieces before it waited for memory longer than it counted (a
+//! third of the encoder's time).
 
 use super::members::ByteSet;
 use super::operations::OrderSimd;
@@ -43,7 +43,7 @@ impl Sample<'_> {
     /// Counts the sample and one of each known value without a count.
     fn counts(&self, known: &ByteSet) -> Counts {
         let (blocks, rest) = self.chunk.as_chunks::<{ 4 * PIECE }>();
-        let mut tables = Tables::default();
+        let mut tables = Counters::default();
         for (i, block) in blocks.iter().enumerate() {
             tables.count(piece(i, block));
         }
@@ -69,10 +69,10 @@ impl<S: OrderSimd> RunOn<S> for Sample<'_> {
     fn run(self, simd: S) -> Counts {
         let (blocks, rest) = self.chunk.as_chunks::<{ 4 * PIECE }>();
         let mut known = ByteSet::new();
-        let mut tables = Tables::default();
+        let mut tables = Counters::default();
         for (i, block) in blocks.iter().enumerate() {
             for piece in block.as_chunks::<PIECE>().0 {
-                // Seldom: at most 256 times a chunk.
+                // Seldom: at most 256 times per chunk.
                 if !simd.all_members(&known, piece) {
                     piece.iter().for_each(|&byte| known.insert(byte));
                 }
@@ -88,15 +88,15 @@ impl<S: OrderSimd> RunOn<S> for Sample<'_> {
 /// Counters of byte values.
 ///
 /// Eight tables, since a run of equal bytes would otherwise wait for its own store at every step.
-struct Tables([[u32; 256]; 8]);
+struct Counters([[u32; 256]; 8]);
 
-impl Default for Tables {
+impl Default for Counters {
     fn default() -> Self {
         Self([[0; 256]; 8])
     }
 }
 
-impl Tables {
+impl Counters {
     /// Counts bytes, of which there may be less than 2^32 in all.
     #[inline(always)]
     fn count(&mut self, bytes: &[u8]) {
@@ -123,7 +123,7 @@ impl Tables {
 
 /// Counts the byte values of pieces (of less than 2^32 bytes together).
 fn count<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Counts {
-    let mut tables = Tables::default();
+    let mut tables = Counters::default();
     for piece in pieces {
         tables.count(piece);
     }

@@ -18,7 +18,7 @@ pub(super) enum Layout {
     /// One row of 1, 8 or 32 lanes, the bytes in their own order: small chunks, for which 128
     /// states would be a burden.
     One(usize),
-    /// Four rows of 32 lanes, 128 bytes a step.
+    /// Four rows of 32 lanes, 128 bytes per step.
     Four,
 }
 

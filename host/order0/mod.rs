@@ -47,7 +47,7 @@ pub use sequence::{decode_all, encode_all};
 
 /// Bits of precision: the frequencies of a chunk sum to `2^PRECISION`.
 ///
-/// Twelve bits keep the decoder's table (one packed `u32` a slot, 16 KiB) well inside a first-level
+/// Twelve bits keep the decoder's table (one packed `u32` per slot, 16 KiB) well inside an L1
 /// cache.
 pub const PRECISION: u32 = 12;
 

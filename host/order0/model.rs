@@ -25,9 +25,9 @@ pub(super) fn normalise(counts: &Counts) -> Frequencies {
             sum += i64::from(*f);
         }
     }
-    // At most 256 steps: rounding is off by half a slot a byte value, the minimum of 1 by less than
-    // one. The price of a slot of each value is kept, since computing all 256 anew at every step
-    // took a tenth of the time of a chunk.
+    // At most 256 steps: rounding is off by half a slot per byte value, the minimum of 1 by less
+    // than one. The price of a slot of each value is kept, since computing all 256 anew at every
+    // step took a tenth of the time of a chunk.
     let missing = SLOTS as i64 - sum;
     if missing < 0 {
         let price = |s: usize, f: u32| match f {

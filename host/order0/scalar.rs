@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::step;
-use parans_kernels::codec::{DirectPlacement, EncoderEntry, Family, Rans32x16, Span};
+use parans_kernels::codec::{DirectPlacement, EncoderEntry, Interval, Rans32x16, RansFamily};
 use parans_kernels::codec::{WordSink, WordSource};
 
 use super::layout::Layout;
@@ -21,7 +21,7 @@ pub(super) type Entries = [EncoderEntry<Rans32x16>; 256];
 /// The entries of all byte values; those that do not occur get one that must not be used.
 pub(super) fn entries(frequencies: &Frequencies) -> Entries {
     let starts = starts(frequencies);
-    std::array::from_fn(|s| EncoderEntry::new(Span { start: starts[s], freq: frequencies[s] }))
+    std::array::from_fn(|s| EncoderEntry::new(Interval { start: starts[s], freq: frequencies[s] }))
 }
 
 /// Words appended to the bytes of a row.
@@ -32,7 +32,7 @@ struct Sink<'a> {
 
 impl WordSink<u16> for Sink<'_> {
     #[inline(always)]
-    fn put(&mut self, word: u16) {
+    fn store(&mut self, word: u16) {
         self.row[self.end..][..2].copy_from_slice(&word.to_le_bytes());
         self.end += 2;
     }
@@ -128,7 +128,7 @@ pub(super) fn pop_symbols(
         let slot = slots[step::slot::<Rans32x16>(*x, PRECISION) as usize % SLOTS];
         out[layout.byte(row, i, len)] = (slot >> PRECISION) as u8;
         let taken = step::advance::<Rans32x16>(*x, PRECISION, slot >> 20, slot % SLOTS as u32);
-        *x = step::refill::<Rans32x16>(taken, &mut source);
+        *x = step::renormalise::<Rans32x16>(taken, &mut source);
         if source.underflowed {
             return Err(Error::Truncated(format!("order-0 row {row} lacks words")));
         }

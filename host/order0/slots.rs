@@ -28,7 +28,7 @@ pub(super) struct SlotPlanes {
     /// Of each number: the symbol.
     pub(super) symbols: [u8; 256],
     /// Of each number: `frequency << 12 | start`, byte by byte.
-    pub(super) spans: [[u8; 256]; 3],
+    pub(super) intervals: [[u8; 256]; 3],
     /// Whether there are at most 128 numbers.
     pub(super) few: bool,
 }
@@ -42,7 +42,7 @@ impl SlotTable {
                 numbers: [0; 256],
                 begins: [[0; 256]; 2],
                 symbols: [0; 256],
-                spans: [[0; 256]; 3],
+                intervals: [[0; 256]; 3],
                 few: true,
             },
         }
@@ -68,9 +68,9 @@ impl SlotTable {
                 planes.begins[first % 16 / 8][first / 16] |= 1 << (first % 8);
             }
             planes.symbols[number] = symbol as u8;
-            let span = freq << 12 | start;
-            for (k, plane) in planes.spans.iter_mut().enumerate() {
-                plane[number] = (span >> (8 * k)) as u8;
+            let interval = freq << 12 | start;
+            for (k, plane) in planes.intervals.iter_mut().enumerate() {
+                plane[number] = (interval >> (8 * k)) as u8;
             }
             start += freq;
             number += 1;

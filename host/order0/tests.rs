@@ -2,7 +2,8 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
-    DecoderView, Indexes, Rans32x16, SearchLookup, Span, TableSpan, WordReader, pop_row,
+    DecoderView, Interval, Rans32x16, RowIndexes, SearchLookup, TableDescriptor, WordReader,
+    pop_row,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -85,7 +86,7 @@ fn adversarial_chunks() {
 /// What the general codec reads from a row of `len` symbols, and the words it leaves.
 fn pop_with_general_codec<const LANES: usize>(
     row: &[u8],
-    spans: &[Span],
+    intervals: &[Interval],
     len: usize,
 ) -> (Vec<u8>, usize) {
     let (states, words) = row.split_at(4 * LANES);
@@ -95,7 +96,7 @@ fn pop_with_general_codec<const LANES: usize>(
     let words: Vec<u16> =
         words.chunks_exact(2).map(|word| u16::from_le_bytes([word[0], word[1]])).collect();
     let mut words = WordReader::new(&words);
-    let table = [TableSpan { base: 0, symbols: 256, offset: 0, log2_symbols: 0 }];
+    let table = [TableDescriptor { base: 0, symbols: 256, offset: 0, log2_symbols: 0 }];
     let view = DecoderView {
         tables: TablesView {
             tables: &table,
@@ -103,11 +104,17 @@ fn pop_with_general_codec<const LANES: usize>(
             bypass: None,
             skip_past_end: false,
         },
-        lookup: SearchLookup { spans },
+        lookup: SearchLookup { intervals },
     };
     let mut symbols = vec![0; len];
-    pop_row::<Rans32x16, _, LANES>(&view, &mut states, &mut words, &mut symbols, Indexes::One(0))
-        .expect("a row of the family rans32_16");
+    pop_row::<Rans32x16, _, LANES>(
+        &view,
+        &mut states,
+        &mut words,
+        &mut symbols,
+        RowIndexes::One(0),
+    )
+    .expect("a row of the family rans32_16");
     assert_eq!(states, [1 << 15; LANES]);
     (symbols.into_iter().map(|s| s as u8).collect(), words.len())
 }
@@ -121,16 +128,16 @@ fn rows_are_streams_of_the_general_codec() {
         let layout = Layout::from_kind(coded[0]).expect("a coded chunk");
         let (frequencies, taken) = header::read(&coded[1..]).unwrap();
         let starts = model::starts(&frequencies);
-        let spans: Vec<Span> =
-            (0..256).map(|s| Span { start: starts[s], freq: frequencies[s] }).collect();
+        let intervals: Vec<Interval> =
+            (0..256).map(|s| Interval { start: starts[s], freq: frequencies[s] }).collect();
         let rows = chunk::split_rows(&coded, 1 + taken, layout).unwrap();
         let mut back = vec![0; len];
         for (row, data) in rows.into_iter().enumerate().take(layout.rows()) {
             let count = layout.row_len(row, len);
             let (symbols, left) = match layout.lanes() {
-                1 => pop_with_general_codec::<1>(data, &spans, count),
-                8 => pop_with_general_codec::<8>(data, &spans, count),
-                _ => pop_with_general_codec::<32>(data, &spans, count),
+                1 => pop_with_general_codec::<1>(data, &intervals, count),
+                8 => pop_with_general_codec::<8>(data, &intervals, count),
+                _ => pop_with_general_codec::<32>(data, &intervals, count),
             };
             assert_eq!(left, 0);
             for (i, symbol) in symbols.into_iter().enumerate() {

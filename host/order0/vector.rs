@@ -22,20 +22,20 @@ use crate::simd::{ByteTable, RunOn, Simd, Work};
 pub(super) type States = [[u32; LANES]; 4];
 
 /// What the encoder looks up for a byte: `start << 12 | frequency`.
-pub(super) type Spans = ByteTable<3>;
+pub(super) type Intervals = ByteTable<3>;
 
 /// Fills the table.
-pub(super) fn set_spans(spans: &mut Spans, entries: &Entries) {
+pub(super) fn set_intervals(intervals: &mut Intervals, entries: &Entries) {
     // Start and frequency are below 2^12: a chunk with a single byte value never comes here.
-    spans.set(&entries.map(|entry| entry.start << PRECISION | entry.freq));
+    intervals.set(&entries.map(|entry| entry.start << PRECISION | entry.freq));
 }
 
 /// Pushes groups onto four rows, the last group first.
 pub(super) struct EncodeGroups<'a> {
     pub(super) groups: &'a [[u8; GROUP]],
-    pub(super) spans: &'a Spans,
+    pub(super) intervals: &'a Intervals,
     pub(super) states: &'a mut States,
-    /// Where the words of each row go: room for one word per symbol and 64 bytes more.
+    /// Where the words of each row go: capacity for one word per symbol and 64 bytes more.
     pub(super) words: [&'a mut [u8]; 4],
 }
 
@@ -47,7 +47,7 @@ impl Work for EncodeGroups<'_> {
 impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
     #[inline(always)]
     fn run(self, simd: S) -> [usize; 4] {
-        let Self { groups, spans, states, words } = self;
+        let Self { groups, intervals, states, words } = self;
         // Words are emitted in element order, rows are written from lane 31 down: everything is
         // held backwards, odd lanes first.
         let mut x = [[simd.splat(0); 2]; 4];
@@ -56,12 +56,12 @@ impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
             *x = [simd.reverse(odd), simd.reverse(even)];
         }
         let [mut w0, mut w1, mut w2, mut w3] = words;
-        let room = [w0.len(), w1.len(), w2.len(), w3.len()];
+        let capacity = [w0.len(), w1.len(), w2.len(), w3.len()];
         for group in groups.iter().rev() {
             let (even, odd) = halves(group);
             let (even, odd) =
                 (simd.reverse(simd.load_bytes(even)), simd.reverse(simd.load_bytes(odd)));
-            let (s, t) = (simd.lookup_bytes(spans, odd), simd.lookup_bytes(spans, even));
+            let (s, t) = (simd.lookup_bytes(intervals, odd), simd.lookup_bytes(intervals, even));
             // Not a loop: it stayed one, with states and cursors in memory, at half the speed.
             push_row(simd, &mut x[0], [s[0], t[0]], &mut w0);
             push_row(simd, &mut x[1], [s[1], t[1]], &mut w1);
@@ -72,23 +72,23 @@ impl<S: Simd> RunOn<S> for EncodeGroups<'_> {
             join_lanes(simd, simd.reverse(even), simd.reverse(odd), row);
         }
         let left = [w0.len(), w1.len(), w2.len(), w3.len()];
-        std::array::from_fn(|row| room[row] - left[row])
+        std::array::from_fn(|row| capacity[row] - left[row])
     }
 }
 
 /// Pushes one symbol onto each lane of a row.
 #[inline(always)]
-fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], spans: [S::U32; 2], words: &mut &mut [u8]) {
+fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], intervals: [S::U32; 2], words: &mut &mut [u8]) {
     let low = simd.splat((1 << PRECISION) - 1);
-    let freqs = [simd.and(spans[0], low), simd.and(spans[1], low)];
+    let freqs = [simd.and(intervals[0], low), simd.and(intervals[1], low)];
     let bounds = [simd.shl(freqs[0], 31 - PRECISION), simd.shl(freqs[1], 31 - PRECISION)];
-    // Always there: the caller gave room for a word per symbol and 64 bytes more.
-    let Some(room) = words.first_chunk_mut::<64>() else { return };
-    let (emitted, count) = simd.emit_words(*x, bounds, room);
+    // Always there: the caller gave capacity for a word per symbol and 64 bytes more.
+    let Some(out) = words.first_chunk_mut::<64>() else { return };
+    let (emitted, count) = simd.emit_words(*x, bounds, out);
     advance_mut(words, 2 * count);
     *x = [
-        divide(simd, emitted[0], spans[0], freqs[0]),
-        divide(simd, emitted[1], spans[1], freqs[1]),
+        divide(simd, emitted[0], intervals[0], freqs[0]),
+        divide(simd, emitted[1], intervals[1], freqs[1]),
     ];
 }
 
@@ -96,11 +96,11 @@ fn push_row<S: Simd>(simd: S, x: &mut [S::U32; 2], spans: [S::U32; 2], words: &m
 ///
 /// As `step::divide`: the estimate of the quotient is exact or one less.
 #[inline(always)]
-fn divide<S: Simd>(simd: S, x: S::U32, span: S::U32, freq: S::U32) -> S::U32 {
+fn divide<S: Simd>(simd: S, x: S::U32, interval: S::U32, freq: S::U32) -> S::U32 {
     let quotient = simd.quotient(x, freq);
     let remainder = simd.sub(x, simd.mul(quotient, freq));
     let short = simd.ge(remainder, freq);
-    let slot = simd.add(remainder, simd.shr(span, PRECISION));
+    let slot = simd.add(remainder, simd.shr(interval, PRECISION));
     let estimate = simd.add(simd.shl(quotient, PRECISION), slot);
     // One quotient more is 4096 more, and one frequency less of remainder.
     simd.add_where(short, estimate, simd.sub(simd.splat(SLOTS as u32), freq))

@@ -346,7 +346,7 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
     #[inline(always)]
     fn gather_to(self, table: &[u32], index: __m512i, out: &mut [u32; 16]) {
         let last = table.len().checked_sub(1).expect("an entry").min(u32::MAX as usize) as u32;
-        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is room
+        // SAFETY: the token proves AVX512F; every index lies inside the table, and there is memory
         // for sixteen elements.
         unsafe {
             if !self.slow_gathers() {

@@ -98,7 +98,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::transpose`].
+    /// [`Simd512::transpose`](super::Simd512::transpose).
     #[inline(always)]
     pub(super) fn exchange_blocks<const L: usize>(self, v: &mut [__m512i; 16]) {
         if L <= 8 {
@@ -115,7 +115,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::reverse_blocks`].
+    /// [`Simd512::reverse_blocks`](super::Simd512::reverse_blocks).
     #[inline(always)]
     pub(super) fn turn_blocks<const L: usize>(self, v: __m512i) -> __m512i {
         const {
@@ -129,7 +129,7 @@ impl Avx512<true> {
         unsafe { _mm512_permutexvar_epi32(load_order(order), v) }
     }
 
-    /// [`Simd512::expand_u8`].
+    /// [`Simd512::expand_u8`](super::Simd512::expand_u8).
     #[inline(always)]
     pub(super) fn deal_bytes(self, bytes: &[u8; 32], first: u16, second: u16) -> __m512i {
         // SAFETY: the token proves the features; 32 bytes are there.
@@ -151,7 +151,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::low_halves`].
+    /// [`Simd512::low_halves`](super::Simd512::low_halves).
     #[inline(always)]
     pub(super) fn lower_halves(self, v: [__m512i; 2]) -> __m512i {
         // SAFETY: the token proves the features; `LOW_HALVES` is 64 bytes.
@@ -161,7 +161,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::low_bytes`].
+    /// [`Simd512::low_bytes`](super::Simd512::low_bytes).
     #[inline(always)]
     pub(super) fn lowest_bytes(self, v: [__m512i; 4]) -> __m512i {
         // SAFETY: the token proves the features; `LOW_BYTES` is 64 bytes.
@@ -173,7 +173,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::halves_from_top`].
+    /// [`Simd512::halves_from_top`](super::Simd512::halves_from_top).
     #[inline(always)]
     pub(super) fn spread_halves(self, v: __m512i) -> [__m512i; 2] {
         // SAFETY: the token proves the features; each order is 64 bytes.
@@ -185,7 +185,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::bytes_from_top`].
+    /// [`Simd512::bytes_from_top`](super::Simd512::bytes_from_top).
     #[inline(always)]
     pub(super) fn spread_bytes(self, v: __m512i) -> [__m512i; 4] {
         // SAFETY: the token proves the features; each order is 64 bytes.
@@ -202,7 +202,7 @@ impl Avx512<true> {
         }
     }
 
-    /// [`Simd512::store_top_bits`].
+    /// [`Simd512::store_top_bits`](super::Simd512::store_top_bits).
     #[inline(always)]
     pub(super) fn store_bits(
         self,
@@ -213,7 +213,7 @@ impl Avx512<true> {
     ) {
         let last = to.len().checked_sub(8).expect("eight bytes").min(u32::MAX as usize);
         let (mut values, mut places) = (Aligned([0u64; 16]), Aligned([0u32; 16]));
-        // SAFETY: the token proves the features; the arrays have room for two and one vectors, and
+        // SAFETY: the token proves the features; the arrays hold two and one vectors, and
         // eight bytes from every place on lie inside `to`.
         unsafe {
             let at = _mm512_min_epu32(at, self.splat(last as u32));

@@ -110,10 +110,10 @@ fn check_quotients<S: Simd>(simd: S, source: &mut Source) {
     let d = source.elements().map(|d| (d & 0xffff) + 1);
     // Dividends where the quotient changes, up to the largest quotient, and any.
     let most = |d: u32| (u64::from(d) << 20).min(1 << 31) as u32;
-    let near = source.elements();
+    let values = source.elements();
     let x: Elements = std::array::from_fn(|i| {
-        let x = near[i] % most(d[i]);
-        match near[i] >> 30 {
+        let x = values[i] % most(d[i]);
+        match values[i] >> 30 {
             0 => x,
             1 => most(d[i]) - 1,
             2 => x - x % d[i],
@@ -206,7 +206,7 @@ fn check_words<S: Simd>(simd: S, source: &mut Source) {
     assert_eq!(64 - 2 * count, left.len());
 }
 
-/// What rows across vectors need, as far as the codec's tests would not tell what is wrong.
+/// What rows across vectors need, as far as the codec's tests would not show what is wrong.
 struct CheckRows {
     seed: u64,
 }
@@ -303,7 +303,7 @@ fn check_row_masks<S: Simd512>(simd: S, source: &mut Source) {
 fn check_row_bits<S: Simd512>(simd: S, source: &mut Source) {
     let (high, low) = (source.elements(), source.elements());
     let len = source.elements().map(|len| len % 64);
-    // Apart from each other, the last as far behind as there is room, or further.
+    // Apart from each other, the last as far behind as the array goes, or further.
     let mut at: Elements = std::array::from_fn(|i| 9 * i as u32 + (source.next() % 2) as u32);
     at[15] = u32::MAX >> (source.next() % 24);
     let mut want = [7; 150];

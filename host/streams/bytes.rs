@@ -34,7 +34,7 @@ impl LengthBytes {
 pub struct Merged {
     /// Bytes of each length.
     pub length_bytes: LengthBytes,
-    /// The number of rows, where both sides know it: then the last row's length is left out.
+    /// The number of rows, where both sides have it: then the last row's length is left out.
     pub rows: Option<usize>,
 }
 

@@ -8,7 +8,7 @@
 //! right: its states are the first one's, its words those that the second has not, and when it is
 //! popped it must stand exactly where the second says. That costs nothing and finds every table
 //! that is not the row's. The idea is that of Recoil (Lin et al., ICPP 2023, arXiv:2306.12141):
-//! metadata beside a stream that stays as it is. The row's bytes do not know of it.
+//! metadata beside a stream that stays as it is. The row's bytes do not change with it.
 
 use std::ops::Range;
 
@@ -145,7 +145,7 @@ impl Checkpoints {
     }
 
     /// The error of a row that is not where the table says, by the position of the checkpoint.
-    fn missed(&self, row: usize, number: usize) -> Error {
+    fn mismatch(&self, row: usize, number: usize) -> Error {
         Error::Row { row, position: (number + 1) * self.every, cause: RowCause::Checkpoint }
     }
 
@@ -172,7 +172,7 @@ impl Checkpoints {
             let (top, fields) = start(segment);
             let bottom = if segment < self.checkpoints_a_row() { start(segment + 1).0 } else { 0 };
             if bottom > top || top > streams.lens[row] as u64 {
-                return Err(self.missed(row, if bottom > top { segment } else { segment - 1 }));
+                return Err(self.mismatch(row, if bottom > top { segment } else { segment - 1 }));
             }
             cut.set_fields(at, fields);
             // Both lie within the row's length.
@@ -205,16 +205,16 @@ impl Checkpoints {
         segments: Range<usize>,
     ) -> Result<()> {
         // A tANS state of 0 is the first one.
-        let fresh =
+        let initial =
             |field: u64| if self.family.is_tans() && field == 0 { None } else { Some(field) };
         for (at, segment) in segments.enumerate() {
             if segment == self.checkpoints_a_row() {
                 break;
             }
             let (_, fields) = self.entry(row, segment);
-            let meets = cut.fields(at).map(fresh).eq(fields.iter().copied().map(fresh));
+            let meets = cut.fields(at).map(initial).eq(fields.iter().copied().map(initial));
             if cut.lens[at] != 0 || !meets {
-                return Err(self.missed(row, segment));
+                return Err(self.mismatch(row, segment));
             }
         }
         Ok(())

@@ -19,8 +19,8 @@ use buffer::Buffer;
 pub use bytes::{LengthBytes, Merged};
 pub use checkpoints::Checkpoints;
 
-/// A batch of rows, each a stream of one family and lane count. A fresh row holds nothing; pushes
-/// add to its end and pops take from it, last in first out.
+/// A batch of rows, each a stream of one family and lane count. An initial row holds nothing;
+/// pushes add to its end and pops take from it, last in first out.
 #[derive(Clone)]
 pub struct Streams {
     family: Family,
@@ -28,7 +28,7 @@ pub struct Streams {
     rows: usize,
     /// `rows * header` fields: lane 0 first.
     states: Buffer,
-    /// The words of row r lie at `starts[r]`, with room up to `starts[r + 1]`.
+    /// The words of row r lie at `starts[r]`, with capacity up to `starts[r + 1]`.
     words: Buffer,
     /// `rows + 1` positions in words, each a multiple of eight bytes. Not one stride for all: one
     /// long row among a million short ones (which damaged or hostile bytes may announce) would
@@ -65,7 +65,7 @@ pub(crate) struct Parts<'a, F: RowFormat> {
 }
 
 impl Streams {
-    /// Fresh rows.
+    /// Initial rows.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a lane count other than 1, 2, 4, 8 and 32;
@@ -83,11 +83,11 @@ impl Streams {
             starts: memory::zeros(rows + 1)?,
             lens: memory::zeros(rows)?,
         };
-        let fresh = family.fresh_field();
+        let initial = family.initial_field();
         if family.state_bytes() == 8 {
-            streams.states.typed_mut::<u64>().fill(fresh);
+            streams.states.typed_mut::<u64>().fill(initial);
         } else {
-            streams.states.typed_mut::<u32>().fill(fresh as u32);
+            streams.states.typed_mut::<u32>().fill(initial as u32);
         }
         Ok(streams)
     }
@@ -97,7 +97,7 @@ impl Streams {
         self.family
     }
 
-    /// Interleaved states a row.
+    /// Interleaved states per row.
     pub fn lanes(&self) -> usize {
         self.lanes
     }
@@ -120,7 +120,7 @@ impl Streams {
         (0..self.rows).map(|row| self.byte_len(row)).sum()
     }
 
-    /// Bytes of words that a row has room for, in use or not.
+    /// Bytes of words that a row has capacity for, in use or not.
     ///
     /// # Panics
     /// Where there is no such row.
@@ -128,14 +128,14 @@ impl Streams {
         (self.starts[row + 1] - self.starts[row]) * self.family.word_bytes()
     }
 
-    /// Whether a row holds nothing: no words, and every state a fresh one. After the last pop this
-    /// tells an intact row from a damaged one.
+    /// Whether a row holds nothing: no words, and every state an initial one. After the last pop
+    /// this distinguishes an intact row from a damaged one.
     ///
     /// # Panics
     /// Where there is no such row.
     pub fn is_fresh(&self, row: usize) -> bool {
         let fields = self.family.header_fields(self.lanes);
-        let fresh = self.family.fresh_field();
+        let initial = self.family.initial_field();
         let at = row * fields..(row + 1) * fields;
         if self.family.is_tans() {
             let (states, buffer) = self.states.typed::<u32>()[at].split_at(self.lanes);
@@ -147,13 +147,13 @@ impl Streams {
         }
         self.lens[row] == 0
             && if self.family.state_bytes() == 8 {
-                self.states.typed::<u64>()[at].iter().all(|&x| x == fresh)
+                self.states.typed::<u64>()[at].iter().all(|&x| x == initial)
             } else {
-                self.states.typed::<u32>()[at].iter().all(|&x| u64::from(x) == fresh)
+                self.states.typed::<u32>()[at].iter().all(|&x| u64::from(x) == initial)
             }
     }
 
-    /// Checks that every row [is fresh](Self::is_fresh).
+    /// Checks that every row [is initial](Self::is_fresh).
     ///
     /// # Errors
     /// [`Error::Row`] names the first that is not.
@@ -164,19 +164,19 @@ impl Streams {
         }
     }
 
-    /// Makes room for `bytes` more bytes of words in every row.
+    /// Gives every row capacity for `bytes` more bytes of words.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] where the room exceeds the memory there is. The streams are then
-    /// as they were.
+    /// [`Error::InvalidArgument`] where the capacity exceeds the memory there is. The streams are
+    /// then as they were.
     pub fn reserve(&mut self, bytes: usize) -> Result<()> {
         self.reserve_words(bytes.div_ceil(self.family.word_bytes()))
     }
 
-    /// Makes room for `more` more words in every row.
+    /// Gives every row capacity for `more` more words.
     pub(crate) fn reserve_words(&mut self, more: usize) -> Result<()> {
-        let room = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
-        if (0..self.rows).all(|row| room(row) >= more) {
+        let spare = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
+        if (0..self.rows).all(|row| spare(row) >= more) {
             return Ok(());
         }
         let wanted: Option<Vec<usize>> =
@@ -191,11 +191,11 @@ impl Streams {
         self.relocate(starts)
     }
 
-    /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get room
-    /// for half as much again.
+    /// [`reserve_words`](Self::reserve_words) for one of many pushes: rows that must move get
+    /// capacity for half as much again.
     pub(crate) fn reserve_ahead(&mut self, more: usize) -> Result<()> {
-        let room = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
-        if (0..self.rows).all(|row| room(row) >= more) {
+        let spare = |row: usize| self.starts[row + 1] - self.starts[row] - self.lens[row];
+        if (0..self.rows).all(|row| spare(row) >= more) {
             return Ok(());
         }
         let longest = self.lens.iter().max().copied().unwrap_or(0);
@@ -212,7 +212,7 @@ impl Streams {
         (self.states, self.lens) = (mark.states, mark.lens);
     }
 
-    /// Moves every row's words to new starts, with room for at least what is in use.
+    /// Moves every row's words to new starts, with capacity for at least what is in use.
     fn relocate(&mut self, starts: Vec<usize>) -> Result<()> {
         let word = self.family.word_bytes();
         // Zeroed by the system on first touch, not by a fill.
@@ -304,7 +304,7 @@ pub(crate) fn check_lanes(lanes: usize) -> Result<()> {
     }
 }
 
-/// Streams are equal where their byte strings are: room that is not in use does not count.
+/// Streams are equal where their byte strings are: capacity that is not in use does not count.
 impl PartialEq for Streams {
     fn eq(&self, other: &Self) -> bool {
         self.family == other.family

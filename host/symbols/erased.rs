@@ -18,7 +18,7 @@ pub enum SymbolSlice<'a> {
     U8(&'a [u8]),
 }
 
-/// Room for decoded symbols.
+/// Where decoded symbols go.
 #[derive(Debug)]
 pub enum SymbolSliceMut<'a> {
     /// Symbols as the codec gives them.
@@ -93,7 +93,7 @@ impl<'a> SymbolSlice<'a> {
         with_slice!(self, SymbolSlice, values => bytemuck::cast_slice(values))
     }
 
-    /// Copies as many as `to` has room for, widened.
+    /// Copies as many as `to` holds, widened.
     #[inline(always)]
     pub(crate) fn copy_to(self, to: &mut [i32]) {
         with_slice!(self, SymbolSlice, values => {

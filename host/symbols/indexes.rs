@@ -65,15 +65,15 @@ impl<'a> Indexes<'a> {
     }
 
     /// The indexes of one row as the codec reads them.
-    pub(crate) fn row(&self, row: usize) -> codec::Indexes<'_> {
+    pub(crate) fn row(&self, row: usize) -> codec::RowIndexes<'_> {
         let at = row * self.columns..(row + 1) * self.columns;
         match &self.kind {
-            Kind::One(index) => codec::Indexes::One(*index),
-            Kind::PerRow(indexes) => codec::Indexes::One(indexes[row]),
-            Kind::PerColumn(indexes) => codec::Indexes::Each(indexes),
-            Kind::Each(indexes) => codec::Indexes::Each(&indexes[at]),
-            Kind::EachU16(indexes) => codec::Indexes::EachU16(&indexes[at]),
-            Kind::EachU8(indexes) => codec::Indexes::EachU8(&indexes[at]),
+            Kind::One(index) => codec::RowIndexes::One(*index),
+            Kind::PerRow(indexes) => codec::RowIndexes::One(indexes[row]),
+            Kind::PerColumn(indexes) => codec::RowIndexes::Each(indexes),
+            Kind::Each(indexes) => codec::RowIndexes::Each(&indexes[at]),
+            Kind::EachU16(indexes) => codec::RowIndexes::EachU16(&indexes[at]),
+            Kind::EachU8(indexes) => codec::RowIndexes::EachU8(&indexes[at]),
         }
     }
 
@@ -125,10 +125,10 @@ impl<'a> Indexes<'a> {
     pub(crate) fn cut(&self, row: usize, begin: usize, rows: usize, columns: usize) -> Indexes<'_> {
         let at = begin..begin + rows * columns;
         let kind = match self.row(row) {
-            codec::Indexes::One(index) => Kind::One(index),
-            codec::Indexes::Each(indexes) => Kind::Each(Cow::Borrowed(&indexes[at])),
-            codec::Indexes::EachU16(indexes) => Kind::EachU16(Cow::Borrowed(&indexes[at])),
-            codec::Indexes::EachU8(indexes) => Kind::EachU8(Cow::Borrowed(&indexes[at])),
+            codec::RowIndexes::One(index) => Kind::One(index),
+            codec::RowIndexes::Each(indexes) => Kind::Each(Cow::Borrowed(&indexes[at])),
+            codec::RowIndexes::EachU16(indexes) => Kind::EachU16(Cow::Borrowed(&indexes[at])),
+            codec::RowIndexes::EachU8(indexes) => Kind::EachU8(Cow::Borrowed(&indexes[at])),
         };
         Indexes { rows, columns, kind }
     }

@@ -3,17 +3,18 @@
 //! The order in which torch_ans fills and empties its work list decides which symbols share a
 //! bucket, hence the stream; it is reproduced here.
 
-use parans_kernels::codec::{AliasBucket, Span, TableSpan};
+use parans_kernels::codec::{AliasBucket, Interval, TableDescriptor};
 
 use crate::error::{Error, Result};
 
-/// Alias tables take `4 << precision` bytes a table for push; past this precision they are refused.
+/// Alias tables take `4 << precision` bytes per table for push; past this precision they are
+/// refused.
 const MAX_PRECISION: u32 = 24;
 
 /// The prepared alias form of all tables.
 #[derive(Clone, Debug)]
 pub(crate) struct AliasForm {
-    /// A bucket a symbol, placed as the spans are.
+    /// A bucket per symbol, placed as the intervals are.
     pub(crate) buckets: Vec<AliasBucket>,
     /// `tables << precision` slots.
     pub(crate) remap: Vec<u32>,
@@ -21,7 +22,11 @@ pub(crate) struct AliasForm {
 
 impl AliasForm {
     /// Builds the alias form; every alphabet must be a power of two.
-    pub(crate) fn build(tables: &[TableSpan], spans: &[Span], precision: u32) -> Result<Self> {
+    pub(crate) fn build(
+        tables: &[TableDescriptor],
+        intervals: &[Interval],
+        precision: u32,
+    ) -> Result<Self> {
         if precision > MAX_PRECISION {
             return Err(Error::Unsupported(format!(
                 "alias lookup at precision {precision}: its tables would take {} MiB each; the limit is precision \
@@ -29,7 +34,7 @@ impl AliasForm {
                 4u64 << (precision - 20)
             )));
         }
-        let mut buckets = Vec::with_capacity(spans.len());
+        let mut buckets = Vec::with_capacity(intervals.len());
         let mut remap = Vec::with_capacity(tables.len() << precision);
         for (row, table) in tables.iter().enumerate() {
             if !table.symbols.is_power_of_two() {
@@ -42,17 +47,22 @@ impl AliasForm {
                 });
             }
             let at = table.base as usize;
-            let row_spans = &spans[at..at + table.symbols as usize];
-            build_row(row_spans, precision, &mut buckets, &mut remap);
+            let row_intervals = &intervals[at..at + table.symbols as usize];
+            build_row(row_intervals, precision, &mut buckets, &mut remap);
         }
         Ok(Self { buckets, remap })
     }
 }
 
-fn build_row(spans: &[Span], precision: u32, buckets: &mut Vec<AliasBucket>, remap: &mut Vec<u32>) {
-    let n = spans.len();
+fn build_row(
+    intervals: &[Interval],
+    precision: u32,
+    buckets: &mut Vec<AliasBucket>,
+    remap: &mut Vec<u32>,
+) {
+    let n = intervals.len();
     let cut = (1u32 << precision) / n as u32;
-    let mut prob: Vec<u32> = spans.iter().map(|span| span.freq).collect();
+    let mut prob: Vec<u32> = intervals.iter().map(|interval| interval.freq).collect();
     // One array holds both work lists: small ones grow from the front, large ones from the back.
     let mut work = vec![0usize; n];
     let (mut small, mut large) = (0, n);
@@ -83,7 +93,7 @@ fn build_row(spans: &[Span], precision: u32, buckets: &mut Vec<AliasBucket>, rem
             small += 1;
         }
     }
-    // What is left owns its bucket whole, as `divide` and `other` already say.
+    // What is left has its bucket whole, as `divide` and `other` already say.
     let base = remap.len();
     remap.resize(base + (1usize << precision), 0);
     let mut ranks = vec![0u32; n];
@@ -103,7 +113,7 @@ fn build_row(spans: &[Span], precision: u32, buckets: &mut Vec<AliasBucket>, rem
         for slot in first..first + cut {
             let (symbol, shift) =
                 if slot < divide[i] { (i, own_shift) } else { (other[i], other_shift) };
-            let position = slot.wrapping_sub(shift) + spans[symbol].start;
+            let position = slot.wrapping_sub(shift) + intervals[symbol].start;
             remap[base + position as usize] = slot;
         }
     }

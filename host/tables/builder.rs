@@ -84,7 +84,7 @@ impl<'a> TablesBuilder<'a> {
         {
             return Err(Error::Shape {
                 what: "table sizes",
-                expected: format!("one a table, {count}"),
+                expected: format!("one per table, {count}"),
                 got: sizes.len().to_string(),
             });
         }

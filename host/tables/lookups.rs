@@ -2,26 +2,25 @@
 //! several rows leave to the codec.
 
 use parans_kernels::codec::lookup::Found;
-use parans_kernels::codec::{Lookup, TableSpan};
+use parans_kernels::codec::{SymbolLookup, TableDescriptor};
 
-use super::packed::Packed;
-use super::pairs::{RUN, RUN_BEFORE};
+use super::buckets::{PackedForm, RUN, RUN_BEFORE};
 
 /// Lookups in the buckets that vectors read.
-pub(crate) struct PairsLookup<'a>(pub(crate) &'a Packed);
+pub(crate) struct TwoSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for PairsLookup<'_> {
+impl SymbolLookup for TwoSymbolLookup<'_> {
     #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let pairs = packed.pairs();
-        let at = (number << pairs.bits) + (slot >> (precision - pairs.bits));
-        let bucket = pairs.buckets.get(at as usize).copied().unwrap_or_default();
-        let (owner, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
+        let PackedForm { packed, .. } = self.0;
+        let buckets = self.0.two_symbols();
+        let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
+        let bucket = buckets.buckets.get(at as usize).copied().unwrap_or_default();
+        let (first, second) = (bucket as u32, (bucket >> 32) as u32 & 0xffff);
         // Relative to the table's offset.
-        let base = pairs.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
+        let base = buckets.lowest.map_or(0, |lowest| (table.offset as u32).wrapping_sub(lowest));
         let symbol = ((bucket >> 48) as u32).wrapping_sub(base);
-        let (freq, start) = ((owner >> 16) + 1, owner & 0xffff);
+        let (freq, start) = ((first >> 16) + 1, first & 0xffff);
         let rank = slot.wrapping_sub(start);
         if rank < freq {
             return Found { symbol, freq, rank };
@@ -45,15 +44,15 @@ impl Lookup for PairsLookup<'_> {
 }
 
 /// Lookups in the buckets that code without vectors reads.
-pub(crate) struct BucketsLookup<'a>(pub(crate) &'a Packed);
+pub(crate) struct OneSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
-impl Lookup for BucketsLookup<'_> {
+impl SymbolLookup for OneSymbolLookup<'_> {
     #[inline]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
-        let Self(packed) = *self;
-        let buckets = packed.buckets();
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
+        let PackedForm { packed, .. } = self.0;
+        let buckets = self.0.one_symbol();
         let at = (number << buckets.bits) + (slot >> (precision - buckets.bits));
-        let bucket = buckets.owners.get(at as usize).copied().unwrap_or_default();
+        let bucket = buckets.buckets.get(at as usize).copied().unwrap_or_default();
         let (mut entry, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
         if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
             (entry, symbol) = packed.find(number as usize, slot);
@@ -65,29 +64,35 @@ impl Lookup for BucketsLookup<'_> {
 
 #[cfg(test)]
 mod tests {
-    use parans_kernels::codec::{SearchLookup, Span};
+    use parans_kernels::codec::{Interval, SearchLookup};
     use rand::{Rng, SeedableRng};
 
+    use super::super::packed::Packed;
     use super::*;
 
     /// Tables of a few symbols and of many, wide intervals beside slots that are symbols of their
     /// own.
-    fn tables(rng: &mut impl Rng, precision: u32, apart: i32) -> (Vec<TableSpan>, Vec<Span>) {
-        let (mut tables, mut spans) = (Vec::new(), Vec::new());
+    fn tables(
+        rng: &mut impl Rng,
+        precision: u32,
+        apart: i32,
+    ) -> (Vec<TableDescriptor>, Vec<Interval>) {
+        let (mut tables, mut intervals) = (Vec::new(), Vec::new());
         for _ in 0..rng.random_range(1..6) {
-            let base = spans.len() as u32;
+            let base = intervals.len() as u32;
             let widest = 1 << rng.random_range(0..=precision);
             let mut start = 0;
             while start < 1 << precision {
                 let most = ((1 << precision) - start).min(widest);
                 let freq = if rng.random_bool(0.5) { 1 } else { rng.random_range(1..=most) };
-                spans.push(Span { start, freq });
+                intervals.push(Interval { start, freq });
                 start += freq;
             }
-            let (symbols, offset) = (spans.len() as u32 - base, rng.random_range(-apart..=apart));
-            tables.push(TableSpan { base, symbols, offset, log2_symbols: 0 });
+            let (symbols, offset) =
+                (intervals.len() as u32 - base, rng.random_range(-apart..=apart));
+            tables.push(TableDescriptor { base, symbols, offset, log2_symbols: 0 });
         }
-        (tables, spans)
+        (tables, intervals)
     }
 
     #[test]
@@ -96,9 +101,11 @@ mod tests {
         for case in 0..40 {
             let precision = rng.random_range(1..=16);
             let apart = if case % 2 == 0 { 300 } else { 1 << 20 };
-            let (tables, spans) = tables(&mut rng, precision, apart);
-            let packed = Packed::build(&tables, &spans, precision).expect("no table is too large");
-            let search = SearchLookup { spans: &spans };
+            let (tables, intervals) = tables(&mut rng, precision, apart);
+            let packed =
+                Packed::build(&tables, &intervals, precision).expect("no table is too large");
+            let form = PackedForm::new(packed);
+            let search = SearchLookup { intervals: &intervals };
             for (number, table) in (0..).zip(&tables) {
                 for slot in 0..1 << precision {
                     let found = |lookup: &dyn Fn() -> Found| {
@@ -106,10 +113,10 @@ mod tests {
                         (symbol, freq, rank)
                     };
                     let want = found(&|| search.find(number, table, slot, precision));
-                    let pairs = PairsLookup(&packed);
-                    assert_eq!(found(&|| pairs.find(number, table, slot, precision)), want);
-                    let buckets = BucketsLookup(&packed);
-                    assert_eq!(found(&|| buckets.find(number, table, slot, precision)), want);
+                    let two = TwoSymbolLookup(&form);
+                    assert_eq!(found(&|| two.find(number, table, slot, precision)), want);
+                    let one = OneSymbolLookup(&form);
+                    assert_eq!(found(&|| one.find(number, table, slot, precision)), want);
                 }
             }
         }

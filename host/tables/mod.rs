@@ -4,6 +4,11 @@
 //! integers, so tables made from the same CDF rows are the same on every machine.
 
 mod alias;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod buckets;
 mod builder;
 mod lookups;
 #[cfg_attr(
@@ -11,11 +16,6 @@ mod lookups;
     allow(dead_code, reason = "vectors for rows read more of it than other paths do")
 )]
 mod packed;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
-mod pairs;
 mod prepared;
 pub(crate) mod quantise;
 mod slots;
@@ -26,15 +26,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use ndarray::ArrayView2;
-use parans_kernels::codec::{Span, TableSpan};
+use parans_kernels::codec::{Interval, TableDescriptor};
 
 use crate::error::{Error, Result};
 
+pub(crate) use buckets::{PackedForm, RUN, RUN_BEFORE, TwoSymbolBuckets};
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
-pub(crate) use lookups::{BucketsLookup, PairsLookup};
+pub(crate) use lookups::{OneSymbolLookup, TwoSymbolLookup};
 pub(crate) use packed::Packed;
-pub(crate) use pairs::{Pairs, RUN, RUN_BEFORE};
 pub(crate) use prepared::Prepared;
 pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;
@@ -123,7 +123,7 @@ impl Tables {
         {
             return Err(Error::Shape {
                 what: "offsets",
-                expected: format!("one a table, {}", rows.len()),
+                expected: format!("one per table, {}", rows.len()),
                 got: offsets.len().to_string(),
             });
         }
@@ -134,7 +134,7 @@ impl Tables {
             )));
         }
         let mut tables = Vec::with_capacity(rows.len());
-        let mut spans = Vec::with_capacity(total);
+        let mut intervals = Vec::with_capacity(total);
         for (row, freqs) in rows.iter().enumerate() {
             let symbols = freqs.len() as u32;
             let offset = offsets.map_or(0, |offsets| offsets[row]);
@@ -145,17 +145,22 @@ impl Tables {
                 });
             }
             let log2_symbols = if symbols.is_power_of_two() { symbols.trailing_zeros() } else { 0 };
-            tables.push(TableSpan { base: spans.len() as u32, symbols, offset, log2_symbols });
-            spans.extend(freqs.iter().scan(0, |end, &freq| {
+            tables.push(TableDescriptor {
+                base: intervals.len() as u32,
+                symbols,
+                offset,
+                log2_symbols,
+            });
+            intervals.extend(freqs.iter().scan(0, |end, &freq| {
                 let start = *end;
                 *end += freq;
-                Some(Span { start, freq })
+                Some(Interval { start, freq })
             }));
         }
-        Ok(Self { inner: Arc::new(Prepared::new(precision, tables, spans)) })
+        Ok(Self { inner: Arc::new(Prepared::new(precision, tables, intervals)) })
     }
 
-    /// The tables with other offsets, one a table.
+    /// The tables with other offsets, one per table.
     ///
     /// # Errors
     /// [`Error::Shape`] where their number is not that of the tables.
@@ -213,7 +218,7 @@ impl Tables {
     /// # Panics
     /// Where there is no such table.
     pub fn frequencies(&self, table: usize) -> impl ExactSizeIterator<Item = u32> + '_ {
-        self.inner.table_spans(table).iter().map(|span| span.freq)
+        self.inner.table_intervals(table).iter().map(|interval| interval.freq)
     }
 
     /// The CDF of a table: `alphabet + 1` values from 0 to `2^precision`, strictly increasing.
@@ -221,8 +226,12 @@ impl Tables {
     /// # Panics
     /// Where there is no such table.
     pub fn cdf(&self, table: usize) -> Vec<u32> {
-        let spans = self.inner.table_spans(table);
-        spans.iter().map(|span| span.start).chain([1 << self.precision().bits()]).collect()
+        let intervals = self.inner.table_intervals(table);
+        intervals
+            .iter()
+            .map(|interval| interval.start)
+            .chain([1 << self.precision().bits()])
+            .collect()
     }
 
     /// The prepared forms.
@@ -236,7 +245,7 @@ impl fmt::Debug for Tables {
         f.debug_struct("Tables")
             .field("tables", &self.len())
             .field("precision", &self.precision().bits())
-            .field("symbols", &self.inner.spans().len())
+            .field("symbols", &self.inner.intervals().len())
             .finish()
     }
 }
@@ -246,7 +255,7 @@ impl PartialEq for Tables {
     fn eq(&self, other: &Self) -> bool {
         self.precision() == other.precision()
             && self.inner.tables() == other.inner.tables()
-            && self.inner.spans() == other.inner.spans()
+            && self.inner.intervals() == other.inner.intervals()
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::sync::OnceLock;
 
-use parans_kernels::codec::{EncoderEntry, Family, Rans32, Rans32x16, Rans64, Span, TableSpan};
+use parans_kernels::codec::{
+    EncoderEntry, Interval, Rans32, Rans32x16, Rans64, RansFamily, TableDescriptor,
+};
 
 use super::Precision;
 use super::alias::AliasForm;
+use super::buckets::PackedForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
 use super::tans::{TansForm, TansRowsForm, TansWideForm};
 use crate::error::{Error, Result};
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two
-/// bytes fill a second-level cache, and filling more takes longer than all the rest of building
+/// bytes fill an L2 cache, and filling more takes longer than all the rest of building
 /// tables.
 const DENSE_ENTRIES: usize = 1 << 19;
 
@@ -21,7 +24,7 @@ const DENSE_ENTRIES: usize = 1 << 19;
 pub(crate) struct InverseCdf {
     /// `tables << bits` symbols.
     pub(crate) symbols: Vec<u16>,
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub(crate) bits: u32,
 }
 
@@ -29,16 +32,17 @@ pub(crate) struct InverseCdf {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     precision: Precision,
-    tables: Vec<TableSpan>,
-    spans: Vec<Span>,
-    /// The most bytes of a form whose size is not that of the spans: a few bytes can ask for many.
+    tables: Vec<TableDescriptor>,
+    intervals: Vec<Interval>,
+    /// The most bytes of a form whose size is not that of the intervals: a few bytes can ask for
+    /// many.
     limit: usize,
     rans64: OnceLock<Vec<EncoderEntry<Rans64>>>,
     rans32: OnceLock<Vec<EncoderEntry<Rans32>>>,
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
-    packed: OnceLock<Option<Packed>>,
+    packed: OnceLock<Option<PackedForm>>,
     slots: OnceLock<Option<Box<[u32; SLOTS]>>>,
     tans: OnceLock<TansForm>,
     /// Without and with bypass coding.
@@ -47,24 +51,28 @@ pub(crate) struct Prepared {
     tans_wide: [OnceLock<TansWideForm>; 2],
 }
 
-/// An entry a span. Tails are runs of one frequency, which is divided by once.
-fn encoder_entries<F: Family>(spans: &[Span]) -> Vec<EncoderEntry<F>> {
-    let mut last = EncoderEntry::new(Span { start: 0, freq: 1 });
-    let entry = |&span: &Span| {
-        if span.freq != last.freq {
-            last = EncoderEntry::new(span);
+/// an entry per interval. Tails are runs of one frequency, which is divided by once.
+fn encoder_entries<F: RansFamily>(intervals: &[Interval]) -> Vec<EncoderEntry<F>> {
+    let mut last = EncoderEntry::new(Interval { start: 0, freq: 1 });
+    let entry = |&interval: &Interval| {
+        if interval.freq != last.freq {
+            last = EncoderEntry::new(interval);
         }
-        EncoderEntry { start: span.start, ..last }
+        EncoderEntry { start: interval.start, ..last }
     };
-    spans.iter().map(entry).collect()
+    intervals.iter().map(entry).collect()
 }
 
 impl Prepared {
-    pub(super) fn new(precision: Precision, tables: Vec<TableSpan>, spans: Vec<Span>) -> Self {
+    pub(super) fn new(
+        precision: Precision,
+        tables: Vec<TableDescriptor>,
+        intervals: Vec<Interval>,
+    ) -> Self {
         Self {
             precision,
             tables,
-            spans,
+            intervals,
             limit: usize::MAX,
             rans64: OnceLock::new(),
             rans32: OnceLock::new(),
@@ -81,7 +89,7 @@ impl Prepared {
 
     /// The same tables, with forms of at most `limit` bytes.
     pub(super) fn limited(&self, limit: usize) -> Self {
-        let limited = Self::new(self.precision, self.tables.clone(), self.spans.clone());
+        let limited = Self::new(self.precision, self.tables.clone(), self.intervals.clone());
         Self { limit, ..limited }
     }
 
@@ -113,19 +121,19 @@ impl Prepared {
     }
 
     /// Every table's place.
-    pub(crate) fn tables(&self) -> &[TableSpan] {
+    pub(crate) fn tables(&self) -> &[TableDescriptor] {
         &self.tables
     }
 
-    /// The spans of all tables.
-    pub(crate) fn spans(&self) -> &[Span] {
-        &self.spans
+    /// The intervals of all tables.
+    pub(crate) fn intervals(&self) -> &[Interval] {
+        &self.intervals
     }
 
-    /// The spans of one table.
-    pub(crate) fn table_spans(&self, table: usize) -> &[Span] {
+    /// The intervals of one table.
+    pub(crate) fn table_intervals(&self, table: usize) -> &[Interval] {
         let place = &self.tables[table];
-        &self.spans[place.base as usize..(place.base + place.symbols) as usize]
+        &self.intervals[place.base as usize..(place.base + place.symbols) as usize]
     }
 
     /// The largest alphabet, sentinel included.
@@ -134,19 +142,19 @@ impl Prepared {
     }
 
     pub(crate) fn rans64(&self) -> &[EncoderEntry<Rans64>] {
-        self.rans64.get_or_init(|| encoder_entries(&self.spans))
+        self.rans64.get_or_init(|| encoder_entries(&self.intervals))
     }
 
     pub(crate) fn rans32(&self) -> &[EncoderEntry<Rans32>] {
-        self.rans32.get_or_init(|| encoder_entries(&self.spans))
+        self.rans32.get_or_init(|| encoder_entries(&self.intervals))
     }
 
     pub(crate) fn rans32x16(&self) -> &[EncoderEntry<Rans32x16>] {
-        self.rans32x16.get_or_init(|| encoder_entries(&self.spans))
+        self.rans32x16.get_or_init(|| encoder_entries(&self.intervals))
     }
 
     /// How many bits of a slot the inverse CDF resolves: all of them while the tables together stay
-    /// small, else as many as give about four entries a symbol.
+    /// small, else as many as give about four entries per symbol.
     pub(crate) fn inverse_bits(&self) -> u32 {
         let precision = self.precision.bits();
         if self.tables.len().checked_shl(precision).is_some_and(|n| n <= DENSE_ENTRIES)
@@ -191,9 +199,10 @@ impl Prepared {
         for table in 0..self.tables.len() {
             let row_end = symbols.len() + (1 << bits);
             let mut filled = 0u64;
-            for (symbol, span) in self.table_spans(table).iter().enumerate() {
+            for (symbol, interval) in self.table_intervals(table).iter().enumerate() {
                 // The entries k whose slot k << shift lies below this symbol's end.
-                let end = (u64::from(span.start) + u64::from(span.freq)).div_ceil(1 << shift);
+                let end =
+                    (u64::from(interval.start) + u64::from(interval.freq)).div_ceil(1 << shift);
                 symbols.extend(std::iter::repeat_n(symbol as u16, (end - filled) as usize));
                 filled = end;
             }
@@ -203,14 +212,14 @@ impl Prepared {
     }
 
     /// The packed form, for tables that have one.
-    pub(crate) fn packed(&self) -> Option<&Packed> {
-        let build = || Packed::build(&self.tables, &self.spans, self.precision.bits());
-        self.packed.get_or_init(build).as_ref()
+    pub(crate) fn packed(&self) -> Option<&PackedForm> {
+        let packed = || Packed::build(&self.tables, &self.intervals, self.precision.bits());
+        self.packed.get_or_init(|| packed().map(PackedForm::new)).as_ref()
     }
 
     /// The slots of a single small table.
     pub(crate) fn slots(&self) -> Option<&[u32; SLOTS]> {
-        self.slots.get_or_init(|| slots::build(&self.tables, &self.spans)).as_deref()
+        self.slots.get_or_init(|| slots::build(&self.tables, &self.intervals)).as_deref()
     }
 
     /// The alias form.
@@ -219,7 +228,7 @@ impl Prepared {
             return Ok(form);
         }
         self.expect_within("the alias tables", self.size(self.precision.bits(), 4))?;
-        let form = AliasForm::build(&self.tables, &self.spans, self.precision.bits())?;
+        let form = AliasForm::build(&self.tables, &self.intervals, self.precision.bits())?;
         Ok(self.alias.get_or_init(|| form))
     }
 
@@ -230,7 +239,7 @@ impl Prepared {
         }
         // The states' entries and next states, and the two forms for several rows at once.
         self.expect_within("the states", self.size(self.precision.bits(), 2 + 3 * 4))?;
-        let form = TansForm::build(&self.tables, &self.spans, self.precision.bits())?;
+        let form = TansForm::build(&self.tables, &self.intervals, self.precision.bits())?;
         Ok(self.tans.get_or_init(|| form))
     }
 

@@ -1,9 +1,9 @@
-//! A small table as its slots: what owns each one, in four bytes, so that a pop finds all it needs
-//! in one load.
+//! A small table as its slots: the symbol at each one, in four bytes, so that a pop finds all it
+//! needs in one load.
 
-use parans_kernels::codec::{Span, TableSpan};
+use parans_kernels::codec::{Interval, TableDescriptor};
 
-/// Slots of the largest table in this form: 16 KiB, half of a first-level cache.
+/// Slots of the largest table in this form: 16 KiB, half of an L1 cache.
 pub(crate) const SLOTS: usize = 1 << SLOT_SYMBOL;
 
 /// Where the symbol begins; the slot's rank among the symbol's lies below.
@@ -13,17 +13,20 @@ pub(crate) const SLOT_SYMBOL: u32 = 12;
 pub(crate) const SLOT_FREQ: u32 = 20;
 
 /// The slots of a single table; `None` where it is too large.
-pub(super) fn build(tables: &[TableSpan], spans: &[Span]) -> Option<Box<[u32; SLOTS]>> {
-    let slots: u32 = spans.iter().map(|span| span.freq).sum();
-    if tables.len() != 1 || spans.len() > 256 || slots as usize > SLOTS {
+pub(super) fn build(
+    tables: &[TableDescriptor],
+    intervals: &[Interval],
+) -> Option<Box<[u32; SLOTS]>> {
+    let slots: u32 = intervals.iter().map(|interval| interval.freq).sum();
+    if tables.len() != 1 || intervals.len() > 256 || slots as usize > SLOTS {
         return None;
     }
-    let mut owned = Box::new([0; SLOTS]);
-    for (symbol, span) in spans.iter().enumerate() {
-        for rank in 0..span.freq {
-            owned[(span.start + rank) as usize] =
-                (span.freq - 1) << SLOT_FREQ | (symbol as u32) << SLOT_SYMBOL | rank;
+    let mut found = Box::new([0; SLOTS]);
+    for (symbol, interval) in intervals.iter().enumerate() {
+        for rank in 0..interval.freq {
+            found[(interval.start + rank) as usize] =
+                (interval.freq - 1) << SLOT_FREQ | (symbol as u32) << SLOT_SYMBOL | rank;
         }
     }
-    Some(owned)
+    Some(found)
 }

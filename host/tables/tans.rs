@@ -1,7 +1,9 @@
 //! The tANS form of all tables.
 
 use parans_kernels::codec::tans::can_spread;
-use parans_kernels::codec::{Span, TableSpan, TansDecoderEntry, TansEncoderEntry, tans_table};
+use parans_kernels::codec::{
+    Interval, TableDescriptor, TansDecoderEntry, TansEncoderEntry, tans_table,
+};
 
 use crate::error::{Error, Result};
 use crate::simd::ByteTable;
@@ -9,7 +11,7 @@ use crate::simd::ByteTable;
 /// What tANS push and pop read.
 #[derive(Clone, Debug)]
 pub(crate) struct TansForm {
-    /// An entry a symbol, placed as the spans are.
+    /// An entry per symbol, placed as the intervals are.
     pub(crate) encoder: Vec<TansEncoderEntry>,
     /// Next states, `2^precision` a table; behind the last table's those of skipped symbols, which
     /// stay what they are, and one more, so that four bytes can be read from each on.
@@ -20,7 +22,11 @@ pub(crate) struct TansForm {
 
 impl TansForm {
     /// Spreads the symbols of every table over its states.
-    pub(crate) fn build(tables: &[TableSpan], spans: &[Span], precision: u32) -> Result<Self> {
+    pub(crate) fn build(
+        tables: &[TableDescriptor],
+        intervals: &[Interval],
+        precision: u32,
+    ) -> Result<Self> {
         if precision > 15 || !can_spread(precision) {
             return Err(Error::Unsupported(format!(
                 "tANS tables of precision {precision}: it lies in 2..=15, and at 3 the spread does not reach every state"
@@ -34,7 +40,7 @@ impl TansForm {
             )));
         }
         let mut form = Self {
-            encoder: vec![TansEncoderEntry::default(); spans.len()],
+            encoder: vec![TansEncoderEntry::default(); intervals.len()],
             next: vec![0; states],
             decoder: vec![TansDecoderEntry::default(); states],
         };
@@ -47,7 +53,7 @@ impl TansForm {
             counters.clear();
             counters.resize(symbols.len(), 0);
             let built = tans_table::build(
-                &spans[symbols.clone()],
+                &intervals[symbols.clone()],
                 precision,
                 &mut form.decoder[states.clone()],
                 &mut form.next[states],
@@ -63,7 +69,7 @@ impl TansForm {
     }
 }
 
-/// What coding rows side by side on the CPU reads: one load a symbol finds all there is to know,
+/// What coding rows side by side on the CPU reads: one load per symbol finds all that it needs,
 /// however many tables there are.
 #[derive(Clone, Debug)]
 pub(crate) struct TansRowsForm {
@@ -90,7 +96,7 @@ impl TansRowsForm {
     /// Packs the form of all tables.
     pub(crate) fn build(
         form: &TansForm,
-        tables: &[TableSpan],
+        tables: &[TableDescriptor],
         precision: u32,
         bypass: bool,
     ) -> Self {
@@ -138,7 +144,7 @@ pub(crate) struct TansWideForm {
     /// write in its bits from `2 precision + 1` on; added to `x >> bits`, the place of the next
     /// state in its low bits. Empty where they do not fit.
     pub(crate) encoder: Vec<u32>,
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub(crate) alphabet_bits: u32,
     /// The entries of a single table of up to 256 symbols once more, for lookups in registers.
     pub(crate) bytes: Option<Box<ByteTable<4>>>,
@@ -165,7 +171,7 @@ impl TansWideForm {
     /// Packs the form of all tables.
     pub(crate) fn build(
         form: &TansForm,
-        tables: &[TableSpan],
+        tables: &[TableDescriptor],
         precision: u32,
         bypass: bool,
     ) -> Self {
@@ -216,9 +222,9 @@ impl TansWideForm {
                 bytes = Some(table);
             }
         }
-        let skipped = TableSpan { symbols: 1, ..Default::default() };
+        let skipped = TableDescriptor { symbols: 1, ..Default::default() };
         let all = || tables.iter().copied().chain([skipped]);
-        let same = |of: fn(&TableSpan) -> u32| {
+        let same = |of: fn(&TableDescriptor) -> u32| {
             let first = tables.first().map(of)?;
             tables.iter().all(|table| of(table) == first).then_some(first)
         };

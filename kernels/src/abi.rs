@@ -108,13 +108,13 @@ pub struct CodeShape {
     pub index_constant: i32,
     /// Tables.
     pub tables: u32,
-    /// Entries (or spans) of all tables together.
+    /// Entries (or intervals) of all tables together.
     pub entries: u32,
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
     /// Bits of a bypass digit; 0: no bypass.
     pub bypass_bits: u32,
-    /// log2 of the inverse CDF's entries a table (kernels with that lookup only).
+    /// log2 of the inverse CDF's entries per table (kernels with that lookup only).
     pub inverse_bits: u32,
     /// Not 0: an index past the last table skips its symbol instead of failing the row.
     pub skip_past_end: u32,
@@ -141,11 +141,11 @@ pub struct CodeParams {
     pub symbols: DeviceAddress,
     /// Indexes; 0 where `index_type` is `CONSTANT`.
     pub indexes: DeviceAddress,
-    /// [`TableSpan`](crate::codec::TableSpan) a table.
+    /// [`TableDescriptor`](crate::codec::TableDescriptor) per table.
     pub tables: DeviceAddress,
-    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Span`](crate::codec::Span) (pop) a
-    /// symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry) a symbol
-    /// (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
+    /// [`EncoderEntry`](crate::codec::EncoderEntry) (push) or [`Interval`](crate::codec::Interval)
+    /// (pop) a symbol of each table. Of tANS: [`TansEncoderEntry`](crate::codec::TansEncoderEntry)
+    /// a symbol (push), [`TansDecoderEntry`](crate::codec::TansDecoderEntry) a state (pop).
     pub entries: DeviceAddress,
     /// What the operation adds: push alias: remap, u32; pop alias:
     /// [`AliasBucket`](crate::codec::AliasBucket); pop inverse CDF: u16; push tANS: next states,
@@ -197,9 +197,9 @@ pub struct QuantiseShape {
 pub struct QuantiseParams {
     /// Probabilities, f32, or counts, u32: a row for each table, the sentinel left out.
     pub pmf: DeviceAddress,
-    /// [`QUANTISE_F32`]: [`Span`](crate::codec::Span), `rows * symbols`. The others: CDFs, u32,
-    /// `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
-    pub spans: DeviceAddress,
+    /// [`QUANTISE_F32`]: [`Interval`](crate::codec::Interval), `rows * symbols`. The others: CDFs,
+    /// u32, `rows * (symbols + 1)`; those of rows that fail are all 0, which codes nothing.
+    pub intervals: DeviceAddress,
     /// [`RowStatus`] a row: `ParameterOutOfRange` at the first symbol whose probability is not a
     /// finite number of at least 0, and past the last one where all are 0.
     pub status: DeviceAddress,
@@ -215,10 +215,10 @@ impl QuantiseParams {
 
 const _: () = assert!(size_of::<QuantiseShape>() == 16 && size_of::<QuantiseParams>() == 40);
 
-/// The kernel that makes frequencies of probabilities, a thread a row, with the bits that
+/// The kernel that makes frequencies of probabilities, a thread per row, with the bits that
 /// `Tables::from_pmf` gives on the host.
 pub const QUANTISE_F32: &str = "quantise_f32";
-/// The same, giving a CDF instead of spans: `model::Pmfs::from_pmf` on the host.
+/// The same, giving a CDF instead of intervals: `model::Pmfs::from_pmf` on the host.
 pub const QUANTISE_CDF_F32: &str = "quantise_cdf_f32";
 /// CDFs of counts: `model::Pmfs::from_counts` on the host.
 pub const QUANTISE_CDF_U32: &str = "quantise_cdf_u32";
@@ -244,16 +244,16 @@ pub enum Operation {
     PushPacked,
     /// Pop with packed slots, beside [`PopSearch`](Self::PopSearch).
     PopSlots,
-    /// Pop with packed spans and a byte a slot, beside [`PopSearch`](Self::PopSearch).
+    /// Pop with packed intervals and a byte per slot, beside [`PopSearch`](Self::PopSearch).
     PopGuide,
 }
 
 /// How a kernel maps a row's lanes to threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneMapping {
-    /// One lane a row, a thread a row.
+    /// One lane a row, a thread per row.
     Thread,
-    /// 2, 4, 8 or 16 lanes a row, several rows a warp.
+    /// 2, 4, 8 or 16 lanes per row, several rows per warp.
     PartOfWarp,
     /// 32 lanes a row, a warp a row.
     Warp,
@@ -276,7 +276,7 @@ impl LaneMapping {
 pub struct Kernel {
     /// The entry point's name in the PTX.
     pub name: &'static str,
-    /// The family's name, [`Family::NAME`](crate::codec::Family::NAME).
+    /// The family's name, [`RansFamily::NAME`](crate::codec::RansFamily::NAME).
     pub family: &'static str,
     /// What it does.
     pub operation: Operation,
@@ -296,7 +296,7 @@ impl Kernel {
             .find(|k| k.family == family && k.operation == operation && k.lanes == mapping)
     }
 
-    /// Threads that a batch of this many rows takes: one a lane.
+    /// Threads that a batch of this many rows takes: one per lane.
     pub const fn threads(rows: u32, lanes: u32) -> u64 {
         rows as u64 * lanes as u64
     }
@@ -396,7 +396,7 @@ macro_rules! kernel_table {
     (@operation pop_tans States) => { Operation::PopTans };
     (@family push_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
     (@family pop_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };
-    (@family $rans:ident $family:ident) => { <$crate::codec::$family as $crate::codec::Family>::NAME };
+    (@family $rans:ident $family:ident) => { <$crate::codec::$family as $crate::codec::RansFamily>::NAME };
     ($($name:ident: $direction:ident $family:ident $mapping:ident $form:ident;)*) => {
         /// Every push and pop kernel.
         pub const KERNELS: &[Kernel] = &[$(Kernel {

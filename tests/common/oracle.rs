@@ -216,7 +216,7 @@ impl Setup {
                     }
                 }
                 let state = &mut states[i % self.lanes];
-                // Bits to shed: as many as bring the state to [f, 2f).
+                // Bits to emit: as many as bring the state to [f, 2f).
                 let freq = tables[index].places[value as usize].len() as u64;
                 let mut bits = 0;
                 while *state >> bits >= 2 * freq {
@@ -227,7 +227,7 @@ impl Setup {
             }
         }
         let mut bytes = Vec::new();
-        // A fresh row holds zeros; the first push, even of nothing, writes the states.
+        // An initial row holds zeros; the first push, even of nothing, writes the states.
         let touched = !pushes.is_empty();
         for state in states {
             let state = if touched { state } else { 0 };

@@ -234,24 +234,24 @@ pub(super) fn check_errors(
                         .map_err(|error| error.to_string())?,
                 );
             }
-            let told = [reference, backend].map(|backend| {
-                let mut told = Vec::new();
+            let seen = [reference, backend].map(|backend| {
+                let mut seen = Vec::new();
                 let mut streams = batch.coder.streams(4).unwrap();
                 let fresh = streams.clone();
                 let pushed = batch.push(backend, &mut streams, &bad);
                 assert!(pushed.is_ok() || streams == fresh, "a failed push changed streams");
-                told.push(format!("{pushed:?}"));
+                seen.push(format!("{pushed:?}"));
                 for damaged in &damaged {
                     let mut streams = damaged.clone();
                     let popped = batch.pop::<i32>(backend, &mut streams);
                     assert!(popped.is_ok() || &streams == damaged, "a failed pop changed streams");
-                    told.push(format!("{popped:?}"));
+                    seen.push(format!("{popped:?}"));
                 }
                 let mut streams = whole.clone();
-                told.push(format!("{:?}", batch.pop::<u8>(backend, &mut streams)));
-                told
+                seen.push(format!("{:?}", batch.pop::<u8>(backend, &mut streams)));
+                seen
             });
-            assert_eq!(told[0], told[1], "{}: {} and {}", batch.name, reference.name, backend.name);
+            assert_eq!(seen[0], seen[1], "{}: {} and {}", batch.name, reference.name, backend.name);
         }
     }
     Ok(())

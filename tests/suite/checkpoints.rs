@@ -277,7 +277,7 @@ fn hostile_tables() {
     }
 }
 
-/// A damaged row, which popping alone may tell at its very end only, is found in the segment where
+/// A damaged row, which popping alone may show at its very end only, is found in the segment where
 /// the damage is.
 #[test]
 fn damaged_rows() {

@@ -104,8 +104,8 @@ fn shapes_that_disagree_are_told() {
         Err(Error::Shape { expected, got, .. }) => format!("{expected} {got}"),
         other => panic!("{other:?} is no wrong shape"),
     };
-    let told = shape(coder.push(&mut streams, &symbols, &array![[0, 0], [0, 0]]));
-    assert!(told.contains("(2, 3)") && told.contains("(2, 2)"), "{told}");
+    let message = shape(coder.push(&mut streams, &symbols, &array![[0, 0], [0, 0]]));
+    assert!(message.contains("(2, 3)") && message.contains("(2, 2)"), "{message}");
     shape(coder.push(&mut coder.streams(3).unwrap(), &symbols, &symbols));
     shape(coder.pop_into(&mut streams, &symbols, &mut [0i32; 5]));
     shape(Symbols::from_slice(&[1i32, 2, 3], 2).map(|_| ()));
@@ -255,7 +255,7 @@ fn damaged_merged_bytes_never_panic() {
             }
         }
     }
-    // The final states tell nearly every change; the format cannot promise all.
+    // The final states show nearly every change; the format cannot promise all.
     assert!(noticed * 100 > all * 95, "{noticed} of {all} changes noticed");
 }
 

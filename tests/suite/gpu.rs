@@ -444,7 +444,7 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     );
     let after = streams.to_streams().unwrap();
     assert!(after.is_fresh(1) && !after.is_fresh(0) && !after.is_fresh(2));
-    // No room: planned by the caller, too small for digits.
+    // No capacity: planned by the caller, too small for digits.
     let scales = DeviceBuffer::from_slice(&gpu, &[1.0f32; 30]).unwrap();
     let models =
         DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();

@@ -96,7 +96,7 @@ fn gaussians_cost_what_they_should() {
     {
         let models = Distributions::from_f32(Kind::Gaussian, means.view(), scales.view()).unwrap();
         let bytes = round_trip(&ModelCoder::new(family, 1).unwrap(), &models, &symbols);
-        // A length and a state a row apart.
+        // A length and a state per row apart.
         let coded = 8.0 * (bytes - 16 * 12) as f64;
         println!("{family}: {:.5} of the information content", coded / bits);
         assert!(coded < loss * bits, "{family}: {coded} {bits}");
@@ -149,7 +149,7 @@ fn uniforms_round_trip_at_their_entropy() {
     }
 }
 
-/// A table a symbol is the same stream as tables with an index a symbol.
+/// A table per symbol is the same stream as tables with an index per symbol.
 #[test]
 fn pmfs_write_the_bytes_of_tables() {
     let mut random = Random::new(4);
@@ -262,7 +262,7 @@ fn what_cannot_be_coded_is_an_error() {
     assert!(Distributions::from_fixed(Kind::Gaussian, means, &[0u16, 0][..], 3).is_err());
     let cdf = Array3::from_shape_vec((1, 1, 3), vec![0, 9, 9]).unwrap();
     assert!(Pmfs::from_cdf(cdf.view(), Precision::new(4).unwrap(), false).is_err());
-    // Escapes everywhere: rows get all the room they need.
+    // Escapes everywhere: rows get all the capacity they need.
     let many = Distributions::from_f32(
         Kind::Gaussian,
         Array2::zeros((1, 2000)).view(),

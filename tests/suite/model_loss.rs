@@ -35,7 +35,7 @@ fn escape_bits(distance: u32) -> f64 {
     f64::from(4 * digits + 4)
 }
 
-/// Entropy and expected code length, in bits a symbol.
+/// Entropy and expected code length, in bits per symbol.
 fn measure(
     model: &impl Model,
     precision: u32,
@@ -49,7 +49,7 @@ fn measure(
             continue;
         }
         let located = model.locate(symbol).unwrap();
-        let bits = f64::from(precision) - f64::from(located.span.freq).log2();
+        let bits = f64::from(precision) - f64::from(located.interval.freq).log2();
         entropy -= p * p.log2();
         length += p * (bits + located.escape.map_or(0.0, escape_bits));
     }
@@ -57,7 +57,7 @@ fn measure(
 }
 
 /// Loss of one kind at one precision: the worst relative loss where the entropy is at least 0.1
-/// bit, and the worst loss in bits a symbol everywhere, over scales `2^from ..= 2^to` in half
+/// bit, and the worst loss in bits per symbol everywhere, over scales `2^from ..= 2^to` in half
 /// octaves and nine means each.
 fn worst(kind: Kind, precision: u32, from: i32, to: i32) -> (f64, f64) {
     let (mut relative, mut absolute) = (0.0f64, 0.0f64);

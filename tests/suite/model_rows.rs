@@ -1,7 +1,7 @@
 //! Rows of models against a naive rANS coder: big integers in spirit (`u128`, one symbol at a time,
 //! linear search over the whole CDF), with none of the library's code.
 
-use parans_kernels::codec::{Bypass, Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
+use parans_kernels::codec::{BypassCode, Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
 use parans_kernels::codec::{WordReader, WordWriter};
 use parans_kernels::model::{
     Cdfs, Component, Kind, Mean, Mixture, Mixtures, Model, Parametric, Parametrics, RowModel,
@@ -9,11 +9,11 @@ use parans_kernels::model::{
 };
 use proptest::prelude::*;
 
-/// What the oracle knows of a symbol: its slots and, for an escape, the digits' content.
+/// What the oracle has of a symbol: its slots and, for an escape, the digits' content.
 type Code = (u64, u64, Option<u32>);
 
 /// The oracle's row: the states and words after pushing `codes` in the documented order.
-fn oracle<F: Family>(
+fn oracle<F: RansFamily>(
     codes: &[Code],
     precision: u32,
     digit: u32,
@@ -65,14 +65,14 @@ fn oracle<F: Family>(
 }
 
 /// Pushes with the library, compares with the oracle, pops, and tries damaged rows.
-fn check<F: Family, M: RowModel, const LANES: usize>(
+fn check<F: RansFamily, M: RowModel, const LANES: usize>(
     model: &M,
     precision: u32,
     digit: u32,
     symbols: &[i32],
     codes: &[Code],
 ) {
-    let bypass = Bypass::new(digit);
+    let bypass = BypassCode::new(digit);
     let mut states = [F::LOWER_BOUND; LANES];
     let mut words = vec![F::Word::default(); 80 * symbols.len() + 80];
     let mut writer = WordWriter::new(&mut words, 0);
@@ -100,7 +100,7 @@ fn check<F: Family, M: RowModel, const LANES: usize>(
     }
 }
 
-fn every_lane_count<F: Family, M: RowModel>(
+fn every_lane_count<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
     digit: u32,
@@ -200,7 +200,7 @@ proptest! {
             prop_assert!(start < end);
             for slot in [start, end - 1] {
                 let found = model.find(slot);
-                prop_assert_eq!(found.span.start, start);
+                prop_assert_eq!(found.interval.start, start);
                 prop_assert_eq!(found.value.symbol(0), Some(window.lowest + rank as i32 - 1));
             }
         }
@@ -247,8 +247,8 @@ proptest! {
         let model = Uniform::new(lowest, size, precision).unwrap();
         let symbols: Vec<i32> = picks.iter().map(|p| lowest + (p % size) as i32).collect();
         let codes: Vec<Code> = symbols.iter().map(|&symbol| {
-            let span = Model::locate(&model, symbol).unwrap().span;
-            (u64::from(span.start), u64::from(span.freq), None)
+            let interval = Model::locate(&model, symbol).unwrap().interval;
+            (u64::from(interval.start), u64::from(interval.freq), None)
         }).collect();
         every_family(&model, precision, 4, &symbols, &codes);
     }

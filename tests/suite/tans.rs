@@ -16,16 +16,16 @@ struct Spread {
 impl Spread {
     fn new(freqs: &[u32], precision: u32) -> Self {
         let states = 1usize << precision;
-        let mut owner = vec![0; states];
+        let mut symbol_of = vec![0; states];
         let mut at = 0;
         for (symbol, &freq) in freqs.iter().enumerate() {
             for _ in 0..freq {
-                owner[at] = symbol;
+                symbol_of[at] = symbol;
                 at = (at + states / 2 + states / 8 + 3) % states;
             }
         }
         let mut places = vec![Vec::new(); freqs.len()];
-        for (state, &symbol) in owner.iter().enumerate() {
+        for (state, &symbol) in symbol_of.iter().enumerate() {
             places[symbol].push(states + state);
         }
         Self { places, freqs: freqs.iter().map(|&f| f as usize).collect() }

@@ -19,7 +19,10 @@ use clap::{
 use parans::{Bypass, Coder, Device, Error, Family, Lookup, Precision};
 use rayon::ThreadPool;
 
-use crate::{cli::THREADS, failure::Usage, pool};
+use crate::{
+    failure::Usage,
+    pool::{self, THREADS},
+};
 use measure::{Inputs, make_tables};
 use report::{Report, Setting};
 

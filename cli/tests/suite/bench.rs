@@ -57,7 +57,7 @@ fn bench_prints_a_json_object_a_line() {
         assert_eq!(object["bypass"], more.contains("--bypass"));
         assert!(object["push_msym_s"].as_f64().unwrap() > 0.0);
         assert!(object["pop_msym_s"].as_f64().unwrap() > 0.0);
-        // 8 bits of entropy at most, and states a row.
+        // 8 bits of entropy at most, and states per row.
         let bytes = object["bytes_per_symbol"].as_f64().unwrap();
         assert!(bytes > 0.3 && bytes < 1.2, "{out}");
     }

@@ -321,7 +321,7 @@ fn mistyped_commands() {
     fail(at, "-q -f other x", IO, "other: No such file");
 }
 
-/// What is wrong with a line is told in one line, and never by advising to delete files.
+/// What is wrong with a line is reported in one line, and never by advising to delete files.
 #[test]
 fn wrong_lines() {
     let directory = place(&[("x", b"content")]);
@@ -418,7 +418,7 @@ fn text_to_a_full_disk() {
         let output = output.wait_with_output().unwrap();
         let said = say(&output);
         assert_eq!(output.status.code(), Some(IO), "{line}: {said}");
-        // A list tells it for every line.
+        // A list says it for every line.
         for told in said.lines() {
             assert_eq!(told, "parans: cannot write standard output: No space left on device");
         }

@@ -93,7 +93,7 @@ fn three_dimensions_and_dynamic_shared_memory() -> Outcome {
 
     let (values, scan) = (words(512), module("scan")?);
     let (input, output) = (values.as_slice().as_dbuf()?, DeviceBuffer::<u32>::zeroed(512)?);
-    // SAFETY: a word a thread, and as much shared memory.
+    // SAFETY: a word per thread, and as much shared memory.
     unsafe {
         launch!(scan.scan<<<1, 512, 2048, stream>>>(input.as_device_ptr(), output.as_device_ptr()))?;
     }

@@ -5,13 +5,11 @@
 //! comes into being only as an argument of an exported function, whose C caller promises what
 //! `cuda.h` asks: each pointer is null or good for what the function does with it.
 
+pub(crate) use crate::errors::Status;
 use crate::errors::{CUresult, CudaError};
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// What every function of this library computes before it becomes a `CUresult`.
-pub(crate) type Status<T = ()> = Result<T, CudaError>;
 
 /// A device address, `CUdeviceptr`.
 pub(crate) type DevicePointer = u64;
@@ -31,7 +29,7 @@ impl<T> Out<T> {
     /// Writes `value` unless the pointer is null, for outputs that the API calls optional.
     pub(crate) fn set_if_asked(self, value: T) {
         if !self.0.is_null() {
-            // SAFETY: not null, and the C caller promises room for one `T`; alignment is not
+            // SAFETY: not null, and the C caller promises memory for one `T`; alignment is not
             // promised by every caller, so the write assumes none.
             unsafe { self.0.write_unaligned(value) }
         }
@@ -102,7 +100,7 @@ impl Text {
     }
 }
 
-/// Host memory of the caller: an untyped pointer whose length is another argument.
+/// Host memory of the caller: a pointer without a type, whose length is another argument.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Host(*mut c_void);
@@ -259,7 +257,7 @@ unsafe impl Sync for Export {}
 /// Runs the body of an exported function: a panic is this library's own defect and becomes
 /// `CUDA_ERROR_UNKNOWN`, since nothing may unwind into C.
 pub(crate) fn guard(name: &str, body: impl FnOnce() -> Status) -> CUresult {
-    if crate::stream::inside_host_function() {
+    if crate::host_function::is_running() {
         // The API forbids its own use in a host function; some calls would wait for themselves.
         return CUresult::from(Err(CudaError::NotPermitted));
     }

@@ -3,8 +3,7 @@
 use crate::abi::{DevicePointer, Handle, Host, Status, exports};
 use crate::context::{CONTEXTS, Context, working};
 use crate::device::Device;
-use crate::errors::CudaError;
-use crate::launch;
+use crate::errors::{CudaError, host_error};
 use crate::stream::{self, Stream};
 
 /// One end of a copy.
@@ -71,7 +70,7 @@ pub(crate) fn copy(device: &Device, to: Place, from: Place, bytes: usize) -> Sta
             Ok(())
         }
     };
-    done.map_err(|fault| launch::host_error(&fault))
+    done.map_err(|fault| host_error(&fault))
 }
 
 /// A copy in the default stream of the current context.
@@ -204,7 +203,7 @@ exports! {
 
 /// Whether a range is inside one managed allocation.
 fn managed(address: DevicePointer, bytes: usize) -> Status {
-    use crate::memory::Kind;
+    use crate::allocations::Kind;
     let context = working()?;
     let allocations = context.device.allocations();
     let inside = allocations.at(address).is_some_and(|allocation| {

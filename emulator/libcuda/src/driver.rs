@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// for 11 and 12 too.
 pub(crate) const DRIVER_VERSION: i32 = 13_000;
 
-/// The newest PTX ISA this library lets through, major and minor. The software device is what knows
-/// or does not know an instruction; this only keeps the error a real driver gives for PTX from the
+/// The newest PTX ISA this library lets through, major and minor. The software device is what has
+/// or lacks an instruction; this only keeps the error a real driver gives for PTX from the
 /// future.
 pub(crate) const PTX_VERSION: (u32, u32) = (9, 9);
 
@@ -40,6 +40,14 @@ fn found() -> Status<&'static [Device]> {
         }
     });
     found.as_deref().map_err(|&error| error)
+}
+
+/// The device of a `CUdevice`.
+pub(crate) fn device(ordinal: i32) -> Status<&'static Device> {
+    usize::try_from(ordinal)
+        .ok()
+        .and_then(|ordinal| devices().map(|all| all.get(ordinal)).transpose())
+        .unwrap_or(Err(CudaError::InvalidDevice))
 }
 
 exports! {

@@ -1,9 +1,12 @@
 //! The error codes of the driver API, their names and texts, and the last diagnosis.
 
-use crate::abi::{Host, Out, Status, exports};
-use crate::table::lock;
-use std::ffi::{CStr, CString, c_char};
+use crate::sync::lock;
+use parans_emulator::Fault;
+use std::ffi::{CStr, CString};
 use std::sync::Mutex;
+
+/// What every function of this library computes before it becomes a [`CUresult`].
+pub(crate) type Status<T = ()> = Result<T, CudaError>;
 
 /// What an exported function returns: zero, or a [`CudaError`].
 #[repr(transparent)]
@@ -28,7 +31,7 @@ macro_rules! codes {
         }
 
         /// The name and the text of a code, success included.
-        fn texts(code: u32) -> Option<(&'static CStr, &'static CStr)> {
+        pub(crate) fn texts(code: u32) -> Option<(&'static CStr, &'static CStr)> {
             match code {
                 0 => Some((c"CUDA_SUCCESS", c"no error")),
                 $($code => Some((to_c(concat!("CUDA_ERROR_", $name, "\0")), to_c(concat!($text, "\0")))),)*
@@ -156,45 +159,22 @@ static DIAGNOSIS: Mutex<Option<CString>> = Mutex::new(None);
 
 /// Reports what went wrong: on standard error, and for `paransLastDiagnosis`.
 ///
-/// A real driver has no such channel. Here the software device knows kernel, block, thread, PTX
+/// A real driver has no such channel. Here the software device has kernel, block, thread, PTX
 /// line and address, and a test that fails with a bare 700 should not hide them.
 pub(crate) fn diagnose(text: &str) {
     eprintln!("parans libcuda: {text}");
     *lock(&DIAGNOSIS) = CString::new(text.replace('\0', " ")).ok();
 }
 
-exports! {
-    fn cuGetErrorString(error: u32, text: Out<*const c_char>) {
-        report(text, texts(error).map(|(_, text)| text))
-    }
-
-    fn cuGetErrorName(error: u32, name: Out<*const c_char>) {
-        report(name, texts(error).map(|(name, _)| name))
-    }
-
-    /// Copies the last diagnosis into `text`, cut to `capacity` bytes with its terminating zero,
-    /// and writes its whole length to `length` (either pointer may be null). An extension of this
-    /// library.
-    fn paransLastDiagnosis(text: Host, capacity: usize, length: Out<usize>) {
-        let diagnosis = lock(&DIAGNOSIS).clone().unwrap_or_default();
-        copy_text(diagnosis.as_bytes(), text, capacity, length)
-    }
+/// The last diagnosis.
+pub(crate) fn last_diagnosis() -> CString {
+    lock(&DIAGNOSIS).clone().unwrap_or_default()
 }
 
-/// Copies text into a buffer of the program's, cut to fit, with a terminating zero.
-pub(crate) fn copy_text(from: &[u8], to: Host, capacity: usize, length: Out<usize>) -> Status {
-    length.set_if_asked(from.len());
-    if !to.is_null() && capacity > 0 {
-        let kept = from.len().min(capacity - 1);
-        let room = to.bytes_mut(kept + 1)?;
-        room[..kept].copy_from_slice(&from[..kept]);
-        room[kept] = 0;
+/// The error of a host call on the device's memory.
+pub(crate) fn host_error(fault: &Fault) -> CudaError {
+    match fault {
+        Fault::OutOfMemory { .. } => CudaError::OutOfMemory,
+        _ => CudaError::InvalidValue,
     }
-    Ok(())
-}
-
-/// Writes the text of a known code; for another one, null and an error, as the API says.
-fn report(out: Out<*const c_char>, text: Option<&'static CStr>) -> Result<(), CudaError> {
-    out.set(text.map_or(std::ptr::null(), CStr::as_ptr))?;
-    text.map(drop).ok_or(CudaError::InvalidValue)
 }

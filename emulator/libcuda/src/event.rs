@@ -4,7 +4,8 @@ use crate::abi::{Handle, Out, Status, exports};
 use crate::context::{Context, current, working};
 use crate::errors::CudaError;
 use crate::stream::{self, Stream};
-use crate::table::{Table, lock};
+use crate::sync::lock;
+use crate::table::Table;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -61,6 +62,15 @@ fn elapsed(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) -> Status {
 }
 
 exports! {
+    fn cuStreamWaitEvent(handle: Handle<Stream>, event: Handle<Event>, flags: u32) {
+        stream::named(handle)?;
+        if flags > 1 {
+            return Err(CudaError::InvalidValue);
+        }
+        // An event is complete when it is recorded, so there is nothing to wait for.
+        EVENTS.get(event).map(drop)
+    }
+
     fn cuEventCreate(out: Out<Handle<Event>>, flags: u32) {
         let context = working()?;
         out.required()?;

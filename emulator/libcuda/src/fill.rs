@@ -4,8 +4,7 @@ use crate::abi::{DevicePointer, Handle, Host, Status, exports};
 use crate::context::working;
 use crate::copy::{Place, copy};
 use crate::device::Device;
-use crate::errors::CudaError;
-use crate::launch;
+use crate::errors::{CudaError, host_error};
 use crate::stream::{self, Stream};
 
 /// Longest piece of a pattern that is built at once, in bytes.
@@ -33,7 +32,7 @@ fn fill<const N: usize>(
         let start = to.wrapping_add((row as u64).wrapping_mul(pitch as u64));
         if element.iter().all(|byte| *byte == element[0]) && !mirrored {
             let filled = device.machine.fill(start, element[0], bytes as u64);
-            filled.map_err(|fault| launch::host_error(&fault))?;
+            filled.map_err(|fault| host_error(&fault))?;
             continue;
         }
         let mut pattern = element.repeat(bytes.min(PIECE) / N);

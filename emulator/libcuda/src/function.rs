@@ -1,23 +1,28 @@
 //! Functions: the entry points of modules, their attributes and preferences.
 
-use crate::abi::{Handle, Out, Status, exports};
-use crate::context::working;
+use crate::abi::{Handle, Out, Status, Text, exports};
+use crate::context::{current, working};
 use crate::errors::CudaError;
-use crate::module::Module;
+use crate::module::{MODULES, Module};
+use crate::stream;
+use crate::sync::lock;
 use crate::table::Table;
 use parans_emulator::Entry;
 use std::ffi::{CString, c_char};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// All functions that a program has asked for.
 pub(crate) static FUNCTIONS: Table<Function> = Table::new(0x15);
+
+/// Held while a function is looked up by its name and made: a name has one handle.
+static NAMING: Mutex<()> = Mutex::new(());
 
 /// An entry point.
 pub(crate) struct Function {
     /// Its module.
     pub(crate) module: Arc<Module>,
-    /// What the software device knows of it.
+    /// What the software device says of it.
     pub(crate) entry: Entry,
     name: CString,
     max_dynamic_shared: AtomicU32,
@@ -26,15 +31,15 @@ pub(crate) struct Function {
 
 impl Function {
     /// An entry point of a module.
-    pub(crate) fn new(module: Arc<Module>, entry: Entry) -> Self {
+    fn new(module: Arc<Module>, entry: Entry) -> Self {
         let model = module.context.device.model();
-        let room = model.shared_per_block.saturating_sub(entry.static_shared);
+        let most = model.shared_per_block.saturating_sub(entry.static_shared);
         let name = CString::new(entry.name.clone()).unwrap_or_default();
         Function {
             module,
             entry,
             name,
-            max_dynamic_shared: AtomicU32::new(room),
+            max_dynamic_shared: AtomicU32::new(most),
             carveout: AtomicU32::new(u32::MAX), // -1: no preference
         }
     }
@@ -63,8 +68,8 @@ impl Function {
     /// Sets how much dynamic shared memory launches may ask for.
     fn allow_dynamic_shared(&self, bytes: i32) -> Status {
         let model = self.module.context.device.model();
-        let room = model.shared_per_block_optin.saturating_sub(self.entry.static_shared);
-        let bytes = u32::try_from(bytes).ok().filter(|&bytes| bytes <= room);
+        let most = model.shared_per_block_optin.saturating_sub(self.entry.static_shared);
+        let bytes = u32::try_from(bytes).ok().filter(|&bytes| bytes <= most);
         self.max_dynamic_shared.store(bytes.ok_or(CudaError::InvalidValue)?, Ordering::Relaxed);
         Ok(())
     }
@@ -88,6 +93,31 @@ fn attribute(function: &Function, number: i32) -> Status<i32> {
 }
 
 exports! {
+    fn cuModuleUnload(handle: Handle<Module>) {
+        let context = current()?;
+        stream::drain(|stream| stream.context.id == context.id);
+        let module = MODULES.remove(handle)?;
+        FUNCTIONS.retain(|function| !Arc::ptr_eq(&function.module, &module));
+        module.context.device.machine.unload(&module.code);
+        context.healthy()
+    }
+
+    fn cuModuleGetFunction(out: Out<Handle<Function>>, handle: Handle<Module>, name: Text) {
+        working()?;
+        out.required()?;
+        let module = MODULES.get(handle)?;
+        let name = name.get()?;
+        let _naming = lock(&NAMING);
+        let known = |function: &Function| {
+            Arc::ptr_eq(&function.module, &module) && function.entry.name == name
+        };
+        if let Some(handle) = FUNCTIONS.find(known) {
+            return out.set(handle);
+        }
+        let entry = module.code.entry(&name).ok_or(CudaError::NotFound)?.clone();
+        out.set(FUNCTIONS.insert(Function::new(module.clone(), entry)))
+    }
+
     fn cuFuncGetAttribute(out: Out<i32>, number: i32, handle: Handle<Function>) {
         working()?;
         out.set(attribute(&*FUNCTIONS.get(handle)?, number)?)
@@ -121,7 +151,7 @@ exports! {
     fn cuFuncGetModule(out: Out<Handle<Module>>, handle: Handle<Function>) {
         working()?;
         let function = FUNCTIONS.get(handle)?;
-        let module = crate::module::MODULES.find(|module| std::ptr::eq(module, &*function.module));
+        let module = MODULES.find(|module| std::ptr::eq(module, &*function.module));
         out.set(module.ok_or(CudaError::InvalidHandle)?)
     }
 

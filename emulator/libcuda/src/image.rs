@@ -12,7 +12,7 @@ const FATBIN_HEADER: usize = 16;
 /// Least bytes of the header of an entry.
 const ENTRY_HEADER: usize = 64;
 
-/// The PTX text of an image in memory, whose length only its own format tells.
+/// The PTX text of an image in memory, whose length only its own format says.
 pub(crate) fn from_memory(image: Host) -> Status<String> {
     // Byte by byte: an image shorter than a magic number ends in a zero before it.
     let mut magic = [0u8; 4];

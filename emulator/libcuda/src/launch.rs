@@ -6,21 +6,13 @@ use crate::function::{FUNCTIONS, Function};
 use crate::occupancy;
 use crate::pinned::Carried;
 use crate::stream::{self, Stream};
-use crate::table::lock;
+use crate::sync::lock;
 use crate::trace::switched_on;
 use parans_emulator::{Access, Fault, Launch, Report, Space};
 use std::sync::{Arc, Mutex};
 
 /// The last launch and its counters, as text.
 static LAST_REPORT: Mutex<String> = Mutex::new(String::new());
-
-/// The error of a host call on the device's memory.
-pub(crate) fn host_error(fault: &Fault) -> CudaError {
-    match fault {
-        Fault::OutOfMemory { .. } => CudaError::OutOfMemory,
-        _ => CudaError::InvalidValue,
-    }
-}
 
 /// The error that a GPU would end in, where it would notice at all; a race, a read of bytes never
 /// written or a wrong mask has no code of its own, and is a launch failure.
@@ -261,6 +253,6 @@ exports! {
 
     /// As `paransLastDiagnosis`, with the counters of the last launch that ended well.
     fn paransLastReport(text: Host, capacity: usize, length: Out<usize>) {
-        crate::errors::copy_text(lock(&LAST_REPORT).as_bytes(), text, capacity, length)
+        crate::diagnosis::copy_text(lock(&LAST_REPORT).as_bytes(), text, capacity, length)
     }
 }

@@ -38,18 +38,23 @@
 #![allow(non_snake_case, reason = "exported functions carry the names of cuda.h")]
 
 mod abi;
+mod allocations;
 mod array;
 mod attributes;
 mod config;
 mod context;
+mod context_calls;
 mod copy;
 mod copy_shapes;
 mod device;
+mod device_info;
+mod diagnosis;
 mod driver;
 mod errors;
 mod event;
 mod fill;
 mod function;
+mod host_function;
 mod image;
 mod jit;
 mod launch;
@@ -63,7 +68,9 @@ mod pool;
 mod primary;
 mod proc_address;
 mod stream;
+mod sync;
 mod table;
+mod teardown;
 mod trace;
 mod unsupported;
 

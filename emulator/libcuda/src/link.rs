@@ -6,7 +6,8 @@ use crate::errors::{CudaError, diagnose};
 use crate::image;
 use crate::jit::Options;
 use crate::module;
-use crate::table::{Table, lock};
+use crate::sync::lock;
+use crate::table::Table;
 use std::sync::{Arc, Mutex};
 
 /// All linkers.

@@ -1,16 +1,13 @@
 //! Modules: PTX loaded into a context, its functions and its variables.
 
 use crate::abi::{DevicePointer, Handle, Host, In, Out, Status, Text, exports};
-use crate::context::{Context, current, working};
+use crate::context::{Context, working};
 use crate::driver::PTX_VERSION;
 use crate::errors::{CudaError, diagnose};
-use crate::function::{FUNCTIONS, Function};
 use crate::image;
 use crate::jit::Options;
-use crate::stream;
-use crate::table::{Table, lock};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use crate::table::Table;
+use std::sync::Arc;
 
 /// All modules.
 pub(crate) static MODULES: Table<Module> = Table::new(0x14);
@@ -24,7 +21,6 @@ pub(crate) struct Module {
     /// The compute capability that the PTX was made for, as `cuFuncGetAttribute` gives it: 75 for
     /// sm_75.
     pub(crate) target: u32,
-    functions: Mutex<BTreeMap<String, Handle<Function>>>,
 }
 
 /// The number after a directive such as `.target sm_`, at the start of a line.
@@ -71,9 +67,7 @@ fn load(context: &Arc<Context>, ptx: &str) -> Result<Module, (CudaError, String)
         return Err((CudaError::InvalidPtx, text));
     }
     match context.device.machine.load(ptx) {
-        Ok(code) => {
-            Ok(Module { context: context.clone(), code, target, functions: Mutex::default() })
-        }
+        Ok(code) => Ok(Module { context: context.clone(), code, target }),
         Err(error) => Err((CudaError::InvalidPtx, format!("PTX refused, line {error}"))),
     }
 }
@@ -135,30 +129,6 @@ exports! {
             return Err(CudaError::InvalidValue);
         }
         load_image(out, image::from_memory(image), &Options::none())
-    }
-
-    fn cuModuleUnload(handle: Handle<Module>) {
-        let context = current()?;
-        stream::drain(|stream| stream.context.id == context.id);
-        let module = MODULES.remove(handle)?;
-        FUNCTIONS.retain(|function| !Arc::ptr_eq(&function.module, &module));
-        module.context.device.machine.unload(&module.code);
-        context.healthy()
-    }
-
-    fn cuModuleGetFunction(out: Out<Handle<Function>>, handle: Handle<Module>, name: Text) {
-        working()?;
-        out.required()?;
-        let module = MODULES.get(handle)?;
-        let name = name.get()?;
-        let mut known = lock(&module.functions);
-        if let Some(&handle) = known.get(&name) {
-            return out.set(handle);
-        }
-        let entry = module.code.entry(&name).ok_or(CudaError::NotFound)?.clone();
-        let function = FUNCTIONS.insert(Function::new(module.clone(), entry));
-        known.insert(name, function);
-        out.set(function)
     }
 
     fn cuModuleGetFunctionCount(out: Out<u32>, handle: Handle<Module>) {

@@ -49,10 +49,10 @@ fn resident_blocks(function: &Function, threads: u32, dynamic_shared: usize) -> 
 pub(crate) fn check_cooperative(function: &Function, launch: &Launch) -> Status {
     let model = function.module.context.device.model();
     let threads = launch.block.iter().product();
-    let room = u64::from(resident_blocks(function, threads, launch.dynamic_shared as usize))
+    let fit = u64::from(resident_blocks(function, threads, launch.dynamic_shared as usize))
         * u64::from(model.multiprocessors);
     let blocks = launch.grid.iter().map(|&size| u64::from(size)).product::<u64>();
-    if blocks > room { Err(CudaError::CooperativeLaunchTooLarge) } else { Ok(()) }
+    if blocks > fit { Err(CudaError::CooperativeLaunchTooLarge) } else { Ok(()) }
 }
 
 /// `CUoccupancyB2DSize`: dynamic shared memory for a block size.

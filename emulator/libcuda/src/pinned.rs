@@ -6,75 +6,14 @@
 //! back, because another thread may write its own part of such memory while the kernel runs.
 
 use crate::abi::{DevicePointer, Host, Out, Status, exports};
+use crate::allocations::{Allocation, Kind, Mirror, PAGE, next_id};
 use crate::context::{Context, working};
 use crate::device::Device;
-use crate::errors::CudaError;
-use crate::launch;
-use crate::memory::{Allocation, Kind, next_id, release};
+use crate::errors::{CudaError, host_error};
 use crate::stream;
-use crate::table::lock;
+use crate::sync::lock;
 use parans_emulator::Fault;
 use std::sync::MutexGuard;
-
-/// Host pages at the addresses of a device allocation.
-pub(crate) struct Mirror {
-    host: Host,
-    bytes: usize,
-    /// Whether this library mapped the pages and has to unmap them.
-    owned: bool,
-}
-
-/// The page size that mappings are made in.
-const PAGE: usize = 4096;
-
-impl Mirror {
-    /// Maps fresh, zeroed host pages at `address`.
-    fn map(address: DevicePointer, bytes: usize) -> Status<Self> {
-        let bytes = bytes.next_multiple_of(PAGE);
-        let wanted = Host::from_address(address).as_ptr();
-        // SAFETY: an anonymous mapping; NOREPLACE leaves alone whatever is mapped there.
-        let mapped = unsafe {
-            libc::mmap(
-                wanted,
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE
-                    | libc::MAP_ANONYMOUS
-                    | libc::MAP_FIXED_NOREPLACE
-                    | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        let mirror = Mirror { host: Host::new(mapped), bytes, owned: true };
-        if mapped == libc::MAP_FAILED {
-            std::mem::forget(mirror);
-            return Err(CudaError::OutOfMemory);
-        }
-        // A kernel too old for NOREPLACE takes the address as a hint.
-        if mapped == wanted { Ok(mirror) } else { Err(CudaError::OutOfMemory) }
-    }
-
-    /// The host's address of the first byte.
-    pub(crate) fn host(&self) -> Host {
-        self.host
-    }
-
-    /// The first `bytes` of the pages.
-    fn bytes<'a>(&self, bytes: u64) -> &'a mut [u8] {
-        self.host.bytes_mut(bytes as usize).unwrap_or_default()
-    }
-}
-
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        if self.owned {
-            // SAFETY: mapped by `map` with this length, and given up with the allocation it belongs
-            // to.
-            unsafe { libc::munmap(self.host.as_ptr(), self.bytes) };
-        }
-    }
-}
 
 /// What a launch needs to carry the shared memory over and back.
 pub(crate) struct Carried<'a> {
@@ -111,7 +50,7 @@ impl<'a> Carried<'a> {
                 let before = mirror.bytes(allocation.bytes).to_vec();
                 device.machine.write(allocation.start, &before)?;
                 let (id, address) = (allocation.id, allocation.start);
-                regions.push(Region { id, address, host: mirror.host, before });
+                regions.push(Region { id, address, host: mirror.host(), before });
             }
         }
         let _alone = (!regions.is_empty()).then_some(alone);
@@ -161,13 +100,13 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
         return Err(CudaError::InvalidValue);
     }
     let device = context.device;
-    // Room to begin at a page, which the host's mapping has to.
-    let room = bytes.checked_add(2 * PAGE).ok_or(CudaError::OutOfMemory)? as u64;
+    // Enough to begin at a page, which the host's mapping has to.
+    let size = bytes.checked_add(2 * PAGE).ok_or(CudaError::OutOfMemory)? as u64;
     // Managed memory takes the device's capacity; pinned memory is the host's.
-    let counted = if kind == Kind::Managed { room } else { 0 };
+    let counted = if kind == Kind::Managed { size } else { 0 };
     for _ in 0..TRIES {
         let base = match counted {
-            0 => device.machine.alloc(room).map_err(|fault| launch::host_error(&fault))?,
+            0 => device.machine.alloc(size).map_err(|fault| host_error(&fault))?,
             counted => device.allocate(counted)?,
         };
         let start = base.next_multiple_of(PAGE as u64);
@@ -189,7 +128,7 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
         }
         // Something else is mapped there, another device's memory for one; the next allocation lies
         // further on.
-        release(device, &allocation);
+        device.release(&allocation);
     }
     Err(CudaError::OutOfMemory)
 }
@@ -202,7 +141,7 @@ fn free(context: &Context, start: DevicePointer) -> Status {
         .allocations()
         .remove(start, |kind| matches!(kind, Kind::Pinned(_)))
         .ok_or(CudaError::InvalidValue)?;
-    release(device, &allocation);
+    device.release(&allocation);
     Ok(())
 }
 
@@ -254,7 +193,7 @@ exports! {
         {
             return Err(CudaError::HostMemoryAlreadyRegistered);
         }
-        let base = device.machine.alloc(bytes as u64).map_err(|fault| launch::host_error(&fault))?;
+        let base = device.machine.alloc(bytes as u64).map_err(|fault| host_error(&fault))?;
         allocations.insert(Allocation {
             start: base,
             bytes: bytes as u64,
@@ -263,7 +202,7 @@ exports! {
             id: next_id(),
             base,
             counted: 0,
-            mirror: Some(Mirror { host: start, bytes, owned: false }),
+            mirror: Some(Mirror::of(start, bytes)),
         });
         Ok(())
     }
@@ -274,12 +213,12 @@ exports! {
         let mut allocations = context.device.allocations();
         let registered = allocations
             .registered(start.address(), 1)
-            .filter(|allocation| allocation.mirror.as_ref().is_some_and(|mirror| mirror.host == start))
+            .filter(|allocation| allocation.mirror.as_ref().is_some_and(|mirror| mirror.host() == start))
             .map(|allocation| allocation.start);
         let allocation = registered
             .and_then(|address| allocations.remove(address, |_| true))
             .ok_or(CudaError::HostMemoryNotRegistered)?;
-        release(context.device, &allocation);
+        context.device.release(&allocation);
         Ok(())
     }
 

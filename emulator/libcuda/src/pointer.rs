@@ -1,10 +1,10 @@
 //! `cuPointerGetAttribute`: what an address is.
 
 use crate::abi::{DevicePointer, Host, In, Out, Status, exports};
+use crate::allocations::{Allocation, Kind};
 use crate::context::{CONTEXTS, working};
 use crate::device::Device;
 use crate::errors::CudaError;
-use crate::memory::{Allocation, Kind};
 
 /// `CU_MEMORYTYPE_HOST` and `CU_MEMORYTYPE_DEVICE`.
 const HOST: u32 = 1;

@@ -3,11 +3,11 @@
 
 use crate::abi::{DevicePointer, Handle, Host, Out, Status, exports};
 use crate::context::working;
-use crate::device::device;
+use crate::driver::device;
 use crate::errors::CudaError;
 use crate::memory;
 use crate::stream::{self, Stream};
-use crate::table::lock;
+use crate::sync::lock;
 use std::sync::Mutex;
 
 /// The default pool of a device, by its handle: the ordinal after a base.

@@ -2,86 +2,73 @@
 
 use crate::abi::{Handle, Out, Status, exports};
 use crate::context::{CONTEXTS, Context};
-use crate::device::{Device, device};
+use crate::device::{Device, Primary};
+use crate::driver::device;
 use crate::errors::CudaError;
-use crate::table::lock;
+use crate::sync::lock;
+use crate::teardown::destroy;
 
-/// A device's primary context. Its handle, once given out, stays the same for good.
-#[derive(Default)]
-pub(crate) struct Primary {
-    handle: Option<Handle<Context>>,
-    retained: usize,
-    flags: u32,
+/// One user more; the first one brings the context to life.
+fn retain(primary: &mut Primary, device: &'static Device) -> Status<Handle<Context>> {
+    let handle = match primary.handle.map(Handle::from_raw) {
+        Some(handle) => {
+            if primary.retained == 0 {
+                CONTEXTS.get(handle)?.revive(primary.flags);
+            }
+            handle
+        }
+        None => {
+            let handle = CONTEXTS.insert(Context::new(device, primary.flags));
+            primary.handle = Some(handle.raw());
+            handle
+        }
+    };
+    primary.retained += 1;
+    Ok(handle)
 }
 
-impl Primary {
-    /// Whether this is the primary context.
-    pub(crate) fn is(&self, handle: Handle<Context>) -> bool {
-        self.handle == Some(handle)
-    }
-
-    /// One user more; the first one brings the context to life.
-    fn retain(&mut self, device: &'static Device) -> Status<Handle<Context>> {
-        let handle = match self.handle {
-            Some(handle) => {
-                if self.retained == 0 {
-                    CONTEXTS.get(handle)?.revive(self.flags);
-                }
-                handle
-            }
-            None => {
-                let handle = CONTEXTS.insert(Context::new(device, self.flags));
-                self.handle = Some(handle);
-                handle
-            }
-        };
-        self.retained += 1;
-        Ok(handle)
-    }
-
-    /// One user less; with the last one everything in the context goes.
-    fn release(&mut self) -> Status {
-        self.retained = self.retained.checked_sub(1).ok_or(CudaError::InvalidContext)?;
-        match self.handle {
-            Some(handle) if self.retained == 0 => {
-                CONTEXTS.get(handle).map(|context| context.destroy())
-            }
-            _ => Ok(()),
+/// One user less; with the last one everything in the context goes.
+fn release(primary: &mut Primary) -> Status {
+    primary.retained = primary.retained.checked_sub(1).ok_or(CudaError::InvalidContext)?;
+    match primary.handle.map(Handle::from_raw) {
+        Some(handle) if primary.retained == 0 => {
+            CONTEXTS.get(handle).map(|context| destroy(&context))
         }
+        _ => Ok(()),
     }
+}
 
-    /// Everything in the context goes, a sticky error too; its users keep it.
-    fn reset(&mut self) -> Status {
-        if let Some(handle) = self.handle.filter(|_| self.retained > 0) {
-            let context = CONTEXTS.get(handle)?;
-            context.destroy();
-            context.revive(self.flags);
-        }
-        Ok(())
+/// Everything in the context goes, a sticky error too; its users keep it.
+fn reset(primary: &mut Primary) -> Status {
+    if let Some(handle) = primary.handle.filter(|_| primary.retained > 0).map(Handle::from_raw) {
+        let context = CONTEXTS.get(handle)?;
+        destroy(&context);
+        context.revive(primary.flags);
     }
+    Ok(())
 }
 
 exports! {
     fn cuDevicePrimaryCtxRetain(out: Out<Handle<Context>>, ordinal: i32) {
         let device = device(ordinal)?;
         out.required()?;
-        out.set(lock(&device.primary).retain(device)?)
+        out.set(retain(&mut lock(&device.primary), device)?)
     }
 
     fn cuDevicePrimaryCtxRelease(ordinal: i32) {
-        lock(&device(ordinal)?.primary).release()
+        release(&mut lock(&device(ordinal)?.primary))
     }
 
     fn cuDevicePrimaryCtxRelease_v2(ordinal: i32) {
-        lock(&device(ordinal)?.primary).release()
+        release(&mut lock(&device(ordinal)?.primary))
     }
 
     fn cuDevicePrimaryCtxReset(ordinal: i32) {
-        lock(&device(ordinal)?.primary).reset()
+        reset(&mut lock(&device(ordinal)?.primary))
     }
 
     fn cuDevicePrimaryCtxReset_v2(ordinal: i32) {
-        lock(&device(ordinal)?.primary).reset()
+        reset(&mut lock(&device(ordinal)?.primary))
     }
 
     fn cuDevicePrimaryCtxSetFlags(ordinal: i32, flags: u32) {
@@ -107,7 +94,7 @@ fn set_flags(device: &'static Device, flags: u32) -> Status {
     }
     let mut primary = lock(&device.primary);
     primary.flags = flags;
-    if let Some(handle) = primary.handle {
+    if let Some(handle) = primary.handle.map(Handle::from_raw) {
         CONTEXTS.get(handle)?.set_flags(flags);
     }
     Ok(())

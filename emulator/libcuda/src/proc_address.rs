@@ -9,12 +9,12 @@ use std::ptr::null;
 fn all() -> impl Iterator<Item = &'static Export> {
     [
         crate::array::EXPORTS,
-        crate::context::EXPORTS,
+        crate::context_calls::EXPORTS,
         crate::copy::EXPORTS,
         crate::copy_shapes::EXPORTS,
-        crate::device::EXPORTS,
+        crate::device_info::EXPORTS,
+        crate::diagnosis::EXPORTS,
         crate::driver::EXPORTS,
-        crate::errors::EXPORTS,
         crate::event::EXPORTS,
         crate::fill::EXPORTS,
         crate::function::EXPORTS,

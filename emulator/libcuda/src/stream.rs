@@ -3,9 +3,9 @@
 use crate::abi::{Handle, Host, Out, Status, exports};
 use crate::context::{Context, current};
 use crate::errors::CudaError;
-use crate::event::{self, Event};
-use crate::table::{Table, lock};
-use std::cell::Cell;
+use crate::host_function;
+use crate::sync::lock;
+use crate::table::Table;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// All streams but the default ones.
@@ -18,15 +18,6 @@ pub(crate) const GREATEST_PRIORITY: i32 = -5;
 
 /// `CU_STREAM_NON_BLOCKING`.
 const NON_BLOCKING: u32 = 1;
-
-thread_local! {
-    static INSIDE_HOST_FUNCTION: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread runs a host function, which may not call the API.
-pub(crate) fn inside_host_function() -> bool {
-    INSIDE_HOST_FUNCTION.get()
-}
 
 /// A stream.
 pub(crate) struct Stream {
@@ -105,8 +96,7 @@ impl Stream {
             if let Some(before) = before {
                 before.wait();
             }
-            INSIDE_HOST_FUNCTION.set(true);
-            function();
+            host_function::run(function);
             done.set();
         };
         let thread = std::thread::Builder::new().name("parans-host-function".to_owned()).spawn(run);
@@ -208,15 +198,6 @@ exports! {
         let stream = lookup(handle)?;
         stream.wait();
         stream.context.healthy()
-    }
-
-    fn cuStreamWaitEvent(handle: Handle<Stream>, event: Handle<Event>, flags: u32) {
-        named(handle)?;
-        if flags > 1 {
-            return Err(CudaError::InvalidValue);
-        }
-        // An event is complete when it is recorded, so there is nothing to wait for.
-        event::EVENTS.get(event).map(drop)
     }
 
     fn cuStreamGetFlags(handle: Handle<Stream>, out: Out<u32>) {

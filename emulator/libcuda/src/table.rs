@@ -2,13 +2,9 @@
 
 use crate::abi::{Handle, Status};
 use crate::errors::CudaError;
+use crate::sync::lock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Locks a mutex whose data stay whole across a panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::sync::{Arc, Mutex};
 
 /// The live objects of one kind.
 pub(crate) struct Table<T> {

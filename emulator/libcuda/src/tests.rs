@@ -3,14 +3,16 @@
 //! programs.
 
 use crate::abi::{Handle, Host, In, Out};
-use crate::context::{cuCtxCreate_v2, cuCtxDestroy_v2, cuCtxSynchronize};
+use crate::context_calls::{cuCtxCreate_v2, cuCtxDestroy_v2, cuCtxSynchronize};
 use crate::copy::{cuMemcpyDtoH_v2, cuMemcpyHtoD_v2};
+use crate::diagnosis::paransLastDiagnosis;
 use crate::driver::cuInit;
-use crate::errors::{CUresult, CudaError, paransLastDiagnosis};
+use crate::errors::{CUresult, CudaError};
 use crate::event::{cuEventCreate, cuEventElapsedTime, cuEventRecord};
+use crate::function::{cuModuleGetFunction, cuModuleUnload};
 use crate::launch::{cuLaunchKernel, paransLastReport};
 use crate::memory::{cuMemAlloc_v2, cuMemFree_v2};
-use crate::module::{cuModuleGetFunction, cuModuleLoadData, cuModuleUnload};
+use crate::module::cuModuleLoadData;
 use crate::pinned::{cuMemAllocManaged, cuMemHostGetFlags};
 use crate::stream::{cuStreamCreate, cuStreamSynchronize};
 

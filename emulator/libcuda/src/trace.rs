@@ -1,7 +1,7 @@
 //! `PARANS_CUDA_TRACE`: one line for each call, to see what a host library really asks of the
 //! driver.
 
-use crate::abi::Status;
+use crate::errors::Status;
 use std::sync::OnceLock;
 
 /// Whether an environment variable switches something on.

@@ -9,10 +9,10 @@ use crate::memory::order::lanes_of;
 use crate::memory::shared::Shared;
 use crate::{Fault, Report};
 
-/// What a block needs room for; kept between blocks and launches, because allocating it costs more
+/// What a block allocates; kept between blocks and launches, because allocating it costs more
 /// than a small block takes to run.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Buffers {
     warps: Vec<Warp>,
     shared: Shared,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Room {
 pub(crate) fn run<'l>(
     context: &'l Context<'l>,
     number: u64,
-    room: &mut Room,
+    buffers: &mut Buffers,
     report: &mut Report,
 ) -> Step {
     let [x, y, _] = context.launch.grid.map(u64::from);
@@ -32,7 +32,7 @@ pub(crate) fn run<'l>(
         0 => context.program.static_shared,
         dynamic => context.program.dynamic_shared_at + dynamic,
     };
-    let mut shared = std::mem::take(&mut room.shared);
+    let mut shared = std::mem::take(&mut buffers.shared);
     let checks = context.checks;
     shared.begin(bytes as usize, warps, checks.uninitialised, checks.races);
     let mut core = Core {
@@ -46,10 +46,10 @@ pub(crate) fn run<'l>(
         executed: 0,
         recent: None,
     };
-    if room.warps.len() < warps {
-        room.warps.resize_with(warps, Warp::default);
+    if buffers.warps.len() < warps {
+        buffers.warps.resize_with(warps, Warp::default);
     }
-    let active = &mut room.warps[..warps];
+    let active = &mut buffers.warps[..warps];
     for (index, warp) in active.iter_mut().enumerate() {
         let lanes = u32::MAX >> (32 - (threads - index as u32 * 32).min(32));
         warp.begin(index, lanes, &core);
@@ -58,7 +58,7 @@ pub(crate) fn run<'l>(
     core.report.warps = warps as u64;
     let outcome = turns(&mut core, active);
     *report += core.report;
-    room.shared = core.shared;
+    buffers.shared = core.shared;
     outcome
 }
 

@@ -1,11 +1,12 @@
 //! Asynchronous copies from global to shared memory: `cp.async` and its groups.
 
+use super::access::{
+    One, Who, addresses, count_global, count_shared, global, hazard, misaligned, shared_at,
+    unwritten,
+};
 use super::core::{Core, Step};
 use super::frame::{LANES, Lane, Lanes};
-use super::memory::{
-    One, Who, addresses, count_global, count_shared, global, hazard, little_endian, misaligned,
-    shared_at, unwritten,
-};
+use super::memory::little_endian;
 use crate::ir::{CpAsync, Instr, NONE};
 use crate::memory::order::lanes_of;
 use crate::memory::shared::Kind;

@@ -96,8 +96,8 @@ mod tests {
         assert_eq!(wavefronts(&at(|l| 128 * l), all, 4), 32, "stride 32: all on one bank");
         assert_eq!(wavefronts(&at(|l| 132 * l), all, 4), 1, "padded column");
         assert_eq!(wavefronts(&at(|l| l), all, 1), 1, "bytes of the same words");
-        assert_eq!(wavefronts(&at(|l| 8 * l), all, 8), 2, "8 bytes a lane take two");
-        assert_eq!(wavefronts(&at(|l| 16 * l), all, 16), 4, "16 bytes a lane take four");
+        assert_eq!(wavefronts(&at(|l| 8 * l), all, 8), 2, "8 bytes per lane take two");
+        assert_eq!(wavefronts(&at(|l| 16 * l), all, 16), 4, "16 bytes per lane take four");
         assert_eq!(wavefronts(&at(|l| 128 * l), 0xff, 4), 8, "only active lanes");
     }
 }

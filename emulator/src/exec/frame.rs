@@ -54,7 +54,7 @@ pub(crate) enum LocalFault {
 }
 
 impl Frame {
-    /// Makes the frame that of a function's fresh activation; the vectors keep their room.
+    /// Makes the frame that of a function's new activation; the vectors keep their capacity.
     pub(crate) fn reset(&mut self, index: u32, function: &Function, lanes: u32) {
         self.function = index;
         self.r32.clear();
@@ -196,7 +196,7 @@ impl Frame {
     }
 }
 
-/// A type that registers hold, one value a lane.
+/// A type that registers hold, one value per lane.
 pub(crate) trait Lane: Copy {
     /// All lanes of a register.
     fn read(frame: &Frame, reg: Reg) -> Lanes<Self>;

@@ -3,21 +3,21 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::block::{Room, run};
+use super::block::{Buffers, run};
 use super::core::Context;
 use crate::{Fault, Report};
 
-/// Rooms of blocks that have ended.
+/// Buffers of blocks that have ended.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<Vec<Room>>);
+pub(crate) struct Pool(Mutex<Vec<Buffers>>);
 
 impl Pool {
-    fn take(&self) -> Room {
+    fn take(&self) -> Buffers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give(&self, room: Room) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+    fn give(&self, buffers: Buffers) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
     }
 }
 
@@ -34,14 +34,14 @@ pub(crate) fn launch(context: &Context<'_>, pool: &Pool) -> Result<Report, Fault
     let stop = AtomicBool::new(false);
     let outcome: Mutex<(Report, Option<(u64, Fault)>)> = Mutex::default();
     let work = || {
-        let mut room = pool.take();
+        let mut buffers = pool.take();
         let mut report = Report::default();
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= blocks {
                 break;
             }
-            if let Err(fault) = run(context, number, &mut room, &mut report) {
+            if let Err(fault) = run(context, number, &mut buffers, &mut report) {
                 stop.store(true, Ordering::Relaxed);
                 let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first block's fault, where several have one: the same from run to run,
@@ -53,7 +53,7 @@ pub(crate) fn launch(context: &Context<'_>, pool: &Pool) -> Result<Report, Fault
             }
         }
         outcome.lock().unwrap_or_else(PoisonError::into_inner).0 += report;
-        pool.give(room);
+        pool.give(buffers);
     };
     if workers <= 1 || blocks * u64::from(context.threads()) <= SERIAL_THREADS {
         work();

@@ -1,6 +1,7 @@
 //! Execution: a launch runs blocks, a block runs warps, a warp runs paths, a path runs instructions
 //! for its lanes.
 
+mod access;
 mod alu;
 mod atomics;
 mod block;

@@ -1,10 +1,11 @@
 //! One warp: runs its paths, one at a time.
 
+use super::access::Who;
 use super::alu;
 use super::copies::Copies;
 use super::core::{Core, Step};
 use super::frame::{Lane, copy_params};
-use super::memory::{self, Who};
+use super::memory;
 use super::paths::{Path, Paths, State};
 use crate::Fault;
 use crate::ir::{Call, HIDDEN, Instr, NONE, Op};

@@ -14,6 +14,7 @@ mod float;
 mod flow;
 mod memory;
 mod mods;
+mod moves;
 mod names;
 mod warp;
 

@@ -2,7 +2,7 @@
 //!
 //! Global memory is [`global`]: one host buffer for each allocation, with a shadow byte for each
 //! byte. Shared memory is [`shared`]: one buffer for each running block, with a record of the last
-//! accesses of each byte, from which [`order`] tells races. Local memory lives in the frames of
+//! accesses of each byte, from which [`order`] finds races. Local memory lives in the frames of
 //! `exec`.
 
 pub(crate) mod global;

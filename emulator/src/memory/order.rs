@@ -53,7 +53,7 @@ impl Order {
         self.block
     }
 
-    /// Moves the clock on, so that what follows can be told from what was.
+    /// Moves the clock on, so that what follows can be distinguished from what was.
     pub(crate) fn tick(&mut self) {
         self.now = self.now.saturating_add(1);
     }

@@ -79,17 +79,17 @@ impl Shared {
         self.order.begin(warps);
         self.begun = self.order.now();
         (self.len, self.uninitialised, self.races) = (len, uninitialised, races);
-        let room = len.next_multiple_of(16);
-        if self.bytes.len() < room {
-            self.bytes.resize(room, 0);
+        let rounded = len.next_multiple_of(16);
+        if self.bytes.len() < rounded {
+            self.bytes.resize(rounded, 0);
         }
         // Reads of bytes nobody wrote must not depend on the block before, even where they are no
         // fault.
-        self.bytes[..room].fill(0);
-        if (uninitialised || races) && self.writers.len() < room {
-            self.writers.resize(room, Writer::default());
-            self.readers.resize(room, Readers::default());
-            self.split.resize(room / 4, 0);
+        self.bytes[..rounded].fill(0);
+        if (uninitialised || races) && self.writers.len() < rounded {
+            self.writers.resize(rounded, Writer::default());
+            self.readers.resize(rounded, Readers::default());
+            self.split.resize(rounded / 4, 0);
         }
     }
 

@@ -1,7 +1,7 @@
 //! PTX text to a syntax tree.
 //!
 //! The grammar of PTX is small: directives, labels, and instructions of one shape. What an opcode
-//! means, and whether the device knows it, is decided in `lower`, not here.
+//! means, and whether the device supports it, is decided in `lower`, not here.
 
 pub(crate) mod ast;
 mod body;

@@ -22,7 +22,7 @@ fn cost(body: &str) -> Report {
 
 #[test]
 fn sectors_of_global_accesses() {
-    // `%in` is 64 bytes a thread: back to the first thread's, then 4 bytes a lane.
+    // `%in` is 64 bytes per thread: back to the first thread's, then 4 bytes per lane.
     let dense = "sub.u64 %d0, %in, %at; mul.wide.u32 %d1, %t0, 4; add.u64 %d0, %d0, %d1;\n\
                  ld.global.u32 %y0, [%d0];";
     let report = cost(dense);

@@ -46,7 +46,7 @@ macro_rules! with_rans {
 pub(crate) fn push(
     family: Family,
     precision: Precision,
-    bypass: Option<codec::Bypass>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: ModelSet<'_>,
     symbols: SymbolSlice<'_>,
@@ -60,7 +60,7 @@ pub(crate) fn push(
 
 fn push_rows<F: HostFamily, M: RowModels>(
     precision: Precision,
-    bypass: Option<codec::Bypass>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     symbols: &[i32],
@@ -139,7 +139,7 @@ fn push_rows<F: HostFamily, M: RowModels>(
 pub(crate) fn pop(
     family: Family,
     precision: Precision,
-    bypass: Option<codec::Bypass>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: ModelSet<'_>,
     symbols: SymbolSliceMut<'_>,
@@ -151,7 +151,7 @@ pub(crate) fn pop(
 
 fn pop_rows<F: HostFamily, M: RowModels>(
     precision: Precision,
-    bypass: Option<codec::Bypass>,
+    bypass: Option<codec::BypassCode>,
     streams: &mut Streams,
     models: &M,
     mut symbols: SymbolSliceMut<'_>,

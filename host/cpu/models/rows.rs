@@ -10,10 +10,10 @@
 //! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
 //! ordinary, they only cost their step its vectors.
 
-use parans_kernels::codec::{Bypass, Family, Span, WordReader, WordWriter, step};
+use parans_kernels::codec::{BypassCode, Interval, RansFamily, WordReader, WordWriter, step};
 use parans_kernels::model::{
-    BATCH, BatchModel, Found, MAX_STEPS, Spans, Steps, Value, pop_escape, pop_model_tail,
-    push_model_group, push_model_tail, push_span,
+    BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, Steps, Value, pop_escape, pop_model_tail,
+    push_interval, push_model_group, push_model_tail,
 };
 
 use crate::simd::{Bits, RunOn, Work, dispatch_loops};
@@ -25,10 +25,10 @@ pub(super) fn together(lanes: usize) -> usize {
 
 /// Pushes `columns` symbols per row; `None` where the rows have to be pushed one by one, from their
 /// states before.
-pub(super) fn push<F: Family, M: BatchModel>(
+pub(super) fn push<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut [WordWriter<'_, F::Word>],
     symbols: &[i32],
@@ -47,7 +47,7 @@ pub(super) fn push<F: Family, M: BatchModel>(
     }
     let mut batches = [M::Batch::default(); MAX_STEPS];
     let mut values = [[0; BATCH]; MAX_STEPS];
-    let mut spans = [Spans::default(); MAX_STEPS];
+    let mut intervals = [Intervals::default(); MAX_STEPS];
     for tile in (0..groups.div_ceil(MAX_STEPS)).rev() {
         let first = tile * MAX_STEPS;
         let steps = MAX_STEPS.min(groups - first);
@@ -69,12 +69,12 @@ pub(super) fn push<F: Family, M: BatchModel>(
             steps: Steps { rows, lanes, at },
             batches: &mut batches[..steps],
             symbols: &values[..steps],
-            spans: &mut spans[..steps],
+            intervals: &mut intervals[..steps],
             plain: &mut plain[..steps],
         });
         for step in (0..steps).rev() {
             let at = at + step * lanes;
-            let spans = &spans[step];
+            let intervals = &intervals[step];
             let mut i = 0;
             for (r, (states, words)) in
                 states.chunks_exact_mut(lanes).zip(words.iter_mut()).enumerate()
@@ -83,8 +83,9 @@ pub(super) fn push<F: Family, M: BatchModel>(
                     i += lanes;
                     for (lane, x) in states.iter_mut().rev().enumerate() {
                         let i = (i - 1 - lane) % BATCH;
-                        let span = Span { start: spans.starts[i], freq: spans.freqs[i] };
-                        *x = push_span::<F>(*x, span, precision, words);
+                        let interval =
+                            Interval { start: intervals.starts[i], freq: intervals.freqs[i] };
+                        *x = push_interval::<F>(*x, interval, precision, words);
                     }
                 } else {
                     let symbols = &symbols[r * columns + at..][..lanes];
@@ -101,10 +102,10 @@ pub(super) fn push<F: Family, M: BatchModel>(
 
 /// Pops `columns` symbols per row; `None` where the rows have to be popped one by one, from their
 /// states before.
-pub(super) fn pop<F: Family, M: BatchModel>(
+pub(super) fn pop<F: RansFamily, M: BatchModel>(
     rows: &[M],
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut [WordReader<'_, F::Word>],
     symbols: &mut [i32],
@@ -128,19 +129,25 @@ pub(super) fn pop<F: Family, M: BatchModel>(
             for (slot, &x) in slots.iter_mut().zip(states.iter()) {
                 *slot = step::slot::<F>(x, precision);
             }
-            let mut spans = Spans::default();
+            let mut intervals = Intervals::default();
             let found = &mut values[step];
             let steps = Steps { rows, lanes, at };
-            let odd =
-                dispatch_loops(Find { steps, batch, slots: &slots, spans: &mut spans, found });
-            let mut left = odd & (u32::MAX >> (BATCH - states.len()));
+            let irregular = dispatch_loops(Find {
+                steps,
+                batch,
+                slots: &slots,
+                intervals: &mut intervals,
+                found,
+            });
+            let mut left = irregular & (u32::MAX >> (BATCH - states.len()));
             let mut escapes = 0u32;
             let mut outside = [Value::Symbol(0); BATCH];
             while left != 0 {
                 let i = left.trailing_zeros() as usize;
                 left &= left - 1;
-                let Found { span, value } = rows[i / lanes].find(at + i % lanes, slots[i]).ok()?;
-                (spans.starts[i], spans.freqs[i]) = (span.start, span.freq);
+                let FoundValue { interval, value } =
+                    rows[i / lanes].find(at + i % lanes, slots[i]).ok()?;
+                (intervals.starts[i], intervals.freqs[i]) = (interval.start, interval.freq);
                 match value {
                     Value::Symbol(symbol) => found[i] = symbol,
                     _ => {
@@ -154,9 +161,9 @@ pub(super) fn pop<F: Family, M: BatchModel>(
             {
                 for (lane, x) in states.iter_mut().enumerate() {
                     let i = (r * lanes + lane) % BATCH;
-                    let rank = slots[i].wrapping_sub(spans.starts[i]);
-                    let taken = step::advance::<F>(*x, precision, spans.freqs[i], rank);
-                    *x = step::refill::<F>(taken, words);
+                    let rank = slots[i].wrapping_sub(intervals.starts[i]);
+                    let taken = step::advance::<F>(*x, precision, intervals.freqs[i], rank);
+                    *x = step::renormalise::<F>(taken, words);
                 }
             }
             while escapes != 0 {
@@ -192,7 +199,7 @@ struct Locate<'a, M: BatchModel> {
     steps: Steps<'a, M>,
     batches: &'a mut [M::Batch],
     symbols: &'a [[i32; BATCH]],
-    spans: &'a mut [Spans<BATCH>],
+    intervals: &'a mut [Intervals<BATCH>],
     plain: &'a mut [bool],
 }
 
@@ -204,7 +211,7 @@ impl<B: Bits, M: BatchModel> RunOn<B> for Locate<'_, M> {
     #[inline(always)]
     fn run(self, _bits: B) {
         M::gather(self.steps, self.batches);
-        M::locate_batches(self.steps, self.batches, self.symbols, self.spans, self.plain);
+        M::locate_batches(self.steps, self.batches, self.symbols, self.intervals, self.plain);
     }
 }
 
@@ -212,7 +219,7 @@ struct Find<'a, M: BatchModel> {
     steps: Steps<'a, M>,
     batch: &'a M::Batch,
     slots: &'a [u32; BATCH],
-    spans: &'a mut Spans<BATCH>,
+    intervals: &'a mut Intervals<BATCH>,
     found: &'a mut [i32; BATCH],
 }
 
@@ -223,6 +230,6 @@ impl<M: BatchModel> Work for Find<'_, M> {
 impl<B: Bits, M: BatchModel> RunOn<B> for Find<'_, M> {
     #[inline(always)]
     fn run(self, _bits: B) -> u32 {
-        M::find_batch(self.steps, self.batch, self.slots, self.spans, self.found)
+        M::find_batch(self.steps, self.batch, self.slots, self.intervals, self.found)
     }
 }

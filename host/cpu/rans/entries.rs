@@ -1,7 +1,7 @@
 //! From symbols and indexes to the packed entries that a push reads, in steps of 32 symbols of a
 //! row: the same for rows of 32 lanes, whose step that is, and for rows side by side.
 
-use parans_kernels::codec::Indexes;
+use parans_kernels::codec::RowIndexes;
 
 use super::tables::PackedTables;
 use crate::simd::{Aligned, ByteTable, RunOn, Simd, Work};
@@ -29,22 +29,22 @@ pub(super) enum TileIndexes<'a> {
 impl<'a> TileIndexes<'a> {
     /// Those of whole steps from a column on, as they are or widened into a buffer.
     pub(super) fn new(
-        of_row: Indexes<'a>,
+        of_row: RowIndexes<'a>,
         columns: std::ops::Range<usize>,
         buffer: &'a mut RowTile,
     ) -> Self {
         let buffer = &mut buffer.as_flattened_mut()[..columns.len()];
         match of_row {
-            Indexes::One(index) => return Self::One(index),
-            Indexes::Each(values) => {
+            RowIndexes::One(index) => return Self::One(index),
+            RowIndexes::Each(values) => {
                 return Self::Each(bytemuck::cast_slice::<_, u32>(&values[columns]).as_chunks().0);
             }
-            Indexes::EachU16(values) => {
+            RowIndexes::EachU16(values) => {
                 for (to, &index) in buffer.iter_mut().zip(&values[columns]) {
                     *to = index.into();
                 }
             }
-            Indexes::EachU8(values) => {
+            RowIndexes::EachU8(values) => {
                 for (to, &index) in buffer.iter_mut().zip(&values[columns]) {
                     *to = index.into();
                 }
@@ -110,12 +110,12 @@ pub(super) fn prefetch_step<S: Simd>(s: S, bytes: &[u8], step: usize) {
 }
 
 /// The indexes of a range of columns as bytes, where there is one for each.
-pub(super) fn bytes_of(of_row: Indexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
+pub(super) fn bytes_of(of_row: RowIndexes<'_>, columns: std::ops::Range<usize>) -> &[u8] {
     match of_row {
-        Indexes::One(_) => &[],
-        Indexes::Each(values) => bytemuck::cast_slice(&values[columns]),
-        Indexes::EachU16(values) => bytemuck::cast_slice(&values[columns]),
-        Indexes::EachU8(values) => &values[columns],
+        RowIndexes::One(_) => &[],
+        RowIndexes::Each(values) => bytemuck::cast_slice(&values[columns]),
+        RowIndexes::EachU16(values) => bytemuck::cast_slice(&values[columns]),
+        RowIndexes::EachU8(values) => &values[columns],
     }
 }
 
@@ -240,4 +240,4 @@ impl FindEntries<'_, '_> {
     }
 }
 
-const _: () = assert!(STEPS <= 32 && LANES == 32, "a bit a step, two vectors a step");
+const _: () = assert!(STEPS <= 32 && LANES == 32, "a bit per step, two vectors per step");

@@ -30,6 +30,23 @@ pub(crate) struct Emitted<V> {
     pub(crate) second: u16,
 }
 
+/// Appends `count` words, which an expression compresses to the front of an array of `$most`: in
+/// place where so many fit.
+macro_rules! append {
+    ($words:ident, $len:ident, $count:expr, $most:literal, |$out:ident| $compress:expr) => {{
+        let count = $count as usize;
+        if let Some($out) = $words[$len..].first_chunk_mut() {
+            $compress;
+        } else {
+            let mut all = [0; $most];
+            let $out = &mut all;
+            $compress;
+            $words.get_mut($len..$len + count)?.copy_from_slice(&all[..count]);
+        }
+        Some($len + count)
+    }};
+}
+
 /// A family over vectors, for precisions up to 16.
 pub(crate) trait VectorFamily: HostFamily {
     /// Sixteen states.
@@ -190,15 +207,8 @@ impl VectorFamily for Rans64 {
         words: &mut [u32],
         len: usize,
     ) -> Option<usize> {
-        let count = emitted.first.count_ones() as usize;
-        if let Some(out) = words[len..].first_chunk_mut() {
-            s.compress_u32(emitted.words, emitted.first, out);
-        } else {
-            let mut out = [0; 16];
-            s.compress_u32(emitted.words, emitted.first, &mut out);
-            words.get_mut(len..len + count)?.copy_from_slice(&out[..count]);
-        }
-        Some(len + count)
+        let Emitted { words: of_states, first, .. } = emitted;
+        append!(words, len, first.count_ones(), 16, |out| s.compress_u32(of_states, first, out))
     }
 }
 
@@ -308,15 +318,8 @@ impl VectorFamily for Rans32x16 {
         words: &mut [u16],
         len: usize,
     ) -> Option<usize> {
-        let count = emitted.first.count_ones() as usize;
-        if let Some(out) = words[len..].first_chunk_mut() {
-            s.compress_u16(emitted.words, emitted.first, out);
-        } else {
-            let mut out = [0; 16];
-            s.compress_u16(emitted.words, emitted.first, &mut out);
-            words.get_mut(len..len + count)?.copy_from_slice(&out[..count]);
-        }
-        Some(len + count)
+        let Emitted { words: of_states, first, .. } = emitted;
+        append!(words, len, first.count_ones(), 16, |out| s.compress_u16(of_states, first, out))
     }
 }
 
@@ -386,14 +389,8 @@ impl VectorFamily for Rans32 {
         words: &mut [u8],
         len: usize,
     ) -> Option<usize> {
-        let count = (emitted.first.count_ones() + emitted.second.count_ones()) as usize;
-        if let Some(out) = words[len..].first_chunk_mut() {
-            s.compress_u8(emitted.words, emitted.first, emitted.second, out);
-        } else {
-            let mut out = [0; 32];
-            s.compress_u8(emitted.words, emitted.first, emitted.second, &mut out);
-            words.get_mut(len..len + count)?.copy_from_slice(&out[..count]);
-        }
-        Some(len + count)
+        let Emitted { words: of_states, first, second } = emitted;
+        let count = first.count_ones() + second.count_ones();
+        append!(words, len, count, 32, |out| s.compress_u8(of_states, first, second, out))
     }
 }

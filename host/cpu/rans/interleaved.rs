@@ -14,7 +14,7 @@
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
 use parans_kernels::codec::{
-    self, Bypass, DecoderView, EncoderEntry, Family, StateInt, WordInt, WordReader,
+    self, BypassCode, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
 };
 use std::hint::select_unpredictable;
 
@@ -24,7 +24,7 @@ use crate::cpu::codec::{encode_columns, encoder_view, tables_view};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
-use crate::tables::BucketsLookup;
+use crate::tables::OneSymbolLookup;
 
 /// Symbols of a row in a chunk.
 const CHUNK: usize = 64;
@@ -84,7 +84,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
     if !block.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
-    let view = DecoderView { tables: tables_view(plan), lookup: BucketsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: OneSymbolLookup(tables.form) };
     let count = block.lens.len();
     let columns = block.columns;
     let words = block.words;
@@ -97,7 +97,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
         *floor = block.starts[r];
         *end = block.starts[r] + block.lens[r];
     }
-    let skipped = tables.count << tables.packed.buckets().bits;
+    let skipped = tables.count << tables.form.one_symbol().bits;
     let mut buckets = [[skipped; CHUNK]; R];
     let mut symbols = [[0; CHUNK]; R];
     // The last words of each row behind zeros, for rows that stand at the front of all words.
@@ -156,7 +156,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
             for r in 0..count {
                 let of_row = block.indexes.row(block.first + r);
                 let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
-                let index = codec::Indexes::Each(&index[..end - at]);
+                let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
                 let out = &mut symbols[r][..end - at];
                 codec::pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
@@ -176,10 +176,10 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
 }
 
 /// A chunk of steps of `R` rows of `L` lanes.
-struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
+struct PopSteps<'a, F: RansFamily, const L: usize, const R: usize> {
     tables: &'a PackedTables<'a>,
     /// And whether the digits can be popped here.
-    bypass: Option<(Bypass, bool)>,
+    bypass: Option<(BypassCode, bool)>,
     x: &'a mut [[F::State; L]; R],
     words: &'a [F::Word],
     ends: &'a mut [usize; R],
@@ -188,11 +188,11 @@ struct PopSteps<'a, F: Family, const L: usize, const R: usize> {
     symbols: &'a mut [[i32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> Work for PopSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> Work for PopSteps<'_, F, L, R> {
     type Output = bool;
 }
 
-impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PopSteps<'_, F, L, R> {
+impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PopSteps<'_, F, L, R> {
     #[inline(always)]
     fn run(self, _bits: B) -> bool {
         match self.bypass {
@@ -202,7 +202,7 @@ impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PopSteps<'
     }
 }
 
-impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
     /// Takes the steps; false where the codec has to.
     #[inline(always)]
     fn take<const BYPASS: bool>(self) -> bool {
@@ -218,9 +218,9 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
         } = self;
         let packed = tables.packed;
         let precision = tables.precision;
-        let bits = packed.buckets().bits;
+        let bits = tables.form.one_symbol().bits;
         let coarse = precision - bits;
-        let buckets = packed.buckets().owners.as_slice();
+        let buckets = tables.form.one_symbol().buckets.as_slice();
         let last_of_all =
             packed.uniform.map(|(size, offset)| offset.wrapping_add(size).wrapping_sub(1));
         let mut x = *states;
@@ -236,11 +236,11 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
                 let Some(&bucket) = buckets.get((first + (slot >> coarse)) as usize) else {
                     return false;
                 };
-                let (mut span, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
-                let mut rank = slot.wrapping_sub(span & 0xffff);
-                if rank > span >> 16 {
-                    (span, symbol) = packed.find((first >> bits) as usize, slot);
-                    rank = slot.wrapping_sub(span & 0xffff);
+                let (mut interval, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
+                let mut rank = slot.wrapping_sub(interval & 0xffff);
+                if rank > interval >> 16 {
+                    (interval, symbol) = packed.find((first >> bits) as usize, slot);
+                    rank = slot.wrapping_sub(interval & 0xffff);
                 }
                 symbols[r][column] = symbol as i32;
                 if BYPASS {
@@ -249,7 +249,7 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
                     });
                     outside |= symbol == last;
                 }
-                let state = advance::<F>(x[r][lane], precision, (span >> 16) + 1, rank);
+                let state = advance::<F>(x[r][lane], precision, (interval >> 16) + 1, rank);
                 let Some(state) = renormalise::<F>(state, words, &mut ends[r]) else { return false };
                 x[r][lane] = state;
             });
@@ -283,8 +283,8 @@ impl<F: Family, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
     clippy::too_many_arguments,
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
-fn digits<F: Family, const L: usize, const R: usize>(
-    bypass: Bypass,
+fn digits<F: RansFamily, const L: usize, const R: usize>(
+    bypass: BypassCode,
     tables: &PackedTables<'_>,
     step: usize,
     x: &mut [[F::State; L]; R],
@@ -297,7 +297,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
     for (r, x) in x.iter_mut().enumerate() {
         for (lane, x) in x.iter_mut().enumerate() {
             let column = step * L + lane;
-            let table = first[r][column] >> tables.packed.buckets().bits;
+            let table = first[r][column] >> tables.form.one_symbol().bits;
             let symbol = &mut symbols[r][column];
             if table >= tables.count || *symbol as u32 != tables.packed.last(table as usize) {
                 continue;
@@ -310,7 +310,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
             *x = state;
             ends[r] = floors[r] + reader.len();
             let table = tables.packed.table(table as usize);
-            *symbol = TablesView::symbol(&table, Bypass::value(raw, table.symbols - 1)).ok()?;
+            *symbol = TablesView::symbol(&table, BypassCode::value(raw, table.symbols - 1)).ok()?;
         }
     }
     Some(())
@@ -319,7 +319,7 @@ fn digits<F: Family, const L: usize, const R: usize>(
 /// Renormalises a state by selections: whether it takes a word is a toss-up that no branch
 /// predictor guesses.
 #[inline(always)]
-fn renormalise<F: Family>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<F::State> {
+fn renormalise<F: RansFamily>(x: F::State, words: &[F::Word], end: &mut usize) -> Option<F::State> {
     let word = |back: usize| words.get(end.wrapping_sub(back)).map(|word| word.to_u32());
     if F::MAX_WORDS == 1 {
         let more = (x << F::WORD_BITS) | F::State::from_u32(word(1)?);
@@ -419,7 +419,7 @@ fn push_together<F: HostFamily, const L: usize, const R: usize>(
 }
 
 /// A chunk of steps of `R` rows of `L` lanes that have capacity for all that it can emit.
-struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
+struct PushSteps<'a, F: RansFamily, const L: usize, const R: usize> {
     precision: u32,
     entries: &'a [EncoderEntry<F>],
     x: &'a mut [[F::State; L]; R],
@@ -428,11 +428,11 @@ struct PushSteps<'a, F: Family, const L: usize, const R: usize> {
     positions: &'a [[u32; CHUNK]; R],
 }
 
-impl<F: Family, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
     type Output = Option<()>;
 }
 
-impl<B: Bits, F: Family, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
+impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
     #[inline(always)]
     fn run(self, _bits: B) -> Option<()> {
         let Self { precision, entries, x: states, words, ends: of_rows, positions } = self;

@@ -2,14 +2,14 @@
 //! bucket does not say.
 
 use crate::simd::{Bounded, Line, Simd};
-use crate::tables::{Packed, Pairs, RUN, RUN_BEFORE};
+use crate::tables::{Packed, PackedForm, RUN, RUN_BEFORE, TwoSymbolBuckets};
 
 /// The plan's tables as lookups read them.
 #[derive(Clone, Copy)]
 pub(super) struct SlotLookup<'a, V> {
     packed: &'a Packed,
-    pairs: &'a Pairs,
-    /// Those of `pairs`. What each lookup needs stands here: loops that store would read it from
+    stored: &'a TwoSymbolBuckets,
+    /// Those of `stored`. What each lookup needs stands here: loops that store would read it from
     /// there again and again.
     buckets: Bounded<'a, V>,
     /// log2 of the buckets per table.
@@ -40,7 +40,7 @@ pub(super) enum By {
 
 /// What a lookup finds for sixteen slots.
 #[derive(Clone, Copy)]
-pub(super) struct Found<V> {
+pub(super) struct FoundSymbols<V> {
     pub(super) freq: V,
     /// Of the slot in its symbol's interval.
     pub(super) rank: V,
@@ -48,7 +48,7 @@ pub(super) struct Found<V> {
     symbol: V,
 }
 
-impl<V: Copy> Found<V> {
+impl<V: Copy> FoundSymbols<V> {
     /// The same for all three, until found.
     #[inline(always)]
     pub(super) fn new(any: V) -> Self {
@@ -58,17 +58,17 @@ impl<V: Copy> Found<V> {
 
 impl<'a, V: Copy> SlotLookup<'a, V> {
     #[inline(always)]
-    pub(super) fn new<S: Simd<U32 = V>>(s: S, packed: &'a Packed, precision: u32) -> Self {
-        let pairs = packed.pairs();
+    pub(super) fn new<S: Simd<U32 = V>>(s: S, form: &'a PackedForm, precision: u32) -> Self {
+        let (packed, stored) = (&form.packed, form.two_symbols());
         Self {
             packed,
-            pairs,
-            buckets: Bounded::new(s, &pairs.buckets),
-            bits: pairs.bits,
-            below: precision - pairs.bits,
+            stored,
+            buckets: Bounded::new(s, &stored.buckets),
+            bits: stored.bits,
+            below: precision - stored.bits,
             slot: s.splat((1u32 << precision) - 1),
-            lowest: s.splat(pairs.lowest.unwrap_or(0)),
-            far: pairs.lowest.is_none(),
+            lowest: s.splat(stored.lowest.unwrap_or(0)),
+            far: stored.lowest.is_none(),
             last: packed
                 .uniform
                 .map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1))),
@@ -78,7 +78,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
     /// Whether no bucket holds more than one symbol.
     #[inline(always)]
     pub(super) fn single(&self) -> bool {
-        self.pairs.single
+        self.stored.single
     }
 
     /// The slots of states.
@@ -104,7 +104,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
     }
 
     /// Finds symbols by one lookup each, and which of them are bucket misses, still to be found by
-    /// [`find_missed`](Self::find_missed): none where buckets are [`single`](Self::single).
+    /// [`find_misses`](Self::find_misses): none where buckets are [`single`](Self::single).
     #[inline(always)]
     pub(super) fn find<S: Simd<U32 = V>>(
         &self,
@@ -113,7 +113,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         single: bool,
         table: V,
         slot: V,
-    ) -> (Found<V>, S::Mask) {
+    ) -> (FoundSymbols<V>, S::Mask) {
         let (low, one) = (s.splat(0xffff), s.splat(1));
         let [first, second] = self.buckets(s, by, table, slot);
         let rank = s.sub(slot, s.and(first, low));
@@ -121,7 +121,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         let freq = s.add(more, one);
         let symbol = s.shr(second, 16);
         if single {
-            return (Found { freq, rank, symbol }, s.nowhere());
+            return (FoundSymbols { freq, rank, symbol }, s.nowhere());
         }
         let next = s.ge(rank, freq);
         let next_freq = s.and(second, low);
@@ -130,45 +130,45 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         // Of a run as well, where no slot lies this far from its beginning but those before it,
         // which are the run where it comes before.
         let before = s.both(next, s.eq(next_freq, s.splat(RUN_BEFORE)));
-        let missed = s.differ(s.ge(rank, freq), before);
+        let misses = s.differ(s.ge(rank, freq), before);
         let run = s.both(next, s.ge(next_freq, s.splat(RUN)));
         let symbol = s.add_where(next, symbol, one);
         let symbol = s.add_where(before, symbol, more);
         let symbol = s.add_where(run, symbol, rank);
         let rank = s.select(run, s.splat(0), rank);
         let freq = s.select(run, one, freq);
-        (Found { freq, rank, symbol }, missed)
+        (FoundSymbols { freq, rank, symbol }, misses)
     }
 
-    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `missed` is element
+    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `misses` is element
     /// `e` of vector `n`.
     #[inline(always)]
-    pub(super) fn find_missed<S: Simd<U32 = V>, const N: usize>(
+    pub(super) fn find_misses<S: Simd<U32 = V>, const N: usize>(
         &self,
         s: S,
-        missed: u64,
+        misses: u64,
         tables: [V; N],
         slots: [V; N],
-        found: &mut [Found<V>; N],
+        found: &mut [FoundSymbols<V>; N],
     ) {
         let mut of = [[Line::default(); N]; 5];
         for n in 0..N {
-            let Found { freq, rank, symbol } = found[n];
+            let FoundSymbols { freq, rank, symbol } = found[n];
             for (of, v) in of.iter_mut().zip([tables[n], slots[n], freq, rank, symbol]) {
                 s.store(v, &mut of[n]);
             }
         }
-        search(self.packed, self.pairs, self.below, missed, of.each_mut().map(|of| &mut of[..]));
+        search(self.packed, self.stored, self.below, misses, of.each_mut().map(|of| &mut of[..]));
         for n in 0..N {
             let [freq, rank, symbol] = [2, 3, 4].map(|k| s.load(&of[k][n]));
-            found[n] = Found { freq, rank, symbol };
+            found[n] = FoundSymbols { freq, rank, symbol };
         }
     }
 
     /// The symbols found; of tables that lie [`far`](Self::far) apart without what
     /// [`add_offsets`](Self::add_offsets) adds.
     #[inline(always)]
-    pub(super) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &Found<V>) -> V {
+    pub(super) fn symbols<S: Simd<U32 = V>>(&self, s: S, found: &FoundSymbols<V>) -> V {
         s.add(found.symbol, self.lowest)
     }
 
@@ -203,37 +203,43 @@ const BEFORE: u32 = 6;
 /// frequencies, ranks and symbols.
 #[cold]
 #[inline(never)]
-fn search(packed: &Packed, pairs: &Pairs, below: u32, mut missed: u64, of: [&mut [Line]; 5]) {
+fn search(
+    packed: &Packed,
+    stored: &TwoSymbolBuckets,
+    below: u32,
+    mut misses: u64,
+    of: [&mut [Line]; 5],
+) {
     let Packed { entries, places, offsets, symbols, .. } = packed;
-    let [tables, slots, freqs, ranks, numbers] = of;
-    while missed != 0 {
-        let e = missed.trailing_zeros() as usize;
+    let [tables, slots, freqs, ranks, found] = of;
+    while misses != 0 {
+        let e = misses.trailing_zeros() as usize;
         let (n, e) = (e / 16, e % 16);
-        missed &= missed - 1;
+        misses &= misses - 1;
         let (table, slot) = (tables[n][e] as usize, slots[n][e]);
         let (base, count) = (places[table], symbols[table]);
-        let first = match pairs.lowest {
+        let first = match stored.lowest {
             Some(lowest) => offsets[table].wrapping_sub(lowest),
             None => 0,
         };
         // Mostly it is close to the bucket's first.
-        let bucket = (table << pairs.bits) + (slot >> below) as usize;
-        let stored = pairs.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
-        let from = stored.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
+        let bucket = (table << stored.bits) + (slot >> below) as usize;
+        let symbol = stored.buckets.get(bucket).map_or(0, |bucket| (bucket >> 48) as u32);
+        let from = symbol.wrapping_sub(first).saturating_sub(BEFORE).min(count - 1);
         let around = &entries[(base + from) as usize..];
-        let mut number = from.wrapping_sub(1);
+        let mut index = from.wrapping_sub(1);
         if let Some(around) = around.first_chunk::<16>() {
             let begun = around.iter().map(|entry| u32::from(entry & 0xffff <= slot)).sum();
-            number = number.wrapping_add(begun);
+            index = index.wrapping_add(begun);
         }
-        number = number.min(count - 1);
-        let mut entry = entries[(base + number) as usize];
+        index = index.min(count - 1);
+        let mut entry = entries[(base + index) as usize];
         if slot.wrapping_sub(entry & 0xffff) > entry >> 16 {
-            (entry, number) = packed.find(table, slot);
-            number = number.wrapping_sub(offsets[table]);
+            (entry, index) = packed.find(table, slot);
+            index = index.wrapping_sub(offsets[table]);
         }
         freqs[n][e] = (entry >> 16) + 1;
         ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
-        numbers[n][e] = number.wrapping_add(first);
+        found[n][e] = index.wrapping_add(first);
     }
 }

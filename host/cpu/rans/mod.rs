@@ -1,9 +1,9 @@
 //! rANS rows: four paths, and which of them codes a block.
 //!
-//! The paths know nothing of each other. Each codes as many of a block's rows as it is made for,
+//! No path uses another. Each codes as many of a block's rows as it is made for,
 //! and gives back rows in which anything irregular comes up (a symbol that cannot be coded, a row
 //! that ends early or has too little capacity), as they were before: the scalar path codes those,
-//! so results and errors are the codec's own. Below them lie what they share: the [tables](tables)
+//! so results and errors are the codec's own. Below them lie what they share: the [tables]
 //! in packed form, [entries] of symbols to push, [lookup] of symbols at slots, and the arithmetic
 //! of a [family] over vectors.
 

@@ -55,19 +55,19 @@ fn push_row<F: HostFamily, P: Placement, const LANES: usize>(
     states: &mut [F::State; LANES],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
-    indexes: codec::Indexes<'_>,
+    indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     codec::push_row(view, states, words, symbols, indexes)
 }
 
 /// Likewise.
 #[inline(never)]
-fn pop_row<F: HostFamily, L: codec::Lookup, const LANES: usize>(
+fn pop_row<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
-    indexes: codec::Indexes<'_>,
+    indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     codec::pop_row::<F, L, LANES>(view, states, words, symbols, indexes)
 }
@@ -76,26 +76,27 @@ fn pop_row<F: HostFamily, L: codec::Lookup, const LANES: usize>(
 pub(super) fn pop<F: HostFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
     let prepared = plan.tables.prepared();
     let tables = tables_view(plan);
-    let spans = prepared.spans();
+    let intervals = prepared.intervals();
     match plan.lookup {
         Lookup::Alias => {
             let Ok(form) = prepared.alias() else { return Ok(()) };
-            let lookup = AliasLookup { spans, buckets: &form.buckets };
+            let lookup = AliasLookup { intervals, buckets: &form.buckets };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
         Lookup::InverseCdf => {
             let Ok(inverse) = prepared.inverse() else { return Ok(()) };
-            let lookup = InverseCdfLookup { spans, symbols: &inverse.symbols, bits: inverse.bits };
+            let lookup =
+                InverseCdfLookup { intervals, symbols: &inverse.symbols, bits: inverse.bits };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
         _ => {
-            let lookup = SearchLookup { spans };
+            let lookup = SearchLookup { intervals };
             with_lanes!(plan.lanes, LANES => pop_rows::<F, _, LANES>(&DecoderView { tables, lookup }, block))
         }
     }
 }
 
-fn pop_rows<F: HostFamily, L: codec::Lookup, const LANES: usize>(
+fn pop_rows<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     mut block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {

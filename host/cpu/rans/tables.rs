@@ -1,23 +1,25 @@
 //! From symbols and indexes to the packed entries that a push reads, and from indexes to the tables
 //! that a pop reads, sixteen at a time.
 
-use parans_kernels::codec::{Bypass, Indexes, RowError};
+use parans_kernels::codec::{BypassCode, RowError, RowIndexes};
 
 use crate::plan::Plan;
 use crate::simd::Simd512;
 use crate::symbols::SymbolSlice;
-use crate::tables::{Packed, SLOTS};
+use crate::tables::{Packed, PackedForm, SLOTS};
 
 /// The plan's tables, as both directions read them.
 #[derive(Clone, Copy)]
 pub(super) struct PackedTables<'a> {
     pub(super) packed: &'a Packed,
+    /// The same with its buckets.
+    pub(super) form: &'a PackedForm,
     /// What each slot of the only table holds, for small ones.
     pub(super) slots: Option<&'a [u32; SLOTS]>,
     /// How many tables.
     pub(super) count: u32,
     pub(super) precision: u32,
-    pub(super) bypass: Option<Bypass>,
+    pub(super) bypass: Option<BypassCode>,
     skip_past_end: bool,
 }
 
@@ -33,8 +35,10 @@ impl<'a> PackedTables<'a> {
     /// The plan's tables; `None` where they have no packed form.
     pub(super) fn new(plan: &'a Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
+        let form = prepared.packed()?;
         Some(Self {
-            packed: prepared.packed()?,
+            packed: &form.packed,
+            form,
             slots: prepared.slots(),
             count: plan.tables.len() as u32,
             precision: plan.tables.precision().bits(),
@@ -121,11 +125,11 @@ impl<'a> PackedTables<'a> {
     /// is wrong.
     pub(super) fn find_buckets(
         &self,
-        row: Indexes<'_>,
+        row: RowIndexes<'_>,
         at: usize,
         buckets: &mut [u32],
     ) -> Option<()> {
-        let bits = self.packed.buckets().bits;
+        let bits = self.form.one_symbol().bits;
         let skip_from = if self.skip_past_end { self.count } else { i32::MIN as u32 };
         let mut wrong = false;
         let mut find = |index: u32| {
@@ -133,18 +137,18 @@ impl<'a> PackedTables<'a> {
             index.min(self.count) << bits
         };
         match row {
-            Indexes::One(index) => buckets.fill(find(index as u32)),
-            Indexes::Each(indexes) => {
+            RowIndexes::One(index) => buckets.fill(find(index as u32)),
+            RowIndexes::Each(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index as u32);
                 }
             }
-            Indexes::EachU16(indexes) => {
+            RowIndexes::EachU16(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index.into());
                 }
             }
-            Indexes::EachU8(indexes) => {
+            RowIndexes::EachU8(indexes) => {
                 for (bucket, &index) in buckets.iter_mut().zip(&indexes[at..]) {
                     *bucket = find(index.into());
                 }
@@ -153,26 +157,26 @@ impl<'a> PackedTables<'a> {
         (!wrong).then_some(())
     }
 
-    /// Positions of the spans of a row's symbols, which stand from column `at` on; false where one
-    /// is skipped, lies outside its table or cannot be coded.
+    /// Positions of the intervals of a row's symbols, which stand from column `at` on; false where
+    /// one is skipped, lies outside its table or cannot be coded.
     pub(super) fn find_intervals(
         &self,
         symbols: SymbolSlice<'_>,
-        row: Indexes<'_>,
+        row: RowIndexes<'_>,
         at: usize,
         entries: &mut [u32],
     ) -> bool {
         let mut index = [0u32; 64];
         let index = &mut index[..entries.len()];
         match row {
-            Indexes::One(one) => index.fill(one as u32),
-            Indexes::Each(from) => {
+            RowIndexes::One(one) => index.fill(one as u32),
+            RowIndexes::Each(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from as u32);
             }
-            Indexes::EachU16(from) => {
+            RowIndexes::EachU16(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
             }
-            Indexes::EachU8(from) => {
+            RowIndexes::EachU8(from) => {
                 index.iter_mut().zip(&from[at..]).for_each(|(to, &from)| *to = from.into());
             }
         }
@@ -201,7 +205,7 @@ impl<'a> PackedTables<'a> {
         let table = index as usize;
         let offset = self.packed.offsets[table] as i32;
         let max = self.packed.symbols[table] - 1;
-        Bypass::raw(i64::from(symbol) - i64::from(offset), max)
+        BypassCode::raw(i64::from(symbol) - i64::from(offset), max)
     }
 }
 
@@ -232,11 +236,11 @@ pub(super) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) ->
 
 /// Sixteen indexes of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_indexes<S: Simd512>(s: S, row: Indexes<'_>, at: usize) -> S::U32 {
+pub(super) fn load_indexes<S: Simd512>(s: S, row: RowIndexes<'_>, at: usize) -> S::U32 {
     match row {
-        Indexes::One(index) => s.splat(index as u32),
-        Indexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
-        Indexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
-        Indexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
+        RowIndexes::One(index) => s.splat(index as u32),
+        RowIndexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),
+        RowIndexes::EachU16(values) => s.load_u16(&sixteen(values, at, 0)),
+        RowIndexes::EachU8(values) => s.load_u8(&sixteen(values, at, 0)),
     }
 }

@@ -121,7 +121,7 @@ fn check<F: LaneFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i
         } else {
             Lookup::Search
         },
-        bypass: bypass.and_then(codec::Bypass::new),
+        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables,
     };
@@ -132,12 +132,12 @@ fn check<F: LaneFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i
     let columns = [0, 1, lanes - 1, lanes, lanes + 1, 15, 16, 17, 31, 32, 33, 65, 130, longest]
         [rng.random_range(0..14)];
     // Mostly codable, or the cases would all be errors.
-    let odd = [0.0, 0.0, 0.001, 0.05][rng.random_range(0..4)];
+    let irregular = [0.0, 0.0, 0.001, 0.05][rng.random_range(0..4)];
     let wrong = if rng.random_bool(0.2) { 0.002 } else { 0.0 };
     let index = |rng: &mut Xoshiro256PlusPlus, least: i32| -> i32 {
         if rng.random_bool(wrong) {
             count + 3
-        } else if rng.random_bool(odd) {
+        } else if rng.random_bool(irregular) {
             least.min(rng.random_range(-9..0))
         } else {
             rng.random_range(0..count)
@@ -164,7 +164,7 @@ fn check<F: LaneFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i
     let symbol_of = |rng: &mut Xoshiro256PlusPlus, row: usize, column: usize| -> T {
         let table = indexes.row(row).at(column);
         let symbol = match frequencies.get(table as usize) {
-            _ if rng.random_bool(odd) => rng.random_range(narrow.clone()),
+            _ if rng.random_bool(irregular) => rng.random_range(narrow.clone()),
             Some(freqs) => {
                 let in_table = freqs.len() - usize::from(bypass.is_some() && freqs.len() > 1);
                 offsets[table as usize] + rng.random_range(0..in_table) as i32

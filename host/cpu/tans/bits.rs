@@ -9,13 +9,13 @@ use crate::simd::{Bits, RunOn, Work};
 
 /// Windows of bits: four symbols' each, that of the last symbol lowest.
 #[derive(Clone)]
-pub(super) struct Packed {
+pub(super) struct PackedBits {
     pairs: [[u32; WINDOWS]; 2],
     lens: [[u32; WINDOWS]; 2],
     windows: [u64; WINDOWS],
 }
 
-impl Default for Packed {
+impl Default for PackedBits {
     fn default() -> Self {
         Self { pairs: [[0; WINDOWS]; 2], lens: [[0; WINDOWS]; 2], windows: [0; WINDOWS] }
     }
@@ -36,7 +36,7 @@ impl Tail {
         bytes: &mut [u8],
     ) -> Self {
         let mut new = Self { window: u64::from(bits), len, at: byte_len };
-        // Where there is no room for this byte, there is none for a window.
+        // Where the capacity ends before this byte, no window fits.
         if let (true, Some(byte)) = (len >= 8, bytes.get_mut(byte_len)) {
             *byte = bits as u8;
             (new.window, new.len, new.at) = (new.window >> 8, len - 8, byte_len + 1);
@@ -61,7 +61,7 @@ pub(super) struct Pack<'a> {
     /// States before each symbol, and how many of a state's low bits its symbol writes, in planes.
     pub(super) states: &'a [[u16; WINDOWS]; WINDOW],
     pub(super) counts: &'a [[u8; WINDOWS]; WINDOW],
-    pub(super) packed: &'a mut Packed,
+    pub(super) packed: &'a mut PackedBits,
 }
 
 impl Work for Pack<'_> {
@@ -72,7 +72,7 @@ impl<B: Bits> RunOn<B> for Pack<'_> {
     #[inline(always)]
     fn run(self, _bits: B) {
         let ([s0, s1, s2, s3], [c0, c1, c2, c3]) = (self.states, self.counts);
-        let Packed { pairs: [low, high], lens: [half, whole], windows } = self.packed;
+        let PackedBits { pairs: [low, high], lens: [half, whole], windows } = self.packed;
         // One simple loop for each step: compilers make vectors of these, and not of one that does
         // it all.
         pair((s3, c3), (s2, c2), low, half);
@@ -106,7 +106,7 @@ fn pair(
 
 /// Appends windows, the last first.
 pub(super) struct Write<'a> {
-    pub(super) packed: &'a Packed,
+    pub(super) packed: &'a PackedBits,
     pub(super) windows: Range<usize>,
     pub(super) tail: &'a mut Tail,
     pub(super) bytes: &'a mut [u8],

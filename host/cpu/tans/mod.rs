@@ -4,15 +4,15 @@
 //!
 //! One symbol of one state is a chain of about ten cycles (entry, shift, next state), in which a
 //! core could do forty instructions. What makes rows fast is what their loops leave out:
-//! - Symbols and indexes become places of entries a tile at a time, in a loop that vectorises and
+//! - Symbols and indexes become places of entries one tile at a time, in a loop that vectorises and
 //!   walks each row's memory in order. Places count over all tables, so that many tables cost no
 //!   more instructions than one; skipped symbols have an entry of their own, which keeps the state
 //!   and moves no bit.
-//! - [Push](push) separates the states, eight chains in registers, from the bits: a symbol's bits
-//!   are the low ones of the state before it, and where they go is summed up afterwards, four
+//! - [Push](mod@push) separates the states, eight chains in registers, from the bits: a symbol's
+//!   bits are the low ones of the state before it, and where they go is summed up afterwards, four
 //!   symbols at a time.
-//! - [Pop](pop) cannot: where a state's bits lie depends on the states before. It runs two to four
-//!   rows in step, each reading windows of 64 bits.
+//! - [Pop](mod@pop) cannot: where a state's bits lie depends on the states before. It runs two to
+//!   four rows in step, each reading windows of 64 bits.
 //!
 //! A row's bit stream is its words' bytes, oldest bit lowest, whatever the width of a word, and so
 //! none of the loops depends on the family. Everything unusual (bypass digits, errors, the first
@@ -34,7 +34,7 @@ mod tests;
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, Indexes, TableSpan, TansDecoderView, TansEncoderView, TansFamily,
+    self, RowIndexes, TableDescriptor, TansDecoderView, TansEncoderView, TansFamily,
 };
 
 use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
@@ -66,8 +66,8 @@ const fn in_tiles(columns: usize, lanes: usize, precision: u32) -> usize {
 }
 
 /// The indexes of `buffer.len()` symbols.
-fn indexes_at<'a>(indexes: &Indexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'a [i32] {
-    if let Indexes::Each(all) = indexes
+fn indexes_at<'a>(indexes: &RowIndexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'a [i32] {
+    if let RowIndexes::Each(all) = indexes
         && let Some(found) = all.get(at..at + buffer.len())
     {
         return found;
@@ -79,16 +79,16 @@ fn indexes_at<'a>(indexes: &Indexes<'a>, at: usize, buffer: &'a mut [i32]) -> &'
 }
 
 /// The bytes of the indexes of a range, as many as there are.
-fn index_bytes<'a>(indexes: &Indexes<'a>, range: Range<usize>) -> &'a [u8] {
+fn index_bytes<'a>(indexes: &RowIndexes<'a>, range: Range<usize>) -> &'a [u8] {
     fn bytes<T: bytemuck::Pod>(all: &[T], range: Range<usize>) -> &[u8] {
         let end = range.end.min(all.len());
         bytemuck::cast_slice(all.get(range.start..end).unwrap_or(&[]))
     }
     match indexes {
-        Indexes::One(_) => &[],
-        Indexes::Each(all) => bytes(all, range),
-        Indexes::EachU16(all) => bytes(all, range),
-        Indexes::EachU8(all) => bytes(all, range),
+        RowIndexes::One(_) => &[],
+        RowIndexes::Each(all) => bytes(all, range),
+        RowIndexes::EachU16(all) => bytes(all, range),
+        RowIndexes::EachU8(all) => bytes(all, range),
     }
 }
 
@@ -111,10 +111,11 @@ impl<B: Bits> RunOn<B> for Fetch<'_> {
 }
 
 /// The first table, where all others have its offset and number of symbols: then an index is all
-/// there is to know of its table.
-fn alike(tables: &[TableSpan]) -> Option<TableSpan> {
+/// there is to read of its table.
+fn alike(tables: &[TableDescriptor]) -> Option<TableDescriptor> {
     let first = *tables.first()?;
-    let same = |table: &TableSpan| (table.symbols, table.offset) == (first.symbols, first.offset);
+    let same =
+        |table: &TableDescriptor| (table.symbols, table.offset) == (first.symbols, first.offset);
     tables.iter().all(same).then_some(first)
 }
 
@@ -146,7 +147,7 @@ pub(super) fn push_at<T: Coded>(
     plan: &Plan,
     mut block: EncodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::Tables::new(level, plan) {
+    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = row_parallel::push(level, &tables, &mut scratch, &mut block) {
             push_side_by_side(plan, given_up)?;
@@ -161,7 +162,7 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result
     // The builder prepared them: an error would have come there.
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
-    let tables = push::Tables {
+    let tables = push::EncodeTables {
         view: TansEncoderView {
             tables: tables_view(plan),
             entries: &form.encoder,
@@ -189,7 +190,7 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result
             let from = (first + row) * columns + at;
             symbols.range(from..from + to.len()).copy_to(to);
         };
-        let symbols = push::Symbols { columns, width: symbols.width(), load: &load };
+        let symbols = push::SymbolSource { columns, width: symbols.width(), load: &load };
         with_lanes!(plan.lanes, LANES => push::rows::<T::Codec, LANES>(&tables, &mut scratch, &symbols, &mut of_group))
             .map_err(|(at, fault)| (rows.first + first + at, fault))?;
     }
@@ -207,7 +208,7 @@ pub(super) fn pop_at<T: Coded>(
     plan: &Plan,
     mut block: DecodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::Tables::new(level, plan) {
+    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
         let mut scratch = None;
         while let Some(given_up) = row_parallel::pop(level, &tables, &mut scratch, &mut block) {
             pop_side_by_side(plan, given_up)?;
@@ -221,7 +222,7 @@ fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: DecodeBlock<'_, T>) -> Res
     let prepared = plan.tables.prepared();
     let Ok(form) = prepared.tans() else { return Ok(()) };
     let Ok(rows_form) = prepared.tans_rows(plan.bypass.is_some()) else { return Ok(()) };
-    let tables = pop::Tables {
+    let tables = pop::DecodeTables {
         view: TansDecoderView { tables: tables_view(plan), entries: &form.decoder },
         entries: &rows_form.decoder,
         alike: alike(prepared.tables()),

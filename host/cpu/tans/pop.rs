@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    BitBuffer, Indexes, RowError, RowFault, TableSpan, TansDecoderView, TansFamily, TansRow,
-    WordInt, WordReader,
+    BitBuffer, RowError, RowFault, RowIndexes, TableDescriptor, TansDecoderView, TansFamily,
+    TansRow, WordInt, WordReader,
 };
 
 use super::{Fetch, ROWS, TILE, WINDOW, WINDOWS, in_tiles, index_bytes, indexes_at};
@@ -12,16 +12,16 @@ use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
 use crate::tables::TansRowsForm;
 
 /// What a block's rows share.
-pub(super) struct Tables<'a> {
+pub(super) struct DecodeTables<'a> {
     /// What the codec reads.
     pub(super) view: TansDecoderView<'a>,
     /// The packed entries; none where they do not fit.
     pub(super) entries: &'a [u32],
     /// What all tables have in common.
-    pub(super) alike: Option<TableSpan>,
+    pub(super) alike: Option<TableDescriptor>,
 }
 
-impl Tables<'_> {
+impl DecodeTables<'_> {
     /// Where the entries of skipped symbols begin.
     #[inline(always)]
     fn skipped(&self) -> u32 {
@@ -41,10 +41,10 @@ pub(super) struct PopRow<'a, T: TansFamily> {
     /// Words in use.
     pub(super) len: &'a mut usize,
     /// The symbols' tables.
-    pub(super) indexes: Indexes<'a>,
+    pub(super) indexes: RowIndexes<'a>,
 }
 
-/// Room for the tiles of a group.
+/// Buffers for the tiles of eight rows.
 pub(super) struct Scratch {
     /// Where each symbol's table begins among the entries; then its entry.
     places: Vec<[u32; TILE]>,
@@ -132,7 +132,7 @@ impl<'a, const LANES: usize> InWindows<'a, LANES> {
 /// Pops up to [`ROWS`] rows, `R` of them in step. The number of the failed row is its place among
 /// them.
 pub(super) fn rows<T: TansFamily, const LANES: usize, const R: usize>(
-    tables: &Tables<'_>,
+    tables: &DecodeTables<'_>,
     scratch: &mut Scratch,
     columns: usize,
     store: &mut Store<'_>,
@@ -178,7 +178,7 @@ pub(super) fn rows<T: TansFamily, const LANES: usize, const R: usize>(
 
 /// Pops a tile of all rows.
 fn tile<T: TansFamily, const LANES: usize, const R: usize>(
-    tables: &Tables<'_>,
+    tables: &DecodeTables<'_>,
     scratch: &mut Scratch,
     store: &mut Store<'_>,
     group: &[PopRow<'_, T>],
@@ -262,7 +262,7 @@ fn tile<T: TansFamily, const LANES: usize, const R: usize>(
 /// Finds where each symbol's table begins among the entries; `false` where an index is neither that
 /// of a table nor skips.
 struct Find<'a> {
-    tables: &'a Tables<'a>,
+    tables: &'a DecodeTables<'a>,
     index: &'a [i32],
     places: &'a mut [u32; TILE],
 }
@@ -290,7 +290,7 @@ impl<B: Bits> RunOn<B> for Find<'_> {
 /// Pops windows of `R` rows in step; gives the window before which it stopped, because one of them
 /// has a symbol with digits or no bits for a window.
 struct Windows<'a, 'b, const LANES: usize, const R: usize> {
-    tables: &'a Tables<'a>,
+    tables: &'a DecodeTables<'a>,
     rows: &'a mut InWindows<'b, LANES>,
     /// The rows' places, which their entries replace.
     places: &'a mut [[u32; TILE]],
@@ -376,7 +376,7 @@ impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Windows<'_, '_, L
 
 /// Turns entries into symbols.
 struct Values<'a> {
-    tables: &'a Tables<'a>,
+    tables: &'a DecodeTables<'a>,
     index: &'a [i32],
     places: &'a [u32; TILE],
     values: &'a mut [i32],
@@ -413,7 +413,7 @@ impl<B: Bits> RunOn<B> for Values<'_> {
 #[cold]
 #[inline(never)]
 fn singly<T: TansFamily, const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &DecodeTables<'_>,
     scratch: &mut Scratch,
     store: &mut Store<'_>,
     number: usize,
@@ -434,7 +434,7 @@ fn singly<T: TansFamily, const LANES: usize>(
 
 /// Pops one symbol through the codec.
 fn one<T: TansFamily, const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &DecodeTables<'_>,
     of_row: &PopRow<'_, T>,
     single: &mut Single<LANES>,
     at: usize,

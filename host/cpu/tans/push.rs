@@ -3,26 +3,26 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    Indexes, RowError, RowFault, TableSpan, TansEncoderEntry, TansEncoderView, TansFamily, TansRow,
-    WordInt, WordWriter,
+    RowError, RowFault, RowIndexes, TableDescriptor, TansEncoderEntry, TansEncoderView, TansFamily,
+    TansRow, WordInt, WordWriter,
 };
 
-use super::bits::{Pack, Packed, Tail, Write};
+use super::bits::{Pack, PackedBits, Tail, Write};
 use super::{NOWHERE, ROWS, TILE, WINDOW, WINDOWS, in_tiles, index_bytes, indexes_at};
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
 
 /// What a block's rows share.
-pub(super) struct Tables<'a> {
+pub(super) struct EncodeTables<'a> {
     /// What the codec reads.
     pub(super) view: TansEncoderView<'a>,
     /// Entries with places among all tables' next states.
     pub(super) entries: &'a [TansEncoderEntry],
     /// What all tables have in common.
-    pub(super) alike: Option<TableSpan>,
+    pub(super) alike: Option<TableDescriptor>,
 }
 
 /// Where a group's symbols come from.
-pub(super) struct Symbols<'a> {
+pub(super) struct SymbolSource<'a> {
     /// Symbols per row.
     pub(super) columns: usize,
     /// Bytes per symbol.
@@ -42,7 +42,7 @@ pub(super) struct PushRow<'a, T: TansFamily> {
     /// What is pushed, as bytes.
     pub(super) symbols: &'a [u8],
     /// Their tables.
-    pub(super) indexes: Indexes<'a>,
+    pub(super) indexes: RowIndexes<'a>,
 }
 
 /// A tile of one row. Symbol `4 w + j` has its state and count in plane j at w, so that the loop
@@ -57,10 +57,10 @@ struct Tile {
     counts: [[u8; WINDOWS]; WINDOW],
 }
 
-/// Room for the tiles of a group.
+/// Buffers for the tiles of eight rows.
 pub(super) struct Scratch {
     tiles: Vec<Tile>,
-    packed: Packed,
+    packed: PackedBits,
 }
 
 impl Default for Scratch {
@@ -70,15 +70,15 @@ impl Default for Scratch {
             states: [[0; WINDOWS]; WINDOW],
             counts: [[0; WINDOWS]; WINDOW],
         };
-        Self { tiles: vec![tile; ROWS], packed: Packed::default() }
+        Self { tiles: vec![tile; ROWS], packed: PackedBits::default() }
     }
 }
 
 /// Pushes up to [`ROWS`] rows. The number of the failed row is its place among them.
 pub(super) fn rows<T: TansFamily, const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &EncodeTables<'_>,
     scratch: &mut Scratch,
-    symbols: &Symbols<'_>,
+    symbols: &SymbolSource<'_>,
     group: &mut [PushRow<'_, T>],
 ) -> Result<(), (usize, RowFault)> {
     let precision = tables.view.tables.precision;
@@ -143,7 +143,7 @@ pub(super) fn rows<T: TansFamily, const LANES: usize>(
 
 /// The bytes that the next tile will read, of symbols and of indexes.
 fn prefetch<'a, T: TansFamily>(
-    symbols: &Symbols<'_>,
+    symbols: &SymbolSource<'_>,
     group: &[PushRow<'a, T>],
     at: usize,
 ) -> [&'a [u8]; 2 * ROWS] {
@@ -157,8 +157,8 @@ fn prefetch<'a, T: TansFamily>(
 /// Finds the places of a row's symbols, and which windows have bypass digits (one bit each); `None`
 /// where a symbol cannot be coded.
 fn find<T: TansFamily>(
-    tables: &Tables<'_>,
-    symbols: &Symbols<'_>,
+    tables: &EncodeTables<'_>,
+    symbols: &SymbolSource<'_>,
     number: usize,
     of_row: &PushRow<'_, T>,
     begin: usize,
@@ -194,7 +194,7 @@ fn find<T: TansFamily>(
 
 /// The loop of [`find`]; returns whether all symbols are simply ones of their tables.
 struct Find<'a> {
-    tables: &'a Tables<'a>,
+    tables: &'a EncodeTables<'a>,
     symbols: &'a [i32],
     index: &'a [i32],
     places: &'a mut [u32; TILE],
@@ -240,7 +240,7 @@ impl<B: Bits> RunOn<B> for Find<'_> {
 
 /// Takes all rows' states through a tile.
 fn advance<const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &EncodeTables<'_>,
     scratch: &mut Scratch,
     states: &mut [[u32; LANES]; ROWS],
     rows: usize,
@@ -258,7 +258,7 @@ fn advance<const LANES: usize>(
 }
 
 fn chains<const LANES: usize, const R: usize>(
-    tables: &Tables<'_>,
+    tables: &EncodeTables<'_>,
     scratch: &mut Scratch,
     states: &mut [[u32; LANES]; ROWS],
     rows: usize,
@@ -369,12 +369,12 @@ impl<B: Bits, const LANES: usize, const R: usize> RunOn<B> for Chains<'_, LANES,
     }
 }
 
-/// Writes the bits of a row's tile; `false` where there may be too little room, or a symbol's
+/// Writes the bits of a row's tile; `false` where there may be too little capacity, or a symbol's
 /// digits cannot be written.
 #[allow(clippy::too_many_arguments, reason = "a tile of one row, in parts that are borrowed apart")]
 fn write<T: TansFamily>(
-    tables: &Tables<'_>,
-    symbols: &Symbols<'_>,
+    tables: &EncodeTables<'_>,
+    symbols: &SymbolSource<'_>,
     number: usize,
     of_row: &mut PushRow<'_, T>,
     tail: &mut Tail,
@@ -413,8 +413,8 @@ fn write<T: TansFamily>(
 #[cold]
 #[inline(never)]
 fn singly<T: TansFamily, const LANES: usize>(
-    tables: &Tables<'_>,
-    symbols: &Symbols<'_>,
+    tables: &EncodeTables<'_>,
+    symbols: &SymbolSource<'_>,
     number: usize,
     of_row: &mut PushRow<'_, T>,
     (states, tail): (&mut [u32; LANES], &mut Tail),

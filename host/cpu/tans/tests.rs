@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    Indexes as RowIndexes, TansRow, WordInt, WordReader, WordWriter, pop_tans_row, push_tans_row,
+    RowIndexes, TansRow, WordInt, WordReader, WordWriter, pop_tans_row, push_tans_row,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -166,7 +166,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
         family: T::FAMILY,
         lanes,
         lookup: Lookup::Search,
-        bypass: bypass.and_then(codec::Bypass::new),
+        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables: Tables::from_frequencies(&frequencies, Some(&offsets), precision).unwrap(),
     };

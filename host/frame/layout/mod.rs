@@ -183,7 +183,7 @@ pub fn recognise_file<R: Read + Seek>(mut content: R) -> std::io::Result<Option<
 }
 
 /// Recognises content by its beginning, for instance what a pipe gave so far. Whether the rest
-/// keeps the promise, only its length will tell: see [`super::FrameWriter::finish`]. A zip file
+/// keeps the promise, only its length will show: see [`super::FrameWriter::finish`]. A zip file
 /// keeps its directory at its end and cannot be recognised so.
 #[cfg(feature = "containers")]
 #[must_use]
@@ -221,7 +221,7 @@ pub(super) fn entries_in_content(
     find().map(|layout| layout.entries).unwrap_or_default()
 }
 
-/// Without the feature that knows containers there are no entries but those of the index.
+/// Without the feature for containers there are no entries but those of the index.
 #[cfg(not(feature = "containers"))]
 pub(super) fn entries_in_content(
     _: Container,

@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{CodeShape, DeviceAddress, LaneMapping};
-use crate::codec::Family;
+use crate::codec::RansFamily;
 use crate::model::{Component, Kind, Mean, Scale};
 
 /// The scalar parameters of a push or pop by models: those of any push or pop, and what all
@@ -126,7 +126,7 @@ impl FixParams {
 
 const _: () = assert!(size_of::<FixParams>() == 40);
 
-/// The kernel that makes fixed-point means and scales of floats, a thread a pair, with the bits
+/// The kernel that makes fixed-point means and scales of floats, a thread per pair, with the bits
 /// that [`Mean::from_f32`] and [`Scale::from_f32`] give on the host.
 pub const FIX_F32: &str = "fix_f32";
 
@@ -173,7 +173,7 @@ pub struct ModelKernel {
     pub name: &'static str,
     /// Whether it pushes; else it pops.
     pub push: bool,
-    /// The family's name, [`Family::NAME`].
+    /// The family's name, [`RansFamily::NAME`].
     pub family: &'static str,
     /// How lanes map to threads. [`LaneMapping::PartOfWarp`] stands for a whole warp too: a
     /// symbol's model costs so much more than the votes around it that a kernel for 32 lanes alone
@@ -266,7 +266,7 @@ macro_rules! model_kernel_table {
         pub const MODEL_KERNELS: &[ModelKernel] = &[$(ModelKernel {
             name: stringify!($name),
             push: $crate::model_kernel_table!(@push $direction),
-            family: <$crate::codec::$family as Family>::NAME,
+            family: <$crate::codec::$family as RansFamily>::NAME,
             lanes: LaneMapping::$mapping,
             form: ModelForm::$form,
         }),*];

@@ -5,8 +5,8 @@
 //! permutation of the slots, so a stream pushed with alias tables must be popped with them. A. J.
 //! Walker (1977); M. D. Vose (1991) for the construction, which `host/tables` does.
 
-use super::entry::{Span, TableSpan};
-use super::lookup::{Found, Lookup, Placement};
+use super::entry::{Interval, TableDescriptor};
+use super::lookup::{Found, Placement, SymbolLookup};
 
 /// One bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -25,15 +25,15 @@ pub struct AliasBucket {
 /// Alias lookup for pop.
 #[derive(Clone, Copy, Debug)]
 pub struct AliasLookup<'a> {
-    /// The spans of all tables; of a span only the frequency is read.
-    pub spans: &'a [Span],
-    /// The buckets of all tables, placed as the spans are.
+    /// The intervals of all tables; of an interval only the frequency is read.
+    pub intervals: &'a [Interval],
+    /// The buckets of all tables, placed as the intervals are.
     pub buckets: &'a [AliasBucket],
 }
 
-impl Lookup for AliasLookup<'_> {
+impl SymbolLookup for AliasLookup<'_> {
     #[inline(always)]
-    fn find(&self, _number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+    fn find(&self, _number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let own = slot >> (precision - table.log2_symbols);
         let bucket =
             self.buckets.get(table.base.wrapping_add(own) as usize).copied().unwrap_or_default();
@@ -42,9 +42,12 @@ impl Lookup for AliasLookup<'_> {
         } else {
             (bucket.other, bucket.other_shift)
         };
-        let span =
-            self.spans.get(table.base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
-        Found { symbol, freq: span.freq, rank: slot.wrapping_sub(shift) }
+        let interval = self
+            .intervals
+            .get(table.base.wrapping_add(symbol) as usize)
+            .copied()
+            .unwrap_or_default();
+        Found { symbol, freq: interval.freq, rank: slot.wrapping_sub(shift) }
     }
 }
 
@@ -53,7 +56,7 @@ impl Lookup for AliasLookup<'_> {
 pub struct AliasPlacement<'a> {
     /// `tables << precision` slots: the slot of each cumulative position.
     pub remap: &'a [u32],
-    /// log2 of the slots a table.
+    /// log2 of the slots per table.
     pub precision: u32,
 }
 

@@ -8,7 +8,7 @@
 use core::num::NonZero;
 
 use super::error::RowError;
-use super::family::Family;
+use super::family::RansFamily;
 use super::step::{low_mask, pop_bits, push_bits};
 use super::words::{WordSink, WordSource};
 
@@ -17,13 +17,13 @@ pub const MAX_DISTANCE: i64 = 1 << 30;
 
 /// The width of a bypass digit, 1..=8 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bypass {
+pub struct BypassCode {
     /// Not zero, as the compiler knows: a division by it needs no check, which in device code would
     /// be a trap.
     bits: NonZero<u32>,
 }
 
-impl Bypass {
+impl BypassCode {
     /// Digits of `bits` bits; `None` outside 1..=8.
     pub const fn new(bits: u32) -> Option<Self> {
         match NonZero::new(bits) {
@@ -76,15 +76,15 @@ impl Bypass {
         (32 - raw.leading_zeros() + (self.bits() - 1)) / self.bits
     }
 
-    /// Calls `put` with each digit of `raw` and then of their count, in the order of a push.
+    /// Calls `digit` with each digit of `raw` and then of their count, in the order of a push.
     #[inline(always)]
-    pub(crate) fn for_each_digit(self, raw: u32, mut put: impl FnMut(u32)) {
+    pub(crate) fn for_each_digit(self, raw: u32, mut digit: impl FnMut(u32)) {
         let full = low_mask(self.bits());
         let digits = self.digits(raw);
         let mut left = digits;
         while left > 0 {
             left -= 1;
-            put((raw >> (left * self.bits())) & full);
+            digit((raw >> (left * self.bits())) & full);
         }
         // The count in base `full`: the remainder, then as many full digits as it takes.
         let mut count = digits;
@@ -93,9 +93,9 @@ impl Bypass {
             count -= full;
             fulls += 1;
         }
-        put(count);
+        digit(count);
         while fulls > 0 {
-            put(full);
+            digit(full);
             fulls -= 1;
         }
     }
@@ -127,7 +127,7 @@ impl Bypass {
 
     /// Pushes the digits of `raw` and their count.
     #[inline]
-    pub fn push<F: Family>(
+    pub fn push<F: RansFamily>(
         self,
         mut x: F::State,
         raw: u32,
@@ -139,7 +139,7 @@ impl Bypass {
 
     /// Pops a count and its digits.
     #[inline]
-    pub fn pop<F: Family>(
+    pub fn pop<F: RansFamily>(
         self,
         mut x: F::State,
         source: &mut impl WordSource<F::Word>,

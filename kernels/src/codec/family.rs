@@ -1,4 +1,4 @@
-//! The rANS families: how wide a state is and how wide the words are that it sheds.
+//! The rANS families: how wide a state is and how wide the words are that it emits.
 
 use core::fmt::Debug;
 use core::ops::{Add, BitAnd, BitOr, Shl, Shr, Sub};
@@ -138,10 +138,10 @@ word_int!(u16);
 word_int!(u32);
 
 /// A rANS family: between two symbols a state lies in `[LOWER_BOUND, 2^(STATE_BITS-1))`.
-pub trait Family: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'static {
+pub trait RansFamily: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'static {
     /// Holds a state.
     type State: StateInt;
-    /// A state sheds and takes in words of this width.
+    /// A state is renormalised by words of this width.
     type Word: WordInt;
     /// The family's name in torch_ans.
     const NAME: &'static str;
@@ -151,9 +151,9 @@ pub trait Family: sealed::Sealed + Copy + Debug + Default + Send + Sync + 'stati
     const WORD_BITS: u32;
     /// The largest precision: frequencies sum to at most `2^MAX_PRECISION`.
     const MAX_PRECISION: u32 = Self::STATE_BITS - 1 - Self::WORD_BITS;
-    /// The smallest normalised state, which is also a fresh state.
+    /// The smallest normalised state, which is also the initial state.
     const LOWER_BOUND: Self::State;
-    /// The most words that one push sheds, and one pop takes in.
+    /// The most words that one push emits, and one pop reads.
     const MAX_WORDS: u32 = (Self::STATE_BITS - 1).div_ceil(Self::WORD_BITS) - 1;
 }
 
@@ -167,7 +167,7 @@ pub struct Rans32;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rans32x16;
 
-impl Family for Rans64 {
+impl RansFamily for Rans64 {
     type State = u64;
     type Word = u32;
     const NAME: &'static str = "rans64";
@@ -176,7 +176,7 @@ impl Family for Rans64 {
     const LOWER_BOUND: u64 = 1 << 31;
 }
 
-impl Family for Rans32 {
+impl RansFamily for Rans32 {
     type State = u32;
     type Word = u8;
     const NAME: &'static str = "rans32";
@@ -185,7 +185,7 @@ impl Family for Rans32 {
     const LOWER_BOUND: u32 = 1 << 23;
 }
 
-impl Family for Rans32x16 {
+impl RansFamily for Rans32x16 {
     type State = u32;
     type Word = u16;
     const NAME: &'static str = "rans32_16";

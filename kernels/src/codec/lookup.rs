@@ -1,11 +1,11 @@
-//! How pop finds the symbol that owns a slot, and where push places one.
+//! How pop finds the symbol at a slot, and where push places one.
 //!
 //! The stream does not depend on which of search and inverse CDF a decoder uses; only alias tables
 //! (see [`alias`](super::alias)) permute the slots.
 
-use super::entry::{Span, TableSpan};
+use super::entry::{Interval, TableDescriptor};
 
-/// The symbol that owns a slot: its number in the table, its frequency, and the slot's rank among
+/// The symbol at a slot: its index in the table, its frequency, and the slot's rank among
 /// its slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -17,10 +17,10 @@ pub struct Found {
     pub rank: u32,
 }
 
-/// Finds the symbol that owns a slot.
-pub trait Lookup {
+/// Finds the symbol at a slot.
+pub trait SymbolLookup {
     /// `number` is the table's number, `table` its place, `slot` lies below `2^precision`.
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found;
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found;
 }
 
 /// Where the slots of a symbol lie.
@@ -41,17 +41,17 @@ impl Placement for DirectPlacement {
 }
 
 #[inline(always)]
-fn found(spans: &[Span], base: u32, symbol: u32, slot: u32) -> Found {
-    let span = spans.get(base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
-    Found { symbol, freq: span.freq, rank: slot.wrapping_sub(span.start) }
+fn found(intervals: &[Interval], base: u32, symbol: u32, slot: u32) -> Found {
+    let interval = intervals.get(base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
+    Found { symbol, freq: interval.freq, rank: slot.wrapping_sub(interval.start) }
 }
 
 /// The largest symbol of `low..=high` whose start is at most `slot`; `low`'s is.
 #[inline(always)]
-fn bisect(spans: &[Span], base: u32, mut low: u32, mut high: u32, slot: u32) -> u32 {
+fn bisect(intervals: &[Interval], base: u32, mut low: u32, mut high: u32, slot: u32) -> u32 {
     while low < high {
         let middle = low + (high - low).div_ceil(2);
-        let start = spans.get(base.wrapping_add(middle) as usize).map_or(u32::MAX, |s| s.start);
+        let start = intervals.get(base.wrapping_add(middle) as usize).map_or(u32::MAX, |s| s.start);
         if start <= slot {
             low = middle;
         } else {
@@ -64,19 +64,19 @@ fn bisect(spans: &[Span], base: u32, mut low: u32, mut high: u32, slot: u32) -> 
 /// Binary search over the CDF: the smallest tables, `log2(symbols)` dependent loads.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchLookup<'a> {
-    /// The spans of all tables.
-    pub spans: &'a [Span],
+    /// The intervals of all tables.
+    pub intervals: &'a [Interval],
 }
 
-impl Lookup for SearchLookup<'_> {
+impl SymbolLookup for SearchLookup<'_> {
     #[inline(always)]
-    fn find(&self, _number: u32, table: &TableSpan, slot: u32, _precision: u32) -> Found {
-        let symbol = bisect(self.spans, table.base, 0, table.symbols.saturating_sub(1), slot);
-        found(self.spans, table.base, symbol, slot)
+    fn find(&self, _number: u32, table: &TableDescriptor, slot: u32, _precision: u32) -> Found {
+        let symbol = bisect(self.intervals, table.base, 0, table.symbols.saturating_sub(1), slot);
+        found(self.intervals, table.base, symbol, slot)
     }
 }
 
-/// Inverse CDF with `2^bits` entries a table: entry k is the symbol that owns slot
+/// Inverse CDF with `2^bits` entries per table: entry k is the symbol at slot
 /// `k << (precision - bits)`.
 ///
 /// Dense where `bits` is the precision: one load finds the symbol. Sparse below it: the symbol lies
@@ -84,17 +84,17 @@ impl Lookup for SearchLookup<'_> {
 /// narrow symbols share an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct InverseCdfLookup<'a> {
-    /// The spans of all tables.
-    pub spans: &'a [Span],
+    /// The intervals of all tables.
+    pub intervals: &'a [Interval],
     /// `tables << bits` symbols.
     pub symbols: &'a [u16],
-    /// log2 of the entries a table.
+    /// log2 of the entries per table.
     pub bits: u32,
 }
 
-impl Lookup for InverseCdfLookup<'_> {
+impl SymbolLookup for InverseCdfLookup<'_> {
     #[inline(always)]
-    fn find(&self, number: u32, table: &TableSpan, slot: u32, precision: u32) -> Found {
+    fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found {
         let row = (number as usize) << self.bits;
         let bucket = (slot >> (precision - self.bits)) as usize;
         let low = u32::from(self.symbols.get(row + bucket).copied().unwrap_or(0));
@@ -107,8 +107,8 @@ impl Lookup for InverseCdfLookup<'_> {
             } else {
                 table.symbols.saturating_sub(1)
             };
-            bisect(self.spans, table.base, low, high, slot)
+            bisect(self.intervals, table.base, low, high, slot)
         };
-        found(self.spans, table.base, symbol, slot)
+        found(self.intervals, table.base, symbol, slot)
     }
 }

@@ -4,7 +4,7 @@
 //! and have no panic path in a loop over symbols: what can go wrong becomes a [`RowError`].
 //!
 //! - [`family`]: state and word widths. [`step`]: one symbol, one state.
-//! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder spans.
+//! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder intervals.
 //! - [`lookup`], [`alias`]: how pop finds a symbol, and where push places a slot.
 //! - [`packed`]: the tables once more, small enough for a GPU's shared memory.
 //! - [`bypass`]: raw digits for symbols outside a table.
@@ -27,12 +27,12 @@ pub mod tans_table;
 pub mod words;
 
 pub use alias::{AliasBucket, AliasLookup, AliasPlacement};
-pub use bypass::Bypass;
-pub use entry::{EncoderEntry, Span, TableSpan};
+pub use bypass::BypassCode;
+pub use entry::{EncoderEntry, Interval, TableDescriptor};
 pub use error::{RowError, RowFault};
-pub use family::{Family, Rans32, Rans32x16, Rans64, StateInt, WordInt};
-pub use lookup::{DirectPlacement, InverseCdfLookup, Lookup, Placement, SearchLookup};
-pub use row::{DecoderView, EncoderView, Indexes, pop_row, push_row};
+pub use family::{Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
+pub use lookup::{DirectPlacement, InverseCdfLookup, Placement, SearchLookup, SymbolLookup};
+pub use row::{DecoderView, EncoderView, RowIndexes, pop_row, push_row};
 pub use tans::{
     BitBuffer, Tans8, Tans16, Tans32, TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow,
 };

@@ -2,14 +2,14 @@
 //! symbol.
 //!
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
-//! 16 bytes: first a [`PackedTable`] a table, then for push an entry a symbol ([`PackedFamily`]),
-//! and for pop either a [`PackedSlot`] a slot, or a [`PackedSpan`] a symbol and behind them a byte
-//! a slot, its symbol's number. What a table lacks here, the bypass sentinel and whatever does not
-//! fit, is coded from the general forms; the stream is the same.
+//! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
+//! ([`PackedFamily`]), and for pop either a [`PackedSlot`] per slot, or a [`PackedInterval`] per
+//! symbol and behind them a byte per slot, its symbol's number. What a table lacks here, the bypass
+//! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
 
-use super::bypass::Bypass;
-use super::entry::{EncoderEntry, Span, TableSpan};
-use super::family::{Family, Rans32, Rans32x16, Rans64};
+use super::bypass::BypassCode;
+use super::entry::{EncoderEntry, Interval, TableDescriptor};
+use super::family::{Rans32, Rans32x16, Rans64, RansFamily};
 
 /// Bytes of a [`PackedTable`], as a power of two.
 pub const TABLE_LOG2: u32 = 3;
@@ -26,8 +26,8 @@ pub const fn next_part(bytes: u32) -> u32 {
 /// One table's place among the packed entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PackedTable {
-    /// Pop: position of its first span. Push: position of the entry of symbol 0, were there one:
-    /// that of the first less the offset.
+    /// Pop: position of its first interval. Push: position of the entry of symbol 0, were there
+    /// one: that of the first less the offset.
     pub base: u32,
     /// Offset in the low 16 bits, signed; above it how many symbols have no bypass digits.
     pub place: u32,
@@ -35,7 +35,7 @@ pub struct PackedTable {
 
 impl PackedTable {
     /// Packs a table's place; `None` where a number is too large.
-    pub fn new(table: &TableSpan, bypass: bool) -> Option<Self> {
+    pub fn new(table: &TableDescriptor, bypass: bool) -> Option<Self> {
         let symbols = table.symbols.checked_sub(u32::from(bypass))?;
         let offset = i16::try_from(table.offset).ok()?;
         let place = u32::from(offset as u16) | u32::from(u16::try_from(symbols).ok()?) << 16;
@@ -92,16 +92,16 @@ impl PackedSlot {
     }
 }
 
-/// The span of a symbol: the first slot in the low 16 bits, the frequency above. All zero for a
+/// The interval of a symbol: the first slot in the low 16 bits, the frequency above. All zero for a
 /// bypass sentinel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PackedSpan(pub u32);
+pub struct PackedInterval(pub u32);
 
-impl PackedSpan {
-    /// Packs a span; `None` where a frequency takes 17 bits.
-    pub const fn new(span: Span) -> Option<Self> {
-        if span.freq >> 16 == 0 && span.start >> 16 == 0 {
-            Some(Self(span.start | span.freq << 16))
+impl PackedInterval {
+    /// Packs an interval; `None` where a frequency takes 17 bits.
+    pub const fn new(interval: Interval) -> Option<Self> {
+        if interval.freq >> 16 == 0 && interval.start >> 16 == 0 {
+            Some(Self(interval.start | interval.freq << 16))
         } else {
             None
         }
@@ -121,7 +121,7 @@ impl PackedSpan {
 }
 
 /// A family's packed encoder entry.
-pub trait PackedFamily: Family {
+pub trait PackedFamily: RansFamily {
     /// Bytes of an entry, as a power of two.
     const ENTRY_LOG2: u32;
     /// Packs an entry, into the first words; `None` where it does not fit.
@@ -136,13 +136,13 @@ macro_rules! family_of_32_bits {
             const ENTRY_LOG2: u32 = 3;
             #[inline(always)]
             fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
-                let span = PackedSpan::new(Span { start: entry.start, freq: entry.freq })?;
-                Some([entry.reciprocal, span.0, 0, 0])
+                let interval = PackedInterval::new(Interval { start: entry.start, freq: entry.freq })?;
+                Some([entry.reciprocal, interval.0, 0, 0])
             }
             #[inline(always)]
-            fn unpack([reciprocal, span, ..]: [u32; 4]) -> EncoderEntry<Self> {
-                let span = PackedSpan(span);
-                EncoderEntry { reciprocal, freq: span.freq(), start: span.start() }
+            fn unpack([reciprocal, interval, ..]: [u32; 4]) -> EncoderEntry<Self> {
+                let interval = PackedInterval(interval);
+                EncoderEntry { reciprocal, freq: interval.freq(), start: interval.start() }
             }
         })*
     };
@@ -164,83 +164,89 @@ impl PackedFamily for Rans64 {
 
 /// Takes the words of packed tables, and begins parts where they may begin.
 struct Words<P> {
-    put: P,
+    store: P,
     count: u32,
 }
 
 impl<P: FnMut(u32)> Words<P> {
-    fn put(&mut self, word: u32) {
-        (self.put)(word);
+    fn store(&mut self, word: u32) {
+        (self.store)(word);
         self.count += 1;
     }
 
     fn end_part(&mut self) {
         while !self.count.is_multiple_of(4) {
-            self.put(0);
+            self.store(0);
         }
     }
 
     /// The part that all packed tables begin with.
-    fn places(&mut self, tables: &[TableSpan], bypass: bool, push: bool) -> Option<()> {
+    fn places(&mut self, tables: &[TableDescriptor], bypass: bool, push: bool) -> Option<()> {
         for table in tables {
             let PackedTable { base, place } = PackedTable::new(table, bypass)?;
-            self.put(if push { base.wrapping_sub(table.offset as u32) } else { base });
-            self.put(place);
+            self.store(if push { base.wrapping_sub(table.offset as u32) } else { base });
+            self.store(place);
         }
         self.end_part();
         Some(())
     }
 }
 
-/// Packs tables for push; `None` where they do not fit, with some words put already.
+/// Packs tables for push; `None` where they do not fit, with some words stored already.
 pub fn pack_entries<F: PackedFamily>(
-    tables: &[TableSpan],
+    tables: &[TableDescriptor],
     entries: &[EncoderEntry<F>],
-    bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    bypass: Option<BypassCode>,
+    store: impl FnMut(u32),
 ) -> Option<()> {
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), true)?;
     for entry in entries {
         let packed = F::pack(entry)?;
         for word in packed.iter().take(1 << (F::ENTRY_LOG2 - 2)) {
-            words.put(*word);
+            words.store(*word);
         }
     }
     words.end_part();
     Some(())
 }
 
-/// A table's spans, those that have no bypass digits, by number; the frequency of the others reads
-/// as 0.
+/// A table's intervals, those that have no bypass digits, by number; the frequency of the others
+/// reads as 0.
 fn ordinary<'a>(
-    table: &TableSpan,
-    spans: &'a [Span],
-    bypass: Option<Bypass>,
-) -> impl Iterator<Item = (u32, Span, bool)> + use<'a> {
+    table: &TableDescriptor,
+    intervals: &'a [Interval],
+    bypass: Option<BypassCode>,
+) -> impl Iterator<Item = (u32, Interval, bool)> + use<'a> {
     let coded = table.symbols - u32::from(bypass.is_some() && table.symbols > 0);
-    let spans = spans.get(table.base as usize..).unwrap_or_default();
-    (0..table.symbols).zip(spans).map(move |(number, span)| (number, *span, number < coded))
+    let intervals = intervals.get(table.base as usize..).unwrap_or_default();
+    (0..table.symbols)
+        .zip(intervals)
+        .map(move |(number, interval)| (number, *interval, number < coded))
 }
 
-/// Packs tables for pop with a [`PackedSlot`] a slot; `None` where they do not fit, with some words
-/// put already.
+/// Packs tables for pop with a [`PackedSlot`] per slot; `None` where they do not fit, with some
+/// words stored already.
 pub fn pack_slots(
-    tables: &[TableSpan],
-    spans: &[Span],
+    tables: &[TableDescriptor],
+    intervals: &[Interval],
     precision: u32,
-    bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    bypass: Option<BypassCode>,
+    store: impl FnMut(u32),
 ) -> Option<()> {
     if precision > PackedSlot::MAX_PRECISION {
         return None;
     }
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), false)?;
     for table in tables {
-        for (number, span, coded) in ordinary(table, spans, bypass) {
-            for rank in 0..span.freq {
-                words.put(if coded { PackedSlot::new(number, span.freq, rank)?.0 } else { 0 });
+        for (number, interval, coded) in ordinary(table, intervals, bypass) {
+            for rank in 0..interval.freq {
+                words.store(if coded {
+                    PackedSlot::new(number, interval.freq, rank)?.0
+                } else {
+                    0
+                });
             }
         }
     }
@@ -248,41 +254,41 @@ pub fn pack_slots(
     Some(())
 }
 
-/// Packs tables for pop with a [`PackedSpan`] a symbol and a byte a slot; `None` where they do not
-/// fit, with some words put already.
+/// Packs tables for pop with a [`PackedInterval`] per symbol and a byte per slot; `None` where they
+/// do not fit, with some words stored already.
 pub fn pack_guide(
-    tables: &[TableSpan],
-    spans: &[Span],
+    tables: &[TableDescriptor],
+    intervals: &[Interval],
     precision: u32,
-    bypass: Option<Bypass>,
-    put: impl FnMut(u32),
+    bypass: Option<BypassCode>,
+    store: impl FnMut(u32),
 ) -> Option<()> {
     // Fewer than four slots would not fill a word.
     if !(2..=16).contains(&precision) {
         return None;
     }
-    let mut words = Words { put, count: 0 };
+    let mut words = Words { store, count: 0 };
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {
-        // A byte must tell the sentinel too.
+        // A byte must hold the sentinel too.
         if table.symbols > MAX_SYMBOLS || table.base != base {
             return None;
         }
         base += table.symbols;
-        for (_, span, coded) in ordinary(table, spans, bypass) {
-            words.put(if coded { PackedSpan::new(span)?.0 } else { 0 });
+        for (_, interval, coded) in ordinary(table, intervals, bypass) {
+            words.store(if coded { PackedInterval::new(interval)?.0 } else { 0 });
         }
     }
     words.end_part();
     for table in tables {
         let (mut word, mut slots) = (0, 0);
-        for (number, span, _) in ordinary(table, spans, bypass) {
-            for _ in 0..span.freq {
+        for (number, interval, _) in ordinary(table, intervals, bypass) {
+            for _ in 0..interval.freq {
                 word |= number << (8 * (slots & 3));
                 slots += 1;
                 if slots & 3 == 0 {
-                    words.put(word);
+                    words.store(word);
                     word = 0;
                 }
             }
@@ -295,31 +301,31 @@ pub fn pack_guide(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Lookup, SearchLookup};
+    use crate::codec::{SearchLookup, SymbolLookup};
 
-    const TABLES: [TableSpan; 2] = [
-        TableSpan { base: 0, symbols: 3, offset: -2, log2_symbols: 0 },
-        TableSpan { base: 3, symbols: 4, offset: 9, log2_symbols: 2 },
+    const TABLES: [TableDescriptor; 2] = [
+        TableDescriptor { base: 0, symbols: 3, offset: -2, log2_symbols: 0 },
+        TableDescriptor { base: 3, symbols: 4, offset: 9, log2_symbols: 2 },
     ];
     const PRECISION: u32 = 5;
-    const SPANS: [Span; 7] = [
-        Span { start: 0, freq: 1 },
-        Span { start: 1, freq: 30 },
-        Span { start: 31, freq: 1 },
-        Span { start: 0, freq: 8 },
-        Span { start: 8, freq: 3 },
-        Span { start: 11, freq: 20 },
-        Span { start: 31, freq: 1 },
+    const INTERVALS: [Interval; 7] = [
+        Interval { start: 0, freq: 1 },
+        Interval { start: 1, freq: 30 },
+        Interval { start: 31, freq: 1 },
+        Interval { start: 0, freq: 8 },
+        Interval { start: 8, freq: 3 },
+        Interval { start: 11, freq: 20 },
+        Interval { start: 31, freq: 1 },
     ];
 
-    /// The words of packed tables, in room for more.
+    /// The words of packed tables, in a buffer for more.
     fn packed(pack: impl FnOnce(&mut dyn FnMut(u32)) -> Option<()>) -> [u32; 128] {
         let (mut words, mut count) = ([0; 128], 0);
-        let put: &mut dyn FnMut(u32) = &mut |word| {
+        let store: &mut dyn FnMut(u32) = &mut |word| {
             words[count] = word;
             count += 1;
         };
-        pack(put).expect("small tables fit");
+        pack(store).expect("small tables fit");
         assert!(count.is_multiple_of(4));
         words
     }
@@ -328,21 +334,25 @@ mod tests {
     /// sentinel's.
     #[test]
     fn packed_tables_find_what_a_search_finds() {
-        for bypass in [None, Bypass::new(4)] {
-            let slots = packed(|put| pack_slots(&TABLES, &SPANS, PRECISION, bypass, put));
-            let guide = packed(|put| pack_guide(&TABLES, &SPANS, PRECISION, bypass, put));
-            let (spans, bytes) = (4, 4 + 8);
+        for bypass in [None, BypassCode::new(4)] {
+            let slots = packed(|store| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, store));
+            let guide = packed(|store| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, store));
+            let (intervals, bytes) = (4, 4 + 8);
             for (number, table) in TABLES.iter().enumerate() {
                 let coded = table.symbols - u32::from(bypass.is_some());
                 let place = PackedTable { base: slots[2 * number], place: slots[2 * number + 1] };
                 assert_eq!((place.offset(), place.symbols()), (table.offset, coded));
                 for slot in 0..1 << PRECISION {
-                    let found =
-                        SearchLookup { spans: &SPANS }.find(number as u32, table, slot, PRECISION);
+                    let found = SearchLookup { intervals: &INTERVALS }.find(
+                        number as u32,
+                        table,
+                        slot,
+                        PRECISION,
+                    );
                     let at = (number << PRECISION) + slot as usize;
                     let one = PackedSlot(slots[4 + at]);
                     let symbol = guide[bytes + at / 4] >> (8 * (at % 4)) & 0xff;
-                    let two = PackedSpan(guide[spans + (table.base + symbol) as usize]);
+                    let two = PackedInterval(guide[intervals + (table.base + symbol) as usize]);
                     if found.symbol < coded {
                         assert_eq!(
                             (one.symbol(), one.freq(), one.rank()),
@@ -361,8 +371,9 @@ mod tests {
     #[test]
     fn packed_entries_are_the_entries() {
         fn check<F: PackedFamily>() {
-            for span in [Span { start: 32767, freq: 1 }, Span { start: 0, freq: 32768 }] {
-                let entry = EncoderEntry::<F>::new(span);
+            for interval in [Interval { start: 32767, freq: 1 }, Interval { start: 0, freq: 32768 }]
+            {
+                let entry = EncoderEntry::<F>::new(interval);
                 let same = F::unpack(F::pack(&entry).expect("17 bits are too many, 16 are not"));
                 assert_eq!(same.reciprocal, entry.reciprocal);
                 assert_eq!((same.freq, same.start), (entry.freq, entry.start));
@@ -372,7 +383,7 @@ mod tests {
         check::<Rans32>();
         check::<Rans32x16>();
         // What takes 17 bits stays with the general tables.
-        let whole = EncoderEntry::<Rans32>::new(Span { start: 0, freq: 1 << 16 });
+        let whole = EncoderEntry::<Rans32>::new(Interval { start: 0, freq: 1 << 16 });
         assert_eq!(Rans32::pack(&whole), None);
         assert_eq!(PackedSlot::new(0, 1 << 12, 0), None);
     }

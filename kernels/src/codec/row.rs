@@ -5,17 +5,17 @@
 //! digits of all lanes from the highest lane down, then the symbols of all lanes from the highest
 //! down. Pop mirrors it. A negative index skips its symbol, and pop gives 0 there.
 
-use super::bypass::Bypass;
-use super::entry::{EncoderEntry, TableSpan};
+use super::bypass::BypassCode;
+use super::entry::{EncoderEntry, TableDescriptor};
 use super::error::{RowError, RowFault};
-use super::family::Family;
-use super::lookup::{Lookup, Placement};
+use super::family::RansFamily;
+use super::lookup::{Placement, SymbolLookup};
 use super::step;
 use super::words::{WordReader, WordSink, WordSource, WordWriter};
 
 /// Which table codes each symbol of a row.
 #[derive(Clone, Copy, Debug)]
-pub enum Indexes<'a> {
+pub enum RowIndexes<'a> {
     /// The same table for every symbol.
     One(i32),
     /// An index a symbol.
@@ -26,7 +26,7 @@ pub enum Indexes<'a> {
     EachU8(&'a [u8]),
 }
 
-impl Indexes<'_> {
+impl RowIndexes<'_> {
     /// The index of the symbol at a position; -1 (skip) past the end.
     #[inline(always)]
     pub fn at(&self, position: usize) -> i32 {
@@ -39,15 +39,15 @@ impl Indexes<'_> {
     }
 }
 
-/// What both directions know of the tables.
+/// What both directions read of the tables.
 #[derive(Clone, Copy, Debug)]
 pub struct TablesView<'a> {
     /// Every table's place.
-    pub tables: &'a [TableSpan],
+    pub tables: &'a [TableDescriptor],
     /// Frequencies sum to `2^precision`.
     pub precision: u32,
     /// Digits for symbols outside a table, or `None` for an error.
-    pub bypass: Option<Bypass>,
+    pub bypass: Option<BypassCode>,
     /// Whether an index past the last table skips its symbol, as a negative one does, instead of
     /// being an error.
     pub skip_past_end: bool,
@@ -56,7 +56,7 @@ pub struct TablesView<'a> {
 impl TablesView<'_> {
     /// The table that an index names, its number and place; `None` for a skipped symbol.
     #[inline(always)]
-    pub fn table(&self, index: i32) -> Result<Option<(u32, TableSpan)>, RowError> {
+    pub fn table(&self, index: i32) -> Result<Option<(u32, TableDescriptor)>, RowError> {
         if index < 0 {
             return Ok(None);
         }
@@ -69,7 +69,11 @@ impl TablesView<'_> {
 
     /// The number in its table that codes a symbol, and the bypass digits that follow it.
     #[inline(always)]
-    pub fn number(&self, table: &TableSpan, symbol: i32) -> Result<(u32, Option<u32>), RowError> {
+    pub fn number(
+        &self,
+        table: &TableDescriptor,
+        symbol: i32,
+    ) -> Result<(u32, Option<u32>), RowError> {
         let value = i64::from(symbol) - i64::from(table.offset);
         match self.bypass {
             None if value >= 0 && value < i64::from(table.symbols) => Ok((value as u32, None)),
@@ -79,7 +83,7 @@ impl TablesView<'_> {
                 if value >= 0 && value < i64::from(max) {
                     Ok((value as u32, None))
                 } else {
-                    Ok((max, Some(Bypass::raw(value, max)?)))
+                    Ok((max, Some(BypassCode::raw(value, max)?)))
                 }
             }
         }
@@ -88,14 +92,14 @@ impl TablesView<'_> {
     /// The symbol of a table number (symbol less offset), which digits may have moved outside the
     /// table.
     #[inline(always)]
-    pub fn symbol(table: &TableSpan, value: i64) -> Result<i32, RowError> {
+    pub fn symbol(table: &TableDescriptor, value: i64) -> Result<i32, RowError> {
         i32::try_from(value + i64::from(table.offset)).map_err(|_| RowError::BypassDigits)
     }
 }
 
 /// What push reads.
 #[derive(Clone, Copy, Debug)]
-pub struct EncoderView<'a, F: Family, P> {
+pub struct EncoderView<'a, F: RansFamily, P> {
     /// The tables.
     pub tables: TablesView<'a>,
     /// The entries of all tables.
@@ -123,7 +127,7 @@ pub(crate) struct Ready {
     pub(crate) raw: Option<u32>,
 }
 
-impl<F: Family, P: Placement> EncoderView<'_, F, P> {
+impl<F: RansFamily, P: Placement> EncoderView<'_, F, P> {
     /// Finds the entry of a symbol.
     #[inline(always)]
     pub(crate) fn ready(&self, symbol: i32, index: i32) -> Result<Ready, RowError> {
@@ -136,7 +140,7 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
     pub(crate) fn ready_in(
         &self,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         symbol: i32,
     ) -> Result<Ready, RowError> {
         let (value, raw) = self.tables.number(table, symbol)?;
@@ -184,12 +188,12 @@ impl<F: Family, P: Placement> EncoderView<'_, F, P> {
 /// On an error both may have changed; the caller keeps copies of the states and of the length,
 /// which is all that a row needs to be as it was: words are only added past the old length.
 #[inline]
-pub fn push_row<F: Family, P: Placement, const LANES: usize>(
+pub fn push_row<F: RansFamily, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(symbols.len()));
@@ -224,13 +228,13 @@ pub fn push_row<F: Family, P: Placement, const LANES: usize>(
 }
 
 /// A symbol popped, its bypass digits still to come where `table` is given.
-pub(crate) type Popped = (i32, Option<TableSpan>);
+pub(crate) type Popped = (i32, Option<TableDescriptor>);
 
-impl<L: Lookup> DecoderView<'_, L> {
-    /// Finds the symbol in a state and takes it out. The state must be refilled before it is used
-    /// again; lanes of a warp have to agree on who takes which words before that.
+impl<L: SymbolLookup> DecoderView<'_, L> {
+    /// Finds the symbol in a state and takes it out. The state must be renormalised before it is
+    /// used again; lanes of a warp have to agree on who takes which words before that.
     #[inline(always)]
-    pub(crate) fn take_symbol<F: Family>(
+    pub(crate) fn take_symbol<F: RansFamily>(
         &self,
         x: F::State,
         index: i32,
@@ -249,20 +253,20 @@ impl<L: Lookup> DecoderView<'_, L> {
 
     /// Pops a symbol without its bypass digits.
     #[inline(always)]
-    pub(crate) fn pop_one<F: Family>(
+    pub(crate) fn pop_one<F: RansFamily>(
         &self,
         x: &mut F::State,
         index: i32,
         words: &mut impl WordSource<F::Word>,
     ) -> Result<Popped, RowError> {
         let (taken, popped) = self.take_symbol::<F>(*x, index)?;
-        *x = step::refill::<F>(taken, words);
+        *x = step::renormalise::<F>(taken, words);
         Ok(popped)
     }
 
     /// Pops the bypass digits of a symbol, if it has any.
     #[inline(always)]
-    pub(crate) fn pop_raw<F: Family>(
+    pub(crate) fn pop_raw<F: RansFamily>(
         &self,
         x: &mut F::State,
         (symbol, table): Popped,
@@ -271,7 +275,7 @@ impl<L: Lookup> DecoderView<'_, L> {
         let (Some(table), Some(bypass)) = (table, self.tables.bypass) else { return Ok(symbol) };
         let (next, raw) = bypass.pop::<F>(*x, words)?;
         *x = next;
-        TablesView::symbol(&table, Bypass::value(raw, table.symbols.wrapping_sub(1)))
+        TablesView::symbol(&table, BypassCode::value(raw, table.symbols.wrapping_sub(1)))
     }
 }
 
@@ -279,12 +283,12 @@ impl<L: Lookup> DecoderView<'_, L> {
 ///
 /// On an error `states` and `symbols` may have changed; the words are never written.
 #[inline]
-pub fn pop_row<F: Family, L: Lookup, const LANES: usize>(
+pub fn pop_row<F: RansFamily, L: SymbolLookup, const LANES: usize>(
     view: &DecoderView<'_, L>,
     states: &mut [F::State; LANES],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return Err(RowError::StateOutOfRange.at(0));

@@ -1,50 +1,53 @@
 //! One symbol and one state: the arithmetic of rANS.
 //!
-//! With state x, frequency f, cumulative frequency start and precision p, a push sheds words until
+//! With state x, frequency f, cumulative frequency start and precision p, a push emits words until
 //! `x < (L >> p << W) * f` and then sets `x = (x / f) << p | start + x % f`; a pop inverts it. J.
 //! Duda, "Asymmetric numeral systems" (arXiv:1311.2540); the word widths and bounds are those of
 //! torch_ans 0.4.0.
 
 use super::entry::EncoderEntry;
-use super::family::{Family, StateInt, WordInt};
+use super::family::{RansFamily, StateInt, WordInt};
 use super::lookup::Placement;
 use super::words::{WordSink, WordSource};
 
 /// The bound below which a state must lie before a symbol of this frequency is pushed:
 /// `freq * 2^(S-1-precision)`.
 ///
-/// At most `2^(S-1)`, reached by a symbol that owns every slot; no state is that large, so such a
-/// symbol sheds nothing.
+/// At most `2^(S-1)`, reached by a symbol that has every slot; no state is that large, so such a
+/// symbol emits nothing.
 #[inline(always)]
-pub fn push_bound<F: Family>(freq: u32, precision: u32) -> F::State {
+pub fn push_bound<F: RansFamily>(freq: u32, precision: u32) -> F::State {
     F::State::from_u32(freq) << (F::STATE_BITS - 1 - precision)
 }
 
-/// Sheds words until the state lies below `bound`.
+/// Emits words until the state lies below `bound`.
 #[inline(always)]
-pub fn shed<F: Family>(
+pub fn emit<F: RansFamily>(
     mut x: F::State,
     bound: F::State,
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
     if F::MAX_WORDS == 1 {
         if x >= bound {
-            sink.put(F::Word::from_low(x.low_u32()));
+            sink.store(F::Word::from_low(x.low_u32()));
             x = x >> F::WORD_BITS;
         }
     } else {
         // At most MAX_WORDS turns: the bound is at least 2^(S-1-MAX_PRECISION) = 2^W.
         while x >= bound {
-            sink.put(F::Word::from_low(x.low_u32()));
+            sink.store(F::Word::from_low(x.low_u32()));
             x = x >> F::WORD_BITS;
         }
     }
     x
 }
 
-/// Takes words in until the state is normalised. `x` must not be 0.
+/// Reads words until the state is normalised. `x` must not be 0.
 #[inline(always)]
-pub fn refill<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>) -> F::State {
+pub fn renormalise<F: RansFamily>(
+    mut x: F::State,
+    source: &mut impl WordSource<F::Word>,
+) -> F::State {
     if F::MAX_WORDS == 1 {
         if x < F::LOWER_BOUND {
             x = (x << F::WORD_BITS) | F::State::from_u32(source.take().to_u32());
@@ -60,9 +63,9 @@ pub fn refill<F: Family>(mut x: F::State, source: &mut impl WordSource<F::Word>)
     x
 }
 
-/// How many words [`refill`] will take for this state.
+/// How many words [`renormalise`] will take for this state.
 #[inline(always)]
-pub fn words_wanted<F: Family>(x: F::State) -> u32 {
+pub fn words_wanted<F: RansFamily>(x: F::State) -> u32 {
     let mut wanted = 0;
     let mut bound = F::LOWER_BOUND;
     while wanted < F::MAX_WORDS && x < bound {
@@ -74,7 +77,7 @@ pub fn words_wanted<F: Family>(x: F::State) -> u32 {
 
 /// Whether a push can have left this state: everything from outside is checked with it before use.
 #[inline(always)]
-pub fn is_normalised<F: Family>(x: F::State) -> bool {
+pub fn is_normalised<F: RansFamily>(x: F::State) -> bool {
     x >= F::LOWER_BOUND && (x >> (F::STATE_BITS - 1)) == F::State::default()
 }
 
@@ -85,7 +88,7 @@ pub fn is_normalised<F: Family>(x: F::State) -> bool {
 /// and Montgomery) would save the comparison and cost the entry four bytes and f = 1 a special
 /// case.
 #[inline(always)]
-pub fn divide<F: Family>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32) {
+pub fn divide<F: RansFamily>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32) {
     let freq = F::State::from_u32(entry.freq);
     let quotient = x.mul_high(entry.reciprocal);
     let remainder = x.wrapping_sub(quotient.wrapping_mul(freq));
@@ -98,7 +101,7 @@ pub fn divide<F: Family>(x: F::State, entry: &EncoderEntry<F>) -> (F::State, u32
 
 /// Pushes one symbol, given by its entry.
 #[inline(always)]
-pub fn push_symbol<F: Family, P: Placement>(
+pub fn push_symbol<F: RansFamily, P: Placement>(
     x: F::State,
     entry: &EncoderEntry<F>,
     table: u32,
@@ -106,7 +109,7 @@ pub fn push_symbol<F: Family, P: Placement>(
     precision: u32,
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
-    let x = shed::<F>(x, push_bound::<F>(entry.freq, precision), sink);
+    let x = emit::<F>(x, push_bound::<F>(entry.freq, precision), sink);
     let (quotient, remainder) = divide::<F>(x, entry);
     let slot = placement.place(table, entry.start.wrapping_add(remainder));
     (quotient << precision) | F::State::from_u32(slot)
@@ -116,7 +119,11 @@ pub fn push_symbol<F: Family, P: Placement>(
 /// order, in fewer steps: with quotient q, `q << precision | start + x - q * freq` is
 /// `x + start + q * (2^precision - freq)`.
 #[inline(always)]
-pub fn push_shed<F: Family>(x: F::State, entry: &EncoderEntry<F>, precision: u32) -> F::State {
+pub fn push_below_bound<F: RansFamily>(
+    x: F::State,
+    entry: &EncoderEntry<F>,
+    precision: u32,
+) -> F::State {
     let freq = F::State::from_u32(entry.freq);
     let others = F::State::from_u32((1 << precision) - entry.freq);
     let quotient = x.mul_high(entry.reciprocal);
@@ -132,38 +139,38 @@ pub fn push_shed<F: Family>(x: F::State, entry: &EncoderEntry<F>, precision: u32
 
 /// The slot that the next pop finds in this state.
 #[inline(always)]
-pub fn slot<F: Family>(x: F::State, precision: u32) -> u32 {
+pub fn slot<F: RansFamily>(x: F::State, precision: u32) -> u32 {
     x.low_u32() & low_mask(precision)
 }
 
 /// The state after a pop of a symbol of frequency `freq` whose slot has this rank among the
-/// symbol's slots, before [`refill`].
+/// symbol's slots, before [`renormalise`].
 #[inline(always)]
-pub fn advance<F: Family>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
+pub fn advance<F: RansFamily>(x: F::State, precision: u32, freq: u32, rank: u32) -> F::State {
     (x >> precision).wrapping_mul(F::State::from_u32(freq)).wrapping_add(F::State::from_u32(rank))
 }
 
 /// Pushes `bits` raw bits (1..=16).
 #[inline(always)]
-pub fn push_bits<F: Family>(
+pub fn push_bits<F: RansFamily>(
     x: F::State,
     value: u32,
     bits: u32,
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
-    let x = shed::<F>(x, push_bound::<F>(1, bits), sink);
+    let x = emit::<F>(x, push_bound::<F>(1, bits), sink);
     (x << bits) | F::State::from_u32(value)
 }
 
 /// Pops `bits` raw bits (1..=16).
 #[inline(always)]
-pub fn pop_bits<F: Family>(
+pub fn pop_bits<F: RansFamily>(
     x: F::State,
     bits: u32,
     source: &mut impl WordSource<F::Word>,
 ) -> (F::State, u32) {
     let value = slot::<F>(x, bits);
-    (refill::<F>(x >> bits, source), value)
+    (renormalise::<F>(x >> bits, source), value)
 }
 
 /// `2^bits - 1` for bits up to 31.
@@ -175,13 +182,13 @@ pub const fn low_mask(bits: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::entry::Span;
+    use crate::codec::entry::Interval;
     use crate::codec::family::{Rans32, Rans32x16, Rans64};
 
-    fn division_is_exact<F: Family>() {
+    fn division_is_exact<F: RansFamily>() {
         let top = F::State::MAX >> 1;
         for freq in [1u32, 2, 3, 5, 7, 255, 256, 257, 4095, 65535, 65536, 8_388_607, 0x7fff_ffff] {
-            let entry = EncoderEntry::<F>::new(Span { start: 0, freq });
+            let entry = EncoderEntry::<F>::new(Interval { start: 0, freq });
             let f = F::State::from_u32(freq).to_u64();
             for near in [0u64, 1, f - 1, f, f + 1, 3 * f - 1, 3 * f, F::LOWER_BOUND.to_u64()] {
                 for x in [
@@ -210,17 +217,17 @@ mod tests {
         division_is_exact::<Rans32x16>();
     }
 
-    fn pushes_alike<F: Family>() {
+    fn pushes_alike<F: RansFamily>() {
         struct None;
         impl<W> WordSink<W> for None {
-            fn put(&mut self, _: W) {
+            fn store(&mut self, _: W) {
                 panic!("the state was below the bound");
             }
         }
         let precision = F::MAX_PRECISION.min(15);
         for freq in [1u32, 2, 3, 7, 255, 256, 4095, 32767, 32768].map(|f| f.min(1 << precision)) {
             let start = (1 << precision) - freq;
-            let entry = EncoderEntry::<F>::new(Span { start, freq });
+            let entry = EncoderEntry::<F>::new(Interval { start, freq });
             let bound = push_bound::<F>(freq, precision).to_u64();
             let f = u64::from(freq);
             for x in [F::LOWER_BOUND.to_u64(), bound / 2, bound / 3 * 2, bound - 1, bound - f] {
@@ -232,7 +239,11 @@ mod tests {
                     let placement = crate::codec::DirectPlacement;
                     let pushed =
                         push_symbol::<F, _>(x, &entry, 0, &placement, precision, &mut None);
-                    assert_eq!(push_shed::<F>(x, &entry, precision), pushed, "x={x:?} f={f}");
+                    assert_eq!(
+                        push_below_bound::<F>(x, &entry, precision),
+                        pushed,
+                        "x={x:?} f={f}"
+                    );
                 }
             }
         }
@@ -256,7 +267,7 @@ mod tests {
                 }
             }
             let mut count = Count(0);
-            refill::<Rans32>(x, &mut count);
+            renormalise::<Rans32>(x, &mut count);
             assert_eq!(words_wanted::<Rans32>(x), count.0, "{x}");
         }
     }

@@ -11,11 +11,11 @@ use super::family::WordInt;
 use super::step::low_mask;
 use super::words::{WordSink, WordSource};
 
-/// A tANS family: how wide the words are that the bit buffer sheds.
+/// A tANS family: how wide the words are that the bit buffer emits.
 pub trait TansFamily:
     sealed::Sealed + Copy + core::fmt::Debug + Default + Send + Sync + 'static
 {
-    /// The bit buffer sheds and takes in words of this width.
+    /// The bit buffer emits and reads words of this width.
     type Word: WordInt;
     /// The family's name in torch_ans.
     const NAME: &'static str;
@@ -113,7 +113,7 @@ impl BitBuffer {
         self.len < word_bits && self.bits >> self.len == 0
     }
 
-    /// Appends the low `count` (at most 16) bits of `value` and sheds full words.
+    /// Appends the low `count` (at most 16) bits of `value` and emits full words.
     #[inline(always)]
     pub fn push<T: TansFamily>(
         &mut self,
@@ -124,7 +124,7 @@ impl BitBuffer {
         self.bits |= (value & low_mask(count)) << self.len;
         self.len += count;
         while self.len >= T::WORD_BITS {
-            sink.put(T::Word::from_low(self.bits));
+            sink.store(T::Word::from_low(self.bits));
             self.bits >>= T::WORD_BITS;
             self.len -= T::WORD_BITS;
         }
@@ -147,14 +147,14 @@ impl BitBuffer {
 /// The states and the bit buffer of a row while it is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TansRow<const LANES: usize> {
-    /// A state a lane, in `ts..2 ts`.
+    /// A state per lane, in `ts..2 ts`.
     pub states: [u32; LANES],
     /// The lanes' common bit buffer.
     pub buffer: BitBuffer,
 }
 
 impl<const LANES: usize> TansRow<LANES> {
-    /// Takes a row's fields (states, bits, length of the bits); a state of 0 is a fresh one.
+    /// Takes a row's fields (states, bits, length of the bits); a state of 0 is an initial one.
     ///
     /// # Errors
     /// [`RowError::StateOutOfRange`] where no push at this precision leaves such fields.

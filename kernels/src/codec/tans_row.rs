@@ -4,10 +4,10 @@
 //! Unlike in rANS rows, each symbol's bypass digits come right before its own symbol in every lane:
 //! the bit buffer is shared, and nothing is gained by keeping lanes apart.
 
-use super::bypass::Bypass;
-use super::entry::TableSpan;
+use super::bypass::BypassCode;
+use super::entry::TableDescriptor;
 use super::error::{RowError, RowFault};
-use super::row::{Indexes, TablesView};
+use super::row::{RowIndexes, TablesView};
 use super::tans::{
     TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow, pop_state, push_symbol,
 };
@@ -87,7 +87,7 @@ impl TansDecoderView<'_> {
         &self,
         x: u32,
         index: i32,
-    ) -> Result<Option<(TableSpan, TansDecoderEntry)>, RowError> {
+    ) -> Result<Option<(TableDescriptor, TansDecoderEntry)>, RowError> {
         let Some((number, table)) = self.tables.table(index)? else { return Ok(None) };
         let precision = self.tables.precision;
         let entries = table_part(self.entries, number, precision);
@@ -97,7 +97,7 @@ impl TansDecoderView<'_> {
 
     /// Whether an entry's symbol stands for one outside the table, whose bypass digits follow.
     #[inline(always)]
-    pub(crate) fn has_digits(&self, table: &TableSpan, entry: TansDecoderEntry) -> bool {
+    pub(crate) fn has_digits(&self, table: &TableDescriptor, entry: TansDecoderEntry) -> bool {
         self.tables.bypass.is_some() && u32::from(entry.symbol) == table.symbols.wrapping_sub(1)
     }
 
@@ -122,7 +122,7 @@ impl TansDecoderView<'_> {
             Some(bypass) if self.has_digits(&table, entry) => {
                 let buffer = &mut row.buffer;
                 let raw = bypass.read_digits(|| buffer.pop::<T>(bypass.bits(), words))?;
-                TablesView::symbol(&table, Bypass::value(raw, max))
+                TablesView::symbol(&table, BypassCode::value(raw, max))
             }
             _ => TablesView::symbol(&table, i64::from(entry.symbol)),
         }
@@ -136,7 +136,7 @@ pub fn push_tans_row<T: TansFamily, const LANES: usize>(
     row: &mut TansRow<LANES>,
     words: &mut WordWriter<'_, T::Word>,
     symbols: &[i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     for (at, &symbol) in symbols.iter().enumerate().rev() {
         view.push_one::<T, LANES>(row, at % LANES, symbol, indexes.at(at), words)
@@ -154,7 +154,7 @@ pub fn pop_tans_row<T: TansFamily, const LANES: usize>(
     row: &mut TansRow<LANES>,
     words: &mut WordReader<'_, T::Word>,
     symbols: &mut [i32],
-    indexes: Indexes<'_>,
+    indexes: RowIndexes<'_>,
 ) -> Result<(), RowFault> {
     for (group, symbols) in symbols.chunks_mut(LANES).enumerate() {
         for (lane, out) in symbols.iter_mut().enumerate() {
@@ -173,7 +173,7 @@ pub fn pop_tans_row<T: TansFamily, const LANES: usize>(
 mod tests {
     extern crate std;
 
-    use super::super::entry::{Span, TableSpan};
+    use super::super::entry::{Interval, TableDescriptor};
     use super::super::family::WordInt;
     use super::super::tans::{Tans8, Tans16, Tans32};
     use super::super::tans_table::build;
@@ -184,7 +184,7 @@ mod tests {
     use std::vec::Vec;
 
     struct Forms {
-        tables: Vec<TableSpan>,
+        tables: Vec<TableDescriptor>,
         decoder: Vec<TansDecoderEntry>,
         encoder: Vec<TansEncoderEntry>,
         next: Vec<u16>,
@@ -193,29 +193,29 @@ mod tests {
 
     fn forms(cdf: &[u32], offset: i32) -> Forms {
         let precision = cdf.last().unwrap().trailing_zeros();
-        let spans: Vec<_> =
-            cdf.windows(2).map(|w| Span { start: w[0], freq: w[1] - w[0] }).collect();
-        let (states, symbols) = (1 << precision, spans.len());
+        let intervals: Vec<_> =
+            cdf.windows(2).map(|w| Interval { start: w[0], freq: w[1] - w[0] }).collect();
+        let (states, symbols) = (1 << precision, intervals.len());
         let mut decoder = vec![TansDecoderEntry::default(); states];
         let mut next = vec![0; states];
         let mut encoder = vec![TansEncoderEntry::default(); symbols];
         assert!(build(
-            &spans,
+            &intervals,
             precision,
             &mut decoder,
             &mut next,
             &mut encoder,
             &mut vec![0; symbols]
         ));
-        let table = TableSpan { base: 0, symbols: symbols as u32, offset, log2_symbols: 0 };
+        let table = TableDescriptor { base: 0, symbols: symbols as u32, offset, log2_symbols: 0 };
         Forms { tables: vec![table], decoder, encoder, next, precision }
     }
 
-    /// Pushes, compares the byte string, pops, and expects a fresh row.
+    /// Pushes, compares the byte string, pops, and expects an initial row.
     fn check<T: TansFamily, const LANES: usize>(
         forms: &Forms,
         symbols: &[i32],
-        bypass: Option<Bypass>,
+        bypass: Option<BypassCode>,
         expected: &str,
     ) {
         let tables = TablesView {
@@ -229,7 +229,8 @@ mod tests {
         let mut row = TansRow::<LANES>::load::<T>(&fields, forms.precision).unwrap();
         let mut writer = WordWriter::new(&mut words, 0);
         let view = TansEncoderView { tables, entries: &forms.encoder, next: &forms.next };
-        push_tans_row::<T, LANES>(&view, &mut row, &mut writer, symbols, Indexes::One(0)).unwrap();
+        push_tans_row::<T, LANES>(&view, &mut row, &mut writer, symbols, RowIndexes::One(0))
+            .unwrap();
         let len = writer.len();
         row.store(&mut fields);
         let mut hex: String = fields.iter().map(|x| format!("{:08x}", x.swap_bytes())).collect();
@@ -244,8 +245,13 @@ mod tests {
             let mut reader = WordReader::new(&words[cut..len]);
             let view = TansDecoderView { tables, entries: &forms.decoder };
             let mut back = vec![0; symbols.len()];
-            let result =
-                pop_tans_row::<T, LANES>(&view, &mut row, &mut reader, &mut back, Indexes::One(0));
+            let result = pop_tans_row::<T, LANES>(
+                &view,
+                &mut row,
+                &mut reader,
+                &mut back,
+                RowIndexes::One(0),
+            );
             if cut == 0 {
                 result.unwrap();
                 assert_eq!(back, symbols);
@@ -261,7 +267,7 @@ mod tests {
     fn hand_vectors() {
         let forms = forms(&[0, 4, 10, 15, 16], 0);
         let symbols = [0, 1, 2, 1, 0, 7, -3, 2, 1];
-        let bypass = Bypass::new(2);
+        let bypass = BypassCode::new(2);
         check::<Tans32, 1>(&forms, &symbols, bypass, "1a0000009c0500000f0000002a45");
         check::<Tans32, 2>(&forms, &symbols, bypass, "1d00000011000000f20100000e0000009425");
         let one = "1a00000005000000070000002a459c";
@@ -278,10 +284,10 @@ mod tests {
     #[test]
     fn precisions_without_a_spread_are_refused() {
         for precision in 1..16 {
-            let spans = [Span { start: 0, freq: 1 << precision }];
+            let intervals = [Interval { start: 0, freq: 1 << precision }];
             let states = 1 << precision;
             let ok = build(
-                &spans,
+                &intervals,
                 precision,
                 &mut vec![TansDecoderEntry::default(); states],
                 &mut vec![0; states],

@@ -2,13 +2,13 @@
 
 use super::family::WordInt;
 
-/// Takes the words that a push sheds.
+/// Takes the words that a push emits.
 pub trait WordSink<W> {
     /// Appends one word.
-    fn put(&mut self, word: W);
+    fn store(&mut self, word: W);
 }
 
-/// Gives back the words that a pop takes in, last first.
+/// Gives back the words that a pop reads, last first.
 pub trait WordSource<W> {
     /// Removes and returns the last word; 0 when there is none (and the source remembers it).
     fn take(&mut self) -> W;
@@ -40,7 +40,7 @@ impl<'a, W: WordInt> WordWriter<'a, W> {
         self.len == 0
     }
 
-    /// Whether a word found no room.
+    /// Whether a word found no capacity.
     pub fn overflowed(&self) -> bool {
         self.overflowed
     }
@@ -48,7 +48,7 @@ impl<'a, W: WordInt> WordWriter<'a, W> {
 
 impl<W: WordInt> WordSink<W> for WordWriter<'_, W> {
     #[inline(always)]
-    fn put(&mut self, word: W) {
+    fn store(&mut self, word: W) {
         if let Some(slot) = self.words.get_mut(self.len) {
             *slot = word;
             self.len += 1;

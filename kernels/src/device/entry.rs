@@ -29,7 +29,7 @@ macro_rules! kernel_entry {
             status: *mut $crate::abi::RowStatus,
             symbols: *mut u8,
             indexes: *const u8,
-            tables: *const $crate::codec::TableSpan,
+            tables: *const $crate::codec::TableDescriptor,
             entries: *const u8,
             lookup: *const u8,
             shape: $crate::abi::CodeShape,
@@ -109,8 +109,8 @@ macro_rules! model_kernel_entry {
         /// # Safety
         /// The parameters describe memory as `abi` says.
         pub unsafe $($abi)* fn $name(
-            states: *mut <$crate::codec::$family as $crate::codec::Family>::State,
-            words: *mut <$crate::codec::$family as $crate::codec::Family>::Word,
+            states: *mut <$crate::codec::$family as $crate::codec::RansFamily>::State,
+            words: *mut <$crate::codec::$family as $crate::codec::RansFamily>::Word,
             lengths: *mut u32,
             status: *mut $crate::abi::RowStatus,
             symbols: *mut u8,
@@ -154,7 +154,7 @@ macro_rules! preparing_entries {
             quantise_f32,
             quantise,
             f32,
-            $crate::codec::Span
+            $crate::codec::Interval
         );
         $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_f32, quantise_cdf, f32, u32);
         $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_u32, quantise_cdf, u32, u32);

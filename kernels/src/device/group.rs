@@ -2,16 +2,16 @@
 
 use super::simt::Simt;
 
-/// How many lanes a row has, as far as a kernel knows when it is compiled.
+/// How many lanes a row has, as far as it is a constant of the kernel.
 pub trait Mapping: Copy {
-    /// The lane count, or 0 where only the launch knows it.
+    /// The lane count, or 0 where only the launch says it.
     const LANES: u32;
 }
 
-/// One lane a row, a thread a row: no exchange between threads at all.
+/// One lane per row, a thread per row: no exchange between threads at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Thread;
-/// 2, 4, 8 or 16 lanes a row, several rows a warp.
+/// 2, 4, 8 or 16 lanes per row, several rows per warp.
 #[derive(Clone, Copy, Debug)]
 pub struct PartOfWarp;
 /// 32 lanes a row, a warp a row.
@@ -104,7 +104,7 @@ impl<S: Simt, M: Mapping> Group<S, M> {
     /// `after`), and over all.
     ///
     /// A ballot for each bit of the counts, instead of the five dependent shuffles of a prefix sum:
-    /// rANS sheds at most three words a symbol, so one or two ballots do.
+    /// rANS emits at most three words per symbol, so one or two ballots do.
     #[inline(always)]
     pub fn sums(&self, count: u32, bits: u32, side: u32) -> (u32, u32) {
         if M::LANES == 1 {

@@ -7,7 +7,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::row::TablesView;
-use crate::codec::{Bypass, Family, RowError, TableSpan, WordInt, WordSink};
+use crate::codec::{BypassCode, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +27,14 @@ pub struct RowsMemory {
 #[allow(missing_docs, reason = "documented there")]
 pub struct Launch {
     pub rows: RowsMemory,
-    pub tables: *const TableSpan,
+    pub tables: *const TableDescriptor,
     pub entries: *const u8,
     pub lookup: *const u8,
 }
 
 /// A row of streams, and the calling thread's lane of that.
 #[derive(Clone, Copy, Debug)]
-pub struct RowMemory<F: Family> {
+pub struct RowMemory<F: RansFamily> {
     /// The lane's state.
     pub state: *mut F::State,
     /// The row's words.
@@ -51,7 +51,7 @@ impl RowsMemory {
     /// # Safety
     /// `row < rows` and `lane < lanes` of the launch.
     #[inline(always)]
-    pub unsafe fn lane<F: Family>(
+    pub unsafe fn lane<F: RansFamily>(
         &self,
         shape: &CodeShape,
         row: u32,
@@ -284,41 +284,41 @@ unsafe fn store<T, const N: usize>(
 pub unsafe fn table_of_row(
     symbols: Option<&RowSymbols>,
     tables: &TablesView<'_>,
-) -> Option<(u32, TableSpan)> {
+) -> Option<(u32, TableDescriptor)> {
     let symbols = symbols.filter(|s| tables.bypass.is_none() && s.has_one_index())?;
     // SAFETY: position 0 is one of the row's.
     let (number, table) = tables.table(unsafe { symbols.index(0) }).ok().flatten()?;
     table.offset.checked_add_unsigned(table.symbols).map(|_| (number, table))
 }
 
-/// What the codec wants to know of the tables.
+/// What the codec reads of the tables.
 ///
 /// # Safety
 /// `tables` points to as many tables as the shape says.
 #[inline(always)]
-pub unsafe fn tables_view<'a>(tables: *const TableSpan, shape: &CodeShape) -> TablesView<'a> {
+pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape) -> TablesView<'a> {
     TablesView {
         // SAFETY: the caller's promise.
         tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },
         precision: shape.precision,
-        bypass: Bypass::new(shape.bypass_bits),
+        bypass: BypassCode::new(shape.bypass_bits),
         skip_past_end: shape.skip_past_end != 0,
     }
 }
 
-/// Counts the words that a push would shed.
+/// Counts the words that a push would emit.
 #[derive(Debug, Default)]
 pub struct WordCount(pub u32);
 
 impl<W> WordSink<W> for WordCount {
     #[inline(always)]
-    fn put(&mut self, _word: W) {
+    fn store(&mut self, _word: W) {
         self.0 += 1;
     }
 }
 
-/// The words that one symbol sheds, kept in a register until its lane knows where they go: at most
-/// 32 bits in every family.
+/// The words that one symbol emits, kept in a register until the ballots have said where they go:
+/// at most 32 bits in every family.
 #[derive(Debug, Default)]
 pub struct HeldWords {
     bits: u32,
@@ -328,19 +328,19 @@ pub struct HeldWords {
 
 impl<W: WordInt> WordSink<W> for HeldWords {
     #[inline(always)]
-    fn put(&mut self, word: W) {
+    fn store(&mut self, word: W) {
         self.bits |= word.to_u32() << (self.count * (W::BYTES as u32 * 8));
         self.count += 1;
     }
 }
 
 impl HeldWords {
-    /// Stores the words, where there is room for them.
+    /// Stores the words, where the capacity holds them.
     ///
     /// # Safety
     /// The memory of as many words is this lane's alone.
     #[inline(always)]
-    pub unsafe fn store<S: Simt, F: Family>(self, simt: S, to: *mut F::Word) {
+    pub unsafe fn store<S: Simt, F: RansFamily>(self, simt: S, to: *mut F::Word) {
         let mut left = self.bits;
         let mut turn = 0;
         while turn < F::MAX_WORDS {
@@ -354,11 +354,11 @@ impl HeldWords {
 
     /// Hands the words on.
     #[inline(always)]
-    pub fn release<F: Family>(self, sink: &mut LaneWords<F::Word>) {
+    pub fn release<F: RansFamily>(self, sink: &mut LaneWords<F::Word>) {
         let mut left = self.bits;
         for turn in 0..F::MAX_WORDS {
             if turn < self.count {
-                sink.put(WordInt::from_low(left));
+                sink.store(WordInt::from_low(left));
             }
             // One-word families have no second turn; a shift by 32 would be undefined for rans64.
             left = left.unbounded_shr(F::WORD_BITS);
@@ -379,7 +379,7 @@ impl<W: WordInt> LaneWords<W> {
     ///
     /// # Safety
     /// `words` points to `capacity` words, and no other thread uses those from `at` on that this
-    /// one will put.
+    /// one will store.
     #[inline(always)]
     pub unsafe fn new(words: *mut W, at: u32, capacity: u32) -> Self {
         Self { words, at, capacity }
@@ -394,7 +394,7 @@ impl<W: WordInt> LaneWords<W> {
 
 impl<W: WordInt> WordSink<W> for LaneWords<W> {
     #[inline(always)]
-    fn put(&mut self, word: W) {
+    fn store(&mut self, word: W) {
         if self.at < self.capacity {
             // SAFETY: below the capacity, which is what `words` points to.
             unsafe { *self.words.add(self.at as usize) = word };

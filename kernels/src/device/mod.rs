@@ -1,7 +1,7 @@
 //! The kernels: thin shells that find their row and call the codec.
 //!
-//! - [`simt`]: the seam, all that a kernel needs of a GPU. `nvptx` implements it with rustc's own
-//!   NVPTX back end; the package in `kernels/rust-cuda` implements it with `cuda_std`; tests
+//! - [`simt`]: the interface, all that a kernel needs of a GPU. `nvptx` implements it with rustc's
+//!   own NVPTX back end; the package in `kernels/rust-cuda` implements it with `cuda_std`; tests
 //!   implement it with threads of the host.
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory.
@@ -15,8 +15,8 @@
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
 //! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane
-//! one symbol. What makes their bytes those of the scalar codec is that every lane knows how many
-//! words the lanes before it in stream order shed or take (one ballot per bit of that count) and so
+//! one symbol. What makes their bytes those of the scalar codec is that every lane counts how many
+//! words the lanes before it in stream order emit or take (one ballot per bit of that count) and so
 //! finds its own without waiting for them.
 //!
 //! Every thread of a warp takes part in every vote and shuffle, whatever has happened to its row:

@@ -1,4 +1,4 @@
-//! The seam on rustc's NVPTX back end.
+//! The interface on rustc's NVPTX back end.
 //!
 //! Votes and shuffles are LLVM's intrinsics, which it knows to be convergent; inline assembly it
 //! might duplicate into branches that only some lanes take.

@@ -2,8 +2,8 @@
 
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::Family;
-use crate::codec::packed::{PackedSlot, PackedSpan, PackedTable, TABLE_LOG2, next_part};
+use crate::codec::RansFamily;
+use crate::codec::packed::{PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, next_part};
 use crate::codec::step::slot;
 
 /// Where packed tables lie. Addresses are of 32 bits; the tables begin at [`start`](Self::start).
@@ -27,7 +27,7 @@ pub trait TableMemory: Copy {
     unsafe fn words(self, at: u32, log2: u32) -> [u32; 4];
 }
 
-/// Tables that [`Tables::stage`] copied to shared memory.
+/// Tables that [`SharedTables::stage`] copied to shared memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<S> {
     simt: S,
@@ -106,13 +106,13 @@ struct Four([u32; 4]);
 
 /// The packed tables of a launch.
 #[derive(Clone, Copy, Debug)]
-pub struct Tables<S> {
+pub struct SharedTables<S> {
     simt: S,
     global: *const u32,
     staged: bool,
 }
 
-impl<S: Simt> Tables<S> {
+impl<S: Simt> SharedTables<S> {
     /// Copies the tables to shared memory where the launch says so. All threads of the block call
     /// it together.
     ///
@@ -204,7 +204,7 @@ pub trait PackedLookup: Copy {
     ///
     /// # Safety
     /// The place is one of these tables'.
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
         place: Self::Place,
         state: F::State,
@@ -215,7 +215,7 @@ pub trait PackedLookup: Copy {
 /// A [`PackedSlot`] a slot: one load.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots;
-/// A byte a slot and a [`PackedSpan`] a symbol: two loads.
+/// A byte per slot and a [`PackedInterval`] a symbol: two loads.
 #[derive(Clone, Copy, Debug)]
 pub struct Guide;
 
@@ -226,7 +226,7 @@ impl PackedLookup for Slots {
         behind_places(memory, shape) + (number << (shape.precision + 2))
     }
     #[inline(always)]
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
         place: u32,
         state: F::State,
@@ -239,29 +239,29 @@ impl PackedLookup for Slots {
 }
 
 impl PackedLookup for Guide {
-    /// The spans and the bytes.
+    /// The intervals and the bytes.
     type Place = (u32, u32);
     #[inline(always)]
     unsafe fn place<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> (u32, u32) {
         // SAFETY: the caller's promise.
         let table = unsafe { table(memory, number) };
-        let spans = behind_places(memory, shape);
-        let bytes = spans + next_part(shape.entries * 4);
-        (spans + table.base * 4, bytes + (number << shape.precision))
+        let intervals = behind_places(memory, shape);
+        let bytes = intervals + next_part(shape.entries * 4);
+        (intervals + table.base * 4, bytes + (number << shape.precision))
     }
     #[inline(always)]
-    unsafe fn find<T: TableMemory, F: Family>(
+    unsafe fn find<T: TableMemory, F: RansFamily>(
         memory: T,
-        (spans, bytes): (u32, u32),
+        (intervals, bytes): (u32, u32),
         state: F::State,
         precision: u32,
     ) -> PackedFound {
         let slot = slot::<F>(state, precision);
-        // SAFETY: a table has a byte for each slot, and it names one of its spans.
-        let (symbol, span) = unsafe {
+        // SAFETY: a table has a byte for each slot, and it names one of its intervals.
+        let (symbol, interval) = unsafe {
             let symbol = memory.byte(bytes + slot);
-            (symbol, PackedSpan(memory.word(spans + symbol * 4)))
+            (symbol, PackedInterval(memory.word(intervals + symbol * 4)))
         };
-        PackedFound { symbol, freq: span.freq(), rank: slot.wrapping_sub(span.start()) }
+        PackedFound { symbol, freq: interval.freq(), rank: slot.wrapping_sub(interval.start()) }
     }
 }

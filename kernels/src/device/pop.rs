@@ -5,19 +5,23 @@ use super::memory::{LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tabl
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Popped;
-use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
+use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
 use crate::codec::{
-    AliasLookup, DecoderView, Family, InverseCdfLookup, Lookup, RowError, SearchLookup, Span,
-    TableSpan, WordReader,
+    AliasLookup, DecoderView, Interval, InverseCdfLookup, RansFamily, RowError, SearchLookup,
+    SymbolLookup, TableDescriptor, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
 pub trait PopForm {
     /// The lookup.
-    type Lookup: Lookup;
+    type Lookup: SymbolLookup;
     /// # Safety
-    /// `extra` points to what the lookup needs beside the spans by the shape.
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup;
+    /// `extra` points to what the lookup needs beside the intervals by the shape.
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup;
 }
 
 /// Binary search.
@@ -33,34 +37,42 @@ pub struct Alias;
 impl PopForm for Search {
     type Lookup = SearchLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], _: *const u8, _: &CodeShape) -> Self::Lookup {
-        SearchLookup { spans }
+    unsafe fn lookup(intervals: &'static [Interval], _: *const u8, _: &CodeShape) -> Self::Lookup {
+        SearchLookup { intervals }
     }
 }
 
 impl PopForm for InverseCdf {
     type Lookup = InverseCdfLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup {
         let entries = (shape.tables as usize) << shape.inverse_bits;
         // SAFETY: the caller's promise: `tables << inverse_bits` symbols.
         let symbols = unsafe { core::slice::from_raw_parts(extra.cast(), entries) };
-        InverseCdfLookup { spans, symbols, bits: shape.inverse_bits }
+        InverseCdfLookup { intervals, symbols, bits: shape.inverse_bits }
     }
 }
 
 impl PopForm for Alias {
     type Lookup = AliasLookup<'static>;
     #[inline(always)]
-    unsafe fn lookup(spans: &'static [Span], extra: *const u8, shape: &CodeShape) -> Self::Lookup {
-        // SAFETY: the caller's promise: a bucket for each span.
+    unsafe fn lookup(
+        intervals: &'static [Interval],
+        extra: *const u8,
+        shape: &CodeShape,
+    ) -> Self::Lookup {
+        // SAFETY: the caller's promise: a bucket for each interval.
         let buckets = unsafe { core::slice::from_raw_parts(extra.cast(), shape.entries as usize) };
-        AliasLookup { spans, buckets }
+        AliasLookup { intervals, buckets }
     }
 }
 
-/// Bits that hold how many words a lane takes in after one symbol.
-const fn symbol_words_bits<F: Family>() -> u32 {
+/// Bits that hold how many words a lane reads after one symbol.
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
@@ -69,7 +81,7 @@ const SKIPPED: Popped = (0, None);
 
 /// What pops ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: Family, L> {
+pub(super) trait Ordinary<S, M, F: RansFamily, L> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
     /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives
@@ -84,7 +96,7 @@ pub(super) trait Ordinary<S, M, F: Family, L> {
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: Family, L> Ordinary<S, M, F, L> for () {
+impl<S, M, F: RansFamily, L> Ordinary<S, M, F, L> for () {
     const ALL: bool = false;
     #[inline(always)]
     fn run(&self, _: &mut Lane<'_, S, M, F, L>, _: &RowSymbols, group: u32, _: u32) -> u32 {
@@ -93,7 +105,7 @@ impl<S, M, F: Family, L> Ordinary<S, M, F, L> for () {
 }
 
 /// One lane's part of a row being popped.
-pub(super) struct Lane<'a, S, M, F: Family, L> {
+pub(super) struct Lane<'a, S, M, F: RansFamily, L> {
     pub(super) group: Group<S, M>,
     pub(super) view: DecoderView<'a, L>,
     pub(super) words: &'a [F::Word],
@@ -105,7 +117,7 @@ pub(super) struct Lane<'a, S, M, F: Family, L> {
     fault: LaneFault,
 }
 
-impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
+impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, L> {
     /// The words that are left once the lanes before have taken theirs.
     #[inline(always)]
     fn reader(&self, taken_before: u32) -> WordReader<'a, F::Word> {
@@ -123,17 +135,17 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
                 (self.state, SKIPPED)
             }
         };
-        self.refill(taken, position, when);
+        self.renormalise(taken, position, when);
         popped
     }
 
     /// Brings every lane's state back into its interval, lowest lane first.
     #[inline(always)]
-    fn refill(&mut self, taken: F::State, position: u32, when: u32) {
+    fn renormalise(&mut self, taken: F::State, position: u32, when: u32) {
         let bits = const { symbol_words_bits::<F>() };
         let wanted = words_wanted::<F>(taken);
         let (before, total) = self.group.sums(wanted, bits, self.group.before);
-        self.state = refill::<F>(taken, &mut self.reader(before));
+        self.state = renormalise::<F>(taken, &mut self.reader(before));
         if total > self.cursor {
             self.truncated.note(RowError::Truncated, position - self.group.lane, when);
         }
@@ -146,7 +158,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
         &mut self,
         symbols: Option<&RowSymbols>,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         groups: u32,
     ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
@@ -157,7 +169,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
             let slot = slot::<F>(self.state, precision);
             let found = self.view.lookup.find(number, table, slot, precision);
             let taken = advance::<F>(self.state, precision, found.freq, found.rank);
-            self.refill(taken, position, 2 * group);
+            self.renormalise(taken, position, 2 * group);
             let symbol = table.offset.wrapping_add_unsigned(found.symbol);
             self.store(symbols, symbol, position, 2 * group + 1);
             group += 1;
@@ -333,7 +345,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, L: Lookup> Lane<'a, S, M, F, L> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: PopForm>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: PopForm>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -355,7 +367,7 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
 ) where
     S: Simt,
     M: Mapping,
-    F: Family,
+    F: RansFamily,
     T: PopForm,
     O: Ordinary<S, M, F, T::Lookup>,
 {
@@ -381,10 +393,10 @@ pub(super) unsafe fn pop_with<S, M, F, T, O>(
     // SAFETY: the launch's tables are as long as its shape says; the row's words are written by
     // nobody, and those in use were written before.
     let (view, words) = unsafe {
-        let spans = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
+        let intervals = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
         let view = DecoderView {
             tables: tables_view(launch.tables, shape),
-            lookup: T::lookup(spans, launch.lookup, shape),
+            lookup: T::lookup(intervals, launch.lookup, shape),
         };
         (view, core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize))
     };

@@ -8,12 +8,12 @@
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols};
-use super::packed::{PackedLookup, TableMemory, Tables, table};
+use super::packed::{PackedLookup, SharedTables, TableMemory, table};
 use super::pop::{Lane, Ordinary, Search, pop_with};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::step::{advance, words_wanted};
-use crate::codec::{Family, Lookup, StateInt, WordInt};
+use crate::codec::{RansFamily, StateInt, SymbolLookup, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -25,26 +25,26 @@ const TILES: [usize; 2] = [8, 4];
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, L: PackedLookup>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
 ) {
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
-        let tables = Tables::stage(simt, launch.lookup.cast(), shape);
+        let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let tiles = Tiles { tables, shape: *shape, lookup: core::marker::PhantomData::<L> };
         pop_with::<S, M, F, Search, _>(simt, launch, shape, tiles);
     }
 }
 
 struct Tiles<S, L> {
-    tables: Tables<S>,
+    tables: SharedTables<S>,
     shape: CodeShape,
     lookup: core::marker::PhantomData<L>,
 }
 
-impl<S: Simt, M: Mapping, F: Family, G: Lookup, L: PackedLookup> Ordinary<S, M, F, G>
+impl<S: Simt, M: Mapping, F: RansFamily, G: SymbolLookup, L: PackedLookup> Ordinary<S, M, F, G>
     for Tiles<S, L>
 {
     const ALL: bool = true;
@@ -83,13 +83,13 @@ impl<S: Simt, M: Mapping, F: Family, G: Lookup, L: PackedLookup> Ordinary<S, M, 
     }
 }
 
-/// A table as the main loop knows it: where its slots are, and its offset.
+/// A table as the main loop reads it: where its slots are, and its offset.
 type Known<L> = (<L as PackedLookup>::Place, i32);
 
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: Family, G: Lookup, const BYPASS: bool>(
+    fn tiles<T: TableMemory, M: Mapping, F: RansFamily, G: SymbolLookup, const BYPASS: bool>(
         &self,
         memory: T,
         lane: &mut Lane<'_, S, M, F, G>,
@@ -97,7 +97,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         mut group: u32,
         groups: u32,
     ) -> u32 {
-        let span = (&mut group, groups);
+        let interval = (&mut group, groups);
         if symbols.has_one_index() {
             // SAFETY: position 0 is one of the row's.
             let number = unsafe { symbols.index(0) } as u32;
@@ -105,10 +105,12 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 // SAFETY: the number was checked.
                 let one = unsafe { L::place(memory, number, &self.shape) };
                 let one = Some((one, self.offset(memory, number)));
-                self.loops::<T, M, F, G, BYPASS, { TILES[0] }>(memory, lane, symbols, span, one);
+                self.loops::<T, M, F, G, BYPASS, { TILES[0] }>(
+                    memory, lane, symbols, interval, one,
+                );
             }
         } else {
-            self.loops::<T, M, F, G, BYPASS, { TILES[1] }>(memory, lane, symbols, span, None);
+            self.loops::<T, M, F, G, BYPASS, { TILES[1] }>(memory, lane, symbols, interval, None);
         }
         group
     }
@@ -117,8 +119,8 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     fn loops<
         T: TableMemory,
         M: Mapping,
-        F: Family,
-        G: Lookup,
+        F: RansFamily,
+        G: SymbolLookup,
         const BYPASS: bool,
         const TILE: usize,
     >(
@@ -163,8 +165,8 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     fn tile<
         T: TableMemory,
         M: Mapping,
-        F: Family,
-        G: Lookup,
+        F: RansFamily,
+        G: SymbolLookup,
         const BYPASS: bool,
         const N: usize,
     >(
@@ -219,7 +221,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 }
                 let (words, end) = (lane.words.as_ptr(), lane.cursor - before);
                 // SAFETY: `total` words are left, and of a tile all that its groups can want.
-                lane.state = unsafe { refill_at::<F, N>(taken, wanted, words, end) };
+                lane.state = unsafe { renormalise_at::<F, N>(taken, wanted, words, end) };
                 lane.cursor -= total;
                 popped[i] = offsets[i].wrapping_add_unsigned(found.symbol);
                 done = i + 1;
@@ -231,15 +233,15 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     }
 }
 
-/// [`refill`](crate::codec::step::refill) by a number of words known already, the last of which
-/// lies before `end`.
+/// [`renormalise`](crate::codec::step::renormalise) by a number of words known already, the last of
+/// which lies before `end`.
 ///
 /// # Safety
 /// The row has `end` words, `wanted` of them this lane's; and in a tile, `N > 1`, at least as many
 /// as a symbol can want: each lane then loads those, without a branch, and drops what it does not
 /// want.
 #[inline(always)]
-unsafe fn refill_at<F: Family, const N: usize>(
+unsafe fn renormalise_at<F: RansFamily, const N: usize>(
     mut x: F::State,
     wanted: u32,
     words: *const F::Word,

@@ -10,7 +10,8 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::row::Ready;
 use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderView, Family, Placement, RowError, TableSpan, WordSink,
+    AliasPlacement, DirectPlacement, EncoderView, Placement, RansFamily, RowError, TableDescriptor,
+    WordSink,
 };
 
 /// Makes the codec's view of where slots lie.
@@ -48,18 +49,18 @@ impl PushForm for Alias {
     }
 }
 
-/// Bits that hold how many words a symbol with its bypass digits sheds, 14 at most: 65 bits of
+/// Bits that hold how many words a symbol with its bypass digits emits, 14 at most: 65 bits of
 /// digits, 23 of symbol and 31 of state in words of 8 bits.
 const DIGIT_WORDS_BITS: u32 = 4;
 
-/// Bits that hold how many words a symbol alone sheds.
-const fn symbol_words_bits<F: Family>() -> u32 {
+/// Bits that hold how many words a symbol alone emits.
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }
 
 /// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: Family, P> {
+pub(super) trait Ordinary<S, M, F: RansFamily, P> {
     /// Whether rows that one table codes are left to this.
     const ALL: bool;
     /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives
@@ -68,7 +69,7 @@ pub(super) trait Ordinary<S, M, F: Family, P> {
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: Family, P> Ordinary<S, M, F, P> for () {
+impl<S, M, F: RansFamily, P> Ordinary<S, M, F, P> for () {
     const ALL: bool = false;
     #[inline(always)]
     fn run(&self, _: &mut Lane<'_, S, M, F, P>, _: &RowSymbols, group: u32) -> u32 {
@@ -77,7 +78,7 @@ impl<S, M, F: Family, P> Ordinary<S, M, F, P> for () {
 }
 
 /// One lane's part of a row being pushed.
-pub(super) struct Lane<'a, S, M, F: Family, P> {
+pub(super) struct Lane<'a, S, M, F: RansFamily, P> {
     pub(super) group: Group<S, M>,
     pub(super) view: EncoderView<'a, F, P>,
     pub(super) words: *mut F::Word,
@@ -89,7 +90,7 @@ pub(super) struct Lane<'a, S, M, F: Family, P> {
     fault: LaneFault,
 }
 
-impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
+impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
     #[inline(always)]
     fn advance(&mut self, total: u32) {
         self.cursor += total;
@@ -101,8 +102,8 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
-        // `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, distinguished
+        // by `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
@@ -208,7 +209,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
         &mut self,
         symbols: Option<&RowSymbols>,
         number: u32,
-        table: &TableSpan,
+        table: &TableDescriptor,
         groups: u32,
     ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
@@ -251,7 +252,7 @@ impl<S: Simt, M: Mapping, F: Family, P: Placement> Lane<'_, S, M, F, P> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: PushForm>(
+pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: PushForm>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -273,7 +274,7 @@ pub(super) unsafe fn push_with<S, M, F, T, O>(
 ) where
     S: Simt,
     M: Mapping,
-    F: Family,
+    F: RansFamily,
     T: PushForm,
     O: Ordinary<S, M, F, T::Placement>,
 {

@@ -7,13 +7,13 @@
 
 use super::group::Mapping;
 use super::memory::{HeldWords, Launch, RowSymbols};
-use super::packed::{TableMemory, Tables, behind_places, table};
+use super::packed::{SharedTables, TableMemory, behind_places, table};
 use super::push::{Direct, Lane, Ordinary, push_with};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::DirectPlacement;
 use crate::codec::packed::{PackedFamily, PackedTable};
-use crate::codec::step::{push_bound, push_shed, shed};
+use crate::codec::step::{emit, push_below_bound, push_bound};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -32,13 +32,13 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
 ) {
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
-        let tables = Tables::stage(simt, launch.lookup.cast(), shape);
+        let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         push_with::<S, M, F, Direct, _>(simt, launch, shape, Tiles { tables, shape: *shape });
     }
 }
 
 struct Tiles<S> {
-    tables: Tables<S>,
+    tables: SharedTables<S>,
     shape: CodeShape,
 }
 
@@ -161,16 +161,16 @@ impl<S: Simt> Tiles<S> {
             // SAFETY: an entry of the table.
             let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
             let mut held = HeldWords::default();
-            let x = shed::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
+            let x = emit::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
             let bits = const { 32 - F::MAX_WORDS.leading_zeros() };
             let (before, total) = lane.group.sums(held.count, bits, lane.group.after);
-            // SAFETY: there is room for all that these groups can shed.
+            // SAFETY: the capacity holds all that these groups can emit.
             unsafe {
                 let to = lane.words.wrapping_add((lane.cursor + before) as usize);
                 held.store::<S, F>(self.tables.simt(), to);
             }
             lane.cursor += total;
-            lane.state = push_shed::<F>(x, &entry, precision);
+            lane.state = push_below_bound::<F>(x, &entry, precision);
         });
         true
     }

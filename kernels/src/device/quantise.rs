@@ -1,4 +1,4 @@
-//! From probabilities to frequencies on the device, a thread a row.
+//! From probabilities to frequencies on the device, a thread per row.
 //!
 //! The rule and its reasons are those of the host's tables (`host/tables/quantise.rs`); this is the
 //! same rule without memory of its own: the frequencies lie in the output while they are made, and
@@ -7,7 +7,7 @@
 
 use super::simt::Simt;
 use crate::abi::{QuantiseShape, RowStatus};
-use crate::codec::{RowError, Span};
+use crate::codec::{Interval, RowError};
 
 /// What torch_ans gives the bypass sentinel before it normalises a row.
 const SENTINEL_PROBABILITY: f64 = 1e-10;
@@ -123,7 +123,7 @@ trait Slots {
     fn set_freq(&mut self, freq: u32);
 }
 
-impl Slots for Span {
+impl Slots for Interval {
     #[inline(always)]
     fn freq(&self) -> u32 {
         self.freq
@@ -199,7 +199,7 @@ fn row_of(simt: impl Simt, shape: &QuantiseShape) -> Option<u32> {
     (number < shape.rows).then_some(number)
 }
 
-/// Quantises the calling thread's row to spans.
+/// Quantises the calling thread's row to intervals.
 ///
 /// # Safety
 /// The memory is what [`QuantiseParams`](crate::abi::QuantiseParams) says, and nothing else uses
@@ -208,26 +208,26 @@ fn row_of(simt: impl Simt, shape: &QuantiseShape) -> Option<u32> {
 pub unsafe fn quantise<W: Weight>(
     simt: impl Simt,
     weights: *const W,
-    spans: *mut Span,
+    intervals: *mut Interval,
     status: *mut RowStatus,
     shape: QuantiseShape,
 ) {
     let Some(number) = row_of(simt, &shape) else { return };
     let symbols = shape.symbols as usize;
-    // SAFETY: the row is one of the launch's; the spans are its part of the output.
-    let (row, outcome, spans) = unsafe {
+    // SAFETY: the row is one of the launch's; the intervals are its part of the output.
+    let (row, outcome, intervals) = unsafe {
         let (row, outcome) = Row::new(weights, number, shape);
-        let spans = spans.add(number as usize * symbols);
+        let intervals = intervals.add(number as usize * symbols);
         *status.add(number as usize) = outcome;
-        (row, outcome, core::slice::from_raw_parts_mut(spans, symbols))
+        (row, outcome, core::slice::from_raw_parts_mut(intervals, symbols))
     };
     if outcome.code == 0 {
-        distribute(&row, spans);
-        fill_empty(spans);
+        distribute(&row, intervals);
+        fill_empty(intervals);
         let mut start = 0;
-        for span in spans {
-            span.start = start;
-            start += span.freq;
+        for interval in intervals {
+            interval.start = start;
+            start += interval.freq;
         }
     }
 }

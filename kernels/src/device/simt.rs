@@ -1,4 +1,4 @@
-//! The seam between kernels and a GPU.
+//! The interface between kernels and a GPU.
 
 use crate::codec::WordInt;
 

@@ -1,13 +1,13 @@
 //! The tANS kernels.
 //!
 //! A row's lanes share one bit buffer, so their bits depend on one another, but their table entries
-//! do not: each lane looks its own up, which is where the time goes, and only the bits are then put
-//! together in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
+//! do not: each lane looks its own up, which is where the time goes, and only the bits are then
+//! joined in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
 //! bits is ever exchanged.
 //!
-//! Push: the lanes' bits go round by one shuffle a symbol. Pop: without bypass digits in a group of
-//! symbols, each lane knows from the counts of the lanes before it where its bits are and reads
-//! them itself; with digits, symbol by symbol.
+//! Push: the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group
+//! of symbols, each lane computes from the counts of the lanes before it where its bits are and
+//! reads them itself; with digits, symbol by symbol.
 
 use super::group::{Group, Mapping};
 use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
@@ -17,8 +17,8 @@ use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
-    BitBuffer, Bypass, RowError, TableSpan, TansDecoderEntry, TansDecoderView, TansEncoderView,
-    TansFamily, WordReader, WordSource,
+    BitBuffer, BypassCode, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
+    TansEncoderView, TansFamily, WordReader, WordSource,
 };
 
 /// The streams of a launch.
@@ -87,9 +87,9 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         } else {
             (0, BitBuffer::default(), 0)
         };
-        let fresh = 1 << shape.precision;
+        let initial = 1 << shape.precision;
         if state == 0 {
-            state = fresh;
+            state = initial;
         }
         let good = state >> shape.precision == 1 && buffer.is_valid(T::WORD_BITS);
         let refused = if group.ballot(!good) != 0 {
@@ -101,7 +101,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         };
         let (state, buffer, cursor) = match refused {
             None => (state, buffer, length),
-            Some(_) => (fresh, BitBuffer::default(), 0),
+            Some(_) => (initial, BitBuffer::default(), 0),
         };
         Some(Self {
             group,
@@ -285,7 +285,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
 #[derive(Clone, Copy, Default)]
 struct Popped {
     entry: TansDecoderEntry,
-    table: TableSpan,
+    table: TableDescriptor,
     coded: bool,
     digits: bool,
     symbol: i32,
@@ -419,8 +419,9 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
                 let raw = self.pop_digits(bypass, &mut reader);
                 if mine {
                     let max = popped.table.symbols.wrapping_sub(1);
-                    let symbol = raw
-                        .and_then(|raw| TablesView::symbol(&popped.table, Bypass::value(raw, max)));
+                    let symbol = raw.and_then(|raw| {
+                        TablesView::symbol(&popped.table, BypassCode::value(raw, max))
+                    });
                     match symbol {
                         Ok(symbol) => popped.symbol = symbol,
                         Err(error) => self.fault.note(error, position, position),
@@ -436,7 +437,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
     #[inline(always)]
     fn pop_digits(
         &mut self,
-        bypass: Bypass,
+        bypass: BypassCode,
         source: &mut impl WordSource<T::Word>,
     ) -> Result<u32, RowError> {
         let buffer = &mut self.buffer;

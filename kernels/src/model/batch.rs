@@ -57,14 +57,14 @@ pub struct Batch<const N: usize> {
 
 /// What a batch of symbols has been coded with, or slots have been found to hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Spans<const N: usize> {
+pub struct Intervals<const N: usize> {
     /// First slots.
     pub starts: [u32; N],
     /// Numbers of slots.
     pub freqs: [u32; N],
 }
 
-impl<const N: usize> Default for Spans<N> {
+impl<const N: usize> Default for Intervals<N> {
     fn default() -> Self {
         Self { starts: [0; N], freqs: [1; N] }
     }
@@ -168,7 +168,7 @@ impl<const N: usize> Batch<N> {
     /// The slots of ranks (up to `count + 1`): [`Parametric::cdf`](super::Parametric::cdf) of each
     /// and the next.
     #[inline(always)]
-    fn spans(&self, ranks: &[u32; N], spans: &mut Spans<N>) {
+    fn intervals(&self, ranks: &[u32; N], intervals: &mut Intervals<N>) {
         let mut nexts = [0; N];
         for i in 0..N {
             nexts[i] = ranks[i] + 1;
@@ -188,15 +188,15 @@ impl<const N: usize> Batch<N> {
             };
             let start = if rank == 0 { 0 } else { cdf(rank, lower[i]) };
             let end = if rank > count { 1 << self.precision } else { cdf(rank + 1, upper[i]) };
-            spans.starts[i] = start;
-            spans.freqs[i] = end - start;
+            intervals.starts[i] = start;
+            intervals.freqs[i] = end - start;
         }
     }
 
     /// The slots of a symbol each; whether all lie within their windows (otherwise the slots are
     /// the escapes', and what else they need is for [`Parametric`](super::Parametric) to say).
     #[inline(always)]
-    pub fn locate(&self, symbols: &[i32; N], spans: &mut Spans<N>) -> bool {
+    pub fn locate(&self, symbols: &[i32; N], intervals: &mut Intervals<N>) -> bool {
         let mut ranks = [0; N];
         let mut outside = 0;
         for i in 0..N {
@@ -209,7 +209,7 @@ impl<const N: usize> Batch<N> {
             outside |=
                 u32::from(rank != above) | u32::from(above == -1) | u32::from(above == count);
         }
-        self.spans(&ranks, spans);
+        self.intervals(&ranks, intervals);
         outside == 0
     }
 
@@ -217,7 +217,12 @@ impl<const N: usize> Batch<N> {
     /// the answer for each element that is not found so (a guess that was off, or an escape): it is
     /// left to [`Parametric`](super::Parametric), and its slots and symbol are anything.
     #[inline(always)]
-    pub fn find(&self, slots: &[u32; N], spans: &mut Spans<N>, symbols: &mut [i32; N]) -> u32 {
+    pub fn find(
+        &self,
+        slots: &[u32; N],
+        intervals: &mut Intervals<N>,
+        symbols: &mut [i32; N],
+    ) -> u32 {
         let mut ranks = [0; N];
         let mut masses = [0; N];
         for i in 0..N {
@@ -240,15 +245,15 @@ impl<const N: usize> Batch<N> {
             let last = 2 * self.radii[i] + 2;
             ranks[i] = (second[i] >> MEAN_FRACTION_BITS).min(last);
         }
-        self.spans(&ranks, spans);
-        let mut odd = 0;
+        self.intervals(&ranks, intervals);
+        let mut irregular = 0;
         for i in 0..N {
             let inside = ranks[i].wrapping_sub(1) < 2 * self.radii[i] + 1;
-            let hit = slots[i].wrapping_sub(spans.starts[i]) < spans.freqs[i];
-            odd |= u32::from(!(inside & hit)) << i;
+            let hit = slots[i].wrapping_sub(intervals.starts[i]) < intervals.freqs[i];
+            irregular |= u32::from(!(inside & hit)) << i;
             symbols[i] = self.lowest[i].wrapping_add_unsigned(ranks[i]).wrapping_sub(1);
         }
-        odd
+        irregular
     }
 
     /// Ranks (with [`MEAN_FRACTION_BITS`] bits of fraction) about where the distributions reach
@@ -290,8 +295,8 @@ mod tests {
     /// Evaluates a batch of one distribution's symbols or slots, and compares with the distribution
     /// itself.
     fn check(model: &Parametric, batch: &Batch<LEN>, symbols: &[i32; LEN], precision: u32) {
-        let mut spans = Spans::default();
-        let plain = batch.locate(symbols, &mut spans);
+        let mut intervals = Intervals::default();
+        let plain = batch.locate(symbols, &mut intervals);
         let mut inside = true;
         let mut slots = [0; LEN];
         for i in 0..LEN {
@@ -299,27 +304,30 @@ mod tests {
                 Some(located) => {
                     inside &= located.escape.is_none();
                     assert_eq!(
-                        (spans.starts[i], spans.freqs[i]),
-                        (located.span.start, located.span.freq)
+                        (intervals.starts[i], intervals.freqs[i]),
+                        (located.interval.start, located.interval.freq)
                     );
                 }
                 None => inside = false,
             }
             // Its first or last slot, or any.
             slots[i] = match i % 3 {
-                0 => spans.starts[i],
-                1 => spans.starts[i] + spans.freqs[i] - 1,
+                0 => intervals.starts[i],
+                1 => intervals.starts[i] + intervals.freqs[i] - 1,
                 _ => (symbols[i] as u32).wrapping_mul(0x9e37_79b9) >> (32 - precision),
             };
         }
         assert_eq!(plain, inside);
         let mut found = [0; LEN];
-        let odd = batch.find(&slots, &mut spans, &mut found);
+        let irregular = batch.find(&slots, &mut intervals, &mut found);
         for i in 0..LEN {
             let own = model.find(slots[i]);
-            if odd >> i & 1 == 0 {
+            if irregular >> i & 1 == 0 {
                 assert_eq!(own.value, Value::Symbol(found[i]), "{model:?} {}", slots[i]);
-                assert_eq!((spans.starts[i], spans.freqs[i]), (own.span.start, own.span.freq));
+                assert_eq!(
+                    (intervals.starts[i], intervals.freqs[i]),
+                    (own.interval.start, own.interval.freq)
+                );
             }
         }
     }
@@ -367,7 +375,7 @@ mod tests {
     fn guesses_are_nearly_always_right() {
         for kind in Kind::ALL {
             for precision in [12, 16, 24] {
-                let (mut odd, mut all) = (0, 0);
+                let (mut irregular, mut all) = (0, 0);
                 let mut random = 1u32;
                 let mut next = || {
                     random = random.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
@@ -384,12 +392,12 @@ mod tests {
                     };
                     let slots = core::array::from_fn(|_| next() >> (32 - precision));
                     let batch = Batch::new(kind, &parameters, precision);
-                    let (mut spans, mut symbols) = (Spans::default(), [0; LEN]);
-                    odd += batch.find(&slots, &mut spans, &mut symbols).count_ones();
+                    let (mut intervals, mut symbols) = (Intervals::default(), [0; LEN]);
+                    irregular += batch.find(&slots, &mut intervals, &mut symbols).count_ones();
                     all += LEN as u32;
                 }
-                println!("{kind:?} {precision}: {odd} of {all}");
-                assert!(odd * 100 < all, "{kind:?} {precision}: {odd} of {all}");
+                println!("{kind:?} {precision}: {irregular} of {all}");
+                assert!(irregular * 100 < all, "{kind:?} {precision}: {irregular} of {all}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Rows of models evaluated a batch at a time: in loops over arrays where there is a form for them,
 //! else one by one.
 
-use super::batch::{Batch, Parameters, Spans};
+use super::batch::{Batch, Intervals, Parameters};
 use super::row::{Mixtures, Parametrics, RowModel};
 use super::{Cdfs, Uniform, Value};
 
@@ -30,7 +30,7 @@ impl<M> Clone for Steps<'_, M> {
 impl<M> Copy for Steps<'_, M> {}
 
 /// Models of a row that can be evaluated a batch at a time. The methods must be inlined into a
-/// function that is compiled for the instructions at hand.
+/// function that is compiled for the instructions in use.
 pub trait BatchModel: RowModel + Sized {
     /// What is gathered of a batch's models before its symbols or slots are known.
     type Batch: Copy + Default;
@@ -47,18 +47,20 @@ pub trait BatchModel: RowModel + Sized {
         steps: Steps<'_, Self>,
         _batches: &[Self::Batch],
         symbols: &[[i32; BATCH]],
-        spans: &mut [Spans<BATCH>],
+        intervals: &mut [Intervals<BATCH>],
         plain: &mut [bool],
     ) {
         let Steps { rows, lanes, at } = steps;
-        for (step, ((symbols, spans), plain)) in symbols.iter().zip(spans).zip(plain).enumerate() {
-            let elements = symbols.iter().zip(&mut spans.starts).zip(&mut spans.freqs);
+        for (step, ((symbols, intervals), plain)) in
+            symbols.iter().zip(intervals).zip(plain).enumerate()
+        {
+            let elements = symbols.iter().zip(&mut intervals.starts).zip(&mut intervals.freqs);
             let (mut r, mut lane) = (0, 0);
             for ((&symbol, start), freq) in elements {
                 let Some(row) = rows.get(r) else { break };
                 match row.locate(at + step * lanes + lane, symbol) {
                     Ok(located) if located.escape.is_none() => {
-                        (*start, *freq) = (located.span.start, located.span.freq);
+                        (*start, *freq) = (located.interval.start, located.interval.freq);
                     }
                     _ => *plain = false,
                 }
@@ -77,31 +79,31 @@ pub trait BatchModel: RowModel + Sized {
         steps: Steps<'_, Self>,
         _batch: &Self::Batch,
         slots: &[u32; BATCH],
-        spans: &mut Spans<BATCH>,
+        intervals: &mut Intervals<BATCH>,
         symbols: &mut [i32; BATCH],
     ) -> u32 {
         let Steps { rows, lanes, at } = steps;
-        let mut odd = 0;
+        let mut irregular = 0;
         let (mut r, mut lane) = (0, 0);
-        let outs = spans.starts.iter_mut().zip(&mut spans.freqs).zip(symbols);
+        let outs = intervals.starts.iter_mut().zip(&mut intervals.freqs).zip(symbols);
         for (i, (&slot, ((start, freq), out))) in slots.iter().zip(outs).enumerate() {
             let Some(row) = rows.get(r) else { break };
             match row.find(at + lane, slot) {
                 Ok(found) => {
-                    (*start, *freq) = (found.span.start, found.span.freq);
+                    (*start, *freq) = (found.interval.start, found.interval.freq);
                     match found.value {
                         Value::Symbol(symbol) => *out = symbol,
-                        _ => odd |= 1 << i,
+                        _ => irregular |= 1 << i,
                     }
                 }
-                Err(_) => odd |= 1 << i,
+                Err(_) => irregular |= 1 << i,
             }
             lane += 1;
             if lane == lanes {
                 (r, lane) = (r + 1, 0);
             }
         }
-        odd
+        irregular
     }
 }
 
@@ -150,13 +152,13 @@ impl BatchModel for Parametrics<'_> {
         steps: Steps<'_, Self>,
         batches: &[Parameters<BATCH>],
         symbols: &[[i32; BATCH]],
-        spans: &mut [Spans<BATCH>],
+        intervals: &mut [Intervals<BATCH>],
         plain: &mut [bool],
     ) {
         let Some(&Parametrics { kind, precision, .. }) = steps.rows.first() else { return };
-        let outputs = spans.chunks_mut(TOGETHER).zip(plain.chunks_mut(TOGETHER));
+        let outputs = intervals.chunks_mut(TOGETHER).zip(plain.chunks_mut(TOGETHER));
         let inputs = batches.chunks(TOGETHER).zip(symbols.chunks(TOGETHER));
-        for ((batches, symbols), (spans, plain)) in inputs.zip(outputs) {
+        for ((batches, symbols), (intervals, plain)) in inputs.zip(outputs) {
             let mut parameters = Parameters::<{ TOGETHER * BATCH }>::default();
             let mut values = [0; TOGETHER * BATCH];
             let means = parameters.means.chunks_exact_mut(BATCH);
@@ -168,15 +170,15 @@ impl BatchModel for Parametrics<'_> {
             for (from, to) in symbols.iter().zip(values.chunks_exact_mut(BATCH)) {
                 to.copy_from_slice(from);
             }
-            let mut located = Spans::default();
+            let mut located = Intervals::default();
             let inside = Batch::new(kind, &parameters, precision).locate(&values, &mut located);
             let starts = located.starts.chunks_exact(BATCH);
             let freqs = located.freqs.chunks_exact(BATCH);
-            for (((spans, plain), starts), freqs) in
-                spans.iter_mut().zip(plain).zip(starts).zip(freqs)
+            for (((intervals, plain), starts), freqs) in
+                intervals.iter_mut().zip(plain).zip(starts).zip(freqs)
             {
-                spans.starts.copy_from_slice(starts);
-                spans.freqs.copy_from_slice(freqs);
+                intervals.starts.copy_from_slice(starts);
+                intervals.freqs.copy_from_slice(freqs);
                 *plain &= inside;
             }
         }
@@ -187,12 +189,12 @@ impl BatchModel for Parametrics<'_> {
         steps: Steps<'_, Self>,
         batch: &Parameters<BATCH>,
         slots: &[u32; BATCH],
-        spans: &mut Spans<BATCH>,
+        intervals: &mut Intervals<BATCH>,
         symbols: &mut [i32; BATCH],
     ) -> u32 {
         let Some(&Parametrics { kind, precision, .. }) = steps.rows.first() else {
             return u32::MAX;
         };
-        Batch::new(kind, batch, precision).find(slots, spans, symbols)
+        Batch::new(kind, batch, precision).find(slots, intervals, symbols)
     }
 }

@@ -4,8 +4,8 @@
 use super::scale::{MEAN_FRACTION_BITS, Mean, Scale};
 use super::search::find_rank;
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Value};
-use crate::codec::Span;
+use super::{FoundValue, Located, MAX_ESCAPE, MAX_PRECISION, MIN_PRECISION, Model, Value};
+use crate::codec::Interval;
 
 /// Largest radius of a window: its integers, like the means', stay far inside `i32`.
 const MAX_RADIUS: u32 = 1 << 19;
@@ -163,18 +163,18 @@ impl Slots {
         let (rank, escape) = self.window.rank(symbol)?;
         let start = self.cdf(edges, rank);
         let freq = self.cdf(edges, rank + 1) - start;
-        Some(Located { span: Span { start, freq }, escape })
+        Some(Located { interval: Interval { start, freq }, escape })
     }
 
     #[inline]
-    pub(super) fn find(&self, edges: &impl Edges, slot: u32) -> Found {
+    pub(super) fn find(&self, edges: &impl Edges, slot: u32) -> FoundValue {
         let window = &self.window;
         let end = 1 << self.precision;
         let slot = slot.min(end - 1);
         // The middle of the slot, so that slot 0 does not ask for minus infinity.
         let mass = ((2 * u64::from(slot) + 1) << 31 >> self.precision) as u32;
         let guess = window.rank_at(edges.position_of(mass));
-        let (rank, span) = find_rank(slot, window.ranks(), end, guess, |j| self.cdf(edges, j));
+        let (rank, interval) = find_rank(slot, window.ranks(), end, guess, |j| self.cdf(edges, j));
         let value = if rank == 0 {
             Value::Below(window.lowest - 1)
         } else if rank > window.count {
@@ -182,7 +182,7 @@ impl Slots {
         } else {
             Value::Symbol(window.lowest + (rank - 1) as i32)
         };
-        Found { span, value }
+        FoundValue { interval, value }
     }
 }
 
@@ -242,7 +242,7 @@ impl Model for Parametric {
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         self.slots.find(&self.edges, slot)
     }
 }
@@ -264,19 +264,22 @@ mod tests {
         let model = one(Kind::Gaussian, 0.0, 1.0, 16);
         assert_eq!(model.window(), Window { lowest: -5, count: 11 });
         let zero = model.locate(0).unwrap();
-        assert_eq!(zero.span.start, 20_216 + 6);
-        assert_eq!(zero.span.start + zero.span.freq, 45_307 + 7);
+        assert_eq!(zero.interval.start, 20_216 + 6);
+        assert_eq!(zero.interval.start + zero.interval.freq, 45_307 + 7);
         assert_eq!(zero.escape, None);
         // Far outside: round((1 - 2e-8) * 65523) = 65523 slots and 12 ranks come before; the
         // distance is beyond 5.
         let far = model.locate(10).unwrap();
-        assert_eq!(far, Located { span: Span { start: 65_535, freq: 1 }, escape: Some(4) });
+        assert_eq!(far, Located { interval: Interval { start: 65_535, freq: 1 }, escape: Some(4) });
         let far = model.locate(-10).unwrap();
-        assert_eq!(far, Located { span: Span { start: 0, freq: 1 }, escape: Some(4) });
-        assert_eq!(model.find(0), Found { span: far.span, value: Value::Below(-6) });
+        assert_eq!(far, Located { interval: Interval { start: 0, freq: 1 }, escape: Some(4) });
+        assert_eq!(model.find(0), FoundValue { interval: far.interval, value: Value::Below(-6) });
         assert_eq!(model.find(0).value.symbol(4), Some(-10));
         assert_eq!(model.find(65_535).value.symbol(4), Some(10));
-        assert_eq!(model.find(30_000), Found { span: zero.span, value: Value::Symbol(0) });
+        assert_eq!(
+            model.find(30_000),
+            FoundValue { interval: zero.interval, value: Value::Symbol(0) }
+        );
     }
 
     #[test]
@@ -324,10 +327,10 @@ mod tests {
             assert!(start < end, "{model:?} rank {rank}");
             let symbol = window.lowest + rank as i32 - 1;
             let located = model.locate(symbol).unwrap();
-            assert_eq!(located.span, Span { start, freq: end - start });
+            assert_eq!(located.interval, Interval { start, freq: end - start });
             for slot in [start, start + (end - start) / 2, end - 1] {
                 let found = model.find(slot);
-                assert_eq!(found.span, located.span, "{model:?} {slot}");
+                assert_eq!(found.interval, located.interval, "{model:?} {slot}");
                 assert_eq!(found.value.symbol(0), Some(symbol));
                 assert_eq!(!matches!(found.value, Value::Symbol(_)), located.escape.is_some());
             }

@@ -3,7 +3,7 @@
 use super::component::{Edges, Slots, Window};
 use super::scale::{Mean, Scale};
 use super::tail::{Kind, cdf_q32, quantile_estimate};
-use super::{Found, Located, MAX_PRECISION, MIN_PRECISION, Model};
+use super::{FoundValue, Located, MAX_PRECISION, MIN_PRECISION, Model};
 
 /// Most components of a [`Mixture`].
 pub const MAX_COMPONENTS: usize = 8;
@@ -110,7 +110,7 @@ impl Model for Mixture<'_> {
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         self.slots.find(&self.edges, slot)
     }
 }
@@ -119,7 +119,7 @@ impl Model for Mixture<'_> {
 mod tests {
     use super::super::Parametric;
     use super::*;
-    use crate::codec::Span;
+    use crate::codec::Interval;
 
     fn part(mean: f32, scale: f32, weight: u32) -> Component {
         let mean = Mean::from_f32(mean).unwrap();
@@ -162,13 +162,13 @@ mod tests {
                 let mut last = None;
                 for step in 0..300 {
                     let rank = (u64::from(window.count + 1) * step / 299) as u32;
-                    let Span { start, freq } =
-                        mixture.locate(window.lowest + rank as i32 - 1).unwrap().span;
+                    let Interval { start, freq } =
+                        mixture.locate(window.lowest + rank as i32 - 1).unwrap().interval;
                     assert!(freq > 0);
                     assert!(last <= Some(start));
                     last = Some(start);
-                    assert_eq!(mixture.find(start).span.start, start);
-                    assert_eq!(mixture.find(start + freq - 1).span.start, start);
+                    assert_eq!(mixture.find(start).interval.start, start);
+                    assert_eq!(mixture.find(start + freq - 1).interval.start, start);
                 }
                 for symbol in [-500_000, 0, 500_000, 1 << 29] {
                     assert!(mixture.locate(symbol).is_some());

@@ -31,29 +31,29 @@
 
 mod batch;
 mod batch_model;
+mod cdfs;
 mod component;
 mod mixture;
 mod row;
 mod scale;
 mod search;
-mod spans;
 mod tail;
 mod uniform;
 
-pub use batch::{Batch, Parameters, Spans};
+pub use batch::{Batch, Intervals, Parameters};
 pub use batch_model::{BATCH, BatchModel, MAX_STEPS, Steps};
+pub use cdfs::Cdfs;
 pub use component::{Parametric, Window};
 pub use mixture::{Component, MAX_COMPONENTS, Mixture, WEIGHT_BITS};
 pub use row::{
     MAX_LANES, Mixtures, Parametrics, RowModel, pop_escape, pop_model_row, pop_model_tail,
-    push_model_group, push_model_row, push_model_tail, push_span,
+    push_interval, push_model_group, push_model_row, push_model_tail,
 };
 pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
-pub use spans::Cdfs;
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
-use crate::codec::{Bypass, Span};
+use crate::codec::{BypassCode, Interval};
 
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
@@ -67,7 +67,7 @@ pub const MAX_ESCAPE: u32 = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The slots to push.
-    pub span: Span,
+    pub interval: Interval,
     /// `None` for a symbol inside the window, else what the raw digits hold: its distance beyond
     /// the window (0 for the first integer outside).
     pub escape: Option<u32>,
@@ -75,9 +75,9 @@ pub struct Located {
 
 /// What a slot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundValue {
     /// The slots to pop.
-    pub span: Span,
+    pub interval: Interval,
     /// The symbol, or the rule that makes it from an escape's distance.
     pub value: Value,
 }
@@ -110,7 +110,7 @@ impl Value {
             Self::Symbol(symbol) => return Some(symbol),
             Self::Below(first) => i64::from(first) - i64::from(raw),
             Self::Above(first) => i64::from(first) + i64::from(raw),
-            Self::Outside { offset, max } => Bypass::value(raw, max) + i64::from(offset),
+            Self::Outside { offset, max } => BypassCode::value(raw, max) + i64::from(offset),
         };
         i32::try_from(symbol).ok()
     }
@@ -120,7 +120,7 @@ impl Value {
 pub trait Model {
     /// The slots of `symbol`; `None` where the model cannot code it.
     fn locate(&self, symbol: i32) -> Option<Located>;
-    /// The rank that owns `slot`, which must be below `2^p` (a larger one is taken for the last
+    /// The rank at `slot`, which must be below `2^p` (a larger one is taken for the last
     /// slot).
-    fn find(&self, slot: u32) -> Found;
+    fn find(&self, slot: u32) -> FoundValue;
 }

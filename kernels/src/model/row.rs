@@ -8,12 +8,12 @@
 //! measured, and is as fast.
 
 use super::{
-    Component, Found, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
+    Component, FoundValue, Kind, Located, MAX_COMPONENTS, Mean, Mixture, Model, Parametric, Scale,
     Uniform, Value,
 };
 use crate::codec::{
-    Bypass, DirectPlacement, EncoderEntry, Family, RowError, RowFault, Span, WordReader,
-    WordWriter, step,
+    BypassCode, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, RowFault,
+    WordReader, WordWriter, step,
 };
 
 /// The most lanes of a row.
@@ -30,7 +30,7 @@ pub trait RowModel {
     ///
     /// # Errors
     /// There is no (valid) model at the position.
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError>;
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError>;
 }
 
 /// One kind of distribution with a mean and a scale a symbol.
@@ -65,7 +65,7 @@ impl RowModel for Parametrics<'_> {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(self.at(position)?.find(slot))
     }
 }
@@ -101,7 +101,7 @@ impl RowModel for Mixtures<'_> {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(self.at(position)?.find(slot))
     }
 }
@@ -113,16 +113,16 @@ impl RowModel for Uniform {
     }
 
     #[inline(always)]
-    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, _position: usize, slot: u32) -> Result<FoundValue, RowError> {
         Ok(Model::find(self, slot))
     }
 }
 
 #[inline(always)]
-fn push_escape<F: Family>(
+fn push_escape<F: RansFamily>(
     x: F::State,
     escape: Option<u32>,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     words: &mut WordWriter<'_, F::Word>,
 ) -> Result<F::State, RowError> {
     match (escape, bypass) {
@@ -134,13 +134,13 @@ fn push_escape<F: Family>(
 
 /// Pushes the slots of a symbol onto a state.
 #[inline(always)]
-pub fn push_span<F: Family>(
+pub fn push_interval<F: RansFamily>(
     x: F::State,
-    span: Span,
+    interval: Interval,
     precision: u32,
     words: &mut WordWriter<'_, F::Word>,
 ) -> F::State {
-    let entry = EncoderEntry::<F>::new(span);
+    let entry = EncoderEntry::<F>::new(interval);
     step::push_symbol(x, &entry, 0, &DirectPlacement, precision, words)
 }
 
@@ -150,10 +150,10 @@ pub fn push_span<F: Family>(
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn push_model_tail<F: Family, M: RowModel>(
+pub fn push_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -163,27 +163,27 @@ pub fn push_model_tail<F: Family, M: RowModel>(
         let fault = |error: RowError| error.at(at + lane);
         let located = model.locate(at + lane, symbol).map_err(fault)?;
         let raised = push_escape::<F>(*x, located.escape, bypass, words).map_err(fault)?;
-        *x = push_span::<F>(raised, located.span, precision, words);
+        *x = push_interval::<F>(raised, located.interval, precision, words);
     }
     Ok(())
 }
 
-/// Pushes a group of symbols, one a lane, the first of which is at position `at`: see
+/// Pushes a group of symbols, one per lane, the first of which is at position `at`: see
 /// [`push_model_row`].
 ///
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn push_model_group<F: Family, M: RowModel>(
+pub fn push_model_group<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
     at: usize,
 ) -> Result<(), RowFault> {
-    const NOWHERE: Located = Located { span: Span { start: 0, freq: 1 }, escape: None };
+    const NOWHERE: Located = Located { interval: Interval { start: 0, freq: 1 }, escape: None };
     let mut ready = [NOWHERE; MAX_LANES];
     let mut escapes = false;
     for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
@@ -196,7 +196,7 @@ pub fn push_model_group<F: Family, M: RowModel>(
         }
     }
     for (x, ready) in states.iter_mut().zip(&ready).rev() {
-        *x = push_span::<F>(*x, ready.span, precision, words);
+        *x = push_interval::<F>(*x, ready.interval, precision, words);
     }
     Ok(())
 }
@@ -211,10 +211,10 @@ pub fn push_model_group<F: Family, M: RowModel>(
 /// # Errors
 /// What stopped the row, and where. `states` and the words past their old length may have changed.
 #[inline]
-pub fn push_model_row<F: Family, M: RowModel>(
+pub fn push_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordWriter<'_, F::Word>,
     symbols: &[i32],
@@ -243,7 +243,7 @@ pub fn push_model_row<F: Family, M: RowModel>(
 }
 
 #[inline(always)]
-fn pop_value<F: Family, M: RowModel>(
+fn pop_value<F: RansFamily, M: RowModel>(
     model: &M,
     position: usize,
     precision: u32,
@@ -251,9 +251,9 @@ fn pop_value<F: Family, M: RowModel>(
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<Value, RowError> {
     let slot = step::slot::<F>(*x, precision);
-    let Found { span, value } = model.find(position, slot)?;
-    let rank = slot.wrapping_sub(span.start);
-    *x = step::refill::<F>(step::advance::<F>(*x, precision, span.freq, rank), words);
+    let FoundValue { interval, value } = model.find(position, slot)?;
+    let rank = slot.wrapping_sub(interval.start);
+    *x = step::renormalise::<F>(step::advance::<F>(*x, precision, interval.freq, rank), words);
     Ok(value)
 }
 
@@ -262,9 +262,9 @@ fn pop_value<F: Family, M: RowModel>(
 /// # Errors
 /// Digits that there cannot be.
 #[inline(always)]
-pub fn pop_escape<F: Family>(
+pub fn pop_escape<F: RansFamily>(
     value: Value,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     x: &mut F::State,
     words: &mut WordReader<'_, F::Word>,
 ) -> Result<i32, RowError> {
@@ -282,10 +282,10 @@ pub fn pop_escape<F: Family>(
 /// # Errors
 /// What stopped the row, and where.
 #[inline(always)]
-pub fn pop_model_tail<F: Family, M: RowModel>(
+pub fn pop_model_tail<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],
@@ -305,10 +305,10 @@ pub fn pop_model_tail<F: Family, M: RowModel>(
 /// What stopped the row, and where. `states` and `symbols` may have changed; words are never
 /// written.
 #[inline]
-pub fn pop_model_row<F: Family, M: RowModel>(
+pub fn pop_model_row<F: RansFamily, M: RowModel>(
     model: &M,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     states: &mut [F::State],
     words: &mut WordReader<'_, F::Word>,
     symbols: &mut [i32],

@@ -1,6 +1,6 @@
-//! Finding the rank that owns a slot: from an estimate, by doubling steps, then by halving.
+//! Finding the rank at a slot: from an estimate, by doubling steps, then by halving.
 
-use crate::codec::Span;
+use crate::codec::Interval;
 
 /// The rank `j < ranks` with `cdf(j) <= slot < cdf(j + 1)`, and its slots.
 ///
@@ -14,7 +14,7 @@ pub(super) fn find_rank(
     end: u32,
     guess: u32,
     cdf: impl Fn(u32) -> u32,
-) -> (u32, Span) {
+) -> (u32, Interval) {
     let (mut low, mut low_cdf) = (0, 0);
     let (mut high, mut high_cdf) = (ranks, end);
     let mut next = guess;
@@ -34,7 +34,7 @@ pub(super) fn find_rank(
         }
         step = step.saturating_mul(2);
     }
-    (low, Span { start: low_cdf, freq: high_cdf - low_cdf })
+    (low, Interval { start: low_cdf, freq: high_cdf - low_cdf })
 }
 
 #[cfg(test)]
@@ -50,13 +50,13 @@ mod tests {
             let expected = cdf.iter().rposition(|&c| c <= slot).unwrap();
             for guess in [0, 1, 2, 5, 8, 10, 11, 12, 1000, u32::MAX] {
                 let calls = Cell::new(0);
-                let (rank, span) = find_rank(slot, ranks, 100, guess, |j| {
+                let (rank, interval) = find_rank(slot, ranks, 100, guess, |j| {
                     calls.set(calls.get() + 1);
                     cdf[j as usize]
                 });
                 assert_eq!(rank as usize, expected);
-                assert_eq!(span.start, cdf[expected]);
-                assert_eq!(span.start + span.freq, cdf[expected + 1]);
+                assert_eq!(interval.start, cdf[expected]);
+                assert_eq!(interval.start + interval.freq, cdf[expected + 1]);
                 assert!(calls.get() <= 10, "{slot} {guess}: {}", calls.get());
             }
         }

@@ -94,7 +94,7 @@ fn tail(kind: Kind, distance: u32, scale: Scale) -> u32 {
 /// `2^-12`: the CDF of `kind`. Never decreases as `offset` grows.
 #[inline]
 pub fn cdf_q32(kind: Kind, offset: i64, scale: Scale) -> u64 {
-    // Saturating keeps the order, and past 2^32 units nothing is left to tell apart.
+    // Saturating keeps the order, and past 2^32 units nothing is left to distinguish.
     let distance = offset.unsigned_abs().min(u32::MAX as u64) as u32;
     let tail = tail(kind, distance, scale) as u64;
     if offset < 0 { tail } else { (1 << 32) - tail }

@@ -1,7 +1,7 @@
 //! Uniform symbols over an alphabet of any size up to `2^precision`.
 
-use super::{Found, Located, MAX_PRECISION, Model, Value};
-use crate::codec::Span;
+use super::{FoundValue, Located, MAX_PRECISION, Model, Value};
+use crate::codec::Interval;
 
 /// A uniform distribution over `size` consecutive integers. Slots differ by at most two between
 /// symbols, since `start(s) = floor(s * step / 2^32)` with a rounded `step`, and the last symbol
@@ -36,9 +36,9 @@ impl Uniform {
     }
 
     #[inline]
-    fn span(&self, rank: u32) -> Span {
+    fn interval(&self, rank: u32) -> Interval {
         let start = self.start(rank);
-        Span { start, freq: self.start(rank + 1) - start }
+        Interval { start, freq: self.start(rank + 1) - start }
     }
 }
 
@@ -49,18 +49,18 @@ impl Model for Uniform {
         if rank < 0 || rank >= i64::from(self.size) {
             return None;
         }
-        Some(Located { span: self.span(rank as u32), escape: None })
+        Some(Located { interval: self.interval(rank as u32), escape: None })
     }
 
     #[inline]
-    fn find(&self, slot: u32) -> Found {
+    fn find(&self, slot: u32) -> FoundValue {
         let slot = slot.min((1 << self.precision) - 1);
         // The rank by exact division of the slots. A rounded step starts a symbol at most one slot
         // earlier than that.
         let exact = (((u64::from(slot) + 1) * u64::from(self.size) - 1) >> self.precision) as u32;
         let rank = exact + u32::from(self.start(exact + 1) <= slot);
-        Found {
-            span: self.span(rank),
+        FoundValue {
+            interval: self.interval(rank),
             value: Value::Symbol(self.lowest.wrapping_add_unsigned(rank)),
         }
     }
@@ -78,7 +78,7 @@ mod tests {
                 let mut next = 0;
                 for rank in 0..size {
                     let symbol = -5 + rank as i32;
-                    let Span { start, freq } = model.locate(symbol).unwrap().span;
+                    let Interval { start, freq } = model.locate(symbol).unwrap().interval;
                     assert_eq!(start, next);
                     let fair = (1 << precision) / size;
                     assert!(
@@ -92,7 +92,7 @@ mod tests {
                             Value::Symbol(symbol),
                             "{precision} {size} {slot}"
                         );
-                        assert_eq!(model.find(slot).span, Span { start, freq });
+                        assert_eq!(model.find(slot).interval, Interval { start, freq });
                     }
                 }
                 assert_eq!(next, 1 << precision);
@@ -109,7 +109,7 @@ mod tests {
             for rank in [0, 1, 2, size / 3, size / 2, size - 2, size - 1] {
                 if rank < size {
                     let symbol = i32::MIN.wrapping_add_unsigned(rank);
-                    let Span { start, freq } = model.locate(symbol).unwrap().span;
+                    let Interval { start, freq } = model.locate(symbol).unwrap().interval;
                     assert_eq!(model.find(start).value, Value::Symbol(symbol));
                     assert_eq!(model.find(start + freq - 1).value, Value::Symbol(symbol));
                 }

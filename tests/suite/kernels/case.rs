@@ -10,9 +10,9 @@ use parans_kernels::codec::packed::{
 };
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::{
-    AliasLookup, AliasPlacement, Bypass, DecoderView, DirectPlacement, EncoderView, Family,
-    Indexes, InverseCdfLookup, RowFault, SearchLookup, StateInt, WordReader, WordWriter, pop_row,
-    push_row,
+    AliasLookup, AliasPlacement, BypassCode, DecoderView, DirectPlacement, EncoderView,
+    InverseCdfLookup, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt, WordReader,
+    WordWriter, pop_row, push_row,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -29,14 +29,14 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     Search,
-    /// An inverse CDF with an entry a slot.
+    /// An inverse CDF with an entry per slot.
     Dense,
     /// An inverse CDF with fewer.
     Sparse,
     Alias,
-    /// Packed tables, with a word a slot.
+    /// Packed tables, with a word per slot.
     Slots,
-    /// Packed tables, with a byte a slot.
+    /// Packed tables, with a byte per slot.
     Guide,
 }
 
@@ -130,7 +130,7 @@ impl SymbolType {
 
 /// The streams of a batch, as both sides keep them.
 #[derive(Clone, Debug)]
-pub struct Rows<F: Family> {
+pub struct Rows<F: RansFamily> {
     pub states: Vec<F::State>,
     pub words: Vec<F::Word>,
     pub lengths: Vec<u32>,
@@ -138,9 +138,9 @@ pub struct Rows<F: Family> {
     pub stride: usize,
 }
 
-impl<F: Family> Rows<F> {
-    /// Fresh rows with room for `stride` words each.
-    pub fn fresh(rows: u32, lanes: u32, stride: usize) -> Self {
+impl<F: RansFamily> Rows<F> {
+    /// Initial rows with capacity for `stride` words each.
+    pub fn initial(rows: u32, lanes: u32, stride: usize) -> Self {
         Self {
             states: vec![F::LOWER_BOUND; (rows * lanes) as usize],
             words: vec![F::Word::default(); rows as usize * stride],
@@ -179,7 +179,7 @@ impl Case {
     pub fn check<F: PackedFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        let mut rows = self.initial::<F>(self.roomy::<F>());
         let mut pushed = Vec::new();
         for _ in 0..2 {
             let mut expected = rows.clone();
@@ -208,7 +208,7 @@ impl Case {
     pub fn cost<F: PackedFamily>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let data = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>(self.roomy::<F>());
+        let mut rows = self.initial::<F>(self.roomy::<F>());
         assert!(self.device_push(machine, &data, &mut rows).iter().all(Result::is_ok));
         let push = machine.report();
         assert!(self.device_pop(machine, &data, &mut rows).0.iter().all(Result::is_ok));
@@ -222,8 +222,8 @@ impl Case {
         let mut data = case.data(rng, F::MAX_PRECISION);
         let good = data.symbols.clone();
         let good_indexes = data.indexes.clone();
-        // Pushes: symbols outside their tables, far outside, indexes of no table, no room, a bad
-        // state, a bad length.
+        // Pushes: symbols outside their tables, far outside, indexes of no table, no capacity, a
+        // bad state, a bad length.
         let count = case.count as usize;
         let mut damage = |row: usize, symbol: i32| {
             for _ in 0..2 {
@@ -246,7 +246,7 @@ impl Case {
         if each {
             data.index_memory = data.indexes.clone();
         }
-        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        let mut rows = case.initial::<F>(case.roomy::<F>());
         rows.states[7 * case.lanes as usize + case.lanes as usize / 2] = F::State::from_u32(0);
         rows.states[8 * case.lanes as usize] = F::State::MAX;
         rows.lengths[9] = rows.stride as u32 + 1;
@@ -262,7 +262,7 @@ impl Case {
         data.symbols = good;
         data.indexes = good_indexes;
         data.index_memory = good_memory;
-        let mut rows = case.fresh::<F>(case.roomy::<F>());
+        let mut rows = case.initial::<F>(case.roomy::<F>());
         let outcome = case.scalar_push(&data, &mut rows);
         assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
         let lanes = case.lanes as usize;
@@ -298,14 +298,14 @@ impl Case {
         );
     }
 
-    fn roomy<F: Family>(&self) -> usize {
+    fn roomy<F: RansFamily>(&self) -> usize {
         // Two pushes of at most a whole state and 65 bits of digits a symbol.
         let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
         bits / (8 * size_of::<F::Word>())
     }
 
-    fn fresh<F: Family>(&self, stride: usize) -> Rows<F> {
-        Rows::fresh(self.rows, self.lanes, stride)
+    fn initial<F: RansFamily>(&self, stride: usize) -> Rows<F> {
+        Rows::initial(self.rows, self.lanes, stride)
     }
 
     pub fn data(&self, rng: &mut impl Rng, max_precision: u32) -> Data {
@@ -380,13 +380,13 @@ impl Case {
         TablesView {
             tables: &tables.tables,
             precision: tables.precision,
-            bypass: Bypass::new(self.bypass),
+            bypass: BypassCode::new(self.bypass),
             skip_past_end: false,
         }
     }
 
     /// Runs the scalar codec over every row; failed rows stay as they were.
-    fn scalar<F: Family>(
+    fn scalar<F: RansFamily>(
         &self,
         rows: &mut Rows<F>,
         mut code: impl FnMut(usize, &mut [F::State], &mut [F::Word], u32) -> Result<u32, RowFault>,
@@ -404,7 +404,7 @@ impl Case {
             .collect()
     }
 
-    fn scalar_push<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> Outcome {
+    fn scalar_push<F: RansFamily>(&self, data: &Data, rows: &mut Rows<F>) -> Outcome {
         let entries = data.tables.entries::<F>();
         let tables = self.tables_view(&data.tables);
         let direct = EncoderView { tables, entries: &entries, placement: DirectPlacement };
@@ -414,7 +414,7 @@ impl Case {
         let count = self.count as usize;
         self.scalar(rows, |row, states, words, length| {
             let symbols = &data.symbols[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut writer = WordWriter::new(words, length as usize);
             macro_rules! push {
                 ($($lanes:literal)*) => {
@@ -434,19 +434,19 @@ impl Case {
         })
     }
 
-    fn scalar_pop<F: Family>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
+    fn scalar_pop<F: RansFamily>(&self, data: &Data, rows: &mut Rows<F>) -> (Outcome, Vec<i32>) {
         let tables = self.tables_view(&data.tables);
-        let (spans, bits) = (&data.tables.spans[..], data.tables.inverse_bits);
-        let search = DecoderView { tables, lookup: SearchLookup { spans } };
-        let lookup = InverseCdfLookup { spans, symbols: &data.tables.inverse, bits };
+        let (intervals, bits) = (&data.tables.intervals[..], data.tables.inverse_bits);
+        let search = DecoderView { tables, lookup: SearchLookup { intervals } };
+        let lookup = InverseCdfLookup { intervals, symbols: &data.tables.inverse, bits };
         let inverse = DecoderView { tables, lookup };
-        let lookup = AliasLookup { spans, buckets: &data.tables.buckets };
+        let lookup = AliasLookup { intervals, buckets: &data.tables.buckets };
         let alias = DecoderView { tables, lookup };
         let count = self.count as usize;
         let mut popped = vec![0; data.symbols.len()];
         let outcome = self.scalar(rows, |row, states, words, length| {
             let out = &mut popped[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut reader = WordReader::new(&words[..length as usize]);
             macro_rules! pop {
                 ($($lanes:literal)*) => {
@@ -493,7 +493,7 @@ impl Case {
             index_symbol_stride,
             index_constant: data.index_memory[0],
             tables: data.tables.tables.len() as u32,
-            entries: data.tables.spans.len() as u32,
+            entries: data.tables.intervals.len() as u32,
             precision: data.tables.precision,
             bypass_bits: self.bypass,
             inverse_bits: data.tables.inverse_bits,
@@ -540,7 +540,7 @@ impl Case {
             entries: if push {
                 upload(cast_slice(&data.tables.entries::<F>()))
             } else {
-                upload(cast_slice(&data.tables.spans))
+                upload(cast_slice(&data.tables.intervals))
             },
             lookup,
             shape,
@@ -565,14 +565,14 @@ impl Case {
     /// The packed tables that a kernel reads, if it does.
     fn packed<F: PackedFamily>(&self, operation: Operation, data: &Data) -> Vec<u32> {
         let Data { tables, .. } = data;
-        let (spans, precision) = (&tables.spans, tables.precision);
-        let (places, bypass) = (&tables.tables, Bypass::new(self.bypass));
+        let (intervals, precision) = (&tables.intervals, tables.precision);
+        let (places, bypass) = (&tables.tables, BypassCode::new(self.bypass));
         let mut words = Vec::new();
-        let put = |word| words.push(word);
+        let store = |word| words.push(word);
         let packed = match operation {
-            Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, put),
-            Operation::PopSlots => pack_slots(places, spans, precision, bypass, put),
-            Operation::PopGuide => pack_guide(places, spans, precision, bypass, put),
+            Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, store),
+            Operation::PopSlots => pack_slots(places, intervals, precision, bypass, store),
+            Operation::PopGuide => pack_guide(places, intervals, precision, bypass, store),
             _ => Some(()),
         };
         packed.expect("tables that fit their packed form");
@@ -611,7 +611,7 @@ impl Case {
 
     /// Same outcomes, states and lengths; same words where they are in use, and unchanged ones
     /// where a row failed.
-    fn same<F: Family>(
+    fn same<F: RansFamily>(
         &self,
         what: &str,
         outcome: &Outcome,

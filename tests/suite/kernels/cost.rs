@@ -3,7 +3,7 @@
 
 use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::packed::PackedFamily;
-use parans_kernels::codec::{Family, Rans32, Rans32x16, Rans64};
+use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RansFamily};
 use parans_kernels::model::Kind;
 
 use crate::kernels::case::{Case, IndexForm, Lookup, SymbolType};
@@ -50,7 +50,7 @@ const MODEL_BUDGETS: [(ModelForm, [f64; 2]); 4] = [
     (ModelForm::Cdf, [12.0, 20.0]),
 ];
 
-fn print_models<F: Family>(machine: &Software, lanes: u32) {
+fn print_models<F: RansFamily>(machine: &Software, lanes: u32) {
     for (form, budgets) in MODEL_BUDGETS {
         let (rows, count, kind) = (64 / lanes, 16 * lanes, Kind::Gaussian);
         let symbols = SymbolType::I16;

@@ -152,7 +152,7 @@ macro_rules! call_quantiser {
         unsafe {
             entries::$name(
                 params.pmf as *const _,
-                params.spans as *mut _,
+                params.intervals as *mut _,
                 params.status as *mut _,
                 params.shape,
             )
@@ -219,7 +219,7 @@ impl Machine for HostThreads {
 
     fn launch(&self, kernel: &str, threads: u64, shared: u32, params: &[u8]) {
         for block in 0..threads.div_ceil(u64::from(BLOCK_THREADS)) as u32 {
-            // Leaked: a few hundred bytes a launch keep the kernel's value `Copy`.
+            // Leaked: a few hundred bytes per launch keep the kernel's value `Copy`.
             let warps: Vec<&'static Warp> = (0..BLOCK_THREADS / 32)
                 .map(|_| {
                     &*Box::leak(Box::new(Warp {

@@ -10,10 +10,10 @@ use parans_kernels::abi::{
     ModelParams, ModelShape, RowStatus, models::BAD_SCALE,
 };
 use parans_kernels::codec::{
-    Bypass, Family, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
+    BypassCode, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
 };
 use parans_kernels::model::{
-    Cdfs, Component, Found, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
+    Cdfs, Component, FoundValue, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
     RowModel, Scale, Uniform, Window, pop_model_row, push_model_row,
 };
 use rand::seq::IndexedRandom;
@@ -72,7 +72,7 @@ impl RowModel for AnyRow<'_> {
             Self::Cdf(row) => row.locate(position, symbol),
         }
     }
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         match self {
             Self::Uniform(row) => RowModel::find(row, position, slot),
             Self::Parametric(row) => row.find(position, slot),
@@ -226,16 +226,16 @@ impl ModelCase {
         symbol.clamp(window.lowest.into(), window.highest().into()) as i32
     }
 
-    fn fresh<F: Family>(&self) -> Rows<F> {
+    fn initial<F: RansFamily>(&self) -> Rows<F> {
         // Two pushes of at most a whole state and 72 bits of digits a symbol.
         let bits = 2 * self.count as usize * (F::STATE_BITS as usize + 72) + 256;
         let stride = bits / (8 * size_of::<F::Word>());
-        Rows::fresh(self.rows, self.lanes, stride)
+        Rows::initial(self.rows, self.lanes, stride)
     }
 
     /// Runs the scalar codec over every row; failed rows stay as they were. `symbols` are pushed or
     /// popped.
-    fn scalar<F: Family>(
+    fn scalar<F: RansFamily>(
         &self,
         push: bool,
         models: &Models,
@@ -243,7 +243,7 @@ impl ModelCase {
         rows: &mut Rows<F>,
     ) -> Outcome {
         let (lanes, count) = (self.lanes as usize, self.count as usize);
-        let bypass = Bypass::new(self.bypass);
+        let bypass = BypassCode::new(self.bypass);
         (0..self.rows as usize)
             .map(|row| {
                 let mut states = rows.states[row * lanes..][..lanes].to_vec();
@@ -287,7 +287,7 @@ impl ModelCase {
     }
 
     /// Launches the kernel; `parameters` are the models' unless they are damaged.
-    fn device<F: Family>(
+    fn device<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         push: bool,
@@ -338,7 +338,7 @@ impl ModelCase {
     }
 
     /// One push or pop by the scalar codec and by the kernel: the same outcomes and the same rows.
-    fn both<F: Family>(
+    fn both<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         push: bool,
@@ -365,11 +365,11 @@ impl ModelCase {
     }
 
     /// Pushes twice and pops twice: on an empty stream and on one in use.
-    pub fn check<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check<F: RansFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
         let good = symbols.clone();
-        let mut rows = self.fresh::<F>();
+        let mut rows = self.initial::<F>();
         for push in [true, true, false, false] {
             let outcome = self.both(machine, push, &models, &mut symbols, &mut rows);
             assert!(outcome.iter().all(Result::is_ok), "{self:?}: {outcome:?}");
@@ -380,10 +380,10 @@ impl ModelCase {
     }
 
     /// What one push and one pop cost.
-    pub fn cost<F: Family>(&self, machine: &Software) -> [Report; 2] {
+    pub fn cost<F: RansFamily>(&self, machine: &Software) -> [Report; 2] {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let (models, mut symbols) = self.data(rng, F::MAX_PRECISION);
-        let mut rows = self.fresh::<F>();
+        let mut rows = self.initial::<F>();
         [true, false].map(|push| {
             let outcome =
                 self.device(machine, push, &models, &models.parameters(), &mut symbols, &mut rows);
@@ -393,12 +393,12 @@ impl ModelCase {
     }
 
     /// Damages rows in every way a launch can meet, and compares what becomes of them.
-    pub fn check_faults<F: Family>(&self, machine: &dyn Machine) {
+    pub fn check_faults<F: RansFamily>(&self, machine: &dyn Machine) {
         let rng = &mut Xoshiro256PlusPlus::seed_from_u64(self.seed);
         let case = &Self { rows: 12, ..*self };
         let (models, good) = case.data(rng, F::MAX_PRECISION);
         let (count, lanes) = (case.count as usize, case.lanes as usize);
-        // Pushes: symbols that no digits reach, symbols outside their windows, no room, a bad
+        // Pushes: symbols that no digits reach, symbols outside their windows, no capacity, a bad
         // state, a bad length.
         let mut symbols = good.clone();
         for (row, far) in [i32::MIN, i32::MAX, -70_000, 1 << 30, 1_000_000].into_iter().enumerate()
@@ -412,7 +412,7 @@ impl ModelCase {
         for lane in 0..lanes {
             symbols[group + lane] = [1_000_000, i32::MIN][rng.random_range(0..2)];
         }
-        let mut rows = case.fresh::<F>();
+        let mut rows = case.initial::<F>();
         rows.states[7 * lanes + lanes / 2] = F::State::from_u32(0);
         rows.states[8 * lanes] = F::State::MAX;
         rows.lengths[9] = rows.stride as u32 + 1;
@@ -424,7 +424,7 @@ impl ModelCase {
 
         // Pops: of good streams that were then damaged.
         let mut symbols = good.clone();
-        let mut rows = case.fresh::<F>();
+        let mut rows = case.initial::<F>();
         let outcome = case.both(machine, true, &models, &mut symbols, &mut rows);
         assert!(outcome.iter().all(Result::is_ok), "{case:?}: {outcome:?}");
         let whole = rows.clone();
@@ -460,7 +460,7 @@ impl ModelCase {
 
     /// Parameters that are none fail the row where they are met first, the same one in every lane's
     /// order.
-    fn check_bad_parameters<F: Family>(
+    fn check_bad_parameters<F: RansFamily>(
         &self,
         machine: &dyn Machine,
         good: &Models,
@@ -503,7 +503,7 @@ impl ModelCase {
             }
         }
         for push in [true, false] {
-            let mut rows = if push { self.fresh::<F>() } else { whole.clone() };
+            let mut rows = if push { self.initial::<F>() } else { whole.clone() };
             let mut expected = rows.clone();
             let outcome = self.both(machine, push, &bad, &mut symbols.to_vec(), &mut expected);
             for (row, outcome) in outcome.iter().enumerate().take(4).skip(1) {

@@ -7,14 +7,14 @@ use parans::{Precision, Tables};
 use parans_kernels::abi::{
     QUANTISE_CDF_F32, QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams, QuantiseShape, RowStatus,
 };
-use parans_kernels::codec::{RowError, Span};
+use parans_kernels::codec::{Interval, RowError};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use crate::kernels::case::download_into;
 use crate::kernels::machine::Machine;
 
-/// Runs a quantising kernel whose output has `each` elements a row.
+/// Runs a quantising kernel whose output has `each` elements per row.
 fn run_kernel<W: Pod, O: Pod>(
     machine: &dyn Machine,
     kernel: &str,
@@ -22,22 +22,26 @@ fn run_kernel<W: Pod, O: Pod>(
     shape: QuantiseShape,
     each: u32,
 ) -> (Vec<RowStatus>, Vec<O>) {
-    let mut spans = vec![O::zeroed(); (shape.rows * each) as usize];
+    let mut intervals = vec![O::zeroed(); (shape.rows * each) as usize];
     let mut status = vec![RowStatus::default(); shape.rows as usize];
     let params = QuantiseParams {
         pmf: machine.upload(cast_slice(weights)),
-        spans: machine.alloc(size_of_val(&spans[..])),
+        intervals: machine.alloc(size_of_val(&intervals[..])),
         status: machine.alloc(size_of_val(&status[..])),
         shape,
     };
     machine.launch(kernel, u64::from(shape.rows), 0, bytes_of(&params));
     download_into(machine, params.status, &mut status);
-    download_into(machine, params.spans, &mut spans);
+    download_into(machine, params.intervals, &mut intervals);
     machine.reset();
-    (status, spans)
+    (status, intervals)
 }
 
-fn run(machine: &dyn Machine, pmf: &[f32], shape: QuantiseShape) -> (Vec<RowStatus>, Vec<Span>) {
+fn run(
+    machine: &dyn Machine,
+    pmf: &[f32],
+    shape: QuantiseShape,
+) -> (Vec<RowStatus>, Vec<Interval>) {
     run_kernel(machine, QUANTISE_F32, pmf, shape, shape.symbols)
 }
 
@@ -119,19 +123,21 @@ pub fn check(machine: &dyn Machine) {
                 sentinel: u32::from(sentinel),
             };
             check_cdfs(machine, &pmf, shape);
-            let (status, spans) = run(machine, &pmf, shape);
+            let (status, intervals) = run(machine, &pmf, shape);
             assert!(status.iter().all(|s| s.code == 0), "{symbols} {precision}: {status:?}");
             let view = ArrayView2::from_shape((rows, symbols), &pmf).unwrap();
             let tables = Tables::builder(Precision::new(precision).unwrap())
                 .sentinel(sentinel)
                 .pmf(view)
                 .unwrap();
-            for (row, spans) in spans.chunks(shape.symbols as usize).enumerate() {
-                let got: Vec<u32> = spans.iter().map(|s| s.freq).collect();
+            for (row, intervals) in intervals.chunks(shape.symbols as usize).enumerate() {
+                let got: Vec<u32> = intervals.iter().map(|s| s.freq).collect();
                 let expected: Vec<u32> = tables.frequencies(row).collect();
                 assert_eq!(got, expected, "{symbols} at {precision}, {sentinel}, row {row}");
                 let cdf = tables.cdf(row);
-                assert!(spans.iter().zip(&cdf).all(|(span, &start)| span.start == start));
+                assert!(
+                    intervals.iter().zip(&cdf).all(|(interval, &start)| interval.start == start)
+                );
             }
         }
     }

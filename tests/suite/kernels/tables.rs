@@ -1,13 +1,13 @@
 //! Random tables, in every form that kernels read.
 
-use parans_kernels::codec::{AliasBucket, EncoderEntry, Family, Span, TableSpan};
+use parans_kernels::codec::{AliasBucket, EncoderEntry, Interval, RansFamily, TableDescriptor};
 use rand::Rng;
 
 /// Tables of one batch.
 pub struct Tables {
     pub precision: u32,
-    pub tables: Vec<TableSpan>,
-    pub spans: Vec<Span>,
+    pub tables: Vec<TableDescriptor>,
+    pub intervals: Vec<Interval>,
     /// `tables << bits` symbols.
     pub inverse: Vec<u16>,
     pub inverse_bits: u32,
@@ -30,7 +30,7 @@ impl Tables {
         let mut made = Self {
             precision,
             tables: Vec::new(),
-            spans: Vec::new(),
+            intervals: Vec::new(),
             inverse: Vec::new(),
             inverse_bits,
             buckets: Vec::new(),
@@ -42,39 +42,39 @@ impl Tables {
                 (0, false) => rng.random_range(2..40),
                 _ => alphabet,
             };
-            made.tables.push(TableSpan {
-                base: made.spans.len() as u32,
+            made.tables.push(TableDescriptor {
+                base: made.intervals.len() as u32,
                 symbols,
                 offset: rng.random_range(-5..5),
                 log2_symbols: if alias { symbols.trailing_zeros() } else { 0 },
             });
-            let spans = random_spans(rng, symbols, precision);
+            let intervals = random_intervals(rng, symbols, precision);
             for k in 0..1u32 << inverse_bits {
                 let slot = k << (precision - inverse_bits);
-                made.inverse.push(spans.iter().rposition(|s| s.start <= slot).unwrap() as u16);
+                made.inverse.push(intervals.iter().rposition(|s| s.start <= slot).unwrap() as u16);
             }
             if alias {
-                made.add_alias(&spans);
+                made.add_alias(&intervals);
             }
-            made.spans.extend(spans);
+            made.intervals.extend(intervals);
         }
         made
     }
 
     /// Encoder entries of a family.
-    pub fn entries<F: Family>(&self) -> Vec<EncoderEntry<F>> {
-        self.spans.iter().map(|&span| EncoderEntry::new(span)).collect()
+    pub fn entries<F: RansFamily>(&self) -> Vec<EncoderEntry<F>> {
+        self.intervals.iter().map(|&interval| EncoderEntry::new(interval)).collect()
     }
 
     /// Pairs up symbols with too few slots for their bucket and symbols with too many; any pairing
     /// is a valid alias table.
-    fn add_alias(&mut self, spans: &[Span]) {
-        let n = spans.len() as u32;
+    fn add_alias(&mut self, intervals: &[Interval]) {
+        let n = intervals.len() as u32;
         let cut = (1 << self.precision) / n;
-        let mut left: Vec<u32> = spans.iter().map(|s| s.freq).collect();
-        let mut own: Vec<u32> = vec![cut; spans.len()];
+        let mut left: Vec<u32> = intervals.iter().map(|s| s.freq).collect();
+        let mut own: Vec<u32> = vec![cut; intervals.len()];
         let mut other: Vec<u32> = (0..n).collect();
-        let mut open: Vec<usize> = (0..spans.len()).collect();
+        let mut open: Vec<usize> = (0..intervals.len()).collect();
         while let Some(at) = open.iter().position(|&i| left[i] < cut) {
             let small = open.swap_remove(at);
             let large = *open.iter().find(|&&i| left[i] > cut).unwrap();
@@ -82,7 +82,7 @@ impl Tables {
             other[small] = large as u32;
             left[large] -= cut - left[small];
         }
-        let mut used = vec![0u32; spans.len()];
+        let mut used = vec![0u32; intervals.len()];
         let first = self.remap.len();
         self.remap.resize(first + (1 << self.precision), 0);
         for bucket in 0..n {
@@ -94,16 +94,16 @@ impl Tables {
             used[alias] += cut - own[symbol];
             self.buckets.push(AliasBucket { divide, other: alias as u32, own_shift, other_shift });
             for slot in bucket * cut..(bucket + 1) * cut {
-                let (owner, shift) =
+                let (symbol, shift) =
                     if slot < divide { (symbol, own_shift) } else { (alias, other_shift) };
-                let position = spans[owner].start + slot.wrapping_sub(shift);
+                let position = intervals[symbol].start + slot.wrapping_sub(shift);
                 self.remap[first + position as usize] = slot;
             }
         }
     }
 }
 
-fn random_spans(rng: &mut impl Rng, symbols: u32, precision: u32) -> Vec<Span> {
+fn random_intervals(rng: &mut impl Rng, symbols: u32, precision: u32) -> Vec<Interval> {
     let mut cuts = std::collections::BTreeSet::from([0]);
     // Mostly few wide symbols and many narrow ones.
     while cuts.len() < symbols as usize {
@@ -112,5 +112,5 @@ fn random_spans(rng: &mut impl Rng, symbols: u32, precision: u32) -> Vec<Span> {
     }
     let starts: Vec<u32> = cuts.into_iter().collect();
     let ends = starts[1..].iter().copied().chain([1 << precision]);
-    starts.iter().zip(ends).map(|(&start, end)| Span { start, freq: end - start }).collect()
+    starts.iter().zip(ends).map(|(&start, end)| Interval { start, freq: end - start }).collect()
 }

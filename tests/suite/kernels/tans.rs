@@ -5,7 +5,7 @@ use parans_kernels::abi::{CodeParams, Kernel, Operation, RowStatus};
 use parans_kernels::codec::tans::{BUFFER_FIELDS, TansRow};
 use parans_kernels::codec::tans_table::build;
 use parans_kernels::codec::{
-    Indexes, RowFault, TansDecoderEntry, TansDecoderView, TansEncoderEntry, TansEncoderView,
+    RowFault, RowIndexes, TansDecoderEntry, TansDecoderView, TansEncoderEntry, TansEncoderView,
     TansFamily, WordInt, WordReader, WordWriter, pop_tans_row, push_tans_row,
 };
 use rand::{Rng, SeedableRng};
@@ -37,13 +37,13 @@ impl States {
         let mut made = Self {
             decoder: vec![TansDecoderEntry::default(); states],
             next: vec![0; states],
-            encoder: vec![TansEncoderEntry::default(); tables.spans.len()],
+            encoder: vec![TansEncoderEntry::default(); tables.intervals.len()],
         };
         for (number, table) in tables.tables.iter().enumerate() {
             let symbols = table.base as usize..(table.base + table.symbols) as usize;
             let states = number << tables.precision..(number + 1) << tables.precision;
             assert!(build(
-                &tables.spans[symbols.clone()],
+                &tables.intervals[symbols.clone()],
                 tables.precision,
                 &mut made.decoder[states.clone()],
                 &mut made.next[states],
@@ -132,7 +132,7 @@ impl Run<'_> {
         let count = self.case.count as usize;
         let outcome = self.scalar(&mut expected, |row, fields, words, length| {
             let symbols = &data.symbols[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut writer = WordWriter::new(words, length as usize);
             macro_rules! push {
                 ($($lanes:literal)*) => {
@@ -163,7 +163,7 @@ impl Run<'_> {
         let mut popped = vec![0; data.symbols.len()];
         let outcome = self.scalar(&mut expected, |row, fields, words, length| {
             let out = &mut popped[row * count..][..count];
-            let indexes = Indexes::Each(&data.indexes[row * count..][..count]);
+            let indexes = RowIndexes::Each(&data.indexes[row * count..][..count]);
             let mut reader = WordReader::new(&words[..length as usize]);
             macro_rules! pop {
                 ($($lanes:literal)*) => {

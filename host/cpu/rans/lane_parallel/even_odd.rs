@@ -5,7 +5,7 @@
 //! quotient estimated in floating point, exact or one too small, costs less than looking a
 //! reciprocal up.
 
-use parans_kernels::codec::{Family, Rans32x16};
+use parans_kernels::codec::{Rans32x16, RansFamily};
 
 use super::super::entries::{Step, load_step, store_step};
 use super::super::lookup::{By, SlotLookup};
@@ -228,12 +228,12 @@ impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, S::U32, R> {
         let single = lookup.single();
         let table = self.tables(s, row, step);
         let slots = [lookup.slots(s, x[0]), lookup.slots(s, x[1])];
-        let (even, even_missed) = lookup.find(s, By::Gather, single, table[0], slots[0]);
-        let (odd, odd_missed) = lookup.find(s, By::Gather, single, table[1], slots[1]);
+        let (even, even_misses) = lookup.find(s, By::Gather, single, table[0], slots[0]);
+        let (odd, odd_misses) = lookup.find(s, By::Gather, single, table[1], slots[1]);
         let mut found = [even, odd];
-        if s.any(s.either(even_missed, odd_missed)) {
-            let missed = u64::from(s.to_bits(even_missed)) | u64::from(s.to_bits(odd_missed)) << 16;
-            lookup.find_missed(s, missed, table, slots, &mut found);
+        if s.any(s.either(even_misses, odd_misses)) {
+            let misses = u64::from(s.to_bits(even_misses)) | u64::from(s.to_bits(odd_misses)) << 16;
+            lookup.find_misses(s, misses, table, slots, &mut found);
         }
         let mut symbol = [lookup.symbols(s, &found[0]), lookup.symbols(s, &found[1])];
         if lookup.far() {
@@ -256,7 +256,7 @@ impl<const R: usize> Work for PopSteps<'_, '_, Rans32x16, R> {
 impl<S: Simd, const R: usize> RunOn<S> for PopSteps<'_, '_, Rans32x16, R> {
     #[inline(always)]
     fn run(self, s: S) -> Popped<R> {
-        let PackedTables { packed, slots, count, precision, .. } = *self.tables;
+        let PackedTables { packed, form, slots, count, precision, .. } = *self.tables;
         let used = self.used;
         if count == 1
             && matches!(used, UsedTables::One(_))
@@ -269,7 +269,7 @@ impl<S: Simd, const R: usize> RunOn<S> for PopSteps<'_, '_, Rans32x16, R> {
             let (low, byte) = (s.splat((1 << SLOT_SYMBOL) - 1), s.splat(0xff));
             return self.steps(s, BySlot { slots, mask, low, byte, one, offset, last });
         }
-        let lookup = SlotLookup::new(s, packed, precision);
+        let lookup = SlotLookup::new(s, form, precision);
         let bypass = self.tables.bypass.is_some();
         self.steps(s, ByBucket { lookup, used, bypass })
     }

@@ -15,7 +15,7 @@ mod pop;
 mod push;
 mod split_lanes;
 
-use parans_kernels::codec::Family;
+use parans_kernels::codec::RansFamily;
 
 use super::entries::{RowTile, Step};
 use super::family::VectorFamily;
@@ -32,7 +32,7 @@ pub(super) const LANES: usize = super::entries::LANES;
 const ROWS: usize = 4;
 
 /// Steps to push, the last first.
-struct PushSteps<'a, F: Family, const R: usize> {
+struct PushSteps<'a, F: RansFamily, const R: usize> {
     /// Packed entries, in the order of lanes.
     entries: &'a [RowTile; R],
     steps: std::ops::Range<usize>,
@@ -52,7 +52,7 @@ struct Pushed<const R: usize> {
 }
 
 /// Steps to pop, the first first.
-struct PopSteps<'a, 't, F: Family, const R: usize> {
+struct PopSteps<'a, 't, F: RansFamily, const R: usize> {
     tables: &'a PackedTables<'t>,
     used: UsedTables<'a, R>,
     steps: std::ops::Range<usize>,

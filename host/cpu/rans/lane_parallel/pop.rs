@@ -2,7 +2,7 @@
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
+use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::entries::{
     RowTile, STEPS, Step, TileIndexes, bytes_of, load_step, prefetch_step, store_step,
@@ -14,7 +14,7 @@ use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;
 use crate::simd::{Level, RunOn, Simd, Work, dispatch};
 use crate::symbols::SymbolSliceMut;
-use crate::tables::PairsLookup;
+use crate::tables::TwoSymbolLookup;
 
 /// Which tables a tile uses.
 #[derive(Clone, Copy)]
@@ -85,7 +85,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
         let (start, len) = (block.starts[r], block.lens[r]);
         Source { words: &block.words[start..start + len], left: len, copy: None }
     });
-    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: TwoSymbolLookup(tables.form) };
     scratch.tables_of.resize_with(R, RowTile::default);
     scratch.symbols.resize_with(R, RowTile::default);
     let steps = columns / LANES;
@@ -243,7 +243,7 @@ fn digits<F: LaneFamily>(
         }
         let (next, raw) = tables.bypass?.pop::<F>(*x, reader).ok()?;
         *x = next;
-        *symbol = TablesView::symbol(&table, Bypass::value(raw, last)).ok()? as u32;
+        *symbol = TablesView::symbol(&table, BypassCode::value(raw, last)).ok()? as u32;
     }
     (!reader.underflowed()).then_some(())
 }

@@ -6,7 +6,7 @@
 use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::family::VectorFamily;
-use super::super::lookup::{By, Found, SlotLookup};
+use super::super::lookup::{By, FoundSymbols, SlotLookup};
 use super::{LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512, unroll};
 
@@ -165,8 +165,7 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
     #[inline(always)]
     fn steps<S: Simd512, const MANY: bool>(self, s: S) -> Popped<R> {
         let Self { tables, used, steps, states, words, symbols } = self;
-        let packed = tables.packed;
-        let lookup = SlotLookup::new(s, packed, tables.precision);
+        let lookup = SlotLookup::new(s, tables.form, tables.precision);
         let by = if MANY { By::Gather } else { By::Either };
         let single = !MANY && lookup.single();
         let bypass = tables.bypass.is_some();
@@ -190,19 +189,19 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
             unroll!(r in 0 1 2 3 below R => {
                 let table = tables_of(s, &used, r, done);
                 let mut slot = table;
-                let mut found = [Found::new(table[0]); 2];
-                let mut missed = 0;
+                let mut found = [FoundSymbols::new(table[0]); 2];
+                let mut misses = 0;
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
                     let past;
                     (found[half], past) = lookup.find(s, by, single, table[half], slot[half]);
-                    missed |= u64::from(past) << (16 * half);
+                    misses |= u64::from(past) << (16 * half);
                 }
-                if missed != 0 {
-                    lookup.find_missed(s, missed, table, slot, &mut found);
+                if misses != 0 {
+                    lookup.find_misses(s, misses, table, slot, &mut found);
                 }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
-                    let Found { freq, rank, .. } = found[half];
+                    let FoundSymbols { freq, rank, .. } = found[half];
                     let mut symbol = lookup.symbols(s, &found[half]);
                     if lookup.far() {
                         symbol = lookup.add_offsets(s, symbol, table[half]);

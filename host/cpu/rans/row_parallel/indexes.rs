@@ -1,6 +1,6 @@
 //! Which table each step of each state uses.
 
-use parans_kernels::codec::Indexes;
+use parans_kernels::codec::RowIndexes;
 
 use super::super::tables::{PackedTables, load_indexes};
 use super::{MOST_ROWS, STEPS, STEPS_EACH};
@@ -20,7 +20,7 @@ pub(super) struct FindTables<'a, const L: usize> {
     pub(super) tables: &'a PackedTables<'a>,
     pub(super) found: &'a mut [[u32; 16]; STEPS],
     /// Whole rows.
-    pub(super) of_rows: &'a [Indexes<'a>],
+    pub(super) of_rows: &'a [RowIndexes<'a>],
     /// Columns of the tile.
     pub(super) range: std::ops::Range<usize>,
 }
@@ -34,9 +34,9 @@ impl<S: Simd512, const L: usize> RunOn<S> for FindTables<'_, L> {
     #[inline(always)]
     fn run(self, s: S) -> Option<UsedTables> {
         match self.of_rows.first()? {
-            Indexes::One(_) | Indexes::Each(_) => self.find::<S, i32>(s),
-            Indexes::EachU16(_) => self.find::<S, u16>(s),
-            Indexes::EachU8(_) => self.find::<S, u8>(s),
+            RowIndexes::One(_) | RowIndexes::Each(_) => self.find::<S, i32>(s),
+            RowIndexes::EachU16(_) => self.find::<S, u16>(s),
+            RowIndexes::EachU8(_) => self.find::<S, u8>(s),
         }
     }
 }
@@ -107,7 +107,7 @@ fn all_first<S: Simd512, T: Element>(s: S, row: &[T], columns: usize) -> bool {
 
 /// The type of an index.
 trait Element: Copy + Default + PartialEq {
-    fn of(row: Indexes<'_>) -> &[Self];
+    fn of(row: RowIndexes<'_>) -> &[Self];
     fn load<S: Simd512>(s: S, indexes: &[Self; 16]) -> S::U32;
 }
 
@@ -115,9 +115,9 @@ macro_rules! element {
     ($type:ty, $kind:ident, $s:ident, $indexes:ident => $load:expr) => {
         impl Element for $type {
             #[inline(always)]
-            fn of(row: Indexes<'_>) -> &[Self] {
+            fn of(row: RowIndexes<'_>) -> &[Self] {
                 match row {
-                    Indexes::$kind(indexes) => indexes,
+                    RowIndexes::$kind(indexes) => indexes,
                     _ => &[],
                 }
             }

@@ -10,12 +10,12 @@ use std::ops::Range;
 
 use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{self, Bypass, DecoderView, WordReader};
+use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::cursors::{Cursors, SLACK};
 use super::super::entries::bytes_of;
 use super::super::family::VectorFamily;
-use super::super::lookup::{By, Found, SlotLookup};
+use super::super::lookup::{By, FoundSymbols, SlotLookup};
 use super::super::tables::PackedTables;
 use super::indexes::{FindTables, UsedTables};
 use super::store::{Scratch, Store, StoreNonTemporal};
@@ -25,7 +25,7 @@ use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::symbols::{Indexes, SymbolSliceMut};
-use crate::tables::{Packed, PairsLookup};
+use crate::tables::{Packed, TwoSymbolLookup};
 
 /// From so many symbols of all rows on they are stored non-temporally: 32 MiB of them. Few in unit
 /// tests, so that those take both ways.
@@ -56,7 +56,7 @@ pub(super) fn rows<S: Simd512, F: VectorFamily, const L: usize>(
     }
     let (columns, indexes, first_row) = (block.columns, block.indexes, block.first);
     let groups = columns / L;
-    let mut of_rows = [codec::Indexes::One(0); MOST_ROWS];
+    let mut of_rows = [codec::RowIndexes::One(0); MOST_ROWS];
     for (row, of_row) in of_rows.iter_mut().enumerate().take(rows) {
         *of_row = indexes.row(first_row + row);
     }
@@ -150,7 +150,7 @@ fn find<S: Simd512, const L: usize>(
     tables: &PackedTables<'_>,
     scratch: &mut Scratch,
     indexes: &Indexes<'_>,
-    of_rows: &[codec::Indexes<'_>],
+    of_rows: &[codec::RowIndexes<'_>],
     range: Range<usize>,
 ) -> Option<UsedTables> {
     match indexes.one_for_all() {
@@ -173,7 +173,7 @@ pub(super) fn tails<F: VectorFamily, const L: usize>(
     if tail == 0 {
         return Some(());
     }
-    let view = DecoderView { tables: tables_view(plan), lookup: PairsLookup(tables.packed) };
+    let view = DecoderView { tables: tables_view(plan), lookup: TwoSymbolLookup(tables.form) };
     let (states, _) = block.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
         let indexes = block.indexes.row(block.first + row);
@@ -235,7 +235,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
     fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, mut lanes, words, used, steps, prefetch } = self;
         let packed = tables.packed;
-        let lookup = SlotLookup::new(s, packed, tables.precision);
+        let lookup = SlotLookup::new(s, tables.form, tables.precision);
         let single = !EACH && lookup.single();
         let by = if EACH {
             By::Either
@@ -290,8 +290,8 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             // on their way.
             let mut table = [only; VECTORS];
             let mut slot = [only; VECTORS];
-            let mut found = [Found::new(only); VECTORS];
-            let mut missed = 0;
+            let mut found = [FoundSymbols::new(only); VECTORS];
+            let mut misses = 0;
             unroll!(u in 0 1 2 3 => {
                 if EACH {
                     table[u] = s.load(&scratch.symbols[u * STEPS_EACH + step]);
@@ -301,10 +301,10 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             unroll!(u in 0 1 2 3 => {
                 let past;
                 (found[u], past) = lookup.find(s, by, single, table[u], slot[u]);
-                missed |= u64::from(past) << (16 * u);
+                misses |= u64::from(past) << (16 * u);
             });
-            if missed != 0 {
-                lookup.find_missed(s, missed, table, slot, &mut found);
+            if misses != 0 {
+                lookup.find_misses(s, misses, table, slot, &mut found);
             }
             if spent && (L == 2 || L == 4) {
                 // Of a few rows words come soon enough, and would only be in the way during
@@ -313,7 +313,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             }
             let mut symbol = [only; VECTORS];
             unroll!(u in 0 1 2 3 => {
-                let Found { freq, rank, .. } = found[u];
+                let FoundSymbols { freq, rank, .. } = found[u];
                 x[u] = F::advance(s, x[u], freq, rank, tables.precision);
                 symbol[u] = lookup.symbols(s, &found[u]);
             });
@@ -370,7 +370,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
     reason = "each is a thing of its own; a struct for one call would only move them"
 )]
 fn digits<F: VectorFamily, const L: usize>(
-    bypass: Bypass,
+    bypass: BypassCode,
     packed: &Packed,
     lanes: &mut Lanes<'_, F>,
     words: &[F::Word],
@@ -392,7 +392,7 @@ fn digits<F: VectorFamily, const L: usize>(
         lanes.states[u][e] = next;
         lanes.ends[u][group..group + L].fill((floor + reader.len()) as u32);
         let table = &packed.table(tables[e] as usize);
-        let value = Bypass::value(raw, table.symbols - 1);
+        let value = BypassCode::value(raw, table.symbols - 1);
         symbols[e] = TablesView::symbol(table, value).ok()? as u32;
     }
     Some(())

@@ -24,7 +24,7 @@ use crate::cpu::codec::encode_columns;
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::symbols::{Indexes, SymbolSlice};
 
-/// What the loops hand on.
+/// What the loops pass on.
 #[repr(C, align(64))]
 pub(super) struct Scratch {
     words: [[u32; 16]; STEPS],

@@ -9,18 +9,32 @@
 //! A tile of columns goes through loops each of which does one thing to data that the L1 cache
 //! holds. Symbols and indexes are regrouped as bytes and halves rather than words: a 16 by 16
 //! transpose then moves four columns or two at a time. Bits go through a stage, the part of each
-//! row's words that a tile reads or writes: it lies together where rows lie apart, has room for
+//! row's words that a tile reads or writes: it lies together where rows lie apart, holds
 //! whole vectors at both ends, and holds a row's bits that fill no word like any others.
 //!
 //! Anything irregular makes a block give up, and the rows are coded again side by side
 //! from their states before: errors are that path's own.
+
+/// `$with!(L, V)` for rows of one lane (`L` = 1) or several (4), in `V` vectors.
+macro_rules! with_shape {
+    ($with:ident, $lanes:expr, $rows:expr) => {
+        match ($lanes, $rows.div_ceil(16)) {
+            (1, 1) => $with!(1, 1),
+            (1, 2) => $with!(1, 2),
+            (1, _) => $with!(1, 4),
+            (_, 1) => $with!(4, 1),
+            (_, 2) => $with!(4, 2),
+            (_, _) => $with!(4, 4),
+        }
+    };
+}
 
 mod pop;
 mod push;
 
 use std::ops::Range;
 
-use parans_kernels::codec::{self, Bypass, TansDecoderView, TansEncoderView};
+use parans_kernels::codec::{self, BypassCode, TansDecoderView, TansEncoderView};
 
 use super::Coded;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
@@ -50,19 +64,19 @@ const STAGE: usize = 128;
 const LANES: usize = 32;
 
 /// What a block's rows share.
-pub(super) struct Tables<'a> {
+pub(super) struct VectorTables<'a> {
     form: &'a TansWideForm,
     encoder: TansEncoderView<'a>,
     decoder: TansDecoderView<'a>,
     /// How many tables.
     count: u32,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     skip_past_end: bool,
     lanes: usize,
 }
 
-impl<'a> Tables<'a> {
+impl<'a> VectorTables<'a> {
     /// The tables of plans whose rows may be coded across vectors.
     pub(super) fn new(level: Level, plan: &'a Plan) -> Option<Self> {
         if !matches!(level, Level::Avx512Gather | Level::Avx512Permute) {
@@ -180,12 +194,12 @@ fn load_symbols<S: Simd512>(s: S, symbols: SymbolSlice<'_>, range: Range<usize>)
 
 /// A row's indexes of a range.
 #[inline(always)]
-fn load_indexes<S: Simd512>(s: S, row: codec::Indexes<'_>, range: Range<usize>) -> [S::U32; 4] {
+fn load_indexes<S: Simd512>(s: S, row: codec::RowIndexes<'_>, range: Range<usize>) -> [S::U32; 4] {
     match row {
-        codec::Indexes::One(index) => [s.splat(index as u32); 4],
-        codec::Indexes::Each(all) => load_tile!(all, range, v => s.load(bytemuck::cast_ref(v))),
-        codec::Indexes::EachU16(all) => load_tile!(all, range, v => s.load_u16(v)),
-        codec::Indexes::EachU8(all) => load_tile!(all, range, v => s.load_u8(v)),
+        codec::RowIndexes::One(index) => [s.splat(index as u32); 4],
+        codec::RowIndexes::Each(all) => load_tile!(all, range, v => s.load(bytemuck::cast_ref(v))),
+        codec::RowIndexes::EachU16(all) => load_tile!(all, range, v => s.load_u16(v)),
+        codec::RowIndexes::EachU8(all) => load_tile!(all, range, v => s.load_u8(v)),
     }
 }
 
@@ -217,7 +231,7 @@ fn rows_of_block(rows: usize, columns: usize) -> Option<usize> {
 /// are too few.
 pub(super) fn push<'a, T: Coded>(
     level: Level,
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     scratch: &mut Option<Box<push::Scratch>>,
     block: &mut EncodeBlock<'a, T>,
 ) -> Option<EncodeBlock<'a, T>> {
@@ -241,7 +255,7 @@ pub(super) fn push<'a, T: Coded>(
 /// Pops likewise.
 pub(super) fn pop<'a, T: Coded>(
     level: Level,
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     scratch: &mut Option<Box<pop::Scratch>>,
     block: &mut DecodeBlock<'a, T>,
 ) -> Option<DecodeBlock<'a, T>> {
@@ -262,7 +276,7 @@ pub(super) fn pop<'a, T: Coded>(
     None
 }
 struct PushWork<'a, 'b, T: Coded> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     scratch: &'a mut push::Scratch,
     block: &'a mut EncodeBlock<'b, T>,
 }
@@ -279,7 +293,7 @@ impl<S: Simd512, T: Coded> RunOn<S> for PushWork<'_, '_, T> {
 }
 
 struct PopWork<'a, 'b, T: Coded> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     scratch: &'a mut pop::Scratch,
     block: &'a mut DecodeBlock<'b, T>,
 }

@@ -10,7 +10,9 @@ use parans_kernels::codec::{
 };
 
 use super::super::{Coded, index_bytes};
-use super::{LANES, MOST_ROWS, Prefetches, STAGE, TILE, Tables, VECTORS, WINDOW, columns_to_line};
+use super::{
+    LANES, MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, columns_to_line,
+};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::with_lanes;
 use crate::simd::{RunOn, Simd512, Work};
@@ -130,9 +132,9 @@ impl<'a> Source<'a> {
 
 /// A range of columns.
 struct PopTile<'a, 's> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     sources: &'a mut [Source<'s>],
-    indexes: &'a [codec::Indexes<'a>],
+    indexes: &'a [codec::RowIndexes<'a>],
     range: Range<usize>,
     /// Symbols that came through the codec: row, column, value.
     patches: Vec<(usize, usize, i32)>,
@@ -192,7 +194,7 @@ fn redo(
 /// Pops a block's rows; `None` where the other path has to.
 pub(super) fn rows<S: Simd512, T: Coded>(
     s: S,
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     scratch: &mut Scratch,
     block: &mut DecodeBlock<'_, T>,
 ) -> Option<()> {
@@ -221,7 +223,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     let mut patches = Vec::new();
     let of_rows: [_; MOST_ROWS] = std::array::from_fn(|row| match sources.get(row) {
         Some(_) => block.indexes.row(block.first + row),
-        None => codec::Indexes::One(-1),
+        None => codec::RowIndexes::One(-1),
     });
     let indexes = &of_rows[..rows];
     // Symbols of which no cache would hold much go non-temporally: nobody's lines are lost for
@@ -258,7 +260,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
             )?;
         }
         let last = range.end == whole;
-        // What is put non-temporally may wait for the next range to fill a cache line.
+        // What is stored non-temporally may wait for the next range to fill a cache line.
         let there = if non_temporal && !last { range.end.saturating_sub(16) } else { range.end };
         let block = &mut *block;
         s.vectorize(Store { tables, scratch, used, block, indexes, range, non_temporal, last })?;
@@ -285,7 +287,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
 
 /// Pops the columns past the last window, through the codec.
 fn tails<T: Coded, const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     block: &mut DecodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {

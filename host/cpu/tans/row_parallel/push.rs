@@ -9,8 +9,8 @@ use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans:
 
 use super::super::{Coded, bits::Tail, index_bytes};
 use super::{
-    LANES, MOST_ROWS, Prefetches, STAGE, TILE, Tables, VECTORS, WINDOW, WINDOWS, columns_to_line,
-    load_symbols,
+    LANES, MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, WINDOWS,
+    columns_to_line, load_symbols,
 };
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::with_lanes;
@@ -67,7 +67,7 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Appends the first bytes of some; `None` where there is no room.
+    /// Appends the first bytes of some; `None` where the capacity is too small.
     #[inline(always)]
     fn append(&mut self, from: &[u8; STAGE], count: usize) -> Option<()> {
         const HALF: usize = STAGE / 2;
@@ -89,7 +89,7 @@ impl Sink<'_> {
 /// Pushes a block's rows; `None` where the other path has to.
 pub(super) fn rows<S: Simd512, T: Coded>(
     s: S,
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     scratch: &mut Scratch,
     block: &mut EncodeBlock<'_, T>,
 ) -> Option<()> {
@@ -136,7 +136,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
 
     let of_rows: [_; MOST_ROWS] = std::array::from_fn(|row| {
         let is = row < rows;
-        if is { block.indexes.row(block.rows.first + row) } else { codec::Indexes::One(-1) }
+        if is { block.indexes.row(block.rows.first + row) } else { codec::RowIndexes::One(-1) }
     });
     let (symbols, indexes, one) = (block.symbols, &of_rows[..rows], block.indexes.one_for_all());
     let lead = with_slice!(symbols, SymbolSlice, all => columns_to_line(all, columns));
@@ -186,7 +186,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
 
 /// Pushes the columns past the last window, through the codec.
 fn tails<T: Coded, const LANES: usize>(
-    tables: &Tables<'_>,
+    tables: &VectorTables<'_>,
     block: &mut EncodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {
@@ -217,10 +217,10 @@ fn tails<T: Coded, const LANES: usize>(
 
 /// A range of columns of symbols.
 struct PushTile<'a> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     symbols: SymbolSlice<'a>,
     columns: usize,
-    indexes: &'a [codec::Indexes<'a>],
+    indexes: &'a [codec::RowIndexes<'a>],
     /// What all of them are, where that is known.
     one: Option<i32>,
     range: Range<usize>,
@@ -235,7 +235,7 @@ impl PushTile<'_> {
     }
 }
 
-/// Appends what is staged to the rows' words; `None` where there is no room.
+/// Appends what is staged to the rows' words; `None` where the capacity is too small.
 struct Append<'a, 'b> {
     scratch: &'a mut Scratch,
     sinks: &'a mut [Sink<'b>],

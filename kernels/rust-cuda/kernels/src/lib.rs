@@ -1,5 +1,5 @@
-//! The kernels of parans for Rust-CUDA: the seam on `cuda_std`, and the same entry points from the
-//! same list.
+//! The kernels of parans for Rust-CUDA: the interface on `cuda_std`, and the same entry points from
+//! the same list.
 #![cfg_attr(target_os = "cuda", no_std)]
 #![allow(clippy::missing_safety_doc, reason = "the list of kernels documents its entry points")]
 

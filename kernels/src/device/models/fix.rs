@@ -1,4 +1,4 @@
-//! From floats to fixed-point means and scales on the device, a thread a pair: the very functions
+//! From floats to fixed-point means and scales on the device, a thread per pair: the very functions
 //! that the host calls.
 
 use crate::abi::models::BAD_SCALE;

@@ -3,9 +3,9 @@
 //!
 //! The order of words and the way lanes find theirs are those of the table kernels
 //! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
-//! the loop around it, and so much code that it should be there once a kernel: the symbols past the
-//! last full group go through the same turn of the loop as the others, told apart by a flag that
-//! all rows share.
+//! the loop around it, and so much code that it should be there once per kernel: the symbols past
+//! the last full group go through the same turn of the loop as the others, distinguished by a flag
+//! that all rows share.
 
 mod fix;
 mod pop;
@@ -13,9 +13,9 @@ mod push;
 
 use crate::abi::ModelShape;
 use crate::abi::models::kind_of;
-use crate::codec::{Family, RowError};
+use crate::codec::{RansFamily, RowError};
 use crate::model::{
-    Cdfs, Component, Found, Located, Mixtures, Model, Parametrics, RowModel, Scale,
+    Cdfs, Component, FoundValue, Located, Mixtures, Model, Parametrics, RowModel, Scale,
     Uniform as Alphabet,
 };
 
@@ -57,7 +57,7 @@ pub struct Mixture;
 #[derive(Clone, Copy, Debug)]
 pub struct Cdf;
 
-/// A row's part of an array that has `each` elements a symbol.
+/// A row's part of an array that has `each` elements per symbol.
 ///
 /// # Safety
 /// The array is that long, and `row < rows`.
@@ -89,7 +89,7 @@ impl RowModel for UniformRow {
     }
 
     #[inline(always)]
-    fn find(&self, _position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, _position: usize, slot: u32) -> Result<FoundValue, RowError> {
         self.0
             .as_ref()
             .map(|alphabet| Model::find(alphabet, slot))
@@ -154,7 +154,7 @@ impl RowModel for MixtureRow {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         self.check(position)?;
         self.0.find(position, slot)
     }
@@ -178,7 +178,7 @@ impl ModelForm for Cdf {
     }
 }
 
-/// CDFs that nobody has checked: a frequency past `2^precision` would shed words for ever.
+/// CDFs that nobody has checked: a frequency past `2^precision` would emit words for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct CdfRow {
     cdfs: Cdfs<'static>,
@@ -189,8 +189,8 @@ impl RowModel for CdfRow {
     #[inline(always)]
     fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
         let located = self.cdfs.locate(position, symbol)?;
-        // A span's end was a value of the CDF: no sum overflows.
-        if located.span.start + located.span.freq <= self.end {
+        // An interval's end was a value of the CDF: no sum overflows.
+        if located.interval.start + located.interval.freq <= self.end {
             Ok(located)
         } else {
             Err(RowError::ParameterOutOfRange)
@@ -198,9 +198,9 @@ impl RowModel for CdfRow {
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         let found = self.cdfs.find(position, slot)?;
-        if found.span.start + found.span.freq <= self.end {
+        if found.interval.start + found.interval.freq <= self.end {
             Ok(found)
         } else {
             Err(RowError::ParameterOutOfRange)
@@ -208,7 +208,7 @@ impl RowModel for CdfRow {
     }
 }
 
-/// Bits that hold how many words a lane sheds or takes in for one symbol.
-const fn symbol_words_bits<F: Family>() -> u32 {
+/// Bits that hold how many words a lane emits or reads for one symbol.
+const fn symbol_words_bits<F: RansFamily>() -> u32 {
     32 - F::MAX_WORDS.leading_zeros()
 }

@@ -2,19 +2,19 @@
 
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
-use crate::codec::step::{advance, is_normalised, refill, slot, words_wanted};
-use crate::codec::{Bypass, Family, RowError, WordReader};
+use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
+use crate::codec::{BypassCode, RansFamily, RowError, WordReader};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{LaneFault, RowMemory, RowSymbols, RowsMemory};
 use crate::device::simt::Simt;
 use crate::model::{RowModel, Value};
 
 /// One lane's part of a row being popped.
-struct Lane<'a, S, M, F: Family, R> {
+struct Lane<'a, S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     words: &'a [F::Word],
     state: F::State,
     /// Words left: the same in all lanes of the row.
@@ -27,7 +27,7 @@ struct Lane<'a, S, M, F: Family, R> {
     too_wide: LaneFault,
 }
 
-impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
+impl<'a, S: Simt, M: Mapping, F: RansFamily, R: RowModel> Lane<'a, S, M, F, R> {
     /// The words that are left once the lanes before have taken theirs.
     #[inline(always)]
     fn reader(&self, taken_before: u32) -> WordReader<'a, F::Word> {
@@ -45,8 +45,8 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
         let slot = slot::<F>(self.state, self.precision);
         match self.model.find(position as usize, slot) {
             Ok(found) => {
-                let rank = slot.wrapping_sub(found.span.start);
-                self.state = advance::<F>(self.state, self.precision, found.span.freq, rank);
+                let rank = slot.wrapping_sub(found.interval.start);
+                self.state = advance::<F>(self.state, self.precision, found.interval.freq, rank);
                 found.value
             }
             Err(error) => {
@@ -58,11 +58,11 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
 
     /// Brings every lane's state back into its interval, lowest lane first.
     #[inline(always)]
-    fn refill(&mut self, group_at: u32, when: u32) {
+    fn renormalise(&mut self, group_at: u32, when: u32) {
         let bits = const { symbol_words_bits::<F>() };
         let wanted = words_wanted::<F>(self.state);
         let (before, total) = self.group.sums(wanted, bits, self.group.before);
-        self.state = refill::<F>(self.state, &mut self.reader(before));
+        self.state = renormalise::<F>(self.state, &mut self.reader(before));
         if total > self.cursor {
             self.truncated.note(RowError::Truncated, group_at, when);
         }
@@ -114,7 +114,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
             if turn == self.group.lane && waiting != 0 {
                 let mut reader = self.reader(0);
                 if in_tail {
-                    self.state = refill::<F>(self.state, &mut reader);
+                    self.state = renormalise::<F>(self.state, &mut reader);
                 }
                 symbol = self.finish(value, position, when, &mut reader);
                 left = reader.len() as u32;
@@ -155,7 +155,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
             let mut symbol = if let Value::Symbol(symbol) = value { symbol } else { 0 };
             let escaped = !matches!(value, Value::Symbol(_));
             if !in_tail {
-                self.refill(group_at, when);
+                self.renormalise(group_at, when);
             }
             if in_tail || self.group.any_in_step(escaped) {
                 // The scalar codec looks at the words only when the tail is done: after every other
@@ -201,7 +201,7 @@ impl<'a, S: Simt, M: Mapping, F: Family, R: RowModel> Lane<'a, S, M, F, R> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
     simt: S,
     rows: RowsMemory,
     models: ModelMemory<T::Parameter>,
@@ -232,7 +232,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: Bypass::new(code.bypass_bits),
+        bypass: BypassCode::new(code.bypass_bits),
         // SAFETY: nobody writes the row's words, and those in use were written before.
         words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },
         state: if good { state } else { F::LOWER_BOUND },

@@ -3,7 +3,9 @@
 use super::{ModelForm, ModelMemory, symbol_words_bits};
 use crate::abi::{ModelShape, RowStatus};
 use crate::codec::step::{is_normalised, push_symbol};
-use crate::codec::{Bypass, DirectPlacement, EncoderEntry, Family, RowError, Span, WordSink};
+use crate::codec::{
+    BypassCode, DirectPlacement, EncoderEntry, Interval, RansFamily, RowError, WordSink,
+};
 use crate::device::group::{Group, Mapping};
 use crate::device::memory::{
     HeldWords, LaneFault, LaneWords, RowMemory, RowSymbols, RowsMemory, WordCount,
@@ -11,7 +13,7 @@ use crate::device::memory::{
 use crate::device::simt::Simt;
 use crate::model::{Located, RowModel};
 
-/// Bits that hold how many words a symbol with its digits sheds: see the push kernel of tables,
+/// Bits that hold how many words a symbol with its digits emits: see the push kernel of tables,
 /// whose digits they are.
 const DIGIT_WORDS_BITS: u32 = 4;
 
@@ -19,7 +21,7 @@ const DIGIT_WORDS_BITS: u32 = 4;
 /// memory.
 struct Ready {
     /// Its slots; nothing to code where the frequency is 0: past the row's end, or after an error.
-    span: Span,
+    interval: Interval,
     /// Whether it has digits.
     escaped: bool,
     /// What they hold.
@@ -27,11 +29,11 @@ struct Ready {
 }
 
 /// One lane's part of a row being pushed.
-struct Lane<S, M, F: Family, R> {
+struct Lane<S, M, F: RansFamily, R> {
     group: Group<S, M>,
     model: R,
     precision: u32,
-    bypass: Option<Bypass>,
+    bypass: Option<BypassCode>,
     words: *mut F::Word,
     capacity: u32,
     state: F::State,
@@ -41,7 +43,7 @@ struct Lane<S, M, F: Family, R> {
     fault: LaneFault,
 }
 
-impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
+impl<S: Simt, M: Mapping, F: RansFamily, R: RowModel> Lane<S, M, F, R> {
     #[inline(always)]
     fn advance(&mut self, total: u32) {
         self.cursor += total;
@@ -53,8 +55,8 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 
     #[inline(always)]
     fn writer(&self, words_before: u32) -> LaneWords<F::Word> {
-        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, told apart by
-        // `words_before`.
+        // SAFETY: `words` points to the row's capacity; lanes write disjoint words, distinguished
+        // by `words_before`.
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
@@ -121,7 +123,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         when: u32,
         escape_when: u32,
     ) -> Ready {
-        let mut ready = Ready { span: Span { start: 0, freq: 0 }, escaped: false, raw: 0 };
+        let mut ready = Ready { interval: Interval { start: 0, freq: 0 }, escaped: false, raw: 0 };
         if !asked || self.fault.happened() {
             return ready;
         }
@@ -129,11 +131,13 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
         let symbol = unsafe { symbols.load(position) };
         match self.model.locate(position as usize, symbol) {
             Err(error) => self.fault.note(error, position, when),
-            Ok(Located { span, escape: None }) => ready.span = span,
+            Ok(Located { interval, escape: None }) => ready.interval = interval,
             Ok(_) if self.bypass.is_none() => {
                 self.fault.note(RowError::SymbolOutOfRange, position, escape_when);
             }
-            Ok(Located { span, escape: Some(raw) }) => ready = Ready { span, escaped: true, raw },
+            Ok(Located { interval, escape: Some(raw) }) => {
+                ready = Ready { interval, escaped: true, raw }
+            }
         }
         ready
     }
@@ -159,7 +163,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
             let escape_when = if in_tail { model_when } else { when + 1 + from_last };
             let ready = self.locate(symbols, asked, left * lanes + lane, model_when, escape_when);
             // The reciprocal is used once: there is no table to keep it in.
-            let entry = EncoderEntry::new(ready.span);
+            let entry = EncoderEntry::new(ready.interval);
             if in_tail || self.group.any_in_step(ready.escaped) {
                 self.push_digits(&ready, &entry, in_tail);
             }
@@ -193,7 +197,7 @@ impl<S: Simt, M: Mapping, F: Family, R: RowModel> Lane<S, M, F, R> {
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
+pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
     simt: S,
     rows: RowsMemory,
     models: ModelMemory<T::Parameter>,
@@ -223,7 +227,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: Family, T: ModelForm>(
         group,
         model,
         precision: code.precision,
-        bypass: Bypass::new(code.bypass_bits),
+        bypass: BypassCode::new(code.bypass_bits),
         words: memory.words,
         capacity: code.word_stride,
         state: if good { state } else { F::LOWER_BOUND },

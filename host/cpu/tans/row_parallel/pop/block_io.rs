@@ -1,4 +1,4 @@
-//! The two ends of a tile: which tables its symbols are of, and where they go.
+//! Input and output of a tile: which tables its symbols are of, and where they go.
 
 use std::ops::Range;
 
@@ -7,15 +7,15 @@ use parans_kernels::codec;
 use super::{Scratch, UsedTables};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
-use crate::cpu::tans::row_parallel::{TILE, Tables, load_indexes, regroup};
+use crate::cpu::tans::row_parallel::{TILE, VectorTables, load_indexes, regroup};
 use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
 
 /// Writes down which table each symbol is of.
 pub(super) struct Find<'a> {
-    pub(super) tables: &'a Tables<'a>,
+    pub(super) tables: &'a VectorTables<'a>,
     pub(super) scratch: &'a mut Scratch,
-    pub(super) indexes: &'a [codec::Indexes<'a>],
+    pub(super) indexes: &'a [codec::RowIndexes<'a>],
     /// What all of them are, where that is known.
     pub(super) one: Option<i32>,
     pub(super) range: Range<usize>,
@@ -68,11 +68,11 @@ impl<S: Simd512> RunOn<S> for Find<'_> {
 /// Stores a range of columns of symbols where the caller wants them. Past the caches a fence must
 /// follow: the block's, as each range would wait for memory at its own.
 pub(super) struct Store<'a, 'b, T: Coded> {
-    pub(super) tables: &'a Tables<'a>,
+    pub(super) tables: &'a VectorTables<'a>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) used: UsedTables,
     pub(super) block: &'a mut DecodeBlock<'b, T>,
-    pub(super) indexes: &'a [codec::Indexes<'a>],
+    pub(super) indexes: &'a [codec::RowIndexes<'a>],
     pub(super) range: Range<usize>,
     pub(super) non_temporal: bool,
     /// Whether no range follows.
@@ -125,7 +125,7 @@ impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, T> {
                 let of_row = row * block.columns..(row + 1) * block.columns;
                 if non_temporal && let SymbolSliceMut::I32(all) = &mut block.symbols {
                     let out = bytemuck::cast_slice_mut(&mut all[of_row]);
-                    put_past_cache(s, &parts, out, &mut scratch.stored[row], &range, last);
+                    store_non_temporal(s, &parts, out, &mut scratch.stored[row], &range, last);
                     continue;
                 }
                 let begin = of_row.start + range.start;
@@ -159,7 +159,7 @@ impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, T> {
 /// Stores a range of a row non-temporally, in whole cache lines. What its last line lacks waits for
 /// the next range.
 #[inline(always)]
-fn put_past_cache<S: Simd512>(
+fn store_non_temporal<S: Simd512>(
     s: S,
     parts: &[S::U32; 4],
     out: &mut [u32],

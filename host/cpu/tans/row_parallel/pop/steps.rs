@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{PopTile, Scratch, UsedTables, redo};
-use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, Tables, VECTORS, WINDOW, fetch};
+use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch};
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::tables::TansRowsForm;
 
@@ -24,39 +24,26 @@ pub(super) fn take<S: Simd512>(
         let first = tile.range.start + WINDOW * done;
         let lane = first % tables.lanes;
         macro_rules! with {
+            ($L:literal, $V:literal, $EACH:literal, $one:expr) => {{
+                let one = $one;
+                s.vectorize(Take::<$L, $V, $EACH> {
+                    tables,
+                    scratch,
+                    one,
+                    prefetch,
+                    lane,
+                    windows,
+                    used,
+                })
+            }};
             ($L:literal, $V:literal) => {
-                if let UsedTables::One(one) = used_tables {
-                    s.vectorize(Take::<$L, $V, false> {
-                        tables,
-                        scratch,
-                        one,
-                        prefetch,
-                        lane,
-                        windows,
-                        used,
-                    })
-                } else {
-                    let one = 0;
-                    s.vectorize(Take::<$L, $V, true> {
-                        tables,
-                        scratch,
-                        one,
-                        prefetch,
-                        lane,
-                        windows,
-                        used,
-                    })
+                match used_tables {
+                    UsedTables::One(one) => with!($L, $V, false, one),
+                    _ => with!($L, $V, true, 0),
                 }
             };
         }
-        done = match (tables.lanes, rows.div_ceil(16)) {
-            (1, 1) => with!(1, 1),
-            (1, 2) => with!(1, 2),
-            (1, _) => with!(1, 4),
-            (_, 1) => with!(4, 1),
-            (_, 2) => with!(4, 2),
-            (_, _) => with!(4, 4),
-        };
+        done = with_shape!(with, tables.lanes, rows);
         while scratch.outside != 0 {
             let row = scratch.outside.trailing_zeros() as usize;
             scratch.outside &= scratch.outside - 1;
@@ -70,7 +57,7 @@ pub(super) fn take<S: Simd512>(
 /// came, the last of which has rows with symbols outside their table where it is not that asked
 /// for.
 struct Take<'a, const L: usize, const V: usize, const EACH: bool> {
-    tables: &'a Tables<'a>,
+    tables: &'a VectorTables<'a>,
     scratch: &'a mut Scratch,
     one: u32,
     prefetch: &'a Prefetches<'a>,

@@ -39,14 +39,7 @@ pub(super) fn take<S: Simd512>(
                 }
             };
         }
-        match (tables.lanes, tile.indexes.len().div_ceil(16)) {
-            (1, 1) => with!(1, 1),
-            (1, 2) => with!(1, 2),
-            (1, _) => with!(1, 4),
-            (_, 1) => with!(4, 1),
-            (_, 2) => with!(4, 2),
-            (_, _) => with!(4, 4),
-        }
+        with_shape!(with, tables.lanes, tile.indexes.len());
         if let Some(before) = before {
             for row in (0..MOST_ROWS).filter(|row| rows >> row & 1 != 0) {
                 redo(tile, scratch, &mut sinks[row], row, column, &before)?;

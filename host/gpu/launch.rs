@@ -4,7 +4,7 @@ use parans_kernels::abi::{CodeShape, Kernel, Operation};
 use parans_kernels::codec::packed::{
     PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
 };
-use parans_kernels::codec::{EncoderEntry, TableSpan};
+use parans_kernels::codec::{EncoderEntry, TableDescriptor};
 
 use crate::error::{Error, Result};
 use crate::family::Family;
@@ -17,14 +17,14 @@ const WARP: u64 = 32;
 /// spread over all multiprocessors.
 const LARGEST_BLOCK: u64 = 128;
 
-/// The largest block where its shared memory leaves room for few others beside it.
+/// The largest block where its shared memory leaves enough for few others beside it.
 const LARGEST_STAGED_BLOCK: u64 = 512;
 
 /// Bytes of staged tables for which a block of [`LARGEST_BLOCK`] is enough: as many such blocks
 /// fill a multiprocessor with warps.
 const STAGED_BYTES_A_BLOCK: u64 = 16 << 10;
 
-/// Packed tables larger than this are not made: they would leave the second-level cache, and take
+/// Packed tables larger than this are not made: they would leave the L2 cache, and take
 /// the host longer than a push.
 const MOST_PACKED_BYTES: usize = 32 << 20;
 
@@ -63,14 +63,14 @@ impl Geometry {
 }
 
 /// Tables packed for the kernels that read them so.
-pub(super) struct Packed {
+pub(super) struct PackedWords {
     /// Which kernels.
     pub(super) operation: Operation,
     /// [`codec::packed`](parans_kernels::codec::packed) describes them.
     pub(super) words: Vec<u32>,
 }
 
-impl Packed {
+impl PackedWords {
     /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do
     /// not fit their form.
     pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
@@ -98,10 +98,10 @@ impl Packed {
         Some(Self { operation, words })
     }
 
-    /// One load a symbol where a slot fits a word, else two.
+    /// One load per symbol where a slot fits a word, else two.
     fn pop(plan: &Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
-        let (tables, spans) = (prepared.tables(), prepared.spans());
+        let (tables, intervals) = (prepared.tables(), prepared.intervals());
         let precision = plan.tables.precision().bits();
         for operation in [Operation::PopSlots, Operation::PopGuide] {
             Kernel::find(plan.family.name(), operation, plan.lanes as u32)?;
@@ -111,11 +111,11 @@ impl Packed {
                 continue;
             }
             let mut words = Vec::new();
-            let put = |word| words.push(word);
+            let store = |word| words.push(word);
             let packed = if slots {
-                pack_slots(tables, spans, precision, plan.bypass, put)
+                pack_slots(tables, intervals, precision, plan.bypass, store)
             } else {
-                pack_guide(tables, spans, precision, plan.bypass, put)
+                pack_guide(tables, intervals, precision, plan.bypass, store)
             };
             if packed.is_some() {
                 return Some(Self { operation, words });
@@ -127,7 +127,7 @@ impl Packed {
 
 /// Whether a symbol type of `bytes` holds every symbol of the tables: the kernels for packed tables
 /// do not check.
-pub(super) fn holds(tables: &[TableSpan], bytes: usize, signed: bool) -> bool {
+pub(super) fn holds(tables: &[TableDescriptor], bytes: usize, signed: bool) -> bool {
     let bits = 8 * bytes as u32 - u32::from(signed);
     tables.iter().all(|table| {
         let first = i64::from(table.offset);
@@ -179,7 +179,7 @@ pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
     Ok(CodeShape {
         lanes: plan.lanes as u32,
         tables: prepared.tables().len() as u32,
-        entries: prepared.spans().len() as u32,
+        entries: prepared.intervals().len() as u32,
         precision: plan.tables.precision().bits(),
         bypass_bits: plan.bypass.map_or(0, |bypass| bypass.bits()),
         inverse_bits: match plan.lookup {
@@ -192,7 +192,7 @@ pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
 }
 
 /// Cuts rows into batches whose memory, by `bytes_of` each, stays within `budget`; a row that alone
-/// exceeds it is a batch of its own. `bytes_of` is told the row, and the batch costs its dearest
+/// exceeds it is a batch of its own. `bytes_of` is given the row, and the batch costs its dearest
 /// row times its rows: device rows have one stride.
 pub(super) fn batches(
     rows: usize,
@@ -256,14 +256,15 @@ mod tests {
         assert!(stages(48 << 10, 48 << 10, geometry, much));
         assert!(!stages((48 << 10) + 16, 48 << 10, geometry, much));
         assert!(stages(200 << 10, 227 << 10, geometry, much));
-        // A thousand symbols a block: not worth 48 KiB, but worth 4.
+        // A thousand symbols per block: not worth 48 KiB, but worth 4.
         assert!(!stages(48 << 10, 48 << 10, geometry, 100_000));
         assert!(stages(4 << 10, 48 << 10, geometry, 100_000));
     }
 
     #[test]
     fn narrow_symbol_types_hold_tables_or_not() {
-        let table = |offset, symbols| [TableSpan { offset, symbols, ..TableSpan::default() }];
+        let table =
+            |offset, symbols| [TableDescriptor { offset, symbols, ..TableDescriptor::default() }];
         assert!(holds(&table(0, 256), 1, false));
         assert!(!holds(&table(1, 256), 1, false));
         assert!(!holds(&table(-1, 4), 1, false));

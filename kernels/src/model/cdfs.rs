@@ -2,8 +2,8 @@
 //! once.
 
 use super::row::RowModel;
-use super::{Found, Located, Value};
-use crate::codec::{Bypass, RowError, Span};
+use super::{FoundValue, Located, Value};
+use crate::codec::{BypassCode, Interval, RowError};
 
 /// The CDFs of a row's symbols: `width = alphabet + 1` values each, from 0 to `2^precision`,
 /// strictly increasing.
@@ -28,9 +28,9 @@ impl Cdfs<'_> {
 
     /// The slots of symbol `number`; an error where the CDF does not increase there.
     #[inline(always)]
-    fn span(row: &[u32], number: usize) -> Result<Span, RowError> {
+    fn interval(row: &[u32], number: usize) -> Result<Interval, RowError> {
         match (row.get(number), row.get(number + 1)) {
-            (Some(&start), Some(&end)) if end > start => Ok(Span { start, freq: end - start }),
+            (Some(&start), Some(&end)) if end > start => Ok(Interval { start, freq: end - start }),
             _ => Err(RowError::ParameterOutOfRange),
         }
     }
@@ -44,17 +44,17 @@ impl RowModel for Cdfs<'_> {
         let own = (self.width as i64 - 1 - i64::from(self.sentinel)).max(0);
         let value = i64::from(symbol) - i64::from(self.offset);
         if value >= 0 && value < own {
-            return Ok(Located { span: Self::span(row, value as usize)?, escape: None });
+            return Ok(Located { interval: Self::interval(row, value as usize)?, escape: None });
         }
         if !self.sentinel {
             return Err(RowError::SymbolOutOfRange);
         }
-        let raw = Bypass::raw(value, own as u32)?;
-        Ok(Located { span: Self::span(row, own as usize)?, escape: Some(raw) })
+        let raw = BypassCode::raw(value, own as u32)?;
+        Ok(Located { interval: Self::interval(row, own as usize)?, escape: Some(raw) })
     }
 
     #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<Found, RowError> {
+    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
         let row = self.row(position)?;
         // The last value at most `slot`, in ceil(log2(width)) steps without a branch on what the
         // CDF holds: the CDF is a row that is read once, so there is no table to make this quicker.
@@ -65,8 +65,8 @@ impl RowModel for Cdfs<'_> {
             low = if middle <= slot { low + half } else { low };
             len -= half;
         }
-        let span = Self::span(row, low)?;
-        if slot.wrapping_sub(span.start) >= span.freq {
+        let interval = Self::interval(row, low)?;
+        if slot.wrapping_sub(interval.start) >= interval.freq {
             return Err(RowError::ParameterOutOfRange);
         }
         let value = if self.sentinel && low + 2 == self.width {
@@ -75,6 +75,6 @@ impl RowModel for Cdfs<'_> {
             let symbol = i64::from(self.offset) + low as i64;
             Value::Symbol(i32::try_from(symbol).map_err(|_| RowError::ParameterOutOfRange)?)
         };
-        Ok(Found { span, value })
+        Ok(FoundValue { interval, value })
     }
 }

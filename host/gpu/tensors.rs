@@ -1,0 +1,187 @@
+//! Symbols and indexes in device memory.
+
+use parans_kernels::abi::{CodeShape, index_type, symbol_type};
+
+use super::launch::below;
+use super::{DeviceAddress, DeviceBuffer, DeviceElement, Gpu, StreamHandle};
+use crate::error::{Error, Result};
+use crate::symbols::{Symbol, SymbolSlice};
+
+/// Symbols of shape (rows, columns) in device memory.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceSymbols {
+    pub(super) address: DeviceAddress,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) kind: u32,
+}
+
+/// How a symbol type is named to the kernels.
+pub(super) fn symbol_kind(symbols: SymbolSlice<'_>) -> u32 {
+    match symbols {
+        SymbolSlice::I32(_) => symbol_type::I32,
+        SymbolSlice::I16(_) => symbol_type::I16,
+        SymbolSlice::U16(_) => symbol_type::U16,
+        SymbolSlice::U8(_) => symbol_type::U8,
+    }
+}
+
+impl DeviceSymbols {
+    /// The symbols of a buffer, `rows` rows one after another. The buffer must outlive every use.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    pub fn of<S: Symbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
+        let columns = columns_of("device symbols", buffer.len(), rows)?;
+        Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
+    }
+
+    /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a
+    /// tensor that another library owns.
+    pub fn at<S: Symbol>(
+        address: DeviceAddress,
+        rows: usize,
+        columns: usize,
+        row_stride: usize,
+    ) -> Self {
+        Self { address, rows, columns, row_stride, kind: symbol_kind(S::erase(&[])) }
+    }
+
+    pub(super) fn of_kind(kind: u32, address: DeviceAddress, rows: usize, columns: usize) -> Self {
+        Self { address, rows, columns, row_stride: columns, kind }
+    }
+
+    /// The part of a launch's shape that says where these symbols and the words of their rows lie.
+    pub(super) fn shape(&self, word_stride: usize) -> Result<CodeShape> {
+        Ok(CodeShape {
+            rows: below("rows", self.rows, u32::MAX)?,
+            symbols: below("symbols per row", self.columns, 1 << 31)?,
+            word_stride: below("words per row", word_stride, 1 << 31)?,
+            symbol_stride: self.row_stride as u32,
+            symbol_type: self.kind,
+            ..CodeShape::default()
+        })
+    }
+
+    /// Reads one symbol for an error's message; 0 where even that fails.
+    pub(super) fn value_at(
+        &self,
+        gpu: &Gpu,
+        stream: StreamHandle,
+        row: usize,
+        position: usize,
+    ) -> i32 {
+        let signed = self.kind == symbol_type::I16;
+        let at = row * self.row_stride + position;
+        read(gpu, stream, self.address, at, (1 << (self.kind & 3), signed))
+    }
+}
+
+/// Reads one value for an error's message; 0 where even that fails.
+fn read(
+    gpu: &Gpu,
+    stream: StreamHandle,
+    address: DeviceAddress,
+    at: usize,
+    (width, signed): (usize, bool),
+) -> i32 {
+    let mut bytes = [0u8; 4];
+    let from = address + (at * width) as u64;
+    if gpu.runtime().download(from, &mut bytes[..width], stream).is_err() {
+        return 0;
+    }
+    let value = i32::from_le_bytes(bytes);
+    if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
+}
+
+fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
+    if len == 0 || (rows > 0 && len.is_multiple_of(rows)) {
+        return Ok(len / rows.max(1));
+    }
+    Err(Error::Shape { what, expected: format!("a multiple of {rows} rows"), got: len.to_string() })
+}
+
+/// The indexes of (rows, columns) symbols, in device memory or one for all.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceIndexes {
+    pub(super) address: DeviceAddress,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) kind: u32,
+    pub(super) row_stride: u32,
+    pub(super) symbol_stride: u32,
+    pub(super) constant: i32,
+}
+
+/// An index type in device memory: `i32`, `u16` or `u8`.
+pub trait DeviceIndex: DeviceElement {
+    /// How the kernels name it.
+    #[doc(hidden)]
+    const KIND: u32;
+}
+impl DeviceIndex for i32 {
+    const KIND: u32 = index_type::I32;
+}
+impl DeviceIndex for u16 {
+    const KIND: u32 = index_type::U16;
+}
+impl DeviceIndex for u8 {
+    const KIND: u32 = index_type::U8;
+}
+
+impl DeviceIndexes {
+    /// The same table for all symbols.
+    pub fn one(index: i32, rows: usize, columns: usize) -> Self {
+        let kind = index_type::CONSTANT;
+        let (address, row_stride, symbol_stride) = (0, 0, 0);
+        Self { address, rows, columns, kind, row_stride, symbol_stride, constant: index }
+    }
+
+    /// A table per symbol, `rows` rows one after another. The buffer must outlive every use.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    pub fn each<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Result<Self> {
+        let columns = columns_of("device indexes", buffer.len(), rows)?;
+        Ok(Self { row_stride: columns as u32, ..Self::in_memory(buffer, rows, columns, 1) })
+    }
+
+    /// A table per row, each row of `columns` symbols.
+    pub fn per_row<I: DeviceIndex>(buffer: &DeviceBuffer<I>, columns: usize) -> Self {
+        Self { row_stride: 1, ..Self::in_memory(buffer, buffer.len(), columns, 0) }
+    }
+
+    /// A table per column, the same in each of `rows` rows.
+    pub fn per_column<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Self {
+        Self::in_memory(buffer, rows, buffer.len(), 1)
+    }
+
+    fn in_memory<I: DeviceIndex>(
+        buffer: &DeviceBuffer<I>,
+        rows: usize,
+        columns: usize,
+        symbol_stride: u32,
+    ) -> Self {
+        let (address, kind) = (buffer.address(), I::KIND);
+        Self { address, rows, columns, kind, row_stride: 0, symbol_stride, constant: 0 }
+    }
+
+    /// Reads one index for an error's message: -1 beyond the row, 0 where even that fails.
+    pub(super) fn value_at(
+        &self,
+        gpu: &Gpu,
+        stream: StreamHandle,
+        row: usize,
+        position: usize,
+    ) -> i32 {
+        if position >= self.columns {
+            return -1;
+        }
+        if self.kind == index_type::CONSTANT {
+            return self.constant;
+        }
+        let at = row * self.row_stride as usize + position * self.symbol_stride as usize;
+        read(gpu, stream, self.address, at, (1 << self.kind, false))
+    }
+}
