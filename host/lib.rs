@@ -12,6 +12,7 @@
 //! | code the bytes of one block | [`order0`] |
 //! | code the elements of one block by their type, losslessly | [`float`] |
 //! | code tensors that lie on a GPU | [`gpu`], or [`CoderBuilder::device`] |
+//! | read what parans wrote without parans | [`formats`], the texts of the formats |
 //!
 //! A [`Coder`] turns symbols into one byte string and back ([`Coder::encode`], [`Coder::decode`]),
 //! or pushes them onto [`Streams`], one independent row of coded words per row of symbols, and pops
@@ -76,6 +77,7 @@ mod cpu;
 mod error;
 mod family;
 pub mod float;
+pub mod formats;
 pub mod frame;
 pub mod gpu;
 pub mod learned;

@@ -38,7 +38,7 @@ const MAX_TIME: Duration = Duration::from_secs(20);
 /// Where a run begins unless told otherwise: the gate repeats itself.
 const SEED: u64 = 10_967_624_935_263_066_805;
 
-/// The lengths of the parts, and where their own checksums stand (`FORMAT.md`).
+/// The lengths of the parts, and where their own checksums stand (`docs/frame-format.md`).
 const HEADER: usize = 32;
 const CHUNK_HEADER: usize = 40;
 const INDEX_HEADER: usize = 28;

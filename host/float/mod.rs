@@ -24,8 +24,8 @@
 //! # Ok::<(), parans::Error>(())
 //! ```
 //!
-//! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element
-//! goes and why.
+//! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit of
+//! an element goes and why.
 
 mod cut;
 mod dtype;

@@ -1,4 +1,4 @@
-//! The bytes of checkpoints: the side table that coded rows may have beside them. `FORMAT.md` has
+//! The bytes of checkpoints: the side table that coded rows may have beside them. `docs/frame-format.md` has
 //! the layout.
 
 use super::{

@@ -1,5 +1,5 @@
 //! The bytes of an index: numbers of variable length, and pieces that are coded one by one.
-//! `FORMAT.md` has both.
+//! `docs/frame-format.md` has both.
 //!
 //! An index is mostly columns of small numbers and of names that resemble the ones before them,
 //! which order-0 coding takes to a few bits each.

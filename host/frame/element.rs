@@ -42,10 +42,10 @@ pub(super) fn by_name(name: &str) -> Option<Dtype> {
 mod tests {
     use super::*;
 
-    /// The numbers are the ones of FORMAT.md, for ever.
+    /// The numbers are the ones of docs/frame-format.md, for ever.
     #[test]
     fn numbers_of_version_1() {
-        let format = include_str!("FORMAT.md");
+        let format = include_str!("../../docs/frame-format.md");
         for (at, dtype) in NUMBERED.into_iter().enumerate() {
             let number = at as u8 + 1;
             assert_eq!((from_id(number).unwrap(), id(dtype)), (dtype, Some(number)));

@@ -1,8 +1,8 @@
 //! The frame: a self-describing, checksummed file form for coded bytes and tensors.
 //!
 //! A frame keeps a string of bytes in chunks, each coded by whatever makes it smallest, and a
-//! directory that names the tensors in it. `FORMAT.md` beside this file is the format; `wire` has
-//! its fixed parts and `index` the rest.
+//! directory that names the tensors in it. [`formats::frame`](crate::formats::frame) is the
+//! format; `wire` has its fixed parts and `index` the rest.
 //!
 //! | to | use |
 //! |---|---|

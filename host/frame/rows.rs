@@ -1,6 +1,6 @@
 //! Coded rows that describe themselves: what a [`Coder`] pushed, with the family, the
 //! lanes and the tables it takes to pop it. A frame keeps them as the content of an entry;
-//! `FORMAT.md` has the bytes.
+//! `docs/frame-format.md` has the bytes.
 
 use std::io::{Read, Seek, Write};
 
@@ -293,7 +293,7 @@ mod tests {
         assert!(matches!(archive.read_rows("readme"), Err(Error::InvalidArgument(_))));
     }
 
-    /// The bytes of FORMAT.md, and every truncation of them.
+    /// The bytes of docs/frame-format.md, and every truncation of them.
     #[test]
     fn bytes() {
         let (rows, _) = sample();

@@ -388,7 +388,7 @@ fn one_row_on_several_threads() {
     }
 }
 
-/// In a frame: the same rows with the table beside them, to the byte as FORMAT.md has it.
+/// In a frame: the same rows with the table beside them, to the byte as the format text has it.
 #[test]
 fn rows_in_a_frame() {
     let coder = coder(Family::Tans8, 2);

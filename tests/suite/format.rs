@@ -1,4 +1,4 @@
-//! A reader of frames written from the three FORMAT.md alone, as plainly as can be: it shares no
+//! A reader of frames written from the format texts in `docs/` alone, as plainly as can be: it shares no
 //! code with the library, and reads every golden file as the library does. What it needs to know,
 //! the texts have to say.
 
@@ -128,7 +128,7 @@ fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
     (table, entries)
 }
 
-/// The content of the frames of a file (`host/frame/FORMAT.md`), the entries of each, and a count
+/// The content of the frames of a file (`docs/frame-format.md`), the entries of each, and a count
 /// of chunks by codec.
 fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>) {
     let (mut content, mut directories) = (Vec::new(), Vec::new());
@@ -213,7 +213,7 @@ impl Bits<'_> {
     }
 }
 
-/// `host/order0/FORMAT.md`.
+/// `docs/order0-format.md`.
 fn order0(chunk: &[u8], n: usize) -> Vec<u8> {
     let Some(&kind) = chunk.first() else { return Vec::new() };
     let (rows, lanes) = match kind {
@@ -294,7 +294,7 @@ fn pop_row(row: &[u8], freqs: &[u32], lanes: usize, count: usize) -> Vec<u8> {
     symbols
 }
 
-/// `host/float/FORMAT.md`.
+/// `docs/float-format.md`.
 fn planes(chunk: &[u8], element: u8, n: usize) -> Vec<u8> {
     let w = [16, 16, 32, 64, 16, 16, 32, 32, 64, 64][usize::from(element) - 1];
     let (size, count) = (w / 8, n / (w / 8));

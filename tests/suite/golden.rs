@@ -213,7 +213,7 @@ fn floats() {
         let EntryKind::Tensor { dtype: known, .. } = entry.kind else { panic!("{name}") };
         assert_eq!(known, format!("{dtype:?}"));
     }
-    // The first bytes of a chunk of planes say how it was cut: FORMAT.md of the floats.
+    // The first bytes of a chunk of planes say how it was cut: docs/float-format.md.
     let (mut floats, mut integers) = (BTreeSet::new(), BTreeSet::new());
     let mut dropped = BTreeSet::new();
     let mut at = 32;
