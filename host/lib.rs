@@ -73,9 +73,11 @@
 
 mod coder;
 mod cpu;
+mod dtype;
 mod error;
 mod family;
-pub mod float;
+#[path = "float/mod.rs"]
+mod float_codec;
 pub mod frame;
 pub mod gpu;
 pub mod learned;
@@ -89,6 +91,7 @@ mod symbols;
 mod tables;
 
 pub use coder::{Bypass, Coder, CoderBuilder, Dequeue, Device, Queue};
+pub use dtype::{Dtype, Element};
 pub use error::{Error, Result, RowCause};
 pub use family::Family;
 /// The arrays that symbols, indexes and probabilities come in, of the version that this crate
@@ -98,6 +101,39 @@ pub use plan::Lookup;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
 pub use symbols::{Indexes, Symbol, Symbols};
 pub use tables::{Precision, Probability, Tables, TablesBuilder};
+
+/// Lossless coding of tensors by the type of their elements: floats by exponent, integers by byte
+/// planes. All bits come back: NaN payloads, denormals, the sign of zero.
+///
+/// | to | use |
+/// |---|---|
+/// | compress a slice of elements to the bytes of a frame, and back | [`compress`], [`decompress`] |
+/// | code one chunk of elements, without checksum, type or length | [`Encoder`], [`Decoder`] |
+///
+/// ```
+/// use parans::float::{Decoder, Dtype, Encoder};
+///
+/// let weights: Vec<u8> = (0..4096).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
+/// let mut coded = Vec::new();
+/// Encoder::new().encode(Dtype::F32, &weights, &mut coded);
+/// assert!(coded.len() < weights.len());
+///
+/// let mut back = vec![0; weights.len()];
+/// Decoder::new().decode(Dtype::F32, &coded, &mut back)?;
+/// assert_eq!(back, weights);
+/// # Ok::<(), parans::Error>(())
+/// ```
+///
+/// [`compress`]: float::compress
+/// [`decompress`]: float::decompress
+/// [`Encoder`]: float::Encoder
+/// [`Decoder`]: float::Decoder
+pub mod float {
+    // Frames are made of the codec, and these functions of frames: the codec itself has neither.
+    pub use crate::dtype::{Dtype, Element};
+    pub use crate::float_codec::{CHUNK, Decoder, Encoder, OVERHEAD};
+    pub use crate::frame::array::{compress, decompress};
+}
 
 /// The README's code is a test.
 #[cfg(doctest)]

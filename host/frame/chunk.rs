@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     Error, Result,
-    float::{self, Dtype},
+    dtype::Dtype,
+    float_codec as float,
     order0,
 };
 
