@@ -100,7 +100,7 @@ pub use ndarray;
 pub use plan::Lookup;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
 pub use symbols::{Indexes, Symbol, Symbols};
-pub use tables::{Precision, Probability, Tables, TablesBuilder};
+pub use tables::{Count, Precision, Probability, Tables, TablesBuilder};
 
 /// Lossless coding of tensors by the type of their elements: floats by exponent, integers by byte
 /// planes. All bits come back: NaN payloads, denormals, the sign of zero.

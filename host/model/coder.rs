@@ -81,8 +81,12 @@ impl ModelCoder {
     /// The same coder with another precision.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] past the family's limit.
-    pub fn with_precision(&self, precision: Precision) -> Result<Self> {
+    /// [`Error::InvalidArgument`] for 0 bits and past the family's limit.
+    pub fn with_precision(
+        &self,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
         let limit = self.plan.family.max_precision();
         if precision.bits() > limit {
             return Err(Error::InvalidArgument(format!(
