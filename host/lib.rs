@@ -99,7 +99,7 @@ pub use family::Family;
 pub use ndarray;
 pub use plan::Lookup;
 pub use streams::{Checkpoints, LengthBytes, Merged, Streams};
-pub use symbols::{Indexes, Symbol, Symbols};
+pub use symbols::{Indexes, NativeSymbol, Symbol, Symbols};
 pub use tables::{Count, Precision, Probability, Tables, TablesBuilder};
 
 /// Lossless coding of tensors by the type of their elements: floats by exponent, integers by byte

@@ -11,7 +11,7 @@ use crate::family::{Family, with_family};
 use crate::gpu::{self, Gpu, GpuModelCoder, HostModels};
 use crate::memory;
 use crate::streams::{Merged, Streams, check_lanes};
-use crate::symbols::{Symbol, SymbolSlice, Symbols};
+use crate::symbols::{Symbol, SymbolSlice, Symbols, pop_as};
 use crate::tables::Precision;
 
 /// Everything a back end needs to know, checked.
@@ -168,6 +168,7 @@ impl ModelCoder {
                 got: format!("({rows}, {columns})"),
             });
         }
+        let symbols = symbols.coded()?;
         for room in [self.plan.bytes_expected(columns), self.plan.bytes_at_most(columns)] {
             streams.reserve(room)?;
             match self.push_here(streams, models, symbols.erased()) {
@@ -209,15 +210,15 @@ impl ModelCoder {
         let shape = (models.rows(), models.columns());
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         let plan = &self.plan;
-        let erased = S::erase_mut(&mut symbols);
-        match &self.gpu {
-            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, erased),
+        let place = |at| (at / shape.1, at % shape.1);
+        pop_as(streams, &mut symbols, place, |streams, symbols| match &self.gpu {
+            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, symbols),
             Some(gpu) => {
                 let upload = |rows| models.to_device(gpu, rows);
                 let host = HostModels { upload: &upload, bytes: models.device_bytes() };
-                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, erased, shape.1, &host))
+                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, symbols, shape.1, &host))
             }
-        }?;
+        })?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 

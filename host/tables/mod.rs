@@ -36,8 +36,8 @@ pub(crate) use lookups::{BucketsLookup, PairsLookup};
 pub(crate) use packed::Packed;
 pub(crate) use pairs::{Pairs, RUN, RUN_BEFORE};
 pub(crate) use prepared::Prepared;
-pub use quantise::{Count, Probability};
 pub(crate) use quantise::check_alphabet;
+pub use quantise::{Count, Probability};
 pub(crate) use slots::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its
