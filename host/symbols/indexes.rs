@@ -181,8 +181,9 @@ impl<'a> Indexes<'a> {
         if let Some(Flaw::NoShape) = self.flaw {
             (self.rows, self.columns, self.flaw) = (rows, columns, None);
         }
-        self.expect_shape(rows, columns)?;
-        self.with_own_shape()
+        let indexes = self.with_own_shape()?;
+        indexes.expect_shape(rows, columns)?;
+        Ok(indexes)
     }
 
     /// The indexes, which say how many symbols there are.
