@@ -74,7 +74,7 @@ fn counts_of_any_integer_type() {
         )*};
     }
     same!(u8, u16, u32, u64, usize, i16, i32, i64, isize);
-    assert_eq!(Tables::from_counts(&counts.t(), 12).unwrap().len(), 3);
+    assert_eq!(Tables::from_counts(counts.t(), 12).unwrap().len(), 3);
     // A literal without a type.
     Tables::from_counts(&array![[5, 3, 1]], 8).unwrap();
     let error = Tables::from_counts(&array![[1, 2], [3, -4]], 8).unwrap_err();
@@ -198,7 +198,10 @@ fn symbols_of_any_integer_type() {
     round_trips(|symbol| symbol as u32);
     round_trips(i64::from);
     fn native<S: NativeSymbol>() {}
-    (native::<i32>(), native::<u8>(), native::<u16>(), native::<i16>());
+    native::<i32>();
+    native::<u8>();
+    native::<u16>();
+    native::<i16>();
 }
 
 #[test]

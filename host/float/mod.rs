@@ -10,6 +10,8 @@
 //!
 //! All bits come back: NaN payloads, denormals, the sign of zero.
 //!
+//! The public module `parans::float` adds what compresses slices to frames, which are made of this.
+//!
 //! `FORMAT.md` beside this file describes the bytes; `layout.rs` says where each bit of an element
 //! goes and why.
 

@@ -375,9 +375,9 @@ impl<R: Read + Seek> Survey<R> {
         }
     }
 
-    /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end. What
-    /// seems to be a frame there is content: bytes missing before it moved it to where a frame is
-    /// due.
+    /// Whether `place` is inside the coded bytes of a whole chunk of a frame found from its end.
+    /// What seems to be a frame there is content: bytes missing before it moved it to where a frame
+    /// is due.
     fn is_content(&mut self, place: u64, found: &Found) -> Result<bool> {
         let max_chunk = found.header.map_or(MAX_CHUNK as u32, |header| header.max_chunk);
         let (mut begin, mut offset) = (found.start + HEADER as i64, 0);
