@@ -10,7 +10,7 @@ pub mod software;
 
 use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, Gpu};
 use parans::model::{Kind, ModelCoder};
-use parans::{Coder, Family, Precision, Result, Tables};
+use parans::{Coder, Family, Result, Tables};
 
 fn main() -> Result<()> {
     let gpu = Gpu::open(0).unwrap_or_else(|why| {
@@ -33,7 +33,7 @@ pub fn activations(gpu: &Gpu, rows: usize, columns: usize) -> Result<usize> {
         .collect();
     let mut counts = ndarray::Array2::<u64>::ones((1, 33));
     symbols.iter().for_each(|&symbol| counts[(0, usize::from(symbol))] += 1);
-    let tables = Tables::from_counts(counts.view(), Precision::new(12)?)?;
+    let tables = Tables::from_counts(&counts, 12)?;
     let coder = Coder::builder(Family::Rans32x16).lanes(32).gpu(gpu).build(tables)?;
     let coder = coder.on_gpu().expect("a coder that was built for a device");
 

@@ -19,9 +19,9 @@
 use std::error::Error;
 
 use ndarray::Array2;
+use parans::Family;
 use parans::learned::{EntropyBottleneck, GaussianConditional};
 use parans::model::{Distributions, Kind, ModelCoder};
-use parans::{Family, Precision};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 
@@ -95,7 +95,7 @@ pub fn run(seed: u64) -> Any<Sizes> {
     let centre = |channel: usize| 2.0 * (4.0 - 0.35 * channel as f64);
     let quantiles: Vec<[f32; 3]> =
         (0..CHANNELS).map(|c| [-14.0, 0.0, 14.0].map(|d| (centre(c) + d) as f32)).collect();
-    let bottleneck = EntropyBottleneck::from_cdf(&quantiles, Precision::new(16)?, |channel, x| {
+    let bottleneck = EntropyBottleneck::from_cdf(&quantiles, 16, |channel, x| {
         1.0 / (1.0 + (-(x - centre(channel)) / 0.85).exp())
     })?;
     let hyper_coder = bottleneck.coder(Family::Rans64, 1)?;

@@ -59,6 +59,13 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
+/// What a conversion that cannot fail fails with.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// What went wrong in one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +85,18 @@ pub enum RowCause {
         index: i32,
         /// How many tables there are.
         tables: usize,
+    },
+    /// A symbol to push is no 32-bit integer.
+    #[error("symbol {symbol} does not fit 32 bits")]
+    SymbolTooLarge {
+        /// The symbol.
+        symbol: i64,
+    },
+    /// An index is larger than any table's.
+    #[error("index {index} does not fit 31 bits")]
+    IndexTooLarge {
+        /// The index.
+        index: u64,
     },
     /// A symbol lies too far outside its table for bypass digits.
     #[error("symbol {symbol} lies 2^30 or more outside table {table}: too far for bypass")]

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ndarray::{Array2, array};
-use parans::{Bypass, Coder, Family, LengthBytes, Lookup, Merged, Precision, Streams, Tables};
+use parans::{Bypass, Coder, Family, LengthBytes, Lookup, Merged, Streams, Tables};
 
 fuzz_target!(|input: (u8, u8, u8, u8, &[u8])| {
     let (family, lanes, form, options, bytes) = input;
@@ -28,8 +28,7 @@ fuzz_target!(|input: (u8, u8, u8, u8, &[u8])| {
         assert!(again == bytes);
     }
     let counts = array![[5u64, 1, 1, 9], [1, 1, 1, 1]];
-    let tables = Tables::from_counts(counts.view(), Precision::new(7).expect("7 bits"))
-        .expect("sound counts");
+    let tables = Tables::builder(7).sentinel_is_last().counts(&counts).expect("sound counts");
     let bypass =
         if options & 1 == 0 { Bypass::Off } else { Bypass::digits(u32::from(options / 2 % 8) + 1) };
     let lookup = [Lookup::Search, Lookup::InverseCdf, Lookup::Alias, Lookup::Auto]

@@ -161,7 +161,7 @@ impl CoderBuilder {
     /// # Errors
     /// [`Error::Unsupported`] for a lane count, lookup or device that is not to be had;
     /// [`Error::InvalidArgument`] for a precision past the family's limit, bypass digits outside
-    /// 1..=8 bits, or tables too small for a sentinel.
+    /// 1..=8 bits, or bypass over tables of probabilities or counts without a sentinel.
     pub fn build(self, tables: Tables) -> Result<Coder> {
         check_lanes(self.lanes)?;
         let precision = tables.precision().bits();
@@ -181,6 +181,11 @@ impl CoderBuilder {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };
+        if bypass.is_some() && tables.lack_sentinel() {
+            return Err(Error::InvalidArgument(
+                "bypass over tables without a sentinel: TablesBuilder::sentinel adds one".into(),
+            ));
+        }
         let prepared = tables.prepared();
         // Prepare what may fail now, so that errors come here.
         let lookup = match self.lookup {

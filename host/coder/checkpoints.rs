@@ -11,7 +11,7 @@ use super::Coder;
 use crate::error::{Error, Result};
 use crate::memory;
 use crate::streams::{Checkpoints, Streams};
-use crate::symbols::{Indexes, Symbol, SymbolSliceMut, Symbols};
+use crate::symbols::{Indexes, NativeSymbol, Symbol, SymbolSliceMut, Symbols, pop_as};
 
 impl Coder {
     /// [`push`](Self::push), noting where each row stands every `every` symbols. The streams come
@@ -39,7 +39,8 @@ impl Coder {
             )));
         }
         self.expect_streams(streams, symbols.rows())?;
-        indexes.expect_shape(symbols.rows(), symbols.columns())?;
+        let indexes = indexes.for_symbols(symbols.rows(), symbols.columns())?;
+        let symbols = symbols.coded()?;
         let before = streams.mark();
         let pushed = self.push_segments(streams, &symbols, &indexes, every);
         if pushed.is_err() {
@@ -48,7 +49,7 @@ impl Coder {
         pushed
     }
 
-    fn push_segments<S: Symbol>(
+    fn push_segments<S: NativeSymbol>(
         &self,
         streams: &mut Streams,
         symbols: &Symbols<'_, S>,
@@ -91,7 +92,7 @@ impl Coder {
         indexes: impl Into<Indexes<'a>>,
         checkpoints: &Checkpoints,
     ) -> Result<Array2<S>> {
-        let indexes = indexes.into();
+        let indexes = indexes.into().with_own_shape()?;
         let shape = (indexes.rows(), indexes.columns());
         self.expect_checkpoints(streams, &indexes, checkpoints)?;
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
@@ -112,23 +113,29 @@ impl Coder {
         checkpoints: &Checkpoints,
         symbols: &mut [S],
     ) -> Result<()> {
-        let indexes = indexes.into();
+        let indexes = indexes.into().with_own_shape()?;
         Self::expect_room(&indexes, symbols)?;
         self.expect_checkpoints(streams, &indexes, checkpoints)?;
         let columns = indexes.columns();
-        let ends: Vec<Result<Streams>> = symbols
-            .par_chunks_mut(columns.max(1))
-            .enumerate()
-            .map(|(row, symbols)| {
-                let symbols = S::erase_mut(symbols);
-                self.pop_segments(streams, &indexes, checkpoints, row, 0, symbols)
-            })
-            .collect();
-        let ends = ends.into_iter().collect::<Result<Vec<_>>>()?;
-        for (row, end) in ends.iter().enumerate() {
-            streams.set_row_from_last(row, end);
+        if columns == 0 {
+            return Ok(());
         }
-        Ok(())
+        let place = |at| (at / columns, at % columns);
+        pop_as(streams, symbols, place, |streams, mut symbols| {
+            let rows: Vec<_> = (0..indexes.rows()).map(|_| symbols.take(columns)).collect();
+            let ends: Vec<Result<Streams>> = rows
+                .into_par_iter()
+                .enumerate()
+                .map(|(row, symbols)| {
+                    self.pop_segments(streams, &indexes, checkpoints, row, 0, symbols)
+                })
+                .collect();
+            let ends = ends.into_iter().collect::<Result<Vec<_>>>()?;
+            for (row, end) in ends.iter().enumerate() {
+                streams.set_row_from_last(row, end);
+            }
+            Ok(())
+        })
     }
 
     /// The symbols of some columns of one row, which stays as it is: decodes from the last
@@ -146,7 +153,7 @@ impl Coder {
         row: usize,
         columns: Range<usize>,
     ) -> Result<Vec<S>> {
-        let indexes = indexes.into();
+        let indexes = indexes.into().with_own_shape()?;
         self.expect_checkpoints(streams, &indexes, checkpoints)?;
         if row >= indexes.rows() || columns.start > columns.end || columns.end > indexes.columns() {
             return Err(Error::InvalidArgument(format!(
@@ -164,8 +171,11 @@ impl Coder {
         let end = columns.end.checked_next_multiple_of(self.plan.lanes);
         let end = end.map_or(indexes.columns(), |end| end.min(indexes.columns()));
         let mut symbols: Vec<S> = memory::zeros(end - begin)?;
-        let erased = S::erase_mut(&mut symbols);
-        self.pop_segments(streams, &indexes, checkpoints, row, first, erased)?;
+        // The streams stay as they are.
+        let place = |at| (row, begin + at);
+        pop_as(&mut (), &mut symbols, place, |(), symbols| {
+            self.pop_segments(streams, &indexes, checkpoints, row, first, symbols).map(drop)
+        })?;
         symbols.truncate(columns.end - begin);
         symbols.drain(..columns.start - begin);
         Ok(symbols)
@@ -218,7 +228,7 @@ impl Coder {
     ) -> Result<()> {
         self.expect_streams(streams, indexes.rows())?;
         checkpoints.expect_streams(streams)?;
-        indexes.expect_shape(checkpoints.rows(), checkpoints.columns())
+        indexes.clone().for_symbols(checkpoints.rows(), checkpoints.columns()).map(drop)
     }
 }
 

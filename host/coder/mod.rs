@@ -18,7 +18,7 @@ use crate::gpu::{self, DeviceTables, Gpu, GpuCoder};
 use crate::memory;
 use crate::plan::{Lookup, Plan};
 use crate::streams::{LengthBytes, Merged, Streams};
-use crate::symbols::{Indexes, Symbol, SymbolSlice, SymbolSliceMut, Symbols};
+use crate::symbols::{Indexes, NativeSymbol, Symbol, SymbolSlice, SymbolSliceMut, Symbols, pop_as};
 use crate::tables::Tables;
 
 pub use builder::{Bypass, CoderBuilder, Device};
@@ -91,24 +91,26 @@ impl Coder {
     ///
     /// # Errors
     /// [`Error::Shape`] where shapes disagree; [`Error::Row`] for a symbol or index that cannot be
-    /// coded. The streams are then as they were.
+    /// coded, with its position. The streams are then as they were.
     pub fn push<'a, S: Symbol>(
         &self,
         streams: &mut Streams,
         symbols: impl Into<Symbols<'a, S>>,
         indexes: impl Into<Indexes<'a>>,
     ) -> Result<()> {
-        self.push_shaped(streams, &symbols.into(), &indexes.into())
+        let symbols = symbols.into();
+        let indexes = indexes.into().for_symbols(symbols.rows(), symbols.columns())?;
+        self.push_shaped(streams, &symbols.coded()?, &indexes)
     }
 
-    fn push_shaped<S: Symbol>(
+    /// Pushes symbols of the indexes' shape.
+    fn push_shaped<S: NativeSymbol>(
         &self,
         streams: &mut Streams,
         symbols: &Symbols<'_, S>,
         indexes: &Indexes<'_>,
     ) -> Result<()> {
         self.expect_streams(streams, symbols.rows())?;
-        indexes.expect_shape(symbols.rows(), symbols.columns())?;
         let columns = symbols.columns();
         let too_long = || {
             Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
@@ -151,7 +153,7 @@ impl Coder {
         streams: &mut Streams,
         indexes: impl Into<Indexes<'a>>,
     ) -> Result<Array2<S>> {
-        let indexes = indexes.into();
+        let indexes = indexes.into().with_own_shape()?;
         let shape = (indexes.rows(), indexes.columns());
         self.expect_streams(streams, shape.0)?;
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
@@ -169,7 +171,7 @@ impl Coder {
         indexes: impl Into<Indexes<'a>>,
         symbols: &mut [S],
     ) -> Result<()> {
-        self.pop_shaped(streams, &indexes.into(), symbols)
+        self.pop_shaped(streams, &indexes.into().with_own_shape()?, symbols)
     }
 
     fn pop_shaped<S: Symbol>(
@@ -180,7 +182,10 @@ impl Coder {
     ) -> Result<()> {
         self.expect_streams(streams, indexes.rows())?;
         Self::expect_room(indexes, symbols)?;
-        self.decode_block(streams, S::erase_mut(symbols), indexes)
+        let place = |at| (at / indexes.columns(), at % indexes.columns());
+        pop_as(streams, symbols, place, |streams, symbols| {
+            self.decode_block(streams, symbols, indexes)
+        })
     }
 
     fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
@@ -211,7 +216,19 @@ impl Coder {
     }
 
     /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans'
-    /// `encode_with_indexes` does.
+    /// `encode_with_indexes` does. `indexes` has the same shape, or is one table for all symbols.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use parans::{Coder, Family, Indexes, Tables};
+    ///
+    /// let tables = Tables::from_counts(&array![[5, 3, 1]], 8)?;
+    /// let coder = Coder::builder(Family::Rans64).build(tables)?;
+    /// let symbols = array![[0i64, 2, 1], [1, 0, 0]];
+    /// let bytes = coder.encode(&symbols, 0)?;
+    /// assert_eq!(coder.decode::<i64>(&bytes, Indexes::one(0, 2, 3))?, symbols);
+    /// # Ok::<(), parans::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`push`](Self::push) and [`Streams::to_merged`].
@@ -220,8 +237,47 @@ impl Coder {
         symbols: impl Into<Symbols<'a, S>>,
         indexes: impl Into<Indexes<'a>>,
     ) -> Result<Vec<u8>> {
-        let (symbols, indexes) = (symbols.into(), indexes.into());
-        indexes.expect_shape(symbols.rows(), symbols.columns())?;
+        let streams = self.encode_streams(&symbols.into(), indexes.into())?;
+        streams.to_merged(self.merged(streams.rows()))
+    }
+
+    /// [`encode`](Self::encode) to the front of a caller's buffer. Returns how many bytes of it
+    /// were written.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use parans::{Coder, Family, Indexes, Tables};
+    ///
+    /// let coder = Coder::builder(Family::Rans64).build(Tables::from_counts(&array![[5, 3]], 8)?)?;
+    /// let mut buffer = [0; 64];
+    /// let written = coder.encode_into(&array![[0, 1, 0, 0]], 0, &mut buffer)?;
+    ///
+    /// let mut symbols = [0; 4];
+    /// coder.decode_into(&buffer[..written], Indexes::one(0, 1, 4), &mut symbols)?;
+    /// assert_eq!(symbols, [0, 1, 0, 0]);
+    /// # Ok::<(), parans::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); [`Error::Shape`] where the buffer is too small, which says how
+    /// many bytes it takes. The buffer is then as it was.
+    pub fn encode_into<'a, S: Symbol>(
+        &self,
+        symbols: impl Into<Symbols<'a, S>>,
+        indexes: impl Into<Indexes<'a>>,
+        buffer: &mut [u8],
+    ) -> Result<usize> {
+        let streams = self.encode_streams(&symbols.into(), indexes.into())?;
+        streams.to_merged_into(self.merged(streams.rows()), buffer)
+    }
+
+    fn encode_streams<S: Symbol>(
+        &self,
+        symbols: &Symbols<'_, S>,
+        indexes: Indexes<'_>,
+    ) -> Result<Streams> {
+        let indexes = indexes.for_symbols(symbols.rows(), symbols.columns())?;
+        let symbols = symbols.coded()?;
         let mut streams;
         if let Some((rows, columns)) = self.reshaped(symbols.rows(), symbols.columns())? {
             let mut flat = memory::zeros(memory::cells(rows, columns)?)?;
@@ -233,7 +289,7 @@ impl Coder {
             streams = self.streams(symbols.rows())?;
             self.push_shaped(&mut streams, &symbols, &indexes)?;
         }
-        streams.to_merged(self.merged(streams.rows()))
+        Ok(streams)
     }
 
     /// Decodes merged bytes to symbols of the indexes' shape, and checks that nothing is left over.
@@ -246,23 +302,50 @@ impl Coder {
         bytes: &[u8],
         indexes: impl Into<Indexes<'a>>,
     ) -> Result<Array2<S>> {
-        let indexes = indexes.into();
+        let indexes = indexes.into().with_own_shape()?;
         let shape = (indexes.rows(), indexes.columns());
-        let reshaped = self.reshaped(shape.0, shape.1)?;
-        let rows = reshaped.map_or(shape.0, |(rows, _)| rows);
-        let mut streams = self.streams_from(bytes, rows)?;
-        let symbols = if let Some((rows, columns)) = reshaped {
+        let streams = self.coded_streams(bytes, &indexes)?;
+        let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
+        self.decode_streams(streams, &indexes, &mut symbols)?;
+        Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
+    }
+
+    /// [`decode`](Self::decode) into a caller's slice of rows one after another.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); [`Error::Shape`] where the slice has another length than the
+    /// indexes. What the slice holds then is unspecified.
+    pub fn decode_into<'a, S: Symbol>(
+        &self,
+        bytes: &[u8],
+        indexes: impl Into<Indexes<'a>>,
+        symbols: &mut [S],
+    ) -> Result<()> {
+        let indexes = indexes.into().with_own_shape()?;
+        Self::expect_room(&indexes, symbols)?;
+        self.decode_streams(self.coded_streams(bytes, &indexes)?, &indexes, symbols)
+    }
+
+    /// The streams that symbols of the indexes' shape were encoded to.
+    fn coded_streams(&self, bytes: &[u8], indexes: &Indexes<'_>) -> Result<Streams> {
+        let reshaped = self.reshaped(indexes.rows(), indexes.columns())?;
+        self.streams_from(bytes, reshaped.map_or(indexes.rows(), |(rows, _)| rows))
+    }
+
+    fn decode_streams<S: Symbol>(
+        &self,
+        mut streams: Streams,
+        indexes: &Indexes<'_>,
+        symbols: &mut [S],
+    ) -> Result<()> {
+        if let Some((rows, columns)) = self.reshaped(indexes.rows(), indexes.columns())? {
             let mut flat = memory::zeros(memory::cells(rows, columns)?)?;
             self.pop_shaped(&mut streams, &indexes.reshaped(rows, columns)?, &mut flat)?;
-            flat.truncate(shape.0 * shape.1);
-            flat
+            symbols.copy_from_slice(&flat[..symbols.len()]);
         } else {
-            let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
-            self.pop_shaped(&mut streams, &indexes, &mut symbols)?;
-            symbols
-        };
-        streams.expect_fresh()?;
-        Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
+            self.pop_shaped(&mut streams, indexes, symbols)?;
+        }
+        streams.expect_fresh()
     }
 
     /// A queue: several encodes flushed into one batch of streams, which decode in the order in

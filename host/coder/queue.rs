@@ -30,10 +30,11 @@ impl<'c, S: Symbol> Queue<'c, S> {
         indexes: impl Into<Indexes<'c>>,
     ) -> Result<&mut Self> {
         let (symbols, indexes) = (symbols.into(), indexes.into());
-        indexes.expect_shape(symbols.rows(), symbols.columns())?;
-        if let Some((first, _)) = self.waiting.first() {
-            indexes.expect_shape(first.rows(), symbols.columns())?;
-        }
+        let rows = self.waiting.first().map_or(symbols.rows(), |(first, _)| first.rows());
+        let indexes = indexes.for_symbols(symbols.rows(), symbols.columns())?;
+        let indexes = indexes.for_symbols(rows, symbols.columns())?;
+        // What cannot be coded is an error now.
+        symbols.coded()?;
         self.waiting.push((symbols, indexes));
         Ok(self)
     }
@@ -47,7 +48,7 @@ impl<'c, S: Symbol> Queue<'c, S> {
         let rows = self.waiting.first().map_or(0, |(symbols, _)| symbols.rows());
         let mut streams = self.coder.streams(rows)?;
         for (symbols, indexes) in self.waiting.iter().rev() {
-            self.coder.push_shaped(&mut streams, symbols, indexes)?;
+            self.coder.push_shaped(&mut streams, &symbols.coded()?, indexes)?;
         }
         let bytes = streams.to_merged(self.coder.merged(rows))?;
         self.waiting.clear();

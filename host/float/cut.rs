@@ -1,31 +1,8 @@
 //! Rests to byte planes and packed fractions, and back, a block at a time.
 
 use super::layout::Layout;
-use super::split::{BLOCK, PlaneRefs, Planes};
+use super::planes::{BLOCK, PlaneRefs, Planes, of_block, packed_len, stride};
 use super::word::Word;
-
-/// Bytes that the fractions of `elements` elements take.
-pub(super) fn fraction_len(layout: &Layout, elements: usize) -> usize {
-    match (layout.fraction_bits() as usize, layout.packed) {
-        (0, _) => 0,
-        (_, false) => elements,
-        (bits, true) => {
-            elements / BLOCK * packed_len(bits, BLOCK) + packed_len(bits, elements % BLOCK)
-        }
-    }
-}
-
-/// Bytes that `elements` fractions, at most a block of them, take when packed.
-fn packed_len(bits: usize, elements: usize) -> usize {
-    [4, 2, 1].into_iter().filter(|part| bits & part != 0).map(|part| stride(part, elements)).sum()
-}
-
-/// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in
-/// byte `j`, from bit `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and
-/// packing is the same shift in every lane.
-fn stride(part: usize, elements: usize) -> usize {
-    (elements * part).div_ceil(8)
-}
 
 /// Writes the rests of elements `at..at + rests.len()` to their planes. `at` is a multiple of
 /// [`BLOCK`], and only the last call has fewer than that many.
@@ -78,12 +55,6 @@ pub(super) fn mend<T: Word>(layout: &Layout, planes: &PlaneRefs<'_>, at: usize, 
             *rest = *rest | (T::from_byte(byte) << shift);
         }
     }
-}
-
-/// A plane from element `at` on; one of at most a block's length is constant or has no other block.
-#[inline(always)]
-pub(super) fn of_block(plane: &[u8], at: usize) -> &[u8] {
-    if plane.len() <= BLOCK { plane } else { &plane[at..] }
 }
 
 /// Packs the low `bits` bits of the first `elements` fractions into `packed`: parts of 4, 2 and 1

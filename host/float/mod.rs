@@ -10,29 +10,17 @@
 //!
 //! All bits come back: NaN payloads, denormals, the sign of zero.
 //!
-//! ```
-//! use parans::float::{Decoder, Dtype, Encoder};
-//!
-//! let weights: Vec<u8> = (0..4096).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
-//! let mut coded = Vec::new();
-//! Encoder::new().encode(Dtype::F32, &weights, &mut coded);
-//! assert!(coded.len() < weights.len());
-//!
-//! let mut back = vec![0; weights.len()];
-//! Decoder::new().decode(Dtype::F32, &coded, &mut back)?;
-//! assert_eq!(back, weights);
-//! # Ok::<(), parans::Error>(())
-//! ```
+//! The public module `parans::float` adds what compresses slices to frames, which are made of this.
 //!
 //! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit of
 //! an element goes and why.
 
 mod cut;
-mod dtype;
 mod layout;
 mod omit;
 mod plan;
 mod plane;
+mod planes;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -43,11 +31,10 @@ mod word;
 use layout::Layout;
 use plan::Sampler;
 use plane::Found;
-use split::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
+use planes::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
 use word::Word;
 
-pub use dtype::Dtype;
-
+use crate::dtype::Dtype;
 use crate::simd::Level;
 use crate::{Error, Result, order0};
 
@@ -251,7 +238,7 @@ impl Decoder {
         }
         let mut fraction = Found::Stored(&[]);
         if layout.fraction_bits() > 0 {
-            let len = cut::fraction_len(&layout, rests);
+            let len = planes::fraction_len(&layout, rests);
             // Packed fractions differ in length from block to block: a constant one is written out
             // in full.
             let constant_len = if layout.packed { len } else { BLOCK };

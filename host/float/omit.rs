@@ -4,7 +4,7 @@
 //! element of a bfloat16 tensor. Here the rests of the other elements move together before they are
 //! cut into planes.
 
-use super::split::BLOCK;
+use super::planes::BLOCK;
 use super::word::Word;
 
 /// Whether a symbol stands for a zero whose rest is left out.

@@ -3,7 +3,8 @@
 
 use super::layout::{Filter, Layout};
 use super::plane::{is_worth_coding, sampled_bits};
-use super::split::{self, BLOCK, MAX_WHOLE, Planes};
+use super::planes::{BLOCK, MAX_WHOLE, Planes};
+use super::split;
 use super::word::Word;
 use crate::simd::Level;
 

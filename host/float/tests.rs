@@ -216,7 +216,7 @@ fn check_planes<T: Word>(level: Level, layout: &Layout, bytes: &[u8]) {
         assert_eq!(*plane, naive, "{layout:?}, plane {j}");
     }
     let bits = layout.fraction_bits() as usize;
-    assert_eq!(planes.fraction.len(), cut::fraction_len(layout, rests.len()));
+    assert_eq!(planes.fraction.len(), planes::fraction_len(layout, rests.len()));
     if bits == 0 {
         return;
     }

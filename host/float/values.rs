@@ -1,7 +1,7 @@
 //! Elements to symbols and rests, and back: the arithmetic of a [`Layout`], a block at a time.
 
 use super::layout::{Filter, Layout, Sign};
-use super::split::BLOCK;
+use super::planes::BLOCK;
 use super::word::Word;
 
 /// Symbols of a block of floats; leaves the rests in `block`.

@@ -38,6 +38,7 @@ struct Frame {
     /// The number of its first chunk, and where that begins in the content of all.
     chunk: usize,
     base: u64,
+    container: Container,
 }
 
 impl<R: Read + Seek> FrameArchive<R> {
@@ -97,7 +98,7 @@ impl<R: Read + Seek> FrameArchive<R> {
         // The contents of several frames make no container together.
         self.index.container =
             if self.frames.is_empty() { index.container } else { Container::None };
-        self.frames.push(Frame { header, chunk, base });
+        self.frames.push(Frame { header, chunk, base, container: index.container });
         let mut at = (base, start + HEADER as u64);
         self.starts.pop();
         for chunk in &index.chunks {
@@ -133,6 +134,12 @@ impl<R: Read + Seek> FrameArchive<R> {
     #[must_use]
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The container whose bytes are the content of the frame that has an entry.
+    pub(super) fn container_of(&self, entry: &Entry) -> Container {
+        let after = self.frames.partition_point(|frame| frame.base <= entry.offset);
+        after.checked_sub(1).map_or(Container::None, |frame| self.frames[frame].container)
     }
 
     /// The number of frames.

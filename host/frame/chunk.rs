@@ -4,11 +4,7 @@ use super::{
     element,
     wire::{ChunkCodec, ChunkInfo},
 };
-use crate::{
-    Error, Result,
-    float::{self, Dtype},
-    order0,
-};
+use crate::{Error, Result, dtype::Dtype, float_codec as float, order0};
 
 /// Codes chunks; keeps the scratch memory of the coders between them.
 pub(super) struct ChunkEncoder {

@@ -10,7 +10,7 @@ use super::{
     layout::{FEW, Segment, coarser},
     wire::{CHUNK_HEADER, ChunkHeader},
 };
-use crate::float::Dtype;
+use crate::dtype::Dtype;
 
 /// About what a chunk takes in the table of chunks.
 const TABLE: usize = 5;

@@ -11,17 +11,18 @@
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
 //! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
 //! | know the tensors of a model file | `recognise`, `recognise_file` |
+//! | keep an array, or read one | `FrameWriter::write_array`, `FrameArchive::read_array` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
 //! Work is done on the caller's rayon pool, a bounded number of chunks at a time.
 //!
 //! ```
 //! use std::io::{Cursor, Read, Write};
-//! use parans::frame::{FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions};
+//! use parans::{Dtype, frame::{FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions}};
 //!
 //! let mut writer = FrameWriter::new(Vec::new(), WriteOptions::default())?;
 //! writer.write_all(b"any bytes, ")?;
-//! writer.write_tensor("weights", "F32", &[2, 8], &[0; 64])?;
+//! writer.write_tensor("weights", Dtype::F32, &[2, 8], &[0; 64])?;
 //! let (frame, summary) = writer.finish()?;
 //! assert_eq!(summary.content, 75);
 //!
@@ -38,6 +39,7 @@
 //! ```
 
 mod archive;
+pub(crate) mod array;
 mod checkpoints;
 mod chunk;
 mod columns;

@@ -209,8 +209,8 @@ impl<W: Write + Send> FrameWriter<W> {
     /// Writes coded rows as the next content, under a name.
     ///
     /// # Errors
-    /// As [`CodedRows::to_bytes`]; `InvalidArgument` for a name the format cannot keep; `Io` from
-    /// the writer.
+    /// As [`CodedRows::to_bytes`]; `InvalidArgument` for a name that another entry has or that the
+    /// format cannot keep; `Io` from the writer.
     pub fn write_rows(&mut self, name: &str, rows: &CodedRows) -> Result<()> {
         let bytes = rows.to_bytes()?;
         let (offset, length) = (self.position(), bytes.len() as u64);

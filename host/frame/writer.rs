@@ -2,7 +2,7 @@
 //! caller's rayon pool and written in order. Nothing is ever gone back to.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io::{self, Write},
 };
 
@@ -10,7 +10,9 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
+    array::byte_length,
     chunk::ChunkEncoder,
+    element,
     index::{Container, Entry, EntryKind, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
@@ -20,7 +22,7 @@ use super::{
         max_index,
     },
 };
-use crate::{Error, Result, float::Dtype, order0};
+use crate::{Error, Result, dtype::Dtype, order0};
 
 /// What the directory may cost beyond what recognising the content saved, and a frame with it
 /// beyond its content: so many bytes, and one in so many.
@@ -44,6 +46,8 @@ pub struct FrameWriter<W: Write> {
     id: Option<u32>,
     batch: usize,
     index: Index,
+    /// The names of the entries.
+    names: HashSet<String>,
     /// Where the chunks of the next bytes are cut; plain bytes without end once it is empty.
     runs: VecDeque<Run>,
     /// Content bytes that the layout speaks of, if there is one.
@@ -101,6 +105,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 entries: layout.entries,
                 chunks: Vec::new(),
             },
+            names: HashSet::new(),
             runs: runs(layout.segments, together as u64),
             planned,
             buffer: Vec::new(),
@@ -115,41 +120,38 @@ impl<W: Write + Send> FrameWriter<W> {
         })
     }
 
-    /// Writes a tensor as the next content: `bytes` are its elements, `dtype` is the name of their
-    /// type (of safetensors where it has one), `shape` its dimensions. Chunks are cut where it
-    /// begins and ends.
+    /// Writes a tensor as the next content: `bytes` are its elements, little-endian, `dtype` is
+    /// their type ([`Dtype::F32`], `"F32"`, `"float32"`), `shape` its dimensions. Chunks are cut
+    /// where it begins and ends.
     ///
     /// # Errors
-    /// `InvalidArgument` for names or shapes the format cannot keep, and for another number of
-    /// bytes than a known type and the shape make; `Io` from the writer.
+    /// `Unsupported` for a name of no element type; `InvalidArgument` for a name that another entry
+    /// has, for names or shapes the format cannot keep, and for another number of bytes than the
+    /// type and the shape make; `Io` from the writer.
     pub fn write_tensor(
         &mut self,
         name: &str,
-        dtype: &str,
+        dtype: impl TryInto<Dtype, Error: Into<Error>>,
         shape: &[u64],
         bytes: &[u8],
     ) -> Result<()> {
-        let entry = Entry::tensor(name, dtype, shape.to_vec(), self.position(), bytes.len() as u64);
-        let element = super::element::by_name(dtype);
-        if let Some(element) = element {
-            let elements = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
-            if elements.and_then(|n| n.checked_mul(element.size() as u64))
-                != Some(bytes.len() as u64)
-            {
-                return Err(Error::InvalidArgument(format!(
-                    "tensor {name:?}: {} bytes for the shape {shape:?} of {dtype}",
-                    bytes.len()
-                )));
-            }
+        let dtype: Dtype = dtype.try_into().map_err(Into::into)?;
+        let length = bytes.len() as u64;
+        if byte_length(dtype, shape) != Some(length) {
+            return Err(Error::InvalidArgument(format!(
+                "tensor {name:?}: {length} bytes for the shape {shape:?} of {dtype}"
+            )));
         }
-        self.write_entry(entry, element, bytes)
+        let entry = Entry::tensor(name, dtype.name(), shape.to_vec(), self.position(), length);
+        self.write_entry(entry, element::numbered(dtype), bytes)
     }
 
     /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and
     /// ends.
     ///
     /// # Errors
-    /// `InvalidArgument` for a name the format cannot keep, `Io` from the writer.
+    /// `InvalidArgument` for a name that another entry has or that the format cannot keep, `Io`
+    /// from the writer.
     pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let (offset, length) = (self.position(), bytes.len() as u64);
         self.write_entry(
@@ -172,6 +174,12 @@ impl<W: Write + Send> FrameWriter<W> {
             ));
         }
         entry.check()?;
+        if !self.names.insert(entry.name.clone()) {
+            return Err(Error::InvalidArgument(format!(
+                "an entry of the frame is named {:?} already",
+                entry.name
+            )));
+        }
         self.end_chunk();
         self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
         self.index.entries.push(entry);

@@ -5,7 +5,7 @@ use parans_kernels::abi::{CodeShape, index_type, symbol_type};
 use super::launch::below;
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, Gpu, StreamHandle};
 use crate::error::{Error, Result};
-use crate::symbols::{Symbol, SymbolSlice};
+use crate::symbols::{NativeSymbol, SymbolSlice};
 
 /// Symbols of shape (rows, columns) in device memory.
 #[derive(Clone, Copy, Debug)]
@@ -32,14 +32,14 @@ impl DeviceSymbols {
     ///
     /// # Errors
     /// [`Error::Shape`] where its length is no multiple of `rows`.
-    pub fn of<S: Symbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
+    pub fn of<S: NativeSymbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
         let columns = columns_of("device symbols", buffer.len(), rows)?;
         Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
     }
 
     /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a
     /// tensor that another library owns.
-    pub fn at<S: Symbol>(
+    pub fn at<S: NativeSymbol>(
         address: DeviceAddress,
         rows: usize,
         columns: usize,

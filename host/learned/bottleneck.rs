@@ -34,9 +34,10 @@ impl EntropyBottleneck {
     /// than rounding explains, and for masses that make no table.
     pub fn from_cdf(
         quantiles: &[[f32; 3]],
-        precision: Precision,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
         cdf: impl Fn(usize, f64) -> f64,
     ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
         let mut pmfs = Vec::with_capacity(quantiles.len());
         for (channel, &[low, median, high]) in quantiles.iter().enumerate() {
             let interval = f64::from(high) - f64::from(low);
@@ -74,7 +75,7 @@ impl EntropyBottleneck {
     pub fn from_pmfs(
         pmfs: &[(Vec<f64>, i32)],
         medians: Vec<f32>,
-        precision: Precision,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
     ) -> Result<Self> {
         if medians.len() != pmfs.len() {
             return Err(Error::Shape {
@@ -95,7 +96,8 @@ impl EntropyBottleneck {
         let rows = Array2::from_shape_fn((pmfs.len(), widest), |(channel, at)| {
             pmfs[channel].0.get(at).copied().unwrap_or(0.0)
         });
-        let tables = Tables::builder(precision).sizes(&sizes).offsets(&offsets).pmf(rows.view())?;
+        let builder = Tables::builder(precision).sizes(&sizes).offsets(&offsets);
+        let tables = builder.sentinel_is_last().pmf(&rows)?;
         Ok(Self { medians, tables })
     }
 

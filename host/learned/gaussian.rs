@@ -44,7 +44,11 @@ impl GaussianConditional {
     /// # Errors
     /// [`Error::InvalidArgument`] for scales that are not positive, finite and strictly ascending;
     /// [`Error::InvalidTable`] where a table has more symbols than `2^precision` slots.
-    pub fn new(scales: &[f32], precision: Precision) -> Result<Self> {
+    pub fn new(
+        scales: &[f32],
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
         let ascending = scales.windows(2).all(|pair| pair[0] < pair[1]);
         let valid = scales.iter().all(|scale| *scale > 0.0 && scale.is_finite());
         if scales.is_empty() || !ascending || !valid {
@@ -74,7 +78,8 @@ impl GaussianConditional {
             let distance = at.abs_diff(reach) as f64;
             below((0.5 - distance) / scale) - below((-0.5 - distance) / scale)
         });
-        let tables = Tables::builder(precision).sizes(&sizes).offsets(&offsets).pmf(pmf.view())?;
+        let builder = Tables::builder(precision).sizes(&sizes).offsets(&offsets);
+        let tables = builder.sentinel_is_last().pmf(&pmf)?;
         Ok(Self { scales: scales.to_vec(), tables })
     }
 
@@ -83,7 +88,7 @@ impl GaussianConditional {
     /// # Errors
     /// None in practice.
     pub fn compressai() -> Result<Self> {
-        Self::new(&scale_table(0.11, 256.0, 64)?, Precision::new(16)?)
+        Self::new(&scale_table(0.11, 256.0, 64)?, 16)
     }
 
     /// The tables, one per scale.

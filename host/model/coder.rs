@@ -11,7 +11,7 @@ use crate::family::{Family, with_family};
 use crate::gpu::{self, Gpu, GpuModelCoder};
 use crate::memory;
 use crate::streams::{Merged, Streams, check_lanes};
-use crate::symbols::{Symbol, SymbolSlice, SymbolSliceMut, Symbols};
+use crate::symbols::{Symbol, SymbolSlice, SymbolSliceMut, Symbols, pop_as};
 use crate::tables::Precision;
 
 /// Everything a back end reads of a coder, checked.
@@ -81,8 +81,12 @@ impl ModelCoder {
     /// The same coder with another precision.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] past the family's limit.
-    pub fn with_precision(&self, precision: Precision) -> Result<Self> {
+    /// [`Error::InvalidArgument`] for 0 bits and past the family's limit.
+    pub fn with_precision(
+        &self,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
         let limit = self.plan.family.max_precision();
         if precision.bits() > limit {
             return Err(Error::InvalidArgument(format!(
@@ -156,7 +160,7 @@ impl ModelCoder {
     ) -> Result<()> {
         let symbols = symbols.into();
         let shape = (symbols.rows(), symbols.columns());
-        self.push_erased(streams, models.as_set(), symbols.erased(), shape)
+        self.push_erased(streams, models.as_set(), symbols.coded()?.erased(), shape)
     }
 
     /// Pushes symbols of a shape. From here on the types of models and symbols are values.
@@ -207,7 +211,10 @@ impl ModelCoder {
         self.check(streams, models)?;
         let shape = models.shape();
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
-        self.pop_erased(streams, models, S::erase_mut(&mut symbols))?;
+        let place = |at| (at / shape.1, at % shape.1);
+        pop_as(streams, &mut symbols, place, |streams, symbols| {
+            self.pop_erased(streams, models, symbols)
+        })?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
     }
 

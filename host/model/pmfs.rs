@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{DeviceBuffer, DeviceModels, DeviceSlice, Gpu};
 use crate::memory;
 use crate::tables::quantise;
-use crate::tables::{Precision, Probability, check_cdf};
+use crate::tables::{Count, Precision, Probability, check_cdf};
 
 /// A quantised CDF for each of (rows, columns) symbols, all of one alphabet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +37,13 @@ impl Pmfs {
     /// # Errors
     /// [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN, negative or
     /// infinite value, zeros only, or an alphabet past `2^precision`.
-    pub fn from_pmf<T: Probability>(
-        pmf: ArrayView3<'_, T>,
-        precision: Precision,
+    pub fn from_pmf<'a, T: Probability>(
+        pmf: impl Into<ArrayView3<'a, T>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
         sentinel: bool,
     ) -> Result<Self> {
-        Self::quantise(pmf, precision, sentinel, |row, values| {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
+        Self::quantise(pmf.into(), precision, sentinel, |row, values| {
             quantise::probabilities(values, sentinel, precision.bits(), row)
         })
     }
@@ -52,13 +53,17 @@ impl Pmfs {
     /// one slot each.
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] (`row` counts symbols) for zeros only, or an alphabet past
-    /// `2^precision`.
-    pub fn from_counts(
-        counts: ArrayView3<'_, u64>,
-        precision: Precision,
+    /// [`Error::InvalidTable`] (`row` counts symbols) for a negative count, zeros only, or an
+    /// alphabet past `2^precision`.
+    pub fn from_counts<'a, T: Count>(
+        counts: impl Into<ArrayView3<'a, T>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
         sentinel: bool,
     ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
+        let counts = counts.into();
+        let wide = quantise::widened(counts.iter().copied(), counts.dim().2)?;
+        let counts = ArrayView3::from_shape(counts.dim(), &wide).expect("as many counts");
         Self::quantise(counts, precision, sentinel, |row, values| {
             quantise::counts(values, sentinel, precision.bits(), row)
         })
@@ -70,11 +75,13 @@ impl Pmfs {
     ///
     /// # Errors
     /// [`Error::InvalidTable`] (`row` counts symbols) names the first value that breaks this.
-    pub fn from_cdf(
-        cdf: ArrayView3<'_, i32>,
-        precision: Precision,
+    pub fn from_cdf<'a>(
+        cdf: impl Into<ArrayView3<'a, i32>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
         sentinel: bool,
     ) -> Result<Self> {
+        let precision: Precision = precision.try_into().map_err(Into::into)?;
+        let cdf = cdf.into();
         let mut made = Self::quantise(cdf, precision, false, |row, values| {
             check_cdf(values, precision.bits(), row)
         })?;

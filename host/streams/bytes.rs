@@ -3,6 +3,7 @@
 use super::{Streams, check_lanes, plan_starts};
 use crate::error::{Error, Result};
 use crate::family::Family;
+use crate::symbols::take;
 
 /// Bytes of each length in merged bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,8 @@ impl Streams {
     /// # Panics
     /// Where there is no such row.
     pub fn to_byte_string(&self, row: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.byte_len(row));
-        self.append_row(row, &mut bytes);
+        let mut bytes = vec![0; self.byte_len(row)];
+        self.copy_row(row, &mut bytes);
         bytes
     }
 
@@ -62,15 +63,16 @@ impl Streams {
         (0..self.rows).map(|row| self.to_byte_string(row)).collect()
     }
 
-    fn append_row(&self, row: usize, out: &mut Vec<u8>) {
+    /// Writes the byte string of a row, of its [length](Self::byte_len).
+    fn copy_row(&self, row: usize, out: &mut [u8]) {
         let header = self.header_bytes();
         let word = self.family.word_bytes();
         let start = self.starts[row] * word;
-        let at = out.len();
-        out.extend_from_slice(&self.states.bytes()[row * header..(row + 1) * header]);
-        out.extend_from_slice(&self.words.bytes()[start..start + self.lens[row] * word]);
-        to_stream_order(&mut out[at..at + header], self.family.state_bytes());
-        to_stream_order(&mut out[at + header..], word);
+        let (states, words) = out.split_at_mut(header);
+        states.copy_from_slice(&self.states.bytes()[row * header..(row + 1) * header]);
+        words.copy_from_slice(&self.words.bytes()[start..start + self.lens[row] * word]);
+        to_stream_order(states, self.family.state_bytes());
+        to_stream_order(words, word);
     }
 
     /// Rows from byte strings as [`to_byte_strings`](Self::to_byte_strings) gives them.
@@ -127,6 +129,24 @@ impl Streams {
     /// [`Error::InvalidArgument`] for a row too long for its length field, or where `merged.rows`
     /// is not the number of rows.
     pub fn to_merged(&self, merged: Merged) -> Result<Vec<u8>> {
+        let mut out = vec![0; self.merged_len(merged)];
+        self.to_merged_into(merged, &mut out)?;
+        Ok(out)
+    }
+
+    /// Bytes of all rows [merged](Self::to_merged).
+    fn merged_len(&self, merged: Merged) -> usize {
+        let lengths = self.rows - usize::from(merged.rows == Some(self.rows) && self.rows > 0);
+        self.total_bytes() + lengths * merged.length_bytes.get()
+    }
+
+    /// [`to_merged`](Self::to_merged) to the front of a caller's buffer. Returns how many bytes of
+    /// it were written.
+    ///
+    /// # Errors
+    /// As [`to_merged`](Self::to_merged); [`Error::Shape`] where the buffer is too small, which
+    /// says how many bytes it takes. The buffer is then as it was.
+    pub fn to_merged_into(&self, merged: Merged, buffer: &mut [u8]) -> Result<usize> {
         if let Some(rows) = merged.rows
             && rows != self.rows
         {
@@ -136,20 +156,30 @@ impl Streams {
             )));
         }
         let width = merged.length_bytes.get();
-        let mut out = Vec::with_capacity(self.total_bytes() + self.rows * width);
-        for row in 0..self.rows {
-            let len = self.byte_len(row) as u64;
-            if merged.rows != Some(row + 1) {
-                if width < 8 && len >> (8 * width) != 0 {
-                    return Err(Error::InvalidArgument(format!(
-                        "row {row} has {len} bytes: too long for a length of {width} bytes"
-                    )));
-                }
-                out.extend_from_slice(&len.to_le_bytes()[..width]);
-            }
-            self.append_row(row, &mut out);
+        let has_length = |row: usize| merged.rows != Some(row + 1);
+        let too_long = |row: usize| width < 8 && self.byte_len(row) as u64 >> (8 * width) != 0;
+        if let Some(row) = (0..self.rows).find(|&row| has_length(row) && too_long(row)) {
+            return Err(Error::InvalidArgument(format!(
+                "row {row} has {} bytes: too long for a length of {width} bytes",
+                self.byte_len(row)
+            )));
         }
-        Ok(out)
+        let (length, got) = (self.merged_len(merged), buffer.len());
+        let Some(mut out) = buffer.get_mut(..length) else {
+            return Err(Error::Shape {
+                what: "buffer to encode into",
+                expected: format!("{length} bytes or more"),
+                got: got.to_string(),
+            });
+        };
+        for row in 0..self.rows {
+            let len = self.byte_len(row);
+            if has_length(row) {
+                take(&mut out, width).copy_from_slice(&(len as u64).to_le_bytes()[..width]);
+            }
+            self.copy_row(row, take(&mut out, len));
+        }
+        Ok(length)
     }
 
     /// Rows from merged bytes.

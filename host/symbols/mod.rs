@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RowCause};
+use crate::memory;
 
 pub(crate) use erased::{SymbolSlice, SymbolSliceMut, take, with_slice};
 pub use indexes::Indexes;
@@ -20,29 +21,64 @@ pub(crate) use indexes::IndexesIn;
 mod sealed {
     use super::erased::{SymbolSlice, SymbolSliceMut};
 
-    pub trait Sealed: Sized {
-        #[doc(hidden)]
+    pub trait Sealed: Sized + Into<i64> {
+        /// The type in which symbols of this one are coded: itself, or one that they are converted
+        /// to and from.
+        type Coded: super::NativeSymbol;
+
+        /// Whether a decoded symbol may not fit this type and the back ends do not see to that.
+        const NARROWS: bool;
+
+        /// The slice itself where it is coded as it lies.
+        fn as_native(symbols: &[Self]) -> Option<&[Self::Coded]>;
+
+        /// The slice itself where it is decoded into as it lies.
+        fn as_native_mut(symbols: &mut [Self]) -> Option<&mut [Self::Coded]>;
+    }
+
+    pub trait Native: Sized + Into<i32> {
         fn erase(symbols: &[Self]) -> SymbolSlice<'_>;
 
-        #[doc(hidden)]
         fn erase_mut(symbols: &mut [Self]) -> SymbolSliceMut<'_>;
     }
 }
 
-/// A symbol's type: `i32`, `u8`, `u16` or `i16`. Narrow ones save memory traffic, which is what
-/// fast coding is bound by.
+/// A symbol's type: `i32`, `u8`, `u16` or `i16`, which are coded as they lie ([`NativeSymbol`]),
+/// and `i8`, `u32` or `i64`, which are converted on the way, checked. Narrow ones save memory
+/// traffic, which is what fast coding is bound by.
 pub trait Symbol:
     sealed::Sealed + bytemuck::Pod + PartialEq + std::fmt::Debug + Send + Sync + 'static
 {
-    /// The symbol as the codec sees it.
-    fn to_i32(self) -> i32;
+    /// The symbol as the codec sees it; `None` where it does not fit.
+    fn to_i32(self) -> Option<i32>;
     /// The symbol in this type; `None` where it does not fit.
     fn from_i32(symbol: i32) -> Option<Self>;
 }
 
+/// A symbol type that is coded as it lies in memory, that of a device as well: `i32`, `u8`, `u16`
+/// or `i16`.
+pub trait NativeSymbol: Symbol<Coded = Self> + sealed::Native {}
+
 macro_rules! symbol {
+    ($($type:ty),*) => {$(
+        impl Symbol for $type {
+            #[inline(always)]
+            fn to_i32(self) -> Option<i32> {
+                self.try_into().ok()
+            }
+
+            #[inline(always)]
+            fn from_i32(symbol: i32) -> Option<Self> {
+                symbol.try_into().ok()
+            }
+        }
+    )*};
+}
+symbol!(i32, u8, u16, i16, i8, u32, i64);
+
+macro_rules! native {
     ($($type:ty => $kind:ident),*) => {$(
-        impl sealed::Sealed for $type {
+        impl sealed::Native for $type {
             fn erase(symbols: &[Self]) -> SymbolSlice<'_> {
                 SymbolSlice::$kind(symbols)
             }
@@ -52,20 +88,41 @@ macro_rules! symbol {
             }
         }
 
-        impl Symbol for $type {
-            #[inline(always)]
-            fn to_i32(self) -> i32 {
-                i32::from(self)
+        impl NativeSymbol for $type {}
+
+        impl sealed::Sealed for $type {
+            type Coded = Self;
+            const NARROWS: bool = false;
+
+            fn as_native(symbols: &[Self]) -> Option<&[Self]> {
+                Some(symbols)
             }
 
-            #[inline(always)]
-            fn from_i32(symbol: i32) -> Option<Self> {
-                Self::try_from(symbol).ok()
+            fn as_native_mut(symbols: &mut [Self]) -> Option<&mut [Self]> {
+                Some(symbols)
             }
         }
     )*};
 }
-symbol!(i32 => I32, u8 => U8, u16 => U16, i16 => I16);
+native!(i32 => I32, u8 => U8, u16 => U16, i16 => I16);
+
+macro_rules! converted {
+    ($($type:ty => $coded:ty, $narrows:expr);*) => {$(
+        impl sealed::Sealed for $type {
+            type Coded = $coded;
+            const NARROWS: bool = $narrows;
+
+            fn as_native(_: &[Self]) -> Option<&[Self::Coded]> {
+                None
+            }
+
+            fn as_native_mut(_: &mut [Self]) -> Option<&mut [Self::Coded]> {
+                None
+            }
+        }
+    )*};
+}
+converted!(i8 => i16, true; u32 => i32, true; i64 => i32, false);
 
 /// Symbols of shape (rows, columns), borrowed where they lie row by row in memory.
 #[derive(Clone, Debug)]
@@ -106,10 +163,73 @@ impl<'a, S: Symbol> Symbols<'a, S> {
         &self.values
     }
 
+    /// The same symbols in the type in which they are coded.
+    ///
+    /// # Errors
+    /// [`Error::Row`] for one that does not fit 32 bits.
+    pub(crate) fn coded(&self) -> Result<Symbols<'_, S::Coded>> {
+        let values = match S::as_native(&self.values) {
+            Some(native) => Cow::Borrowed(native),
+            None => {
+                let mut coded = memory::zeros(self.values.len())?;
+                let fits = converted(&self.values, &mut coded, |symbol: S| {
+                    symbol.to_i32().and_then(S::Coded::from_i32)
+                });
+                fits.map_err(|at| {
+                    let cause = RowCause::SymbolTooLarge { symbol: self.values[at].into() };
+                    Error::Row { row: at / self.columns, position: at % self.columns, cause }
+                })?;
+                Cow::Owned(coded)
+            }
+        };
+        Ok(Symbols { rows: self.rows, columns: self.columns, values })
+    }
+}
+
+impl<S: NativeSymbol> Symbols<'_, S> {
     /// The symbols, row after row, without their type.
     pub(crate) fn erased(&self) -> SymbolSlice<'_> {
         S::erase(&self.values)
     }
+}
+
+/// Pops symbols of any type: into the slice itself, or through one of a type that is coded. `place`
+/// gives the row and the position of a symbol of the slice. After an error the streams are as they
+/// were.
+///
+/// # Errors
+/// Those of `pop`; [`Error::Row`] for a symbol that does not fit its type.
+pub(crate) fn pop_as<S: Symbol, Streams: Clone>(
+    streams: &mut Streams,
+    symbols: &mut [S],
+    place: impl FnOnce(usize) -> (usize, usize),
+    pop: impl FnOnce(&mut Streams, SymbolSliceMut<'_>) -> Result<()>,
+) -> Result<()> {
+    if let Some(native) = S::as_native_mut(symbols) {
+        return pop(streams, <S::Coded as sealed::Native>::erase_mut(native));
+    }
+    let before = S::NARROWS.then(|| streams.clone());
+    let mut coded: Vec<S::Coded> = memory::zeros(symbols.len())?;
+    pop(streams, <S::Coded as sealed::Native>::erase_mut(&mut coded))?;
+    converted(&coded, symbols, |symbol| S::from_i32(symbol.into())).map_err(|at| {
+        if let Some(before) = before {
+            *streams = before;
+        }
+        let (row, position) = place(at);
+        Error::Row { row, position, cause: RowCause::SymbolWidth }
+    })
+}
+
+/// Converts symbols; the position of the first that does not fit is the error.
+fn converted<A: Copy, B>(
+    from: &[A],
+    to: &mut [B],
+    convert: impl Fn(A) -> Option<B>,
+) -> Result<(), usize> {
+    for (at, (&from, to)) in from.iter().zip(to).enumerate() {
+        *to = convert(from).ok_or(at)?;
+    }
+    Ok(())
 }
 
 fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {

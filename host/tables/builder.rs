@@ -3,22 +3,30 @@
 use ndarray::{ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
-use super::{Precision, Probability, Tables, quantise};
+use super::{Count, Precision, Probability, Tables, quantise};
 use crate::error::{Error, Result};
 
 /// Says how tables are built; [`pmf`](Self::pmf), [`counts`](Self::counts) or [`cdf`](Self::cdf)
 /// builds them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct TablesBuilder<'a> {
-    precision: Precision,
+    precision: Result<Precision>,
     sizes: Option<&'a [usize]>,
     offsets: Option<&'a [i32]>,
-    sentinel: bool,
+    sentinel: Sentinel,
+}
+
+/// Which symbol of each table is the bypass sentinel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sentinel {
+    None,
+    Added,
+    Last,
 }
 
 impl<'a> TablesBuilder<'a> {
-    pub(super) fn new(precision: Precision) -> Self {
-        Self { precision, sizes: None, offsets: None, sentinel: false }
+    pub(super) fn new(precision: Result<Precision>) -> Self {
+        Self { precision, sizes: None, offsets: None, sentinel: Sentinel::None }
     }
 
     /// Ragged alphabets: of row k only the first `sizes[k]` values count (for CDF rows: `sizes[k]`
@@ -37,7 +45,14 @@ impl<'a> TablesBuilder<'a> {
     /// Adds the symbol that bypass coding needs behind each alphabet, with the probability that
     /// torch_ans gives it. For rows of probabilities or counts; CDF rows hold theirs already.
     pub fn sentinel(mut self, sentinel: bool) -> Self {
-        self.sentinel = sentinel;
+        self.sentinel = if sentinel { Sentinel::Added } else { Sentinel::None };
+        self
+    }
+
+    /// The last symbol of each row of probabilities or counts is the bypass sentinel already
+    /// (CompressAI's tail mass), and none is added.
+    pub fn sentinel_is_last(mut self) -> Self {
+        self.sentinel = Sentinel::Last;
         self
     }
 
@@ -48,20 +63,40 @@ impl<'a> TablesBuilder<'a> {
     /// # Errors
     /// [`Error::InvalidTable`] for a NaN, negative or infinite value, a row of zeros, an alphabet
     /// past `2^precision`.
-    pub fn pmf<T: Probability>(self, pmf: ArrayView2<'_, T>) -> Result<Tables> {
-        self.quantise(pmf, |row, values| {
-            quantise::probabilities(values, self.sentinel, self.precision.bits(), row)
-        })
+    pub fn pmf<'p, T: Probability>(self, pmf: impl Into<ArrayView2<'p, T>>) -> Result<Tables> {
+        let (lacks, added) = (self.sentinel == Sentinel::None, self.sentinel == Sentinel::Added);
+        let tables = self.quantise(pmf.into(), |row, values, precision| {
+            quantise::probabilities(values, added, precision, row)
+        })?;
+        Ok(Tables { lacks_sentinel: lacks, ..tables })
     }
 
-    /// Quantises counts of shape (tables, alphabet), in integers only.
+    /// Quantises counts of shape (tables, alphabet), of any integer type, in integers only.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use parans::Tables;
+    ///
+    /// let tables = Tables::builder(12).sentinel(true).counts(&array![[900u32, 80, 20]])?;
+    /// assert_eq!(tables.alphabet(0), 4);
+    /// # Ok::<(), parans::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] for a row of zeros or an alphabet past `2^precision`.
-    pub fn counts(self, counts: ArrayView2<'_, u64>) -> Result<Tables> {
-        self.quantise(counts, |row, values| {
-            quantise::counts(values, self.sentinel, self.precision.bits(), row)
-        })
+    /// [`Error::InvalidTable`] for a negative count, a row of zeros or an alphabet past
+    /// `2^precision`.
+    pub fn counts<'c, T: Count>(self, counts: impl Into<ArrayView2<'c, T>>) -> Result<Tables> {
+        let counts = counts.into();
+        let wide = quantise::widened(counts.iter().copied(), counts.ncols())?;
+        self.wide_counts(ArrayView2::from_shape(counts.dim(), &wide).expect("as many counts"))
+    }
+
+    fn wide_counts(self, counts: ArrayView2<'_, u64>) -> Result<Tables> {
+        let (lacks, added) = (self.sentinel == Sentinel::None, self.sentinel == Sentinel::Added);
+        let tables = self.quantise(counts, |row, values, precision| {
+            quantise::counts(values, added, precision, row)
+        })?;
+        Ok(Tables { lacks_sentinel: lacks, ..tables })
     }
 
     /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`,
@@ -69,15 +104,17 @@ impl<'a> TablesBuilder<'a> {
     ///
     /// # Errors
     /// [`Error::InvalidTable`] names the first value that breaks this.
-    pub fn cdf(self, cdf: ArrayView2<'_, i32>) -> Result<Tables> {
-        self.quantise(cdf, |row, values| check_cdf(values, self.precision.bits(), row))
+    pub fn cdf<'c>(self, cdf: impl Into<ArrayView2<'c, i32>>) -> Result<Tables> {
+        self.quantise(cdf.into(), |row, values, precision| check_cdf(values, precision, row))
     }
 
     fn quantise<T: Copy + Sync>(
         self,
         rows: ArrayView2<'_, T>,
-        quantise: impl Fn(usize, &[T]) -> Result<Vec<u32>> + Sync,
+        quantise: impl Fn(usize, &[T], u32) -> Result<Vec<u32>> + Sync,
     ) -> Result<Tables> {
+        let precision = self.precision?;
+        let bits = precision.bits();
         let count = rows.nrows();
         if let Some(sizes) = self.sizes
             && sizes.len() != count
@@ -98,8 +135,8 @@ impl<'a> TablesBuilder<'a> {
                 });
             }
             match values.as_slice() {
-                Some(values) => quantise(row, &values[..size]),
-                None => quantise(row, &values.iter().copied().take(size).collect::<Vec<_>>()),
+                Some(values) => quantise(row, &values[..size], bits),
+                None => quantise(row, &values.iter().copied().take(size).collect::<Vec<_>>(), bits),
             }
         };
         // Fewer values take about as long as waking a thread.
@@ -108,7 +145,7 @@ impl<'a> TablesBuilder<'a> {
         } else {
             (0..count).into_par_iter().map(one).collect::<Result<_>>()?
         };
-        Tables::from_frequencies(&freqs, self.offsets, self.precision)
+        Tables::from_frequencies(&freqs, self.offsets, precision)
     }
 }
 

@@ -36,8 +36,8 @@ pub(crate) use builder::check_cdf;
 pub(crate) use lookups::{OneSymbolLookup, TwoSymbolLookup};
 pub(crate) use packed::Packed;
 pub(crate) use prepared::Prepared;
-pub use quantise::Probability;
 pub(crate) use quantise::check_alphabet;
+pub use quantise::{Count, Probability};
 pub(crate) use slots::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 
 /// Bits of a quantised distribution: frequencies sum to `2^precision`. 1 to 31; each family has its
@@ -54,11 +54,7 @@ impl Precision {
     /// # Errors
     /// [`Error::InvalidArgument`] outside 1..=31.
     pub fn new(bits: u32) -> Result<Self> {
-        if (1..=Self::MAX).contains(&bits) {
-            Ok(Self(bits))
-        } else {
-            Err(Error::InvalidArgument(format!("precision {bits}; it lies in 1..={}", Self::MAX)))
-        }
+        bits.try_into()
     }
 
     /// The precision in bits.
@@ -66,6 +62,24 @@ impl Precision {
         self.0
     }
 }
+
+macro_rules! precision_from {
+    ($($type:ty),*) => {$(
+        impl TryFrom<$type> for Precision {
+            type Error = Error;
+
+            /// # Errors
+            /// As [`Precision::new`].
+            fn try_from(bits: $type) -> Result<Self> {
+                let within = u32::try_from(bits).ok().filter(|bits| (1..=Self::MAX).contains(bits));
+                within.map(Self).ok_or_else(|| {
+                    Error::InvalidArgument(format!("precision {bits}; it lies in 1..={}", Self::MAX))
+                })
+            }
+        }
+    )*};
+}
+precision_from!(u8, u32, i32, usize);
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,36 +91,63 @@ impl fmt::Display for Precision {
 #[derive(Clone)]
 pub struct Tables {
     inner: Arc<Prepared>,
+    /// Whether no symbol of theirs is a bypass sentinel, as far as is known.
+    lacks_sentinel: bool,
 }
 
 impl Tables {
-    /// Quantises probabilities of shape (tables, alphabet). See [`TablesBuilder::pmf`].
+    /// Quantises probabilities of shape (tables, alphabet), an array or a view of one, to
+    /// `precision` bits, 1 to 31. See [`TablesBuilder::pmf`].
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use parans::Tables;
+    ///
+    /// let pmf = array![[0.1f32, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]];
+    /// let tables = Tables::from_pmf(&pmf, 16)?;
+    /// assert_eq!((tables.len(), tables.alphabet(0)), (2, 4));
+    /// assert!(Tables::from_pmf(&pmf, 32).is_err());
+    /// # Ok::<(), parans::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] names the row and the value.
-    pub fn from_pmf<T: Probability>(pmf: ArrayView2<'_, T>, precision: Precision) -> Result<Self> {
+    /// [`Error::InvalidTable`] names the row and the value; [`Error::InvalidArgument`] for a
+    /// precision outside 1..=31.
+    pub fn from_pmf<'a, T: Probability>(
+        pmf: impl Into<ArrayView2<'a, T>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
         Self::builder(precision).pmf(pmf)
     }
 
     /// Quantises integer counts of shape (tables, alphabet). See [`TablesBuilder::counts`].
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] names the row and the value.
-    pub fn from_counts(counts: ArrayView2<'_, u64>, precision: Precision) -> Result<Self> {
+    /// As [`from_pmf`](Self::from_pmf).
+    pub fn from_counts<'a, T: Count>(
+        counts: impl Into<ArrayView2<'a, T>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
         Self::builder(precision).counts(counts)
     }
 
     /// Takes CDF rows of shape (tables, alphabet + 1) as they are. See [`TablesBuilder::cdf`].
     ///
     /// # Errors
-    /// [`Error::InvalidTable`] names the row and the value.
-    pub fn from_cdf(cdf: ArrayView2<'_, i32>, precision: Precision) -> Result<Self> {
+    /// As [`from_pmf`](Self::from_pmf).
+    pub fn from_cdf<'a>(
+        cdf: impl Into<ArrayView2<'a, i32>>,
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> Result<Self> {
         Self::builder(precision).cdf(cdf)
     }
 
-    /// Ragged alphabets, offsets, a bypass sentinel: all ways to build tables.
-    pub fn builder<'a>(precision: Precision) -> TablesBuilder<'a> {
-        TablesBuilder::new(precision)
+    /// Ragged alphabets, offsets, a bypass sentinel: all ways to build tables. A precision outside
+    /// 1..=31 bits is an error of what builds them.
+    pub fn builder<'a>(
+        precision: impl TryInto<Precision, Error: Into<Error>>,
+    ) -> TablesBuilder<'a> {
+        TablesBuilder::new(precision.try_into().map_err(Into::into))
     }
 
     /// Tables from validated frequencies, one slice a table.
@@ -157,7 +198,8 @@ impl Tables {
                 Some(Interval { start, freq })
             }));
         }
-        Ok(Self { inner: Arc::new(Prepared::new(precision, tables, intervals)) })
+        let inner = Arc::new(Prepared::new(precision, tables, intervals));
+        Ok(Self { inner, lacks_sentinel: false })
     }
 
     /// The tables with other offsets, one per table.
@@ -168,6 +210,7 @@ impl Tables {
         let rows: Vec<Vec<u32>> =
             (0..self.len()).map(|table| self.frequencies(table).collect()).collect();
         let tables = Self::from_frequencies(&rows, Some(offsets), self.precision())?;
+        let tables = Self { lacks_sentinel: self.lacks_sentinel, ..tables };
         Ok(tables.with_limit(self.inner.limit()))
     }
 
@@ -179,7 +222,7 @@ impl Tables {
         if limit == self.inner.limit() {
             return self.clone();
         }
-        Self { inner: Arc::new(self.inner.limited(limit)) }
+        Self { inner: Arc::new(self.inner.limited(limit)), ..*self }
     }
 
     /// How many tables.
@@ -232,6 +275,11 @@ impl Tables {
             .map(|interval| interval.start)
             .chain([1 << self.precision().bits()])
             .collect()
+    }
+
+    /// Whether the tables were built without a bypass sentinel.
+    pub(crate) fn lack_sentinel(&self) -> bool {
+        self.lacks_sentinel
     }
 
     /// The prepared forms.

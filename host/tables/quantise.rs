@@ -54,6 +54,34 @@ probability!(bf16, f32, bf16::to_f32);
 probability!(f32, f32, |v| v);
 probability!(f64, f64, |v| v);
 
+/// An integer type that counts come in: of 8 to 64 bits, with or without a sign.
+pub trait Count: sealed::Sealed + Copy + std::fmt::Display + TryInto<u64> + 'static {}
+
+macro_rules! count {
+    ($($type:ty),*) => {$(
+        impl sealed::Sealed for $type {}
+        impl Count for $type {}
+    )*};
+}
+count!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+/// Counts of rows in 64 bits.
+///
+/// # Errors
+/// [`Error::InvalidTable`] names a negative count and its row.
+pub(crate) fn widened<T: Count>(
+    counts: impl Iterator<Item = T>,
+    alphabet: usize,
+) -> Result<Vec<u64>> {
+    let widen = |(at, count): (usize, T)| {
+        count.try_into().map_err(|_| Error::InvalidTable {
+            row: at / alphabet,
+            reason: format!("count {count} of symbol {} is negative", at % alphabet),
+        })
+    };
+    counts.enumerate().map(widen).collect()
+}
+
 /// The probability that torch_ans gives the bypass sentinel before it normalises a row.
 pub(super) const SENTINEL_PROBABILITY: f64 = 1e-10;
 

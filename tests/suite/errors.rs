@@ -13,7 +13,7 @@ fn precision(bits: u32) -> Precision {
 
 fn tables(bits: u32) -> Tables {
     let pmf = array![[0.5f32, 0.25, 0.125, 0.125], [0.1, 0.2, 0.3, 0.4]];
-    Tables::from_pmf(pmf.view(), precision(bits)).unwrap()
+    Tables::builder(bits).sentinel_is_last().pmf(&pmf).unwrap()
 }
 
 fn coder(bypass: Bypass) -> Coder {

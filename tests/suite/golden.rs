@@ -333,7 +333,7 @@ fn write() {
     let mut floats = begin(None);
     for (name, dtype, bytes) in every_type() {
         let elements = bytes.len() * 8 / dtype.bitsize();
-        floats.write_tensor(&name, &format!("{dtype:?}"), &[elements as u64], &bytes).unwrap();
+        floats.write_tensor(&name, &*format!("{dtype:?}"), &[elements as u64], &bytes).unwrap();
     }
     keep("v1-floats.parans", &floats.finish().unwrap().0);
     let types = [

@@ -8,6 +8,7 @@ mod common;
 mod checkpoints;
 mod errors;
 mod examples;
+mod face;
 mod failures;
 mod format;
 mod frame;

@@ -113,10 +113,8 @@ fn case() -> impl Strategy<Value = Case> {
                 _ => next(30) as u64 + 1,
             });
             let offsets: Vec<i32> = (0..count).map(|_| next(50) as i32 - 25).collect();
-            let tables = Tables::builder(Precision::new(precision).unwrap())
-                .offsets(&offsets)
-                .counts(counts.view())
-                .unwrap();
+            let builder = Tables::builder(precision).offsets(&offsets).sentinel_is_last();
+            let tables = builder.counts(&counts).unwrap();
             let own = alphabet - usize::from(bypass.is_some());
             let pushes = columns
                 .into_iter()

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use ndarray::{Array1, Array2};
 use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceSymbols, GpuCoder, StreamHandle};
-use parans::{Coder, Indexes, Precision, Streams, Symbols, Tables};
+use parans::{Coder, Indexes, Streams, Symbols, Tables};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use super::{BenchArgs, Dist};
 use crate::failure::Usage;
 
 /// Tables of the distribution asked for, the same as the peer's bench makes.
-pub(super) fn make_tables(args: &BenchArgs, precision: Precision) -> Result<Tables> {
+pub(super) fn make_tables(args: &BenchArgs, precision: u32) -> Result<Tables> {
     let some = args.alphabet > 0 && args.tables > 0;
     ensure!(some, Usage("there must be a table and a symbol in it".into()));
     // A PMF of this size has to fit into memory, and symbols and indexes are 32 bits wide.
@@ -41,7 +41,7 @@ pub(super) fn make_tables(args: &BenchArgs, precision: Precision) -> Result<Tabl
             pmf
         }
     };
-    Ok(Tables::builder(precision).sentinel(args.bypass).pmf(pmf.view())?)
+    Ok(Tables::builder(precision).sentinel(args.bypass).pmf(&pmf)?)
 }
 
 /// Symbols drawn from the tables themselves, with the indexes that say which.

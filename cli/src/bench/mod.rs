@@ -16,7 +16,7 @@ use clap::{
     Args, ValueEnum, ValueHint,
     builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser},
 };
-use parans::{Bypass, Coder, Device, Error, Family, Lookup, Precision};
+use parans::{Bypass, Coder, Device, Error, Family, Lookup};
 use rayon::ThreadPool;
 
 use crate::{
@@ -209,7 +209,7 @@ fn bench_family(
     report: &mut Report<'_>,
 ) -> Result<()> {
     let bits = args.precision.unwrap_or(family.max_precision().min(16));
-    let tables = make_tables(args, Precision::new(bits)?)?;
+    let tables = make_tables(args, bits)?;
     let inputs = Inputs::draw(&tables, args.bypass, args.symbols)?;
     for &lanes in lanes {
         let setting = Setting { family, lanes, bits };

@@ -13,7 +13,7 @@ use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, Rows};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::Level;
-use crate::symbols::{Indexes, Symbol};
+use crate::symbols::{Indexes, NativeSymbol};
 use crate::{Family, Lookup, Precision, Tables};
 
 /// Rows in the form that blocks borrow.
@@ -42,7 +42,7 @@ impl<F: LaneFamily> Batch<F> {
         self.starts.iter().zip(&self.lens).map(used).collect()
     }
 
-    fn push<T: Symbol>(
+    fn push<T: NativeSymbol>(
         &mut self,
         level: Level,
         plan: &Plan,
@@ -61,7 +61,7 @@ impl<F: LaneFamily> Batch<F> {
         if level == Level::Scalar { scalar::push(plan, block) } else { push_at(level, plan, block) }
     }
 
-    fn pop<T: Symbol>(
+    fn pop<T: NativeSymbol>(
         &mut self,
         level: Level,
         plan: &Plan,
@@ -84,7 +84,7 @@ impl<F: LaneFamily> Batch<F> {
 }
 
 /// A random case of a family, checked at every level.
-fn check<F: LaneFamily, T: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) {
+fn check<F: LaneFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) {
     let lanes = [1, 2, 4, 8, 32, 32][rng.random_range(0..6)];
     let precision = rng.random_range(1..=16.min(F::MAX_PRECISION));
     let count = [1, 1, 2, 5, 30][rng.random_range(0..5)];

@@ -13,7 +13,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::cpu::block::Rows;
-use crate::symbols::{Indexes, Symbol};
+use crate::symbols::{Indexes, NativeSymbol};
 use crate::{Lookup, Precision, Tables};
 
 /// Rows in the form that blocks borrow.
@@ -44,7 +44,7 @@ where
         self.starts.iter().zip(&self.lens).map(used).collect()
     }
 
-    fn push<S: Symbol>(&mut self, level: Level, case: &Case<S>) -> Result<(), Failed> {
+    fn push<S: NativeSymbol>(&mut self, level: Level, case: &Case<S>) -> Result<(), Failed> {
         let rows = Rows::<T> {
             first: 0,
             states: &mut self.fields,
@@ -57,7 +57,7 @@ where
         push_at(level, &case.plan, block)
     }
 
-    fn pop<S: Symbol>(
+    fn pop<S: NativeSymbol>(
         &mut self,
         level: Level,
         case: &Case<S>,
@@ -77,14 +77,14 @@ where
     }
 
     /// Row by row through the codec; `None` where a row fails.
-    fn push_codec<S: Symbol, const LANES: usize>(&mut self, case: &Case<S>) -> Option<()> {
+    fn push_codec<S: NativeSymbol, const LANES: usize>(&mut self, case: &Case<S>) -> Option<()> {
         let prepared = case.plan.tables.prepared();
         let form = prepared.tans().unwrap();
         let tables = tables_view(&case.plan);
         let view = TansEncoderView { tables, entries: &form.encoder, next: &form.next };
         for (row, fields) in self.fields.chunks_mut(LANES + 2).enumerate() {
             let own = row * case.columns..(row + 1) * case.columns;
-            let symbols: Vec<i32> = case.symbols[own.clone()].iter().map(|s| s.to_i32()).collect();
+            let symbols: Vec<i32> = case.symbols[own.clone()].iter().map(|&s| s.into()).collect();
             let mut state = TansRow::<LANES>::load::<T::Codec>(fields, tables.precision).ok()?;
             let words = &mut self.words[self.starts[row]..self.starts[row + 1]];
             let mut words = WordWriter::new(words, self.lens[row]);
@@ -97,7 +97,10 @@ where
         Some(())
     }
 
-    fn pop_codec<S: Symbol, const LANES: usize>(&mut self, case: &Case<S>) -> Option<Vec<i32>> {
+    fn pop_codec<S: NativeSymbol, const LANES: usize>(
+        &mut self,
+        case: &Case<S>,
+    ) -> Option<Vec<i32>> {
         let prepared = case.plan.tables.prepared();
         let tables = tables_view(&case.plan);
         let view = TansDecoderView { tables, entries: &prepared.tans().unwrap().decoder };
@@ -138,7 +141,7 @@ impl<S> Case<S> {
     }
 }
 
-fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -> Case<S> {
+fn case<T: Coded, S: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -> Case<S> {
     let lanes = [1, 2, 4, 8, 32][rng.random_range(0..5)];
     let precision = rng.random_range(2..=T::Codec::MAX_PRECISION);
     let precision = if precision == 3 { 12.min(T::Codec::MAX_PRECISION) } else { precision };
@@ -212,7 +215,7 @@ fn case<T: Coded, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) -
     Case { plan, rows, columns, symbols, index, one, bytes }
 }
 
-fn check<T: Coded + Clone, S: Symbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>)
+fn check<T: Coded + Clone, S: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>)
 where
     T::Unit: WordInt,
 {
@@ -274,7 +277,7 @@ where
             let again = batch.pop(level, &case, &mut got);
             assert_eq!(again, popped, "pop, damaged {damaged}: {what}");
             if popped.is_ok() {
-                let got: Vec<i32> = got.iter().map(|symbol| symbol.to_i32()).collect();
+                let got: Vec<i32> = got.iter().map(|&symbol| symbol.into()).collect();
                 assert_eq!(Some(&got), by_codec.as_ref(), "pop, damaged {damaged}: {what}");
                 assert_eq!(batch.fields, codec.fields, "pop, damaged {damaged}: {what}");
                 assert_eq!(batch.lens, codec.lens, "pop, damaged {damaged}: {what}");

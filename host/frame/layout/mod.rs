@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::{collections::VecDeque, sync::Arc};
 
 use super::index::{Container, Entry};
-use crate::float::Dtype;
+use crate::dtype::Dtype;
 
 #[cfg(feature = "containers")]
 mod npy;

@@ -4,7 +4,7 @@
 
 use super::{Layout, segments};
 use crate::{
-    float::Dtype,
+    dtype::Dtype,
     frame::index::{Container, Entry},
 };
 

@@ -40,7 +40,7 @@ pub(super) fn recognise(head: &[u8]) -> Option<Layout> {
         end = to;
         let dtype = tensor.dtype.to_string();
         let shape = tensor.shape.iter().map(|&n| n as u64).collect();
-        if let Some(dtype) = element::by_name(&dtype) {
+        if let Some(dtype) = dtype.parse().ok().and_then(element::numbered) {
             parts.push((from..to, dtype));
         }
         let entry = Entry::tensor(name, &dtype, shape, from, to - from);

@@ -64,7 +64,8 @@ fn check_cdfs(machine: &dyn Machine, pmf: &[f32], shape: QuantiseShape) {
         .collect();
     let (status, cdfs) = run_kernel::<_, u32>(machine, QUANTISE_CDF_U32, &counts, shape, each);
     assert!(status.iter().all(|s| s.code == 0), "{shape:?}: {status:?}");
-    let wide = Array3::from_shape_vec(dims, counts.iter().map(|&c| c.into()).collect()).unwrap();
+    let wide =
+        Array3::from_shape_vec(dims, counts.iter().map(|&c| u64::from(c)).collect()).unwrap();
     let wanted = Pmfs::from_counts(wide.view(), precision, sentinel).unwrap();
     assert_eq!(cdfs, wanted.cdfs(), "{shape:?}");
 }
