@@ -8,7 +8,7 @@ use super::{Coder, OnGpu};
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::gpu::{DeviceTables, Gpu};
-use crate::plan::{Lookup, Plan};
+use crate::plan::{Lookup, Plan, RowPlan};
 use crate::streams::{LengthBytes, check_lanes};
 use crate::tables::Tables;
 
@@ -214,11 +214,10 @@ impl CoderBuilder {
             Lookup::Alias => drop(prepared.alias()?),
             _ => {}
         }
+        let (family, lanes, precision) = (self.family, self.lanes, tables.precision());
         let plan = Plan {
-            family: self.family,
-            lanes: self.lanes,
+            rows: RowPlan { family, lanes, precision, bypass },
             lookup,
-            bypass,
             skip_past_end: self.skip_past_end,
             tables,
         };

@@ -38,7 +38,7 @@ impl Coder {
                 self.plan.lanes
             )));
         }
-        self.expect_streams(streams, symbols.rows())?;
+        self.plan.expect_streams(streams, symbols.rows())?;
         let indexes = indexes.for_symbols(symbols.rows(), symbols.columns())?;
         let symbols = symbols.coded()?;
         let before = streams.mark();
@@ -57,11 +57,8 @@ impl Coder {
         every: usize,
     ) -> Result<Checkpoints> {
         let columns = symbols.columns();
-        let too_long = || {
-            Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
-        };
-        streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
-        let room = self.plan.words_at_most(every.min(columns)).ok_or_else(too_long)?;
+        streams.reserve_words(self.plan.words_expected(columns)?)?;
+        let room = self.plan.words_at_most(every.min(columns))?;
         let mut checkpoints = Checkpoints::new(streams, columns, every)?;
         // What is popped first is pushed last.
         for segment in (0..checkpoints.segments_a_row()).rev() {
@@ -202,7 +199,7 @@ impl Coder {
                 let columns = symbols.len() / segments.len();
                 let begin = segments.start * every;
                 let indexes = indexes.cut(row, begin, segments.len(), columns);
-                self.decode_block(&mut cut, symbols, &indexes).map_err(|error| {
+                self.pop_erased(&mut cut, symbols, &indexes).map_err(|error| {
                     moved(error, |segment, position| (row, begin + segment * every + position))
                 })?;
                 if columns == every {
@@ -226,7 +223,7 @@ impl Coder {
         indexes: &Indexes<'_>,
         checkpoints: &Checkpoints,
     ) -> Result<()> {
-        self.expect_streams(streams, indexes.rows())?;
+        self.plan.expect_streams(streams, indexes.rows())?;
         checkpoints.expect_streams(streams)?;
         indexes.clone().for_symbols(checkpoints.rows(), checkpoints.columns()).map(drop)
     }

@@ -13,12 +13,12 @@ use ndarray::Array2;
 
 use crate::cpu;
 use crate::error::{Error, Result};
-use crate::family::{Family, with_family};
+use crate::family::Family;
 use crate::gpu::{self, DeviceTables, Gpu, GpuCoder};
 use crate::memory;
 use crate::plan::{Lookup, Plan};
 use crate::streams::{LengthBytes, Merged, Streams};
-use crate::symbols::{Indexes, NativeSymbol, Symbol, SymbolSlice, SymbolSliceMut, Symbols, pop_as};
+use crate::symbols::{Indexes, NativeSymbol, Symbol, SymbolSliceMut, Symbols, pop_as};
 use crate::tables::Tables;
 
 pub use builder::{Bypass, CoderBuilder, Device};
@@ -29,6 +29,13 @@ pub use queue::{Dequeue, Queue};
 struct OnGpu {
     gpu: Gpu,
     tables: Arc<DeviceTables>,
+}
+
+impl OnGpu {
+    /// What codes host tensors by way of the device.
+    fn staged<'a>(&'a self, plan: &'a Plan, indexes: &'a Indexes<'a>) -> gpu::Staged<'a> {
+        gpu::Staged::Tables(GpuCoder::new(&self.gpu, plan, &self.tables), indexes)
+    }
 }
 
 /// Codes symbols with tables. Cheap to clone; used from any number of threads at once.
@@ -84,7 +91,7 @@ impl Coder {
     /// # Errors
     /// [`Error::InvalidArgument`] for more rows than there is memory for.
     pub fn streams(&self, rows: usize) -> Result<Streams> {
-        Streams::new(self.plan.family, rows, self.plan.lanes)
+        self.plan.streams(rows)
     }
 
     /// Pushes symbols of shape (rows, columns) onto as many streams.
@@ -110,36 +117,13 @@ impl Coder {
         symbols: &Symbols<'_, S>,
         indexes: &Indexes<'_>,
     ) -> Result<()> {
-        self.expect_streams(streams, symbols.rows())?;
-        let columns = symbols.columns();
-        let too_long = || {
-            Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
-        };
-        streams.reserve_words(self.plan.words_expected(columns).ok_or_else(too_long)?)?;
-        let symbols = symbols.erased();
-        match self.encode_block(streams, symbols, indexes) {
-            Err(Error::Row { cause: crate::RowCause::CapacityExceeded, .. }) => {
-                streams.reserve_words(self.plan.words_at_most(columns).ok_or_else(too_long)?)?;
-                self.encode_block(streams, symbols, indexes)
-            }
-            result => result,
-        }
-    }
-
-    /// Pushes symbols of the indexes' shape. From here on their type is a value, not a parameter.
-    fn encode_block(
-        &self,
-        streams: &mut Streams,
-        symbols: SymbolSlice<'_>,
-        indexes: &Indexes<'_>,
-    ) -> Result<()> {
         let plan = &self.plan;
-        match &self.on_gpu {
-            None => cpu::push(plan, streams, symbols, indexes),
-            Some(OnGpu { gpu, tables }) => {
-                with_family!(plan.family, F => gpu::push::<F>(gpu, plan, tables, streams, symbols, indexes))
-            }
-        }
+        plan.expect_streams(streams, symbols.rows())?;
+        let erased = symbols.erased();
+        plan.push(streams, symbols.columns(), |streams| match &self.on_gpu {
+            None => cpu::push(plan, streams, erased, indexes),
+            Some(on) => gpu::push(&on.staged(plan, indexes), streams, erased),
+        })
     }
 
     /// Pops symbols of the indexes' shape, (rows, columns): what the last push of that shape
@@ -155,7 +139,7 @@ impl Coder {
     ) -> Result<Array2<S>> {
         let indexes = indexes.into().with_own_shape()?;
         let shape = (indexes.rows(), indexes.columns());
-        self.expect_streams(streams, shape.0)?;
+        self.plan.expect_streams(streams, shape.0)?;
         let mut symbols = memory::zeros(memory::cells(shape.0, shape.1)?)?;
         self.pop_shaped(streams, &indexes, &mut symbols)?;
         Array2::from_shape_vec(shape, symbols).map_err(|e| Error::InvalidArgument(e.to_string()))
@@ -180,12 +164,26 @@ impl Coder {
         indexes: &Indexes<'_>,
         symbols: &mut [S],
     ) -> Result<()> {
-        self.expect_streams(streams, indexes.rows())?;
+        self.plan.expect_streams(streams, indexes.rows())?;
         Self::expect_room(indexes, symbols)?;
         let place = |at| (at / indexes.columns(), at % indexes.columns());
         pop_as(streams, symbols, place, |streams, symbols| {
-            self.decode_block(streams, symbols, indexes)
+            self.pop_erased(streams, symbols, indexes)
         })
+    }
+
+    /// Pops symbols of the indexes' shape. Their type is a value here, not a parameter.
+    fn pop_erased(
+        &self,
+        streams: &mut Streams,
+        symbols: SymbolSliceMut<'_>,
+        indexes: &Indexes<'_>,
+    ) -> Result<()> {
+        let plan = &self.plan;
+        match &self.on_gpu {
+            None => cpu::pop(plan, streams, symbols, indexes),
+            Some(on) => gpu::pop(&on.staged(plan, indexes), streams, symbols),
+        }
     }
 
     fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
@@ -197,22 +195,6 @@ impl Coder {
             });
         }
         Ok(())
-    }
-
-    /// Pops symbols of the indexes' shape.
-    fn decode_block(
-        &self,
-        streams: &mut Streams,
-        symbols: SymbolSliceMut<'_>,
-        indexes: &Indexes<'_>,
-    ) -> Result<()> {
-        let plan = &self.plan;
-        match &self.on_gpu {
-            None => cpu::pop(plan, streams, symbols, indexes),
-            Some(OnGpu { gpu, tables }) => {
-                with_family!(plan.family, F => gpu::pop::<F>(gpu, plan, tables, streams, symbols, indexes))
-            }
-        }
     }
 
     /// Encodes symbols of shape (rows, columns) to merged bytes, as torch_ans'
@@ -363,9 +345,8 @@ impl Coder {
     }
 
     fn streams_from(&self, bytes: &[u8], rows: usize) -> Result<Streams> {
-        let streams =
-            Streams::from_merged(self.plan.family, self.plan.lanes, bytes, self.merged(rows))?;
-        self.expect_streams(&streams, rows)?;
+        let streams = self.plan.streams_from(bytes, self.merged(rows))?;
+        self.plan.expect_streams(&streams, rows)?;
         Ok(streams)
     }
 
@@ -378,25 +359,5 @@ impl Coder {
     fn reshaped(&self, rows: usize, columns: usize) -> Result<Option<(usize, usize)>> {
         let Some(parallel) = self.parallel_rows else { return Ok(None) };
         Ok(Some((parallel, memory::cells(rows, columns)?.div_ceil(parallel))))
-    }
-
-    fn expect_streams(&self, streams: &Streams, rows: usize) -> Result<()> {
-        if streams.family() != self.plan.family || streams.lanes() != self.plan.lanes {
-            return Err(Error::InvalidArgument(format!(
-                "streams of {} with {} lanes; the coder is {} with {}",
-                streams.family(),
-                streams.lanes(),
-                self.plan.family,
-                self.plan.lanes
-            )));
-        }
-        if streams.rows() != rows {
-            return Err(Error::Shape {
-                what: "symbols and streams",
-                expected: format!("{} rows as the streams", streams.rows()),
-                got: format!("{rows} rows"),
-            });
-        }
-        Ok(())
     }
 }

@@ -60,19 +60,19 @@ pub(crate) fn split_rows<'a, W>(
 }
 
 /// A block to push.
-pub(crate) struct EncodeBlock<'a, F: RowFormat> {
+pub(crate) struct EncodeBlock<'a, F: RowFormat, D = &'a Indexes<'a>> {
     /// The rows.
     pub(crate) rows: Rows<'a, F>,
     /// Their symbols, row after row.
     pub(crate) symbols: SymbolSlice<'a>,
     /// Symbols per row.
     pub(crate) columns: usize,
-    /// The indexes of all rows.
-    pub(crate) indexes: &'a Indexes<'a>,
+    /// What names the distributions of all rows' symbols: indexes of tables, or models.
+    pub(crate) source: D,
 }
 
 /// A block to pop.
-pub(crate) struct DecodeBlock<'a, F: RowFormat> {
+pub(crate) struct DecodeBlock<'a, F: RowFormat, D = &'a Indexes<'a>> {
     /// Number of the first row.
     pub(crate) first: usize,
     /// Fields of the block's rows: states, and what else stands before the words.
@@ -87,11 +87,11 @@ pub(crate) struct DecodeBlock<'a, F: RowFormat> {
     pub(crate) symbols: SymbolSliceMut<'a>,
     /// Symbols per row.
     pub(crate) columns: usize,
-    /// The indexes of all rows.
-    pub(crate) indexes: &'a Indexes<'a>,
+    /// What names the distributions of all rows' symbols: indexes of tables, or models.
+    pub(crate) source: D,
 }
 
-impl<'a, F: RowFormat> EncodeBlock<'a, F> {
+impl<'a, F: RowFormat, D: Copy> EncodeBlock<'a, F, D> {
     /// Takes the first rows off.
     pub(crate) fn take(&mut self, count: usize) -> Self {
         let rows = &mut self.rows;
@@ -108,12 +108,12 @@ impl<'a, F: RowFormat> EncodeBlock<'a, F> {
             rows: taken,
             symbols: symbols.range(0..count * self.columns),
             columns: self.columns,
-            indexes: self.indexes,
+            source: self.source,
         }
     }
 }
 
-impl<'a, F: RowFormat> DecodeBlock<'a, F> {
+impl<'a, F: RowFormat, D: Copy> DecodeBlock<'a, F, D> {
     /// Takes the first rows off.
     pub(crate) fn take(&mut self, count: usize) -> Self {
         let fields = self.states.len() / self.lens.len().max(1);
@@ -130,7 +130,7 @@ impl<'a, F: RowFormat> DecodeBlock<'a, F> {
             lens,
             symbols: self.symbols.take(count * self.columns),
             columns: self.columns,
-            indexes: self.indexes,
+            source: self.source,
         }
     }
 }

@@ -16,12 +16,11 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, RowCause};
 use crate::family::{Family, RowFormat};
-use crate::plan::Plan;
+use crate::plan::{Plan, RowPlan};
 use crate::streams::Streams;
 use crate::symbols::{Indexes, SymbolSlice, SymbolSliceMut};
 pub(crate) use block::Failed;
 use block::{DecodeBlock, EncodeBlock, split};
-pub(crate) use models::explain as explain_model;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RowError, Tans8, Tans16, Tans32};
 
 /// Work below this many symbols is not spread over threads: waking one costs about as much.
@@ -87,47 +86,49 @@ pub(crate) fn push(
     symbols: SymbolSlice<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let to = (plan, streams, symbols, indexes);
-    match plan.family {
-        Family::Rans64 => push_blocks::<Rans64>(to, rans::push),
-        Family::Rans32 => push_blocks::<Rans32>(to, rans::push),
-        Family::Rans32x16 => push_blocks::<Rans32x16>(to, rans::push),
-        Family::Tans32 => push_blocks::<Tans32>(to, tans::push),
-        Family::Tans16 => push_blocks::<Tans16>(to, tans::push),
-        Family::Tans8 => push_blocks::<Tans8>(to, tans::push),
-    }
+    let columns = indexes.columns();
+    let block_rows =
+        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
+    let to = (streams, symbols, indexes, columns, block_rows);
+    let result = match plan.family {
+        Family::Rans64 => push_blocks::<Rans64, _>(plan, to, |block| rans::push(plan, block)),
+        Family::Rans32 => push_blocks::<Rans32, _>(plan, to, |block| rans::push(plan, block)),
+        Family::Rans32x16 => push_blocks::<Rans32x16, _>(plan, to, |block| rans::push(plan, block)),
+        Family::Tans32 => push_blocks::<Tans32, _>(plan, to, |block| tans::push(plan, block)),
+        Family::Tans16 => push_blocks::<Tans16, _>(plan, to, |block| tans::push(plan, block)),
+        Family::Tans8 => push_blocks::<Tans8, _>(plan, to, |block| tans::push(plan, block)),
+    };
+    result.map_err(|failed| {
+        explain(plan, plan.tables.len(), failed, index_of(indexes, failed), |row, position| {
+            symbols.at_or_zero(row * columns + position)
+        })
+    })
 }
 
-/// Splits the rows into blocks and pushes each by `code`.
-fn push_blocks<F: RowFormat>(
-    (plan, streams, symbols, indexes): (&Plan, &mut Streams, SymbolSlice<'_>, &Indexes<'_>),
-    code: impl Fn(&Plan, EncodeBlock<'_, F>) -> Result<(), Failed> + Sync,
-) -> Result<()> {
-    let (rows, columns) = (indexes.rows(), indexes.columns());
+/// Splits the rows into blocks and pushes each by `code`. The streams are as they were after a
+/// failure.
+fn push_blocks<F: RowFormat, D: Copy + Sync + Send>(
+    plan: &RowPlan,
+    (streams, symbols, source, columns, block_rows): (
+        &mut Streams,
+        SymbolSlice<'_>,
+        D,
+        usize,
+        usize,
+    ),
+    code: impl Fn(EncodeBlock<'_, F, D>) -> Result<(), Failed> + Sync,
+) -> Result<(), Failed> {
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let blocks = split::<F>(
-        rows_per_block_of(rows, columns, rows_together(plan.family, plan.lanes)),
-        F::FAMILY.header_fields(plan.lanes),
-        &mut states,
-        parts.words,
-        parts.starts,
-        &mut lens,
-    );
-    let result = run(blocks, |rows| {
+    let fields = F::FAMILY.header_fields(plan.lanes);
+    let blocks = split::<F>(block_rows, fields, &mut states, parts.words, parts.starts, &mut lens);
+    run(blocks, |rows| {
         let at = rows.first * columns..(rows.first + rows.len()) * columns;
-        code(plan, EncodeBlock { rows, symbols: symbols.range(at), columns, indexes })
-    });
-    match result {
-        Ok(()) => {
-            streams.commit::<F>(&states, lens);
-            Ok(())
-        }
-        Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |row, position| {
-            symbols.at_or_zero(row * columns + position)
-        })),
-    }
+        code(EncodeBlock { rows, symbols: symbols.range(at), columns, source })
+    })?;
+    streams.commit::<F>(&states, lens);
+    Ok(())
 }
 
 /// Pops symbols of the indexes' shape.
@@ -137,66 +138,64 @@ pub(crate) fn pop(
     symbols: SymbolSliceMut<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let from = (plan, streams, symbols, indexes);
-    match plan.family {
-        Family::Rans64 => pop_blocks::<Rans64>(from, rans::pop),
-        Family::Rans32 => pop_blocks::<Rans32>(from, rans::pop),
-        Family::Rans32x16 => pop_blocks::<Rans32x16>(from, rans::pop),
-        Family::Tans32 => pop_blocks::<Tans32>(from, tans::pop),
-        Family::Tans16 => pop_blocks::<Tans16>(from, tans::pop),
-        Family::Tans8 => pop_blocks::<Tans8>(from, tans::pop),
-    }
+    let columns = indexes.columns();
+    let block_rows =
+        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
+    let from = (streams, symbols, indexes, columns, block_rows);
+    let result = match plan.family {
+        Family::Rans64 => pop_blocks::<Rans64, _>(plan, from, |block| rans::pop(plan, block)),
+        Family::Rans32 => pop_blocks::<Rans32, _>(plan, from, |block| rans::pop(plan, block)),
+        Family::Rans32x16 => pop_blocks::<Rans32x16, _>(plan, from, |block| rans::pop(plan, block)),
+        Family::Tans32 => pop_blocks::<Tans32, _>(plan, from, |block| tans::pop(plan, block)),
+        Family::Tans16 => pop_blocks::<Tans16, _>(plan, from, |block| tans::pop(plan, block)),
+        Family::Tans8 => pop_blocks::<Tans8, _>(plan, from, |block| tans::pop(plan, block)),
+    };
+    result.map_err(|failed| {
+        explain(plan, plan.tables.len(), failed, index_of(indexes, failed), |_, _| 0)
+    })
 }
 
-/// Splits the rows into blocks and pops each by `code`.
-fn pop_blocks<F: RowFormat>(
-    (plan, streams, mut symbols, indexes): (&Plan, &mut Streams, SymbolSliceMut<'_>, &Indexes<'_>),
-    code: impl Fn(&Plan, DecodeBlock<'_, F>) -> Result<(), Failed> + Sync,
-) -> Result<()> {
-    let columns = indexes.columns();
+/// Splits the rows into blocks and pops each by `code`. The streams are as they were after a
+/// failure.
+fn pop_blocks<F: RowFormat, D: Copy + Sync + Send>(
+    plan: &RowPlan,
+    (streams, mut symbols, source, columns, block_rows): (
+        &mut Streams,
+        SymbolSliceMut<'_>,
+        D,
+        usize,
+        usize,
+    ),
+    code: impl Fn(DecodeBlock<'_, F, D>) -> Result<(), Failed> + Sync,
+) -> Result<(), Failed> {
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
-    let block_rows =
-        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
     let mut blocks = Vec::new();
     let mut first = 0;
-    for (states, lens) in states
-        .chunks_mut(block_rows * F::FAMILY.header_fields(plan.lanes))
-        .zip(lens.chunks_mut(block_rows))
-    {
+    let fields = F::FAMILY.header_fields(plan.lanes);
+    let of_blocks = states.chunks_mut(block_rows * fields).zip(lens.chunks_mut(block_rows));
+    for (states, lens) in of_blocks {
         let (starts, count) = (&parts.starts[first..], lens.len());
         let symbols = symbols.take(count * columns);
         let words = parts.words;
-        blocks.push(DecodeBlock::<F> {
-            first,
-            states,
-            words,
-            starts,
-            lens,
-            symbols,
-            columns,
-            indexes,
-        });
+        blocks.push(DecodeBlock { first, states, words, starts, lens, symbols, columns, source });
         first += count;
     }
-    match run(blocks, |block| code(plan, block)) {
-        Ok(()) => {
-            streams.commit::<F>(&states, lens);
-            Ok(())
-        }
-        Err(failed) => Err(explain(plan, failed, index_of(indexes, failed), |_, _| 0)),
-    }
+    run(blocks, code)?;
+    streams.commit::<F>(&states, lens);
+    Ok(())
 }
 
 fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
     indexes.at_or_skip(row, fault.position)
 }
 
-/// The public error for a failed row, with the values at fault: the index there, and what `symbol`
-/// finds.
+/// The public error for a failed row, with the values at fault: the index there (-1 for a model),
+/// and what `symbol` finds.
 pub(crate) fn explain(
-    plan: &Plan,
+    plan: &RowPlan,
+    tables: usize,
     (row, fault): Failed,
     table: i32,
     symbol: impl Fn(usize, usize) -> i32,
@@ -214,9 +213,7 @@ pub(crate) fn explain(
         RowError::BypassDistance => {
             RowCause::BypassDistance { symbol: symbol(row, position), table }
         }
-        RowError::IndexOutOfRange => {
-            RowCause::IndexOutOfRange { index: table, tables: plan.tables.len() }
-        }
+        RowError::IndexOutOfRange => RowCause::IndexOutOfRange { index: table, tables },
         RowError::Truncated => RowCause::Truncated,
         RowError::StateOutOfRange => RowCause::StateOutOfRange,
         RowError::BypassDigits => RowCause::BypassDigits,

@@ -39,7 +39,7 @@ pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use ptx::ptx;
 pub use resident::{DeviceStreams, GpuCoder};
 pub use runtime::{Launch, Runtime, StreamHandle};
-pub(crate) use staged::{pop, pop_models, push, push_models};
+pub(crate) use staged::{Staged, pop, push};
 pub(crate) use tables::DeviceTables;
 pub use tensors::{DeviceIndexes, DeviceSymbols};
 

@@ -17,9 +17,10 @@ use super::{
     DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
     Launch, StreamHandle,
 };
-use crate::cpu::explain_model;
+use crate::cpu::explain;
 use crate::error::{Error, Result};
-use crate::model::{ModelPlan, Models, check_each};
+use crate::model::{Models, check_each};
+use crate::plan::RowPlan;
 use crate::tables::Precision;
 
 /// Models of (rows, columns) symbols whose parameters lie in device memory. Cloning shares them.
@@ -326,12 +327,12 @@ fn expect_length(
 #[derive(Clone, Copy, Debug)]
 pub struct GpuModelCoder<'c> {
     gpu: &'c Gpu,
-    plan: &'c ModelPlan,
+    plan: &'c RowPlan,
     stream: StreamHandle,
 }
 
 impl<'c> GpuModelCoder<'c> {
-    pub(crate) fn new(gpu: &'c Gpu, plan: &'c ModelPlan) -> Self {
+    pub(crate) fn new(gpu: &'c Gpu, plan: &'c RowPlan) -> Self {
         Self { gpu, plan, stream: StreamHandle::default() }
     }
 
@@ -352,8 +353,11 @@ impl<'c> GpuModelCoder<'c> {
     /// # Errors
     /// [`Error::Device`] where memory is short.
     pub fn streams(&self, rows: usize, columns: usize) -> Result<DeviceStreams> {
-        let capacity = self.plan.bytes_at_most(columns);
-        DeviceStreams::new(self.gpu, self.plan.family, rows, self.plan.lanes, capacity)
+        DeviceStreams::of_plan(self.gpu, self.plan, rows, columns)
+    }
+
+    pub(super) fn plan(&self) -> &'c RowPlan {
+        self.plan
     }
 
     /// Pushes symbols of the models' shape, waits, and checks every row.
@@ -421,12 +425,12 @@ impl<'c> GpuModelCoder<'c> {
     pub fn check(&self, streams: &DeviceStreams, symbols: &DeviceSymbols) -> Result<()> {
         self.gpu.runtime().synchronise(self.stream)?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
-        Err(explain_model(failed, |row, position| {
+        Err(explain(self.plan, 0, failed, -1, |row, position| {
             symbols.value_at(self.gpu, self.stream, row, position)
         }))
     }
 
-    fn launch(
+    pub(super) fn launch(
         &self,
         push: bool,
         streams: &mut DeviceStreams,
@@ -447,7 +451,7 @@ impl<'c> GpuModelCoder<'c> {
                 });
             }
         }
-        streams.expect_coder(plan.family, plan.lanes)?;
+        streams.expect_coder(plan)?;
         let lanes = plan.lanes as u32;
         let kernel =
             ModelKernel::find(plan.family.name(), push, models.form, lanes).ok_or_else(|| {

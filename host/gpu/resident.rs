@@ -11,7 +11,7 @@ use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
 use crate::family::{Family, RowFormat, with_family};
-use crate::plan::Plan;
+use crate::plan::{Plan, RowPlan};
 use crate::streams::Streams;
 
 /// Streams in device memory: states, words and lengths apart, one capacity for all rows.
@@ -42,6 +42,12 @@ impl DeviceStreams {
     ) -> Result<Self> {
         let initial = Streams::new(family, rows, lanes)?;
         Self::from_streams(gpu, &initial, capacity)
+    }
+
+    /// Initial rows with capacity for whatever one push of `columns` symbols per row can need.
+    pub(super) fn of_plan(gpu: &Gpu, plan: &RowPlan, rows: usize, columns: usize) -> Result<Self> {
+        let capacity = plan.words_at_most(columns)?.saturating_mul(plan.family.word_bytes());
+        Self::new(gpu, plan.family, rows, plan.lanes, capacity)
     }
 
     /// Memory for rows; states and lengths are for the caller to fill.
@@ -131,14 +137,8 @@ impl DeviceStreams {
     }
 
     /// An error unless these are streams of a coder's family and lanes.
-    pub(super) fn expect_coder(&self, family: Family, lanes: usize) -> Result<()> {
-        if (self.family, self.lanes) == (family, lanes) {
-            return Ok(());
-        }
-        Err(Error::InvalidArgument(format!(
-            "streams of {} with {} lanes; the coder is {family} with {lanes}",
-            self.family, self.lanes
-        )))
+    pub(super) fn expect_coder(&self, plan: &RowPlan) -> Result<()> {
+        plan.expect_family(self.family, self.lanes)
     }
 
     /// The first row that failed in the last push or pop, if any.
@@ -190,11 +190,21 @@ impl<'c> GpuCoder<'c> {
     /// # Errors
     /// [`Error::Device`] where memory is short.
     pub fn streams(&self, rows: usize, columns: usize) -> Result<DeviceStreams> {
-        let words = self.plan.words_at_most(columns).ok_or_else(|| {
-            Error::InvalidArgument(format!("rows of {columns} symbols exceed the address space"))
-        })?;
-        let capacity = words * self.plan.family.word_bytes();
-        DeviceStreams::new(self.gpu, self.plan.family, rows, self.plan.lanes, capacity)
+        DeviceStreams::of_plan(self.gpu, self.plan, rows, columns)
+    }
+
+    pub(super) fn plan(&self) -> &'c RowPlan {
+        self.plan
+    }
+
+    /// The error of a failed row.
+    pub(super) fn explain(
+        &self,
+        failed: Failed,
+        index: i32,
+        symbol: impl Fn(usize, usize) -> i32,
+    ) -> Error {
+        explain(self.plan, self.plan.tables.len(), failed, index, symbol)
     }
 
     /// Pushes, waits, and checks every row.
@@ -267,12 +277,12 @@ impl<'c> GpuCoder<'c> {
         self.gpu.runtime().synchronise(self.stream)?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
         let table = indexes.value_at(self.gpu, self.stream, failed.0, failed.1.position);
-        Err(explain(self.plan, failed, table, |row, position| {
+        Err(self.explain(failed, table, |row, position| {
             symbols.value_at(self.gpu, self.stream, row, position)
         }))
     }
 
-    fn launch(
+    pub(super) fn launch(
         &self,
         push: bool,
         streams: &mut DeviceStreams,
@@ -291,7 +301,7 @@ impl<'c> GpuCoder<'c> {
                 });
             }
         }
-        streams.expect_coder(self.plan.family, self.plan.lanes)?;
+        streams.expect_coder(self.plan)?;
         let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;
         shape.index_row_stride = indexes.row_stride;

@@ -9,14 +9,12 @@ use std::ops::Range;
 use super::launch::batches;
 use super::resident::DeviceStreams;
 use super::tensors::symbol_kind;
-use super::{
-    DeviceBuffer, DeviceIndexes, DeviceSymbols, DeviceTables, Gpu, GpuCoder, GpuModelCoder,
-};
-use crate::cpu::{Failed, explain, explain_model};
+use super::{DeviceBuffer, DeviceIndexes, DeviceSymbols, Gpu, GpuCoder, GpuModelCoder};
+use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
-use crate::family::RowFormat;
-use crate::model::{ModelPlan, ModelSet};
-use crate::plan::Plan;
+use crate::family::{RowFormat, with_family};
+use crate::model::ModelSet;
+use crate::plan::RowPlan;
 use crate::streams::Streams;
 use crate::symbols::{Indexes, IndexesIn, SymbolSlice, SymbolSliceMut};
 
@@ -73,25 +71,100 @@ fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result
     })
 }
 
-/// Pushes host symbols onto host streams by way of the device, in batches of rows: `code` starts a
-/// batch's kernel, whose symbols take `bytes` of parameters each, and `explain` words a failed
-/// row's error.
-fn push_batches<F: RowFormat>(
-    gpu: &Gpu,
-    lanes: usize,
+/// The most bytes of an index.
+const INDEX_BYTES: usize = 4;
+
+/// A coder over device memory, and what is in host memory of the symbols' distributions.
+pub(crate) enum Staged<'a> {
+    /// Tables, and the indexes of all symbols.
+    Tables(GpuCoder<'a>, &'a Indexes<'a>),
+    /// Models of all symbols.
+    Models(GpuModelCoder<'a>, ModelSet<'a>),
+}
+
+impl Staged<'_> {
+    fn gpu(&self) -> &Gpu {
+        match self {
+            Self::Tables(coder, _) => coder.gpu(),
+            Self::Models(coder, _) => coder.gpu(),
+        }
+    }
+
+    fn plan(&self) -> &RowPlan {
+        match self {
+            Self::Tables(coder, _) => coder.plan(),
+            Self::Models(coder, _) => coder.plan(),
+        }
+    }
+
+    fn columns(&self) -> usize {
+        match self {
+            Self::Tables(_, indexes) => indexes.columns(),
+            Self::Models(_, models) => models.shape().1,
+        }
+    }
+
+    /// Bytes per symbol that go to the device with it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Tables(..) => INDEX_BYTES,
+            Self::Models(_, models) => models.device_bytes(),
+        }
+    }
+
+    /// Starts the kernel of a batch of rows.
+    fn launch(
+        &self,
+        push: bool,
+        rows: Range<usize>,
+        streams: &mut DeviceStreams,
+        symbols: &DeviceSymbols,
+    ) -> Result<()> {
+        match self {
+            Self::Tables(coder, indexes) => {
+                let staged = stage_indexes(coder.gpu(), indexes, rows)?;
+                coder.launch(push, streams, symbols, &staged.indexes)
+            }
+            Self::Models(coder, models) => {
+                let models = models.to_device(coder.gpu(), rows)?;
+                coder.launch(push, streams, &models, symbols)
+            }
+        }
+    }
+
+    /// The error of a failed row.
+    fn explain(&self, failed: Failed, symbol: impl Fn(usize, usize) -> i32) -> Error {
+        match self {
+            Self::Tables(coder, indexes) => {
+                coder.explain(failed, indexes.at_or_skip(failed.0, failed.1.position), symbol)
+            }
+            Self::Models(coder, _) => explain(coder.plan(), 0, failed, -1, symbol),
+        }
+    }
+}
+
+/// Pushes host symbols onto host streams by way of the device, in batches of rows.
+pub(crate) fn push(
+    staged: &Staged<'_>,
     streams: &mut Streams,
-    (symbols, columns): (SymbolSlice<'_>, usize),
-    bytes: usize,
-    mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
-    explain: impl Fn(Failed, &dyn Fn(usize, usize) -> i32) -> Error,
+    symbols: SymbolSlice<'_>,
 ) -> Result<()> {
+    with_family!(staged.plan().family, F => push_batches::<F>(staged, streams, symbols))
+}
+
+fn push_batches<F: RowFormat>(
+    staged: &Staged<'_>,
+    streams: &mut Streams,
+    symbols: SymbolSlice<'_>,
+) -> Result<()> {
+    let (gpu, lanes, columns) = (staged.gpu(), staged.plan().lanes, staged.columns());
     let parts = streams.parts_mut::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let starts = parts.starts;
     let spare = |row: usize| starts[row + 1] - starts[row] - parts.lens[row];
     let cost = |row: usize| {
-        (spare(row) * size_of::<F::Unit>() + columns * (symbols.width() + bytes)) as u64
+        (spare(row) * size_of::<F::Unit>() + columns * (symbols.width() + staged.bytes())) as u64
     };
     let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(lens.len(), budget(gpu)?, cost) {
@@ -105,9 +178,9 @@ fn push_batches<F: RowFormat>(
         let buffer = DeviceBuffer::from_slice(gpu, part.as_bytes())?;
         let kind = symbol_kind(symbols);
         let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
-        code(rows.clone(), &mut device, &on_device)?;
+        staged.launch(true, rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
-            return Err(explain((row + rows.start, fault), &|row, position| {
+            return Err(staged.explain((row + rows.start, fault), |row, position| {
                 symbols.at_or_zero(row * columns + position)
             }));
         }
@@ -128,23 +201,28 @@ fn push_batches<F: RowFormat>(
     Ok(())
 }
 
-/// Pops host symbols of `columns` a row from host streams by way of the device; see
-/// [`push_batches`].
-fn pop_batches<F: RowFormat>(
-    gpu: &Gpu,
-    lanes: usize,
+/// Pops host symbols from host streams by way of the device, in batches of rows.
+pub(crate) fn pop(
+    staged: &Staged<'_>,
     streams: &mut Streams,
-    (mut symbols, columns): (SymbolSliceMut<'_>, usize),
-    bytes: usize,
-    mut code: impl FnMut(Range<usize>, &mut DeviceStreams, &DeviceSymbols) -> Result<()>,
-    explain: impl Fn(Failed) -> Error,
+    symbols: SymbolSliceMut<'_>,
 ) -> Result<()> {
+    with_family!(staged.plan().family, F => pop_batches::<F>(staged, streams, symbols))
+}
+
+fn pop_batches<F: RowFormat>(
+    staged: &Staged<'_>,
+    streams: &mut Streams,
+    mut symbols: SymbolSliceMut<'_>,
+) -> Result<()> {
+    let (gpu, lanes, columns) = (staged.gpu(), staged.plan().lanes, staged.columns());
     let parts = streams.parts::<F>();
     let mut states = parts.states.to_vec();
     let mut lens = parts.lens.to_vec();
     let (width, kind) = (symbols.width(), symbol_kind(symbols.as_const()));
-    let cost =
-        |row: usize| (parts.lens[row] * size_of::<F::Unit>() + columns * (width + bytes)) as u64;
+    let cost = |row: usize| {
+        (parts.lens[row] * size_of::<F::Unit>() + columns * (width + staged.bytes())) as u64
+    };
     let per_row = F::FAMILY.header_fields(lanes);
     for rows in batches(lens.len(), budget(gpu)?, cost) {
         let stride = parts.lens[rows.clone()].iter().copied().max().unwrap_or(0);
@@ -163,9 +241,9 @@ fn pop_batches<F: RowFormat>(
         let part = part.as_bytes_mut();
         let buffer = DeviceBuffer::<u8>::new(gpu, part.len())?;
         let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
-        code(rows.clone(), &mut device, &on_device)?;
+        staged.launch(false, rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
-            return Err(explain((row + rows.start, fault)));
+            return Err(staged.explain((row + rows.start, fault), |_, _| 0));
         }
         buffer.download(0, part)?;
         states[fields].copy_from_slice(&device.states_to_host::<F>()?);
@@ -175,103 +253,4 @@ fn pop_batches<F: RowFormat>(
     }
     streams.commit::<F>(&states, lens);
     Ok(())
-}
-
-/// The most bytes of an index.
-const INDEX_BYTES: usize = 4;
-
-/// Pushes host symbols onto host streams with tables.
-pub(crate) fn push<F: RowFormat>(
-    gpu: &Gpu,
-    plan: &Plan,
-    tables: &DeviceTables,
-    streams: &mut Streams,
-    symbols: SymbolSlice<'_>,
-    indexes: &Indexes<'_>,
-) -> Result<()> {
-    let coder = GpuCoder::new(gpu, plan, tables);
-    push_batches::<F>(
-        gpu,
-        plan.lanes,
-        streams,
-        (symbols, indexes.columns()),
-        INDEX_BYTES,
-        |rows, device, on_device| {
-            let staged = stage_indexes(gpu, indexes, rows)?;
-            coder.enqueue_push(device, on_device, &staged.indexes)
-        },
-        |failed, symbol| explain(plan, failed, index_of(indexes, failed), symbol),
-    )
-}
-
-/// Pops host symbols from host streams with tables.
-pub(crate) fn pop<F: RowFormat>(
-    gpu: &Gpu,
-    plan: &Plan,
-    tables: &DeviceTables,
-    streams: &mut Streams,
-    symbols: SymbolSliceMut<'_>,
-    indexes: &Indexes<'_>,
-) -> Result<()> {
-    let coder = GpuCoder::new(gpu, plan, tables);
-    pop_batches::<F>(
-        gpu,
-        plan.lanes,
-        streams,
-        (symbols, indexes.columns()),
-        INDEX_BYTES,
-        |rows, device, on_device| {
-            let staged = stage_indexes(gpu, indexes, rows)?;
-            coder.enqueue_pop(device, on_device, &staged.indexes)
-        },
-        |failed| explain(plan, failed, index_of(indexes, failed), |_, _| 0),
-    )
-}
-
-fn index_of(indexes: &Indexes<'_>, (row, fault): Failed) -> i32 {
-    indexes.at_or_skip(row, fault.position)
-}
-
-/// Pushes host symbols onto host streams with models.
-pub(crate) fn push_models<F: RowFormat>(
-    gpu: &Gpu,
-    plan: &ModelPlan,
-    streams: &mut Streams,
-    symbols: SymbolSlice<'_>,
-    models: ModelSet<'_>,
-) -> Result<()> {
-    let coder = GpuModelCoder::new(gpu, plan);
-    push_batches::<F>(
-        gpu,
-        plan.lanes,
-        streams,
-        (symbols, models.shape().1),
-        models.device_bytes(),
-        |rows, device, on_device| {
-            coder.enqueue_push(device, &models.to_device(gpu, rows)?, on_device)
-        },
-        |failed, symbol| explain_model(failed, symbol),
-    )
-}
-
-/// Pops host symbols from host streams with models.
-pub(crate) fn pop_models<F: RowFormat>(
-    gpu: &Gpu,
-    plan: &ModelPlan,
-    streams: &mut Streams,
-    symbols: SymbolSliceMut<'_>,
-    models: ModelSet<'_>,
-) -> Result<()> {
-    let coder = GpuModelCoder::new(gpu, plan);
-    pop_batches::<F>(
-        gpu,
-        plan.lanes,
-        streams,
-        (symbols, models.shape().1),
-        models.device_bytes(),
-        |rows, device, on_device| {
-            coder.enqueue_pop(device, &models.to_device(gpu, rows)?, on_device)
-        },
-        |failed| explain_model(failed, |_, _| 0),
-    )
 }

@@ -5,50 +5,21 @@ use parans_kernels::codec;
 
 use super::{ModelSet, Models};
 use crate::coder::{Bypass, Device};
-use crate::cpu::models;
-use crate::error::{Error, Result, RowCause};
-use crate::family::{Family, with_family};
+use crate::cpu;
+use crate::error::{Error, Result};
+use crate::family::Family;
 use crate::gpu::{self, Gpu, GpuModelCoder};
 use crate::memory;
+use crate::plan::RowPlan;
 use crate::streams::{Merged, Streams, check_lanes};
 use crate::symbols::{Symbol, SymbolSlice, SymbolSliceMut, Symbols, pop_as};
 use crate::tables::Precision;
-
-/// Everything a back end reads of a coder, checked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ModelPlan {
-    /// Never tANS.
-    pub(crate) family: Family,
-    pub(crate) lanes: usize,
-    pub(crate) precision: Precision,
-    pub(crate) bypass: Option<codec::BypassCode>,
-}
-
-impl ModelPlan {
-    /// Bytes that a row of `columns` symbols needs at most, whatever the symbols.
-    pub(crate) fn bytes_at_most(&self, columns: usize) -> usize {
-        self.bytes_for(columns, self.bypass.map_or(0, |bypass| bypass.max_bits() + 33))
-    }
-
-    /// The same where escapes are rare: a push that finds less capacity than it needs is repeated
-    /// with all it can need.
-    fn bytes_expected(&self, columns: usize) -> usize {
-        self.bytes_for(columns, 0)
-    }
-
-    /// A push multiplies a state by at most 2^(p+1) (see `Plan::words_at_most`), escapes by their
-    /// digits besides.
-    fn bytes_for(&self, columns: usize, digits: u32) -> usize {
-        let bits = self.precision.bits() + 1 + digits;
-        columns.saturating_mul(bits as usize).div_ceil(8).saturating_add(8 * self.lanes)
-    }
-}
 
 /// Codes symbols with [`Models`]. Streams, lanes and the order of symbols are those of
 /// [`Coder`](crate::Coder), so that both can push onto the same streams in turn.
 #[derive(Clone, Debug)]
 pub struct ModelCoder {
-    plan: ModelPlan,
+    plan: RowPlan,
     /// The device it runs on, where that is not the CPU.
     gpu: Option<Gpu>,
 }
@@ -74,7 +45,7 @@ impl ModelCoder {
             _ => family.max_precision().min(16),
         };
         let precision = Precision::new(bits)?;
-        let plan = ModelPlan { family, lanes, precision, bypass: codec::BypassCode::new(4) };
+        let plan = RowPlan { family, lanes, precision, bypass: codec::BypassCode::new(4) };
         Ok(Self { plan, gpu: None })
     }
 
@@ -94,7 +65,7 @@ impl ModelCoder {
                 self.plan.family
             )));
         }
-        Ok(Self { plan: ModelPlan { precision, ..self.plan }, gpu: self.gpu.clone() })
+        Ok(Self { plan: RowPlan { precision, ..self.plan }, gpu: self.gpu.clone() })
     }
 
     /// The same coder with other digits for symbols far from their distribution. [`Bypass::Off`]
@@ -109,7 +80,7 @@ impl ModelCoder {
                 Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
             })?),
         };
-        Ok(Self { plan: ModelPlan { bypass, ..self.plan }, gpu: self.gpu.clone() })
+        Ok(Self { plan: RowPlan { bypass, ..self.plan }, gpu: self.gpu.clone() })
     }
 
     /// The same coder on a device.
@@ -144,7 +115,7 @@ impl ModelCoder {
     /// # Errors
     /// [`Error::InvalidArgument`] for more rows than there is memory for.
     pub fn streams(&self, rows: usize) -> Result<Streams> {
-        Streams::new(self.plan.family, rows, self.plan.lanes)
+        self.plan.streams(rows)
     }
 
     /// Pushes symbols of the models' shape onto as many streams.
@@ -169,36 +140,27 @@ impl ModelCoder {
         streams: &mut Streams,
         models: ModelSet<'_>,
         symbols: SymbolSlice<'_>,
-        (rows, columns): (usize, usize),
+        shape: (usize, usize),
     ) -> Result<()> {
         self.check(streams, models)?;
-        let shape = models.shape();
-        if (rows, columns) != shape {
+        let expected = models.shape();
+        if shape != expected {
             return Err(Error::Shape {
                 what: "symbols",
-                expected: format!("({}, {}) as the models", shape.0, shape.1),
-                got: format!("({rows}, {columns})"),
+                expected: format!("({}, {}) as the models", expected.0, expected.1),
+                got: format!("({}, {})", shape.0, shape.1),
             });
         }
         let plan = &self.plan;
-        for capacity in [plan.bytes_expected(columns), plan.bytes_at_most(columns)] {
-            streams.reserve(capacity)?;
-            let result = match &self.gpu {
-                None => {
-                    models::push(plan.family, plan.precision, plan.bypass, streams, models, symbols)
-                }
-                Some(gpu) => {
-                    with_family!(plan.family, F => gpu::push_models::<F>(gpu, plan, streams, symbols, models))
-                }
-            };
-            match result {
-                // Escapes are rare: only where they are not is a row given all the capacity it can
-                // need.
-                Err(Error::Row { cause: RowCause::CapacityExceeded, .. }) => {}
-                result => return result,
-            }
-        }
-        Err(Error::Row { row: 0, position: 0, cause: RowCause::CapacityExceeded })
+        plan.push(streams, shape.1, |streams| match &self.gpu {
+            None => cpu::models::push(plan, streams, symbols, models),
+            Some(gpu) => gpu::push(&self.staged(gpu, models), streams, symbols),
+        })
+    }
+
+    /// What codes host tensors by way of the device.
+    fn staged<'a>(&'a self, gpu: &'a Gpu, models: ModelSet<'a>) -> gpu::Staged<'a> {
+        gpu::Staged::Models(GpuModelCoder::new(gpu, &self.plan), models)
     }
 
     /// Pops symbols of the models' shape: what the last push of that shape pushed.
@@ -224,12 +186,9 @@ impl ModelCoder {
         models: ModelSet<'_>,
         symbols: SymbolSliceMut<'_>,
     ) -> Result<()> {
-        let plan = &self.plan;
         match &self.gpu {
-            None => models::pop(plan.family, plan.precision, plan.bypass, streams, models, symbols),
-            Some(gpu) => {
-                with_family!(plan.family, F => gpu::pop_models::<F>(gpu, plan, streams, symbols, models))
-            }
+            None => cpu::models::pop(&self.plan, streams, symbols, models),
+            Some(gpu) => gpu::pop(&self.staged(gpu, models), streams, symbols),
         }
     }
 
@@ -254,8 +213,7 @@ impl ModelCoder {
     /// As [`Streams::from_merged`] and [`pop`](Self::pop); [`Error::Row`] where a row's final
     /// states are not the family's start value.
     pub fn decode<S: Symbol>(&self, models: &impl Models, bytes: &[u8]) -> Result<Array2<S>> {
-        let mut streams =
-            Streams::from_merged(self.plan.family, self.plan.lanes, bytes, Merged::default())?;
+        let mut streams = self.plan.streams_from(bytes, Merged::default())?;
         let symbols = self.pop(&mut streams, models)?;
         streams.expect_fresh()?;
         Ok(symbols)
@@ -263,23 +221,6 @@ impl ModelCoder {
 
     fn check(&self, streams: &Streams, models: ModelSet<'_>) -> Result<()> {
         models.check(self.plan.precision)?;
-        if streams.family() != self.plan.family || streams.lanes() != self.plan.lanes {
-            return Err(Error::InvalidArgument(format!(
-                "streams of {} with {} lanes; the coder is {} with {}",
-                streams.family(),
-                streams.lanes(),
-                self.plan.family,
-                self.plan.lanes
-            )));
-        }
-        let rows = models.shape().0;
-        if streams.rows() != rows {
-            return Err(Error::Shape {
-                what: "models and streams",
-                expected: format!("{} rows as the streams", streams.rows()),
-                got: format!("{rows} rows"),
-            });
-        }
-        Ok(())
+        self.plan.expect_streams(streams, models.shape().0)
     }
 }

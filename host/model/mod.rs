@@ -51,7 +51,6 @@ use crate::gpu::{DeviceModels, Gpu};
 use crate::tables::Precision;
 
 pub use coder::ModelCoder;
-pub(crate) use coder::ModelPlan;
 pub use distributions::Distributions;
 pub use mixtures::Mixtures;
 pub(crate) use mixtures::check_each;

@@ -108,7 +108,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
         let (mut new_x, mut new_ends) = (x, ends);
         let done = end - at == CHUNK && {
             for (r, buckets) in buckets.iter_mut().enumerate().take(count) {
-                tables.find_buckets(block.indexes.row(block.first + r), at, buckets)?;
+                tables.find_buckets(block.source.row(block.first + r), at, buckets)?;
             }
             let words = if few {
                 window.clear();
@@ -154,7 +154,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
             (x, ends) = (new_x, new_ends);
         } else {
             for r in 0..count {
-                let of_row = block.indexes.row(block.first + r);
+                let of_row = block.source.row(block.first + r);
                 let index: [i32; CHUNK] = std::array::from_fn(|column| of_row.at(at + column));
                 let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
@@ -372,7 +372,7 @@ fn push_together<F: HostFamily, const L: usize, const R: usize>(
     block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
     let view = encoder_view::<F>(plan);
-    let (columns, values, indexes) = (block.columns, block.symbols, block.indexes);
+    let (columns, values, indexes) = (block.columns, block.symbols, block.source);
     let rows = &mut block.rows;
     if !rows.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;

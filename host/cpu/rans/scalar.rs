@@ -32,7 +32,7 @@ fn push_rows<F: HostFamily, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
-    let EncodeBlock { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, source: indexes } = block;
     let mut widened = Vec::new();
     let (states, _) = rows.states.as_chunks_mut::<LANES>();
     let of_rows = states.iter_mut().zip(split_rows(rows.words, rows.starts)).zip(rows.lens);
@@ -108,7 +108,7 @@ fn pop_rows<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
         let start = block.starts[row];
         let mut words = WordReader::<F::Word>::new(&block.words[start..start + *len]);
         let mut symbols = block.symbols.range(row * columns..(row + 1) * columns);
-        let indexes = block.indexes.row(number);
+        let indexes = block.source.row(number);
         let popped = if let SymbolSliceMut::I32(symbols) = symbols {
             pop_row::<F, L, LANES>(view, states, &mut words, symbols, indexes)
         } else {

@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::{LaneFamily, pop_at, push_at, scalar};
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, Rows};
 use crate::family::HostFamily;
-use crate::plan::Plan;
+use crate::plan::{Plan, RowPlan};
 use crate::simd::Level;
 use crate::symbols::{Indexes, NativeSymbol};
 use crate::{Family, Lookup, Precision, Tables};
@@ -57,7 +57,7 @@ impl<F: LaneFamily> Batch<F> {
             starts: &self.starts,
             lens: &mut self.lens,
         };
-        let block = EncodeBlock { rows, symbols: T::erase(symbols), columns, indexes };
+        let block = EncodeBlock { rows, symbols: T::erase(symbols), columns, source: indexes };
         if level == Level::Scalar { scalar::push(plan, block) } else { push_at(level, plan, block) }
     }
 
@@ -77,7 +77,7 @@ impl<F: LaneFamily> Batch<F> {
             lens: &mut self.lens,
             symbols: T::erase_mut(symbols),
             columns,
-            indexes,
+            source: indexes,
         };
         if level == Level::Scalar { scalar::pop(plan, block) } else { pop_at(level, plan, block) }
     }
@@ -113,15 +113,14 @@ fn check<F: LaneFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: R
     let tables =
         Tables::from_frequencies(&frequencies, Some(&offsets), Precision::new(precision).unwrap())
             .unwrap();
+    let bypass = bypass.and_then(codec::BypassCode::new);
     let plan = Plan {
-        family: F::FAMILY,
-        lanes,
+        rows: RowPlan { family: F::FAMILY, lanes, precision: tables.precision(), bypass },
         lookup: if largest <= 1 << 16 && rng.random_bool(0.5) {
             Lookup::InverseCdf
         } else {
             Lookup::Search
         },
-        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables,
     };
@@ -284,10 +283,13 @@ fn vectors_without_a_row_skip_every_symbol() {
         let tables =
             Tables::from_frequencies(&frequencies, Some(&[1 << 24; COUNT]), precision).unwrap();
         let plan = Plan {
-            family: Family::Rans64,
-            lanes: 1,
+            rows: RowPlan {
+                family: Family::Rans64,
+                lanes: 1,
+                precision: tables.precision(),
+                bypass: None,
+            },
             lookup: Lookup::InverseCdf,
-            bypass: None,
             skip_past_end: false,
             tables,
         };

@@ -171,7 +171,7 @@ fn push_side_by_side<T: Coded>(plan: &Plan, block: EncodeBlock<'_, T>) -> Result
         entries: &rows_form.encoder,
         alike: alike(prepared.tables()),
     };
-    let EncodeBlock { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, source: indexes } = block;
     let fields = T::FAMILY.header_fields(plan.lanes);
     let mut words = split_rows(rows.words, rows.starts);
     let mut scratch = push::Scratch::default();
@@ -238,7 +238,7 @@ fn pop_side_by_side<T: Coded>(plan: &Plan, mut block: DecodeBlock<'_, T>) -> Res
         for (at, (len, fields)) in lens.iter_mut().zip(states.chunks_mut(fields)).enumerate() {
             let start = block.starts[first + at];
             let words = &block.words[start..start + *len];
-            let indexes = block.indexes.row(block.first + first + at);
+            let indexes = block.source.row(block.first + first + at);
             of_group.push(pop::PopRow::<T::Codec> { fields, words, len, indexes });
         }
         // A fault of the row itself comes before one of the caller's type.

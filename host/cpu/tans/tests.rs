@@ -53,7 +53,8 @@ where
             lens: &mut self.lens,
         };
         let (columns, indexes) = (case.columns, &case.indexes());
-        let block = EncodeBlock { rows, symbols: S::erase(&case.symbols), columns, indexes };
+        let block =
+            EncodeBlock { rows, symbols: S::erase(&case.symbols), columns, source: indexes };
         push_at(level, &case.plan, block)
     }
 
@@ -71,7 +72,7 @@ where
             lens: &mut self.lens,
             symbols: S::erase_mut(symbols),
             columns: case.columns,
-            indexes: &case.indexes(),
+            source: &case.indexes(),
         };
         pop_at(level, &case.plan, block)
     }
@@ -166,10 +167,13 @@ fn case<T: Coded, S: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i
     }
     let precision = Precision::new(precision).unwrap();
     let plan = Plan {
-        family: T::FAMILY,
-        lanes,
+        rows: RowPlan {
+            family: T::FAMILY,
+            lanes,
+            precision,
+            bypass: bypass.and_then(codec::BypassCode::new),
+        },
         lookup: Lookup::Search,
-        bypass: bypass.and_then(codec::BypassCode::new),
         skip_past_end: rng.random_bool(0.3),
         tables: Tables::from_frequencies(&frequencies, Some(&offsets), precision).unwrap(),
     };

@@ -95,7 +95,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
         let above = range.end..((begin + 2 * STEPS).min(steps) * LANES).max(range.end);
         let mut one = [Some(0); R];
         for (r, tables_of) in scratch.tables_of.iter_mut().enumerate() {
-            let of_row = block.indexes.row(block.first + r);
+            let of_row = block.source.row(block.first + r);
             match TileIndexes::new(of_row, range.clone(), &mut scratch.indexes) {
                 TileIndexes::One(index) => one[r] = Some(tables.table_of(index)?),
                 TileIndexes::Each(indexes) => {
@@ -156,7 +156,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
                     } else {
                         &mut scratch.symbols[r][step]
                     };
-                    let of_row = block.indexes.row(block.first + r);
+                    let of_row = block.source.row(block.first + r);
                     let index = |lane| of_row.at(column + lane);
                     let source = &mut sources[r];
                     let (words, floor) = source.view(F::WINDOW);
@@ -176,7 +176,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
     }
     let tail = steps * LANES..columns;
     for r in 0..R {
-        let of_row = block.indexes.row(block.first + r);
+        let of_row = block.source.row(block.first + r);
         let (source, states) = (&mut sources[r], &mut states[r]);
         let words = &source.words[..source.left];
         let symbols = &mut block.symbols.range(r * columns..(r + 1) * columns);

@@ -30,7 +30,7 @@ pub(super) fn rows<F: LaneFamily, const R: usize>(
     scratch: &mut Scratch,
     block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
-    let EncodeBlock { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, source: indexes } = block;
     let columns = *columns;
     let view = encoder_view::<F>(plan);
     let (of_rows, _) = rows.states.as_chunks::<LANES>();

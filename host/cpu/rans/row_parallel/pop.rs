@@ -54,7 +54,7 @@ pub(super) fn rows<S: Simd512, F: VectorFamily, const L: usize>(
     {
         return None;
     }
-    let (columns, indexes, first_row) = (block.columns, block.indexes, block.first);
+    let (columns, indexes, first_row) = (block.columns, block.source, block.first);
     let groups = columns / L;
     let mut of_rows = [codec::RowIndexes::One(0); MOST_ROWS];
     for (row, of_row) in of_rows.iter_mut().enumerate().take(rows) {
@@ -176,7 +176,7 @@ pub(super) fn tails<F: VectorFamily, const L: usize>(
     let view = DecoderView { tables: tables_view(plan), lookup: TwoSymbolLookup(tables.form) };
     let (states, _) = block.states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
-        let indexes = block.indexes.row(block.first + row);
+        let indexes = block.source.row(block.first + row);
         let words = &block.words[block.starts[row]..][..block.lens[row]];
         let symbols = &mut block.symbols.range(row * columns..(row + 1) * columns);
         let tail = columns - tail..columns;

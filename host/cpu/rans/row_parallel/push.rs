@@ -59,7 +59,7 @@ pub(super) fn rows<S: Simd512, F: VectorFamily, const L: usize>(
     scratch: &mut Scratch,
     block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
-    let EncodeBlock { rows, symbols, columns, indexes } = block;
+    let EncodeBlock { rows, symbols, columns, source: indexes } = block;
     let (symbols, columns, first_row) = (*symbols, *columns, rows.first);
     let words = &mut split_rows(&mut *rows.words, rows.starts).collect::<Vec<_>>()[..];
     let of_rows = &mut RowStates::<F> { states: &mut *rows.states, lens: &mut *rows.lens };

@@ -222,13 +222,13 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     let sources = &mut sources[..rows];
     let mut patches = Vec::new();
     let of_rows: [_; MOST_ROWS] = std::array::from_fn(|row| match sources.get(row) {
-        Some(_) => block.indexes.row(block.first + row),
+        Some(_) => block.source.row(block.first + row),
         None => codec::RowIndexes::One(-1),
     });
     let indexes = &of_rows[..rows];
     // Symbols of which no cache would hold much go non-temporally: nobody's lines are lost for
     // them, and none is read to be overwritten.
-    let large = block.indexes.rows().saturating_mul(columns) >= LARGE;
+    let large = block.source.rows().saturating_mul(columns) >= LARGE;
     let non_temporal = large && matches!(block.symbols, SymbolSliceMut::I32(_));
     let lead = with_slice!(&block.symbols, SymbolSliceMut, all => columns_to_line(all, columns));
     let mut begin = 0;
@@ -246,7 +246,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
             tables,
             scratch,
             indexes,
-            one: block.indexes.one_for_all(),
+            one: block.source.one_for_all(),
             range: range.clone(),
         };
         let used = s.vectorize(find)?;
@@ -299,7 +299,7 @@ fn tails<T: Coded, const LANES: usize>(
         let mut codec = TansRow::<LANES>::load::<T::Codec>(fields, tables.precision).ok()?;
         let start = block.starts[row];
         let mut reader = WordReader::new(&block.words[start..start + block.lens[row]]);
-        let indexes = block.indexes.row(block.first + row);
+        let indexes = block.source.row(block.first + row);
         for column in whole..block.columns {
             let (lane, index) = (column % LANES, indexes.at(column));
             let view = &tables.decoder;

@@ -136,9 +136,9 @@ pub(super) fn rows<S: Simd512, T: Coded>(
 
     let of_rows: [_; MOST_ROWS] = std::array::from_fn(|row| {
         let is = row < rows;
-        if is { block.indexes.row(block.rows.first + row) } else { codec::RowIndexes::One(-1) }
+        if is { block.source.row(block.rows.first + row) } else { codec::RowIndexes::One(-1) }
     });
-    let (symbols, indexes, one) = (block.symbols, &of_rows[..rows], block.indexes.one_for_all());
+    let (symbols, indexes, one) = (block.symbols, &of_rows[..rows], block.source.one_for_all());
     let lead = with_slice!(symbols, SymbolSlice, all => columns_to_line(all, columns));
     let mut end = whole;
     while end > 0 {
@@ -199,7 +199,7 @@ fn tails<T: Coded, const LANES: usize>(
         let mut codec = TansRow::<LANES>::load::<T::Codec>(fields, tables.precision).ok()?;
         let own = block.rows.starts[row] - base..block.rows.starts[row + 1] - base;
         let mut writer = WordWriter::new(&mut block.rows.words[own], block.rows.lens[row]);
-        let indexes = block.indexes.row(block.rows.first + row);
+        let indexes = block.source.row(block.rows.first + row);
         for column in (whole..block.columns).rev() {
             let (lane, index) = (column % LANES, indexes.at(column));
             let symbol = block.symbols.at(row * block.columns + column);
