@@ -10,10 +10,8 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
-    array::byte_length,
     chunk::ChunkEncoder,
-    element,
-    index::{Container, Entry, EntryKind, Index},
+    index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
     wire::{
@@ -161,47 +159,7 @@ impl<W: Write + Send> FrameWriter<W> {
         })
     }
 
-    /// Writes a tensor as the next content: `bytes` are its elements, little-endian, `dtype` is
-    /// their type ([`Dtype::F32`], `"F32"`, `"float32"`), `shape` its dimensions. Chunks are cut
-    /// where it begins and ends.
-    ///
-    /// # Errors
-    /// `Unsupported` for a name of no element type; `InvalidArgument` for a name that another entry
-    /// has, for names or shapes the format cannot keep, and for another number of bytes than the
-    /// type and the shape make; `Io` from the writer.
-    pub fn write_tensor(
-        &mut self,
-        name: &str,
-        dtype: impl TryInto<Dtype, Error: Into<Error>>,
-        shape: &[u64],
-        bytes: &[u8],
-    ) -> Result<()> {
-        let dtype: Dtype = dtype.try_into().map_err(Into::into)?;
-        let length = bytes.len() as u64;
-        if byte_length(dtype, shape) != Some(length) {
-            return Err(Error::InvalidArgument(format!(
-                "tensor {name:?}: {length} bytes for the shape {shape:?} of {dtype}"
-            )));
-        }
-        let entry = Entry::tensor(name, dtype.name(), shape.to_vec(), self.position(), length);
-        self.write_entry(entry, element::numbered(dtype), bytes)
-    }
-
-    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and
-    /// ends.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a name that another entry has or that the format cannot keep, `Io`
-    /// from the writer.
-    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let (offset, length) = (self.position(), bytes.len() as u64);
-        self.write_entry(
-            Entry { name: name.into(), kind: EntryKind::Bytes, offset, length },
-            None,
-            bytes,
-        )
-    }
-
+    /// Writes the content of an entry; its chunks are coded by `dtype`.
     pub(super) fn write_entry(
         &mut self,
         entry: Entry,
