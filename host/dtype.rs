@@ -172,8 +172,8 @@ impl TryFrom<&str> for Dtype {
     }
 }
 
-/// A Rust type that a tensor's elements have: [`f16`], [`bf16`], `f32`, `f64`, an integer of 8 to
-/// 64 bits, or `bool`.
+/// A Rust type that a tensor's elements have: [`half::f16`], [`half::bf16`], `f32`, `f64`, an
+/// integer of 8 to 64 bits, or `bool`.
 pub trait Element: NoUninit + CheckedBitPattern + fmt::Debug + Send + Sync + 'static {
     /// Its name among the element types.
     const DTYPE: Dtype;
