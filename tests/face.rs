@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis, array};
-use parans::frame::{FrameArchive, FrameWriter, ReadOptions, WriteOptions};
+use parans::frame::{Entry, FrameArchive, FrameWriter, Layout, ReadOptions, WriteOptions};
 use parans::learned::{EntropyBottleneck, GaussianConditional};
 use parans::model::{ModelCoder, Pmfs, Uniforms};
 use parans::{
@@ -441,6 +441,16 @@ fn tensors_by_name_and_type() {
     let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
     let names: Vec<&str> = archive.index().entries.iter().map(|entry| &*entry.name).collect();
     assert_eq!(names, ["a", "b"]);
+    // In a layout of one's own as well.
+    let layout = Layout {
+        entries: vec![
+            Entry::tensor("a", "U8", vec![1], 0, 1),
+            Entry::tensor("a", "U8", vec![1], 1, 1),
+        ],
+        ..Layout::default()
+    };
+    let writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout);
+    invalid(writer.map(drop), "\"a\" already");
     let mut content = Vec::new();
     let mut reader = parans::frame::FrameReader::new(&frame[..], ReadOptions::default());
     reader.copy_to(&mut content).unwrap();

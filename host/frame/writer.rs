@@ -122,7 +122,8 @@ impl<W: Write + Send> FrameWriter<W> {
     /// segments say where chunks are cut and how they are coded.
     ///
     /// # Errors
-    /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep.
+    /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep, and for
+    /// two entries of one name in a layout of no container.
     pub fn with_layout(inner: W, options: WriteOptions, layout: Layout) -> Result<Self> {
         let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK);
         if !(8..=MAX_CHUNK).contains(&chunk_size) {
@@ -130,7 +131,14 @@ impl<W: Write + Send> FrameWriter<W> {
                 "chunks of {chunk_size} bytes: 8 to {MAX_CHUNK} allowed"
             )));
         }
-        layout.entries.iter().try_for_each(Entry::check)?;
+        let mut names = HashSet::new();
+        for entry in &layout.entries {
+            entry.check()?;
+            // A container has the names that it has.
+            if !names.insert(entry.name.clone()) && layout.container == Container::None {
+                return Err(taken(entry));
+            }
+        }
         let planned = (!layout.segments.is_empty()).then(|| layout.length());
         let together = options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
         Ok(Self {
@@ -144,7 +152,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 entries: layout.entries,
                 chunks: Vec::new(),
             },
-            names: HashSet::new(),
+            names,
             runs: runs(layout.segments, together as u64),
             planned,
             buffer: Vec::new(),
@@ -174,10 +182,7 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         entry.check()?;
         if !self.names.insert(entry.name.clone()) {
-            return Err(Error::InvalidArgument(format!(
-                "an entry of the frame is named {:?} already",
-                entry.name
-            )));
+            return Err(taken(&entry));
         }
         self.end_chunk();
         self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
@@ -452,6 +457,10 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         Ok(written)
     }
+}
+
+fn taken(entry: &Entry) -> Error {
+    Error::InvalidArgument(format!("an entry of the frame is named {:?} already", entry.name))
 }
 
 impl<W: Write + Send> Write for FrameWriter<W> {
