@@ -6,6 +6,7 @@ use bytemuck::{CheckedBitPattern, NoUninit};
 use half::{bf16, f16};
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The type of a tensor's elements, as far as coding it needs to know.
 ///
@@ -172,15 +173,22 @@ impl TryFrom<&str> for Dtype {
     }
 }
 
-/// A Rust type that a tensor's elements have: [`f16`], [`bf16`], `f32`, `f64`, an integer of 8 to
-/// 64 bits, or `bool`.
-pub trait Element: NoUninit + CheckedBitPattern + fmt::Debug + Send + Sync + 'static {
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A Rust type that a tensor's elements have: [`half::f16`], [`half::bf16`], `f32`, `f64`, an
+/// integer of 8 to 64 bits, or `bool`.
+pub trait Element:
+    sealed::Sealed + NoUninit + CheckedBitPattern + fmt::Debug + Send + Sync + 'static
+{
     /// Its name among the element types.
     const DTYPE: Dtype;
 }
 
 macro_rules! elements {
     ($($type:ty => $dtype:ident),*) => {$(
+        impl sealed::Sealed for $type {}
         impl Element for $type {
             const DTYPE: Dtype = Dtype::$dtype;
         }
@@ -205,7 +213,8 @@ pub(crate) fn to_bytes<T: Element>(elements: &[T]) -> Cow<'_, [u8]> {
 /// Elements from little-endian bytes, a whole number of them.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for bytes that are no value of the type, which `bool` alone has.
+/// [`Error::Corrupt`] for bytes that are no value of the type, which `bool` alone has;
+/// [`Error::InvalidArgument`] where there is no memory for the elements.
 pub(crate) fn from_bytes<T: Element>(mut bytes: Vec<u8>) -> Result<Vec<T>> {
     if cfg!(target_endian = "big") {
         bytes.chunks_exact_mut(size_of::<T>()).for_each(<[u8]>::reverse);
@@ -214,5 +223,9 @@ pub(crate) fn from_bytes<T: Element>(mut bytes: Vec<u8>) -> Result<Vec<T>> {
         bytemuck::checked::try_pod_read_unaligned(bytes)
             .map_err(|_| Error::Corrupt(format!("bytes {bytes:02x?} are no {}", T::DTYPE)))
     };
-    bytes.chunks_exact(size_of::<T>()).map(read).collect()
+    let mut elements = memory::with_capacity(bytes.len() / size_of::<T>())?;
+    for bytes in bytes.chunks_exact(size_of::<T>()) {
+        elements.push(read(bytes)?);
+    }
+    Ok(elements)
 }

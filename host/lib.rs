@@ -143,7 +143,7 @@ pub use tables::{Count, Precision, Probability, Tables, TablesBuilder};
 pub mod float {
     pub use crate::dtype::{Dtype, Element};
     pub use crate::float_codec::{CHUNK, Decoder, Encoder, OVERHEAD};
-    pub use crate::frame::array::{compress, decompress};
+    pub use crate::frame::tensor::{compress, decompress};
 }
 
 /// The README's code is a test.

@@ -223,8 +223,9 @@ impl Coder {
         streams.to_merged(self.merged(streams.rows()))
     }
 
-    /// [`encode`](Self::encode) to the front of a caller's buffer. Returns how many bytes of it
-    /// were written.
+    /// [`encode`](Self::encode) to the front of a caller's buffer, for memory that is there already
+    /// or has to be of a certain kind. Returns how many bytes of it were written, as the
+    /// `compress_into` of other compressors does.
     ///
     /// ```
     /// use ndarray::array;

@@ -63,7 +63,8 @@ pub enum EntryKind {
 /// A named part of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The name, not necessarily unique (the first wins).
+    /// The name. A writer takes each once; a container may repeat one, and so may frames one after
+    /// another: the first is read by its name.
     pub name: String,
     /// What it is.
     pub kind: EntryKind,

@@ -39,7 +39,6 @@
 //! ```
 
 mod archive;
-pub(crate) mod array;
 mod checkpoints;
 mod chunk;
 mod columns;
@@ -57,6 +56,7 @@ mod salvage;
 mod search;
 mod source;
 mod survey;
+pub(crate) mod tensor;
 mod walk;
 mod wire;
 mod writer;

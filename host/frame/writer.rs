@@ -10,10 +10,8 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
-    array::byte_length,
     chunk::ChunkEncoder,
-    element,
-    index::{Container, Entry, EntryKind, Index},
+    index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
@@ -83,7 +81,8 @@ impl<W: Write + Send> FrameWriter<W> {
     /// segments say where chunks are cut and how they are coded.
     ///
     /// # Errors
-    /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep.
+    /// As [`FrameWriter::new`], and `InvalidArgument` for an entry the format cannot keep, and for
+    /// two entries of one name in a layout of no container.
     pub fn with_layout(inner: W, options: WriteOptions, layout: Layout) -> Result<Self> {
         let chunk_size = options.chunk_size.unwrap_or(DEFAULT_CHUNK);
         if !(8..=MAX_CHUNK).contains(&chunk_size) {
@@ -91,7 +90,14 @@ impl<W: Write + Send> FrameWriter<W> {
                 "chunks of {chunk_size} bytes: 8 to {MAX_CHUNK} allowed"
             )));
         }
-        layout.entries.iter().try_for_each(Entry::check)?;
+        let mut names = HashSet::new();
+        for entry in &layout.entries {
+            entry.check()?;
+            // A container has the names that it has.
+            if !names.insert(entry.name.clone()) && layout.container == Container::None {
+                return Err(taken(entry));
+            }
+        }
         let planned = (!layout.segments.is_empty()).then(|| layout.length());
         let together = options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
         Ok(Self {
@@ -105,7 +111,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 entries: layout.entries,
                 chunks: Vec::new(),
             },
-            names: HashSet::new(),
+            names,
             runs: runs(layout.segments, together as u64),
             planned,
             buffer: Vec::new(),
@@ -120,47 +126,7 @@ impl<W: Write + Send> FrameWriter<W> {
         })
     }
 
-    /// Writes a tensor as the next content: `bytes` are its elements, little-endian, `dtype` is
-    /// their type ([`Dtype::F32`], `"F32"`, `"float32"`), `shape` its dimensions. Chunks are cut
-    /// where it begins and ends.
-    ///
-    /// # Errors
-    /// `Unsupported` for a name of no element type; `InvalidArgument` for a name that another entry
-    /// has, for names or shapes the format cannot keep, and for another number of bytes than the
-    /// type and the shape make; `Io` from the writer.
-    pub fn write_tensor(
-        &mut self,
-        name: &str,
-        dtype: impl TryInto<Dtype, Error: Into<Error>>,
-        shape: &[u64],
-        bytes: &[u8],
-    ) -> Result<()> {
-        let dtype: Dtype = dtype.try_into().map_err(Into::into)?;
-        let length = bytes.len() as u64;
-        if byte_length(dtype, shape) != Some(length) {
-            return Err(Error::InvalidArgument(format!(
-                "tensor {name:?}: {length} bytes for the shape {shape:?} of {dtype}"
-            )));
-        }
-        let entry = Entry::tensor(name, dtype.name(), shape.to_vec(), self.position(), length);
-        self.write_entry(entry, element::numbered(dtype), bytes)
-    }
-
-    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and
-    /// ends.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a name that another entry has or that the format cannot keep, `Io`
-    /// from the writer.
-    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let (offset, length) = (self.position(), bytes.len() as u64);
-        self.write_entry(
-            Entry { name: name.into(), kind: EntryKind::Bytes, offset, length },
-            None,
-            bytes,
-        )
-    }
-
+    /// Writes the content of an entry; its chunks are coded by `dtype`.
     pub(super) fn write_entry(
         &mut self,
         entry: Entry,
@@ -175,10 +141,7 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         entry.check()?;
         if !self.names.insert(entry.name.clone()) {
-            return Err(Error::InvalidArgument(format!(
-                "an entry of the frame is named {:?} already",
-                entry.name
-            )));
+            return Err(taken(&entry));
         }
         self.end_chunk();
         self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
@@ -453,6 +416,10 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         Ok(written)
     }
+}
+
+fn taken(entry: &Entry) -> Error {
+    Error::InvalidArgument(format!("an entry of the frame is named {:?} already", entry.name))
 }
 
 impl<W: Write + Send> Write for FrameWriter<W> {

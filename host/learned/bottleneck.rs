@@ -132,9 +132,14 @@ impl EntropyBottleneck {
     /// # Errors
     /// [`Error::Shape`] where the columns are no multiple of the channels; as [`quantise`] and
     /// [`Coder::encode`].
-    pub fn compress(&self, coder: &Coder, x: ArrayView2<'_, f32>) -> Result<Vec<u8>> {
+    pub fn compress<'v>(
+        &self,
+        coder: &Coder,
+        x: impl Into<ArrayView2<'v, f32>>,
+    ) -> Result<Vec<u8>> {
+        let x = x.into();
         let indexes = self.indexes_of(x.ncols())?;
-        let symbols = quantise(x, self.medians_of(x.dim()).view())?;
+        let symbols = quantise(x, &self.medians_of(x.dim()))?;
         coder.encode(&symbols, Indexes::per_column(&indexes, x.nrows()))
     }
 
@@ -150,7 +155,7 @@ impl EntropyBottleneck {
     ) -> Result<Array2<f32>> {
         let indexes = self.indexes_of(shape.1)?;
         let symbols = coder.decode::<i32>(bytes, Indexes::per_column(&indexes, shape.0))?;
-        dequantise(symbols.view(), self.medians_of(shape).view())
+        dequantise(&symbols, &self.medians_of(shape))
     }
 
     fn indexes_of(&self, columns: usize) -> Result<Vec<i32>> {

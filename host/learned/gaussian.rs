@@ -6,7 +6,6 @@ use super::{dequantise, quantise};
 use crate::coder::{Bypass, Coder};
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::symbols::Indexes;
 use crate::tables::{Precision, Tables};
 
 /// The mass that CompressAI leaves outside a table, both tails together.
@@ -103,10 +102,10 @@ impl GaussianConditional {
 
     /// The index of the first table whose scale is at least each scale; the last table's for larger
     /// ones (and for a NaN, as in CompressAI).
-    pub fn build_indexes(&self, scales: ArrayView2<'_, f32>) -> Array2<i32> {
+    pub fn build_indexes<'v>(&self, scales: impl Into<ArrayView2<'v, f32>>) -> Array2<i32> {
         let all_but_last = &self.scales[..self.scales.len() - 1];
         // `!(scale <= s)` rather than `s < scale`: a NaN is past every scale.
-        scales.mapv(|scale| {
+        scales.into().mapv(|scale| {
             all_but_last.partition_point(|&s| scale.partial_cmp(&s).is_none_or(|o| o.is_gt()))
                 as i32
         })
@@ -124,15 +123,15 @@ impl GaussianConditional {
     ///
     /// # Errors
     /// As [`quantise`] and [`Coder::encode`].
-    pub fn compress(
+    pub fn compress<'v>(
         &self,
         coder: &Coder,
-        latents: ArrayView2<'_, f32>,
-        means: ArrayView2<'_, f32>,
-        scales: ArrayView2<'_, f32>,
+        latents: impl Into<ArrayView2<'v, f32>>,
+        means: impl Into<ArrayView2<'v, f32>>,
+        scales: impl Into<ArrayView2<'v, f32>>,
     ) -> Result<Vec<u8>> {
         let symbols = quantise(latents, means)?;
-        coder.encode(&symbols, Indexes::from(self.build_indexes(scales).view()))
+        coder.encode(&symbols, &self.build_indexes(scales))
     }
 
     /// Decodes what [`compress`](Self::compress) encoded: the latents, each rounded to an integer
@@ -140,16 +139,16 @@ impl GaussianConditional {
     ///
     /// # Errors
     /// As [`Coder::decode`].
-    pub fn decompress(
+    pub fn decompress<'v>(
         &self,
         coder: &Coder,
         bytes: &[u8],
-        means: ArrayView2<'_, f32>,
-        scales: ArrayView2<'_, f32>,
+        means: impl Into<ArrayView2<'v, f32>>,
+        scales: impl Into<ArrayView2<'v, f32>>,
     ) -> Result<Array2<f32>> {
-        let symbols =
-            coder.decode::<i32>(bytes, Indexes::from(self.build_indexes(scales).view()))?;
-        dequantise(symbols.view(), means)
+        let symbols = coder.decode::<i32>(bytes, &self.build_indexes(scales))?;
+        let means: ArrayView2<'_, f32> = means.into();
+        dequantise(&symbols, means)
     }
 }
 

@@ -31,7 +31,11 @@ pub use gaussian::{GaussianConditional, TAIL_MASS, scale_table};
 /// # Errors
 /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN or a difference of
 /// 2^30 or more.
-pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Array2<i32>> {
+pub fn quantise<'v>(
+    x: impl Into<ArrayView2<'v, f32>>,
+    means: impl Into<ArrayView2<'v, f32>>,
+) -> Result<Array2<i32>> {
+    let (x, means) = (x.into(), means.into());
     expect_shape("means", x.dim(), means.dim())?;
     let limit = (1u32 << 30) as f32;
     let rounded = Zip::from(&x).and(&means).map_collect(|&x, &mean| (x - mean).round_ties_even());
@@ -51,7 +55,11 @@ pub fn quantise(x: ArrayView2<'_, f32>, means: ArrayView2<'_, f32>) -> Result<Ar
 /// # Errors
 /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a mean that is not
 /// finite, which no encoder had.
-pub fn dequantise(symbols: ArrayView2<'_, i32>, means: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+pub fn dequantise<'v>(
+    symbols: impl Into<ArrayView2<'v, i32>>,
+    means: impl Into<ArrayView2<'v, f32>>,
+) -> Result<Array2<f32>> {
+    let (symbols, means) = (symbols.into(), means.into());
     expect_shape("means", symbols.dim(), means.dim())?;
     match means.indexed_iter().find(|(_, mean)| !mean.is_finite()) {
         None => {

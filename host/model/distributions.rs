@@ -60,11 +60,12 @@ impl<'a> Distributions<'a> {
     /// # Errors
     /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for a NaN, or a scale
     /// that is not positive.
-    pub fn from_f32(
+    pub fn from_f32<'v>(
         kind: Kind,
-        means: ArrayView2<'_, f32>,
-        scales: ArrayView2<'_, f32>,
+        means: impl Into<ArrayView2<'v, f32>>,
+        scales: impl Into<ArrayView2<'v, f32>>,
     ) -> Result<Distributions<'static>> {
+        let (means, scales) = (means.into(), scales.into());
         same_shape("scales", means.dim(), scales.dim())?;
         let (rows, columns) = means.dim();
         let means = convert("mean", means, |value| Mean::from_f32(value).map(|mean| mean.0))?;

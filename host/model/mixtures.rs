@@ -64,12 +64,13 @@ impl<'a> Mixtures<'a> {
     /// [`Error::Shape`] where shapes disagree; [`Error::InvalidArgument`] for no or more than eight
     /// components, a NaN, a scale that is not positive, or weights that are negative, infinite or
     /// all 0.
-    pub fn from_f32(
+    pub fn from_f32<'v>(
         kind: Kind,
-        means: ArrayView3<'_, f32>,
-        scales: ArrayView3<'_, f32>,
-        weights: ArrayView3<'_, f32>,
+        means: impl Into<ArrayView3<'v, f32>>,
+        scales: impl Into<ArrayView3<'v, f32>>,
+        weights: impl Into<ArrayView3<'v, f32>>,
     ) -> Result<Mixtures<'static>> {
+        let (means, scales, weights) = (means.into(), scales.into(), weights.into());
         let (rows, columns, each) = means.dim();
         for (what, dim) in [("scales", scales.dim()), ("weights", weights.dim())] {
             if dim != means.dim() {

@@ -28,7 +28,7 @@
 //! let means = array![[0.3f32, -7.9, 120.0, 0.0]];
 //! let scales = array![[0.5f32, 2.0, 40.0, 0.11]];
 //! let symbols = array![[0i32, -9, 77, 3000]];
-//! let models = Distributions::from_f32(Kind::Gaussian, means.view(), scales.view())?;
+//! let models = Distributions::from_f32(Kind::Gaussian, &means, &scales)?;
 //! let coder = ModelCoder::new(Family::Rans64, 1)?;
 //! let bytes = coder.encode(&models, &symbols)?;
 //! assert_eq!(coder.decode::<i32>(&models, &bytes)?, symbols);

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use half::{bf16, f16};
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis, array};
-use parans::frame::{FrameArchive, FrameWriter, ReadOptions, WriteOptions};
+use parans::frame::{Entry, FrameArchive, FrameWriter, Layout, ReadOptions, WriteOptions};
 use parans::learned::{EntropyBottleneck, GaussianConditional};
 use parans::model::{ModelCoder, Pmfs, Uniforms};
 use parans::{
@@ -441,6 +441,16 @@ fn tensors_by_name_and_type() {
     let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
     let names: Vec<&str> = archive.index().entries.iter().map(|entry| &*entry.name).collect();
     assert_eq!(names, ["a", "b"]);
+    // In a layout of one's own as well.
+    let layout = Layout {
+        entries: vec![
+            Entry::tensor("a", "U8", vec![1], 0, 1),
+            Entry::tensor("a", "U8", vec![1], 1, 1),
+        ],
+        ..Layout::default()
+    };
+    let writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout);
+    invalid(writer.map(drop), "\"a\" already");
     let mut content = Vec::new();
     let mut reader = parans::frame::FrameReader::new(&frame[..], ReadOptions::default());
     reader.copy_to(&mut content).unwrap();
@@ -489,8 +499,8 @@ fn learned_models_refuse_what_is_no_number() {
     let model = GaussianConditional::compressai().unwrap();
     let coder = model.coder(Family::Rans64, 1).unwrap();
     let (x, scales) = (array![[0.5f32]], array![[1.0f32]]);
-    assert!(model.compress(&coder, x.view(), array![[0.0f32]].view(), scales.view()).is_ok());
+    assert!(model.compress(&coder, &x, &array![[0.0]], &scales).is_ok());
     for mean in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
-        assert!(model.compress(&coder, x.view(), array![[mean]].view(), scales.view()).is_err());
+        assert!(model.compress(&coder, &x, &array![[mean]], &scales).is_err());
     }
 }

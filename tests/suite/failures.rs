@@ -221,7 +221,7 @@ fn indexes_are_kept_on_demand() {
 fn coded_bytes_of_overlapping_entries() {
     let content: Vec<u8> = (0..1_600_000u32).map(|i| (i >> 8) as u8).collect();
     let entry = |i: u64| Entry {
-        name: String::new(),
+        name: i.to_string(),
         kind: EntryKind::Bytes,
         offset: i % 7,
         length: content.len() as u64 - i % 7,

@@ -1,12 +1,12 @@
-//! Arrays in frames: the element type and the shape of a tensor come from the array, and are
-//! checked where it is read.
+//! Named parts of a frame: tensors of bytes or of arrays, and plain bytes. The element type and the
+//! shape of an array go into the directory, and are checked where it is read.
 
 use std::io::{Cursor, Read, Seek, Write};
 
 use ndarray::{Array, ArrayView, Dimension, IxDyn};
 
 use super::{
-    FrameArchive, FrameWriter, WriteOptions,
+    FrameArchive, FrameWriter, WriteOptions, element,
     index::{Container, Entry, EntryKind},
 };
 use crate::{
@@ -15,6 +15,47 @@ use crate::{
 };
 
 impl<W: Write + Send> FrameWriter<W> {
+    /// Writes a tensor as the next content: `bytes` are its elements, little-endian, `dtype` is
+    /// their type ([`Dtype::F32`], `"F32"`, `"float32"`), `shape` its dimensions. Chunks are cut
+    /// where it begins and ends.
+    ///
+    /// # Errors
+    /// `Unsupported` for a name of no element type; `InvalidArgument` for a name that another entry
+    /// has, for names or shapes the format cannot keep, and for another number of bytes than the
+    /// type and the shape make; `Io` from the writer.
+    pub fn write_tensor(
+        &mut self,
+        name: &str,
+        dtype: impl TryInto<Dtype, Error: Into<Error>>,
+        shape: &[u64],
+        bytes: &[u8],
+    ) -> Result<()> {
+        let dtype: Dtype = dtype.try_into().map_err(Into::into)?;
+        let length = bytes.len() as u64;
+        if byte_length(dtype, shape) != Some(length) {
+            return Err(Error::InvalidArgument(format!(
+                "tensor {name:?}: {length} bytes for the shape {shape:?} of {dtype}"
+            )));
+        }
+        let entry = Entry::tensor(name, dtype.name(), shape.to_vec(), self.position(), length);
+        self.write_entry(entry, element::numbered(dtype), bytes)
+    }
+
+    /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and
+    /// ends.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that another entry has or that the format cannot keep, `Io`
+    /// from the writer.
+    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (offset, length) = (self.position(), bytes.len() as u64);
+        self.write_entry(
+            Entry { name: name.into(), kind: EntryKind::Bytes, offset, length },
+            None,
+            bytes,
+        )
+    }
+
     /// Writes an array as the next content: a tensor of its type and shape, slowest dimension first
     /// however it lies in memory. [`FrameArchive::read_array`] gives it back.
     ///
@@ -112,7 +153,7 @@ impl<R: Read + Seek> FrameArchive<R> {
 }
 
 /// Bytes of a tensor; none past 64 bits.
-pub(super) fn byte_length(dtype: Dtype, shape: &[u64]) -> Option<u64> {
+fn byte_length(dtype: Dtype, shape: &[u64]) -> Option<u64> {
     shape.iter().try_fold(dtype.size() as u64, |product, &n| product.checked_mul(n))
 }
 
