@@ -10,7 +10,7 @@ use parans_kernels::codec::{
 };
 
 use super::super::{Coded, index_bytes};
-use super::{
+use super::tile::{
     LANES, MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, columns_to_line,
 };
 use crate::cpu::block::DecodeBlock;

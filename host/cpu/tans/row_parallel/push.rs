@@ -8,7 +8,7 @@ use std::ops::Range;
 use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
 use super::super::{Coded, bits::Tail, index_bytes};
-use super::{
+use super::tile::{
     LANES, MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, WINDOWS,
     columns_to_line, load_symbols,
 };
