@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use parans_kernels::codec;
 
-use super::{Scratch, UsedTables};
+use super::tile::{Scratch, UsedTables};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
 use crate::cpu::tans::row_parallel::tile::{TILE, VectorTables, load_indexes, regroup};

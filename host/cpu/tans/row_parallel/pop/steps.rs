@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{PopTile, Scratch, UsedTables, redo};
+use super::tile::{PopTile, Scratch, UsedTables, redo};
 use crate::cpu::tans::row_parallel::tile::{
     MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch,
 };

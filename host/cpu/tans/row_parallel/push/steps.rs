@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Before, PushTile, Scratch, Sink, redo};
+use super::tile::{Before, PushTile, Scratch, Sink, redo};
 use crate::cpu::tans::row_parallel::tile::{MOST_ROWS, Prefetches, VECTORS, WINDOW, fetch};
 use crate::simd::{ByteTable, RunOn, Simd512, Work, unroll};
 
