@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cust::context::{Context, CurrentContext};
@@ -20,7 +20,7 @@ use cust::stream::{Stream, StreamFlags};
 use cust::sys;
 use parans_kernels::abi::DeviceAddress;
 
-use super::{Gpu, Launch, Runtime, StreamHandle};
+use super::{Launch, Runtime, StreamHandle};
 use crate::error::{Error, Result};
 
 /// Bytes of one pinned half. Two of them hide the copy into pinned memory behind the transfer;
@@ -424,18 +424,6 @@ fn count() -> Result<usize> {
     let asking = |error| failed("asking the NVIDIA driver for devices", error);
     cust::init(cust::CudaFlags::empty()).map_err(asking)?;
     Ok(Device::num_devices().map_err(asking)? as usize)
-}
-
-/// Opens a device once per process: compiling a kernel for it takes the driver a while.
-pub(super) fn open(number: usize) -> Result<Gpu> {
-    static OPEN: OnceLock<Mutex<HashMap<usize, Gpu>>> = OnceLock::new();
-    let mut open = lock(OPEN.get_or_init(Mutex::default));
-    if let Some(gpu) = open.get(&number) {
-        return Ok(gpu.clone());
-    }
-    let gpu = Gpu::new(CudaRuntime::new(number)?)?;
-    open.insert(number, gpu.clone());
-    Ok(gpu)
 }
 
 /// The names of all devices.

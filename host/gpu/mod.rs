@@ -76,7 +76,7 @@ impl Gpu {
     /// without a driver, without such a device, or where the driver refuses the PTX.
     pub fn open(number: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        return cuda::open(number);
+        return open(number);
         #[cfg(not(feature = "cuda"))]
         Err(Error::Unsupported(format!(
             "device cuda:{number}: this build has no GPU back end; build with `--features cuda`"
@@ -128,4 +128,17 @@ impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Gpu").field(&self.runtime().name()).finish()
     }
+}
+
+/// Opens a device once per process: compiling a kernel for it takes the driver a while.
+#[cfg(feature = "cuda")]
+fn open(number: usize) -> Result<Gpu> {
+    static OPEN: std::sync::OnceLock<Mutex<HashMap<usize, Gpu>>> = std::sync::OnceLock::new();
+    let mut open = OPEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(gpu) = open.get(&number) {
+        return Ok(gpu.clone());
+    }
+    let gpu = Gpu::new(CudaRuntime::new(number)?)?;
+    open.insert(number, gpu.clone());
+    Ok(gpu)
 }

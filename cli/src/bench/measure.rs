@@ -10,7 +10,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
-use super::{BenchArgs, Dist};
+use super::args::{BenchArgs, Dist};
 use crate::failure::Usage;
 
 /// Tables of the distribution asked for, the same as the peer's bench makes.

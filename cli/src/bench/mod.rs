@@ -5,132 +5,21 @@
 //! many parallel rows make my tensors fast here? Beside each speed stands its share of the speed of
 //! copying the same arrays on the same threads.
 
+mod args;
 mod bytes;
 mod measure;
 mod report;
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
-use clap::{
-    Args, ValueEnum, ValueHint,
-    builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser},
-};
-use parans::{Bypass, Coder, Device, Error, Family, Lookup};
+use parans::{Bypass, Coder, Device, Error, Family};
 use rayon::ThreadPool;
 
-use crate::{
-    failure::Usage,
-    pool::{self, THREADS},
-};
+use crate::{failure::Usage, pool};
+use args::ALL;
 use measure::{Inputs, make_tables};
 use report::{Report, Setting};
 
-/// What `parans bench` takes.
-#[derive(Args, Debug)]
-pub(crate) struct BenchArgs {
-    /// Stream families, separated by commas
-    #[arg(long, default_value = "rans64", value_delimiter = ',', value_parser = families())]
-    family: Vec<String>,
-    /// Interleaved states per row, separated by commas
-    #[arg(long, default_value = "1", value_delimiter = ',', value_parser = lanes())]
-    lanes: Vec<String>,
-    /// How pop finds symbols
-    #[arg(long, default_value = "auto", value_parser = lookup())]
-    lookup: Lookup,
-    /// Where to run: cpu, cuda:0, cuda:1, ...
-    #[arg(long, default_value = "cpu", value_parser = DeviceParser)]
-    device: Device,
-    /// Numbers of rows, separated by commas [default: 1 to 4096; 256 with --json]
-    #[arg(long, value_delimiter = ',')]
-    rows: Option<Vec<usize>>,
-    /// Symbols in all rows together
-    #[arg(long, default_value_t = 13_107_200)]
-    symbols: usize,
-    /// Symbols per table
-    #[arg(long, default_value_t = 256)]
-    alphabet: usize,
-    /// Tables, chosen per symbol at random
-    #[arg(long, default_value_t = 1)]
-    tables: usize,
-    /// Distribution of the symbols
-    #[arg(long, value_enum, default_value_t = Dist::Uniform)]
-    dist: Dist,
-    /// Bits of a quantised distribution; 16 unless the family's limit is lower
-    #[arg(long)]
-    precision: Option<u32>,
-    /// Code with a bypass sentinel
-    #[arg(long)]
-    bypass: bool,
-    /// Threads; 0 is one per core [default: 0, and beside it one thread; 1 with --json]
-    #[arg(short = 'T', long, value_name = "N",
-        value_parser = clap::value_parser!(u32).range(THREADS))]
-    threads: Option<u32>,
-    /// Timed calls, after one that warms up
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
-    /// Order-0 coding of this file's bytes instead, on one thread, table building counted
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    bytes: Option<PathBuf>,
-    /// One JSON object per line, with the fastest calls
-    #[arg(long)]
-    json: bool,
-}
-
-/// Distributions to draw symbols from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Dist {
-    /// All symbols alike.
-    Uniform,
-    /// Discretised Gaussians centred in the alphabet, standard deviations from 1 to 2^4.5 (8 for a
-    /// single table).
-    Gauss,
-}
-
-/// The value that stands for all families or all numbers of lanes.
-const ALL: &str = "all";
-
-/// A parser of the families' names. It lists them in the help and the completions.
-fn families() -> PossibleValuesParser {
-    PossibleValuesParser::new(Family::ALL.iter().map(|family| family.name()).chain([ALL]))
-}
-
-fn lanes() -> PossibleValuesParser {
-    let numbers = Family::LANES.iter().map(usize::to_string);
-    PossibleValuesParser::new(numbers.chain([ALL.to_owned()]).map(PossibleValue::new))
-}
-
-fn lookup() -> impl TypedValueParser<Value = Lookup> {
-    let all = [Lookup::Auto, Lookup::Search, Lookup::InverseCdf, Lookup::Alias];
-    PossibleValuesParser::new(all.map(Lookup::name)).try_map(|name| name.parse::<Lookup>())
-}
-
-/// Parses any device; lists the usual ones.
-#[derive(Clone)]
-struct DeviceParser;
-
-impl TypedValueParser for DeviceParser {
-    type Value = Device;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Device, clap::Error> {
-        let parser = StringValueParser::new().try_map(|name| {
-            name.parse().map_err(|error| match error {
-                Error::InvalidArgument(text) => Usage(text),
-                error => Usage(error.to_string()),
-            })
-        });
-        parser.parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(["cpu", "cuda:0", "cuda:1"].map(PossibleValue::new).into_iter()))
-    }
-}
+pub(crate) use args::BenchArgs;
 
 /// The values that a list names, in its order, each once.
 fn chosen<T: Copy + PartialEq>(

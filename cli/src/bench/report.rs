@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use parans::{Family, Lookup};
 
 use super::{
-    BenchArgs,
+    args::BenchArgs,
     measure::{Figures, Speed},
 };
 use crate::failure::{self, Usage, named};

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::context::{Context, SharedLayout, place_params, undefined};
 use super::mods::{Mods, type_of};
 use super::names::{Name, Scopes};
-use super::{Context, SharedLayout, allocate, flow, place_params, undefined};
+use super::{allocate, flow};
 use crate::ir::{CONST, Function, HIDDEN, Instr, NONE, Op, PRED, Reg, Special, Ty, WIDE};
 use crate::parse::ast::{Func, Imm, Instr as Source, Operand, Pos, Stmt, Var, VarSpace};
 use crate::{Class, ParseError};

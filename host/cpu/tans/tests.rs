@@ -13,6 +13,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::cpu::block::Rows;
+use crate::plan::RowPlan;
 use crate::symbols::{Indexes, NativeSymbol};
 use crate::{Lookup, Precision, Tables};
 

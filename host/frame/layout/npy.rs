@@ -2,7 +2,7 @@
 //! dictionary is read by hand: its grammar as numpy writes it is four kinds of tokens, and the
 //! crates for it bring a parser generator along.
 
-use super::{Layout, segments};
+use super::segments::{Layout, segments};
 use crate::{
     dtype::Dtype,
     frame::index::{Container, Entry},

@@ -7,9 +7,8 @@ use std::io::{Read, Seek, SeekFrom};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{
-    Layout,
     npy::{self, Header},
-    segments,
+    segments::{Layout, segments},
 };
 use crate::frame::index::Container;
 

@@ -2,7 +2,7 @@
 
 use safetensors::tensor::Metadata;
 
-use super::{Layout, segments};
+use super::segments::{Layout, segments};
 use crate::frame::{
     element,
     index::{Container, Entry},

@@ -10,7 +10,7 @@ use parans_kernels::codec::{Rans32x16, RansFamily};
 use super::super::entries::{Step, load_step, store_step};
 use super::super::lookup::{By, SlotLookup};
 use super::super::tables::PackedTables;
-use super::{LANES, LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
+use super::steps::{LANES, LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
 use crate::simd::{Level, RunOn, Simd, Work, dispatch, unroll};
 use crate::tables::{SLOT_FREQ, SLOT_SYMBOL, SLOTS};
 

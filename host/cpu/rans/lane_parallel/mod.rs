@@ -14,86 +14,18 @@ mod even_odd;
 mod pop;
 mod push;
 mod split_lanes;
+mod steps;
 
-use parans_kernels::codec::RansFamily;
-
-use super::entries::{RowTile, Step};
-use super::family::VectorFamily;
 use super::tables::PackedTables;
 use crate::cpu::block::{DecodeBlock, EncodeBlock};
 use crate::plan::Plan;
 use crate::simd::Level;
-use pop::UsedTables;
 
-/// Interleaved states of a row.
-pub(super) const LANES: usize = super::entries::LANES;
+pub(super) use steps::LANES;
+pub(crate) use steps::LaneFamily;
 
 /// Rows that advance together.
 const ROWS: usize = 4;
-
-/// Steps to push, the last first.
-struct PushSteps<'a, F: RansFamily, const R: usize> {
-    /// Packed entries, in the order of lanes.
-    entries: &'a [RowTile; R],
-    steps: std::ops::Range<usize>,
-    precision: u32,
-    states: &'a mut [[F::State; LANES]; R],
-    /// Where each row's next words go.
-    free: [&'a mut [F::Word]; R],
-}
-
-/// What became of them.
-struct Pushed<const R: usize> {
-    /// The steps from here on are done: not all where a row lacks capacity for as much as a step
-    /// may take.
-    done: usize,
-    /// Words that each row took.
-    words: [usize; R],
-}
-
-/// Steps to pop, the first first.
-struct PopSteps<'a, 't, F: RansFamily, const R: usize> {
-    tables: &'a PackedTables<'t>,
-    used: UsedTables<'a, R>,
-    steps: std::ops::Range<usize>,
-    states: &'a mut [[F::State; LANES]; R],
-    /// Each row's words up to the next to take.
-    words: [&'a [F::Word]; R],
-    /// Where the symbols of the tile go.
-    symbols: [&'a mut [Step]; R],
-}
-
-/// What became of them.
-struct Popped<const R: usize> {
-    /// The steps below this one are done: not all where a row has fewer words left than a step may
-    /// take, or after a sentinel.
-    done: usize,
-    /// Words left, per row.
-    words: [usize; R],
-    /// Whether the last step had a bypass sentinel, whose digits are to be popped next.
-    sentinel: bool,
-}
-
-/// A family's steps over vectors, for precisions up to 16.
-pub(crate) trait LaneFamily: VectorFamily {
-    /// Words that must be left, or free, for a step to be taken.
-    const WINDOW: usize = LANES * Self::MAX_WORDS as usize;
-
-    /// Whether there are loops for this family at a level.
-    fn has_lane_loops(level: Level) -> bool;
-
-    /// Pushes steps; `None` where a row ran out of capacity or the machine lacks the level.
-    #[allow(private_interfaces, reason = "only this folder calls it")]
-    fn push_steps<const R: usize>(level: Level, steps: PushSteps<'_, Self, R>)
-    -> Option<Pushed<R>>;
-
-    /// Pops steps; `None` where the machine lacks the level.
-    #[allow(private_interfaces, reason = "only this folder calls it")]
-    fn pop_steps<const R: usize>(
-        level: Level,
-        steps: PopSteps<'_, '_, Self, R>,
-    ) -> Option<Popped<R>>;
-}
 
 /// How many rows advance together where so many are left.
 fn together(left: usize) -> usize {

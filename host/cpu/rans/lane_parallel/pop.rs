@@ -8,22 +8,13 @@ use super::super::entries::{
     RowTile, STEPS, Step, TileIndexes, bytes_of, load_step, prefetch_step, store_step,
 };
 use super::super::tables::PackedTables;
-use super::{LANES, LaneFamily, PopSteps};
+use super::steps::{LANES, LaneFamily, PopSteps, UsedTables};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;
 use crate::simd::{Level, RunOn, Simd, Work, dispatch};
 use crate::symbols::SymbolSliceMut;
 use crate::tables::TwoSymbolLookup;
-
-/// Which tables a tile uses.
-#[derive(Clone, Copy)]
-pub(super) enum UsedTables<'a, const R: usize> {
-    /// One for each row.
-    One([u32; R]),
-    /// One for each symbol; the number of tables stands for a skipped symbol.
-    Each(&'a [RowTile; R]),
-}
 
 /// A row with fewer words left than this goes on from a copy with enough words below it for every
 /// step.

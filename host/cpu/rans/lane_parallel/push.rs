@@ -7,7 +7,7 @@ use parans_kernels::codec::step::is_normalised;
 
 use super::super::entries::{FindEntries, RowTile, STEPS, TileIndexes, bytes_of, steps_of};
 use super::super::tables::PackedTables;
-use super::{LANES, LaneFamily, PushSteps};
+use super::steps::{LANES, LaneFamily, PushSteps};
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::{encode_columns, encoder_view};
 use crate::plan::Plan;

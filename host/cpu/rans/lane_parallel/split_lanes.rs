@@ -7,7 +7,7 @@ use parans_kernels::codec::{Rans32, Rans64};
 
 use super::super::family::VectorFamily;
 use super::super::lookup::{By, FoundSymbols, SlotLookup};
-use super::{LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
+use super::steps::{LaneFamily, PopSteps, Popped, PushSteps, Pushed, UsedTables};
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512, unroll};
 
 /// A family whose lanes take words that lie side by side.

@@ -7,7 +7,7 @@ use super::super::entries::{
     self as shared, FindEntries, LANES, RowTile, TileIndexes, bytes_of, steps_of,
 };
 use super::super::tables::{PackedTables, load_indexes, load_symbols};
-use super::{STEPS, VECTORS};
+use super::tile::{STEPS, VECTORS};
 use crate::simd::{Line, RunOn, Simd, Simd512, Work};
 use crate::symbols::{Indexes, SymbolSlice};
 

@@ -3,7 +3,7 @@
 use parans_kernels::codec::RowIndexes;
 
 use super::super::tables::{PackedTables, load_indexes};
-use super::{MOST_ROWS, STEPS, STEPS_EACH};
+use super::tile::{MOST_ROWS, STEPS, STEPS_EACH};
 use crate::simd::{RunOn, Simd512, Work};
 
 /// Which tables a tile uses.

@@ -1,6 +1,6 @@
 //! Which states emit a word in which step: stored a step at a time, read a row at a time.
 
-use super::STEPS;
+use super::tile::STEPS;
 use crate::simd::Simd512;
 
 /// The masks of so many steps as are taken at a time, as often each as a row has lanes where those

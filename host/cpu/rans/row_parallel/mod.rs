@@ -5,11 +5,10 @@
 //! states and up to 64 word cursors, whose steps overlap. Symbols outside their table and skipped
 //! symbols are nothing irregular here.
 //!
-//! The loops are generic over [`Simd512`] and the arithmetic over
-//! [`VectorFamily`]. An instruction set with other registers joins by
-//! implementing the interface, or where other loops pay (AVX2: four states of 64 bits per register,
-//! words transposed and permuted by `pext` masks), by a second set of loops beside `push` and
-//! `pop`.
+//! The loops are generic over [`Simd512`] and the arithmetic over [`VectorFamily`]. An instruction
+//! set with other registers joins by implementing the interface, or where other loops pay (AVX2:
+//! four states of 64 bits per register, words transposed and permuted by `pext` masks), by a second
+//! set of loops beside `push` and `pop`.
 
 mod entries;
 mod indexes;
@@ -17,6 +16,7 @@ mod masks;
 mod pop;
 mod push;
 mod store;
+mod tile;
 
 use super::family::VectorFamily;
 use super::tables::PackedTables;
@@ -24,25 +24,7 @@ use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
 use crate::cpu::codec::encoder_view;
 use crate::plan::Plan;
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
-
-/// Vectors of states in a block of rows.
-const VECTORS: usize = 4;
-
-/// Most rows of such a block.
-const MOST_ROWS: usize = 16 * VECTORS;
-
-/// Vectors of steps in a tile of columns, over all vectors of a block: a tile's data stay within
-/// half of the L1 cache.
-const STEPS: usize = 256;
-
-/// Steps of each vector in a tile.
-const STEPS_EACH: usize = STEPS / VECTORS;
-
-/// Columns of a tile: the fewer rows a block has, the fewer steps, or a row's part would outgrow
-/// the L1 cache.
-const fn tile_columns(lanes: usize) -> usize {
-    if lanes == 1 { STEPS_EACH } else { 2 * STEPS_EACH }
-}
+use tile::MOST_ROWS;
 
 /// With fewer states than this, eight at a time in scalar registers are faster.
 pub(super) const LEAST_STATES: usize = 32;
@@ -149,18 +131,5 @@ impl<'a, F: VectorFamily> PopRows<'a, '_, F> {
             }
         }
         None
-    }
-}
-
-/// Turns `16 / L` vectors of a row each into as many of a step each, or back.
-#[inline(always)]
-fn regroup<S: Simd512, const L: usize>(s: S, vectors: &mut [[u32; 16]]) {
-    let mut v = [s.splat(0); 16];
-    for (v, from) in v.iter_mut().zip(vectors.iter()) {
-        *v = s.load(from);
-    }
-    s.transpose::<L>(&mut v);
-    for (&v, to) in v.iter().zip(vectors) {
-        s.store(v, to);
     }
 }

@@ -19,7 +19,7 @@ use super::super::lookup::{By, FoundSymbols, SlotLookup};
 use super::super::tables::PackedTables;
 use super::indexes::{FindTables, UsedTables};
 use super::store::{Scratch, Store, StoreNonTemporal};
-use super::{MOST_ROWS, STEPS_EACH, VECTORS, tile_columns};
+use super::tile::{MOST_ROWS, STEPS_EACH, VECTORS, tile_columns};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::{decode_columns, tables_view};
 use crate::plan::Plan;

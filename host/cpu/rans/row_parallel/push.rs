@@ -18,7 +18,7 @@ use super::super::family::{Emitted, VectorFamily};
 use super::super::tables::PackedTables;
 use super::entries::{BlockSymbols, Digits, TileEntries, find_entries};
 use super::masks::Masks;
-use super::{STEPS, STEPS_EACH, VECTORS};
+use super::tile::{STEPS, STEPS_EACH, VECTORS};
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::encode_columns;
 use crate::simd::{RunOn, Simd512, Work, unroll};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{MOST_ROWS, STEPS, STEPS_EACH, regroup, tile_columns};
+use super::tile::{MOST_ROWS, STEPS, STEPS_EACH, regroup, tile_columns};
 use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
 

@@ -2,89 +2,22 @@
 
 mod entries;
 mod steps;
+mod tile;
 
-use std::ops::Range;
-
-use parans_kernels::codec::{self, Tans16, TansFamily, TansRow, WordWriter, tans::BitBuffer};
+use parans_kernels::codec::{self, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
 use super::super::{Coded, bits::Tail, index_bytes};
-use super::{
-    LANES, MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, WINDOWS,
-    columns_to_line, load_symbols,
+use super::tile::{
+    MOST_ROWS, Prefetches, STAGE, TILE, VECTORS, VectorTables, WINDOW, WINDOWS, columns_to_line,
 };
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::with_lanes;
 use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::{SymbolSlice, with_slice};
 use entries::{FindBytes, FindEach};
+use tile::{PushTile, Sink};
 
-/// What a tile keeps in the L1 cache.
-#[repr(C, align(64))]
-pub(in super::super) struct Scratch {
-    /// The bits that a tile writes.
-    stage: [[u8; STAGE]; MOST_ROWS],
-    /// Positions of the symbols' entries.
-    entries: [[[u32; 16]; TILE]; VECTORS],
-    /// Of one table in registers, the symbols' numbers instead: a byte each, those of a window, the
-    /// first lowest.
-    symbols: [[[u32; 16]; WINDOWS]; VECTORS],
-    /// States of each lane.
-    states: [[[u32; 16]; VECTORS]; LANES],
-    /// The last 64 bits of each row, the youngest at the top: the upper half,
-    high: [[u32; 16]; VECTORS],
-    /// and the lower.
-    low: [[u32; 16]; VECTORS],
-    /// How many of them fill no byte,
-    lens: [[u32; 16]; VECTORS],
-    /// and where in the stage they go.
-    ends: [[u32; 16]; VECTORS],
-    /// The rows, one bit each, that have symbols outside their tables in each window.
-    irregular: [u64; WINDOWS],
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            stage: [[0; STAGE]; MOST_ROWS],
-            entries: [[[0; 16]; TILE]; VECTORS],
-            symbols: [[[0; 16]; WINDOWS]; VECTORS],
-            states: [[[0; 16]; VECTORS]; LANES],
-            high: [[0; 16]; VECTORS],
-            low: [[0; 16]; VECTORS],
-            lens: [[0; 16]; VECTORS],
-            ends: [[0; 16]; VECTORS],
-            irregular: [0; WINDOWS],
-        }
-    }
-}
-
-/// Where a row's bits go.
-struct Sink<'a> {
-    /// The row's words.
-    bytes: &'a mut [u8],
-    /// Bytes in use.
-    len: usize,
-}
-
-impl Sink<'_> {
-    /// Appends the first bytes of some; `None` where the capacity is too small.
-    #[inline(always)]
-    fn append(&mut self, from: &[u8; STAGE], count: usize) -> Option<()> {
-        const HALF: usize = STAGE / 2;
-        let to = self.bytes.get_mut(self.len..)?;
-        if let Some(to) = to.first_chunk_mut::<STAGE>() {
-            // Few bits per symbol, most often.
-            to[..HALF].copy_from_slice(&from[..HALF]);
-            if count > HALF {
-                to[HALF..].copy_from_slice(&from[HALF..]);
-            }
-        } else {
-            to.get_mut(..count)?.copy_from_slice(&from[..count]);
-        }
-        self.len += count;
-        Some(())
-    }
-}
+pub(in super::super) use tile::Scratch;
 
 /// Pushes a block's rows; `None` where the other path has to.
 pub(super) fn rows<S: Simd512, T: Coded>(
@@ -215,26 +148,6 @@ fn tails<T: Coded, const LANES: usize>(
     Some(())
 }
 
-/// A range of columns of symbols.
-struct PushTile<'a> {
-    tables: &'a VectorTables<'a>,
-    symbols: SymbolSlice<'a>,
-    columns: usize,
-    indexes: &'a [codec::RowIndexes<'a>],
-    /// What all of them are, where that is known.
-    one: Option<i32>,
-    range: Range<usize>,
-}
-
-impl PushTile<'_> {
-    /// A row's symbols.
-    #[inline(always)]
-    fn load<S: Simd512>(&self, s: S, row: usize) -> [S::U32; 4] {
-        let begin = row * self.columns;
-        load_symbols(s, self.symbols, begin + self.range.start..begin + self.range.end)
-    }
-}
-
 /// Appends what is staged to the rows' words; `None` where the capacity is too small.
 struct Append<'a, 'b> {
     scratch: &'a mut Scratch,
@@ -256,64 +169,4 @@ impl<S: Simd512> RunOn<S> for Append<'_, '_> {
         }
         Some(())
     }
-}
-
-/// What a window begins with.
-struct Before {
-    /// The states that its columns begin with: one or two of them for rows of as many lanes.
-    states: [[[u32; 16]; VECTORS]; WINDOW],
-    high: [[u32; 16]; VECTORS],
-    lens: [[u32; 16]; VECTORS],
-    ends: [[u32; 16]; VECTORS],
-}
-
-impl Before {
-    #[cold]
-    #[inline(never)]
-    fn new(scratch: &Scratch, lanes: usize, column: usize) -> Self {
-        Self {
-            states: std::array::from_fn(|k| scratch.states[(column + k) % lanes]),
-            high: scratch.high,
-            lens: scratch.lens,
-            ends: scratch.ends,
-        }
-    }
-}
-
-/// Pushes a window of a row through the codec, digits and all, right into the row's words: its
-/// steps had the states right, but not the bits.
-#[cold]
-#[inline(never)]
-fn redo(
-    tile: &PushTile<'_>,
-    scratch: &mut Scratch,
-    sink: &mut Sink<'_>,
-    row: usize,
-    column: usize,
-    before: &Before,
-) -> Option<()> {
-    let (u, e) = (row / 16, row % 16);
-    let lanes = tile.tables.lanes.min(WINDOW);
-    sink.append(&scratch.stage[row], before.ends[u][e] as usize - row * STAGE)?;
-    let len = before.lens[u][e];
-    let mut codec = TansRow::<WINDOW> {
-        states: std::array::from_fn(|k| before.states[k][u][e]),
-        buffer: BitBuffer { bits: (before.high[u][e] >> 1) >> (31 - len), len },
-    };
-    let mut writer = WordWriter::new(sink.bytes, sink.len);
-    for k in (0..WINDOW).rev() {
-        let symbol = tile.symbols.at(row * tile.columns + column + k);
-        let index = tile.indexes[row].at(column + k);
-        let (view, lane) = (&tile.tables.encoder, k % lanes);
-        view.push_one::<Tans16, WINDOW>(&mut codec, lane, symbol, index, &mut writer).ok()?;
-    }
-    if writer.overflowed() {
-        return None;
-    }
-    sink.len = writer.len();
-    let BitBuffer { bits, len } = codec.buffer;
-    scratch.high[u][e] = (bits << 1) << (31 - len);
-    scratch.lens[u][e] = len;
-    scratch.ends[u][e] = (row * STAGE) as u32;
-    Some(())
 }

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use parans_kernels::codec;
 
-use super::{Scratch, UsedTables};
+use super::tile::{Scratch, UsedTables};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
-use crate::cpu::tans::row_parallel::{TILE, VectorTables, load_indexes, regroup};
+use crate::cpu::tans::row_parallel::tile::{TILE, VectorTables, load_indexes, regroup};
 use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
 

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::{PopTile, Scratch, UsedTables, redo};
-use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch};
+use super::tile::{PopTile, Scratch, UsedTables, redo};
+use crate::cpu::tans::row_parallel::tile::{
+    MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch,
+};
 use crate::simd::{RunOn, Simd512, Work, unroll};
 use crate::tables::TansRowsForm;
 

@@ -1,7 +1,7 @@
 //! From symbols and indexes to their entries.
 
-use super::{PushTile, Scratch};
-use crate::cpu::tans::row_parallel::{WINDOW, WINDOWS, load_indexes, regroup};
+use super::tile::{PushTile, Scratch};
+use crate::cpu::tans::row_parallel::tile::{WINDOW, WINDOWS, load_indexes, regroup};
 use crate::simd::{RunOn, Simd512, Work};
 use crate::tables::TansWideForm;
 

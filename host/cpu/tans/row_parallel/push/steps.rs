@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Before, PushTile, Scratch, Sink, redo};
-use crate::cpu::tans::row_parallel::{MOST_ROWS, Prefetches, VECTORS, WINDOW, fetch};
+use super::tile::{Before, PushTile, Scratch, Sink, redo};
+use crate::cpu::tans::row_parallel::tile::{MOST_ROWS, Prefetches, VECTORS, WINDOW, fetch};
 use crate::simd::{ByteTable, RunOn, Simd512, Work, unroll};
 
 /// Takes a tile's steps.
