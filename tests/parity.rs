@@ -184,7 +184,7 @@ fn check(batch: &Batch, backend: &Backend) -> Result<(), Error> {
             assert_eq!(symbol, wanted, "symbol {at} popped: {}", context());
         }
     }
-    streams.expect_fresh()
+    streams.expect_initial()
 }
 
 fn shaped(values: &[i32], rows: usize, columns: usize) -> Array2<i32> {
@@ -327,7 +327,7 @@ fn check_across(
         for (turn, push) in batch.pushes.iter().enumerate().rev() {
             run(if turn % 2 == 0 { other } else { one }, &mut streams, push, true)?;
         }
-        streams.expect_fresh()
+        streams.expect_initial()
     };
     go().map_err(|error| error.to_string().into())
 }

@@ -247,7 +247,7 @@ pub fn decode(file: &[u8]) -> Any<Image> {
         let values = coder.pop::<i16>(&mut streams, &models(kind, &means, &deviations)?)?;
         Ok(values.iter().map(|&value| i32::from(value.clamp(-1 << 9, 1 << 9))).collect())
     })?;
-    streams.expect_fresh()?;
+    streams.expect_initial()?;
     from_planes(width, height, planes)
 }
 

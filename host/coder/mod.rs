@@ -86,7 +86,7 @@ impl Coder {
         self.on_gpu.as_ref().map(|on| GpuCoder::new(&on.gpu, &self.plan, &on.tables))
     }
 
-    /// Fresh streams for this coder.
+    /// Initial streams for this coder.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for more rows than there is memory for.
@@ -328,7 +328,7 @@ impl Coder {
         } else {
             self.pop_shaped(&mut streams, indexes, symbols)?;
         }
-        streams.expect_fresh()
+        streams.expect_initial()
     }
 
     /// A queue: several encodes flushed into one batch of streams, which decode in the order in

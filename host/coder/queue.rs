@@ -81,6 +81,6 @@ impl<'c> Dequeue<'c> {
     /// # Errors
     /// [`Error::Row`](crate::Error::Row) names the first row that did not.
     pub fn finish(self) -> Result<()> {
-        self.streams.expect_fresh()
+        self.streams.expect_initial()
     }
 }

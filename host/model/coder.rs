@@ -215,7 +215,7 @@ impl ModelCoder {
     pub fn decode<S: Symbol>(&self, models: &impl Models, bytes: &[u8]) -> Result<Array2<S>> {
         let mut streams = self.plan.streams_from(bytes, Merged::default())?;
         let symbols = self.pop(&mut streams, models)?;
-        streams.expect_fresh()?;
+        streams.expect_initial()?;
         Ok(symbols)
     }
 

@@ -133,7 +133,7 @@ impl Streams {
     ///
     /// # Panics
     /// Where there is no such row.
-    pub fn is_fresh(&self, row: usize) -> bool {
+    pub fn is_initial(&self, row: usize) -> bool {
         let fields = self.family.header_fields(self.lanes);
         let initial = self.family.initial_field();
         let at = row * fields..(row + 1) * fields;
@@ -153,12 +153,12 @@ impl Streams {
             }
     }
 
-    /// Checks that every row [is initial](Self::is_fresh).
+    /// Checks that every row [is initial](Self::is_initial).
     ///
     /// # Errors
     /// [`Error::Row`] names the first that is not.
-    pub fn expect_fresh(&self) -> Result<()> {
-        match (0..self.rows).find(|&row| !self.is_fresh(row)) {
+    pub fn expect_initial(&self) -> Result<()> {
+        match (0..self.rows).find(|&row| !self.is_initial(row)) {
             None => Ok(()),
             Some(row) => Err(Error::Row { row, position: 0, cause: crate::RowCause::FinalState }),
         }

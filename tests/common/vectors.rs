@@ -174,7 +174,7 @@ impl Case {
                 }
             }
         }
-        streams.expect_fresh()?;
+        streams.expect_initial()?;
         Ok(())
     }
 

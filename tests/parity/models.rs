@@ -166,7 +166,7 @@ fn check(batch: &Batch, backend: &Backend, reference: &Backend) -> Result<(), Er
     {
         assert_eq!(&batch.pop::<i32>(one, &mut streams)?, symbols, "{}", batch.name);
         assert_eq!(&batch.pop::<i32>(other, &mut streams)?, symbols, "{}", batch.name);
-        streams.expect_fresh()?;
+        streams.expect_initial()?;
     }
     Ok(())
 }

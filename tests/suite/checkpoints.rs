@@ -152,7 +152,7 @@ fn check(random: &mut Random, coder: &Coder, bypass: bool) {
     assert_eq!(streams, plain, "{context}");
     let bottom: Array2<i32> = coder.pop(&mut streams, Indexes::one(0, rows, 9)).unwrap();
     assert_eq!(bottom, below, "{context}");
-    streams.expect_fresh().unwrap();
+    streams.expect_initial().unwrap();
 }
 
 /// On every back end, a GPU's among them, which pops the segments of one row as it pops rows.
@@ -383,7 +383,7 @@ fn one_row_on_several_threads() {
                 .install(|| coder.pop_checkpointed(&mut streams, indexes.clone(), &made))
                 .unwrap();
             assert_eq!(popped, values, "{family} on {threads} threads");
-            streams.expect_fresh().unwrap();
+            streams.expect_initial().unwrap();
         }
     }
 }

@@ -172,7 +172,7 @@ fn damaged_rows_are_told_and_left() {
     let mut flipped = good.clone();
     flipped[1][60] ^= 4;
     let streams = pop(&flipped).unwrap();
-    assert_eq!(cause(streams.expect_fresh()).2, RowCause::FinalState);
+    assert_eq!(cause(streams.expect_initial()).2, RowCause::FinalState);
     // Too few bytes for the states, and an end inside a word.
     for len in [0, 15, 17, 18, 19] {
         let result = Streams::from_byte_strings(Family::Rans64, 2, &[&good[0][..len]]);

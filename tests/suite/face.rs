@@ -174,8 +174,8 @@ fn round_trips<S: Symbol>(of: impl Fn(i32) -> S) {
     let mut into = vec![of(0); 10];
     coder.pop_into(&mut streams, one.clone(), &mut into).unwrap();
     assert_eq!(into, typed.as_slice().unwrap());
-    streams.expect_fresh().unwrap();
-    same.expect_fresh().unwrap();
+    streams.expect_initial().unwrap();
+    same.expect_initial().unwrap();
 
     let mut queue = coder.queue();
     queue.encode(&typed, 1).unwrap();

@@ -268,7 +268,7 @@ fn checkpoints() {
         let popped: Array2<i32> =
             coder.pop_checkpointed(&mut streams, indexes.clone(), &checkpoints).unwrap();
         assert_eq!(popped, symbols, "{family}");
-        streams.expect_fresh().unwrap();
+        streams.expect_initial().unwrap();
         // And the rows are plain rows.
         let popped: Array2<i32> = coder.pop(&mut rows.streams.clone(), indexes).unwrap();
         assert_eq!(popped, symbols, "{family}");

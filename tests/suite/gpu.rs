@@ -55,7 +55,7 @@ fn device_resident_tensors_code_as_host_tensors_do() {
         let into = DeviceSymbols::of(&popped, 9).unwrap();
         coder.pop(&mut streams, &into, &device_indexes).unwrap();
         assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
-        streams.to_streams().unwrap().expect_fresh().unwrap();
+        streams.to_streams().unwrap().expect_initial().unwrap();
     }
 }
 
@@ -107,8 +107,8 @@ fn a_failed_row_is_named_with_its_values_and_left_as_it_was() {
         "{error}"
     );
     let after = streams.to_streams().unwrap();
-    assert!(after.is_fresh(2));
-    assert!(!after.is_fresh(1));
+    assert!(after.is_initial(2));
+    assert!(!after.is_initial(1));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
     let mut streams = coder.streams(1).unwrap();
     let error = coder.push(&mut streams, &symbols, &indexes).unwrap_err();
     assert!(matches!(error, Error::Device(_)), "{error}");
-    assert!(streams.is_fresh(0));
+    assert!(streams.is_initial(0));
     let on_host = builder.build(tables(false)).unwrap();
     on_host.push(&mut streams, &symbols, &indexes).unwrap();
 }
@@ -335,7 +335,7 @@ fn models_code_alike(
     let into = DeviceSymbols::of(&popped, rows).unwrap();
     resident.pop(&mut streams, on_device, &into).unwrap();
     assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
-    streams.to_streams().unwrap().expect_fresh().unwrap();
+    streams.to_streams().unwrap().expect_initial().unwrap();
 }
 
 #[test]
@@ -443,7 +443,7 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
         "{error}"
     );
     let after = streams.to_streams().unwrap();
-    assert!(after.is_fresh(1) && !after.is_fresh(0) && !after.is_fresh(2));
+    assert!(after.is_initial(1) && !after.is_initial(0) && !after.is_initial(2));
     // No capacity: planned by the caller, too small for digits.
     let scales = DeviceBuffer::from_slice(&gpu, &[1.0f32; 30]).unwrap();
     let models =
@@ -454,7 +454,7 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     let error = coder.push(&mut small, &models, &outside).unwrap_err();
     let wanted = RowCause::CapacityExceeded;
     assert!(matches!(error, Error::Row { row: 0, cause, .. } if cause == wanted), "{error}");
-    assert!(small.to_streams().unwrap().is_fresh(0));
+    assert!(small.to_streams().unwrap().is_initial(0));
     // Words that are not there.
     let error = coder.pop(&mut small, &models, &symbols).unwrap_err();
     assert!(matches!(error, Error::Row { row: 0, cause: RowCause::Truncated, .. }), "{error}");

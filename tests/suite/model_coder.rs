@@ -219,7 +219,7 @@ fn models_and_tables_share_streams() {
     models_coder.push(&mut streams, &models, &array![[1, 7, -2]]).unwrap();
     assert_eq!(models_coder.pop::<i16>(&mut streams, &models).unwrap(), array![[1i16, 7, -2]]);
     assert_eq!(coder.pop::<u8>(&mut streams, indexes).unwrap(), array![[0u8, 1, 2, 2, 1]]);
-    streams.expect_fresh().unwrap();
+    streams.expect_initial().unwrap();
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn damaged_rows_are_answered() {
             };
             let before = streams.clone();
             match coder.pop::<i32>(&mut streams, &models) {
-                Ok(back) => assert!(back != symbols || streams.expect_fresh().is_err()),
+                Ok(back) => assert!(back != symbols || streams.expect_initial().is_err()),
                 Err(_) => assert_eq!(streams, before),
             }
         }

@@ -198,7 +198,7 @@ proptest! {
         for (symbols, indexes) in case.pushes.iter().rev() {
             prop_assert_eq!(&coder.pop::<i32>(&mut streams, indexes).unwrap(), symbols);
         }
-        streams.expect_fresh().unwrap();
+        streams.expect_initial().unwrap();
     }
 
     /// Whatever the bytes, there is an answer: an error or symbols, and never a panic.
@@ -218,7 +218,7 @@ proptest! {
             // symbols. But a state of 0 is another way to write 2^p, the state before any symbol.
             let field = strings[0][at / 4 * 4..].first_chunk().map(|&bytes| u32::from_le_bytes(bytes));
             let same = at / 4 < case.lanes && field == Some(0);
-            if let Ok(popped) = popped && damaged.expect_fresh().is_ok() && !same {
+            if let Ok(popped) = popped && damaged.expect_initial().is_ok() && !same {
                 prop_assert!(popped != symbols || at / 4 == case.lanes || symbols.ncols() == 0);
             }
         }
@@ -227,7 +227,7 @@ proptest! {
             // A small table's final state is right by chance once in a while, but then the symbols
             // are others.
             let whole_again = coder.pop::<i32>(&mut cut, indexes).is_ok_and(|popped| popped == symbols);
-            prop_assert!(!whole_again || cut.expect_fresh().is_err());
+            prop_assert!(!whole_again || cut.expect_initial().is_err());
         }
     }
 }
@@ -258,12 +258,12 @@ fn long_rows_and_narrow_symbols() {
                     coder.push(&mut wide, &symbols.mapv(i32::from), indexes.clone()).unwrap();
                     assert_eq!(streams, wide);
                     assert_eq!(coder.pop::<u8>(&mut streams, indexes.clone()).unwrap(), symbols);
-                    streams.expect_fresh().unwrap();
+                    streams.expect_initial().unwrap();
                     assert_eq!(
                         coder.pop::<u16>(&mut wide, indexes).unwrap(),
                         symbols.mapv(u16::from)
                     );
-                    wide.expect_fresh().unwrap();
+                    wide.expect_initial().unwrap();
                 }
             }
         }

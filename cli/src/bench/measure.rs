@@ -151,7 +151,7 @@ fn measure_on_gpu(
         pop.0.push(time.as_secs_f64());
         coder.check(&streams, &into, &device_indexes)?;
         ensure!(popped.to_vec()? == symbols, "what was popped is not what was pushed");
-        streams.to_streams()?.expect_fresh()?;
+        streams.to_streams()?.expect_initial()?;
     }
     Ok(figures(count, &push, &pop, bytes))
 }
@@ -215,7 +215,7 @@ pub(super) fn measure(
         coder.pop_into(&mut streams, indexes.clone(), &mut popped)?;
         pop.since(start);
         ensure!(popped == symbols.as_slice(), "what was popped is not what was pushed");
-        streams.expect_fresh()?;
+        streams.expect_initial()?;
         popped.fill(-1);
     }
     let copy = Some(count as f64 / 1e6 / copy);
