@@ -1,5 +1,5 @@
 //! Models on every back end: what each writes must be what the CPU's one thread writes (which
-//! `tests/model_rows.rs` holds to a naive coder), streams pushed on one are popped on the other
+//! `tests/suite/model_rows.rs` holds to a naive coder), streams pushed on one are popped on the other
 //! both ways, and what fails must fail with the same words.
 
 use libtest_mimic::Failed;

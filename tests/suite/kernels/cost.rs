@@ -1,4 +1,4 @@
-//! What a symbol costs on the software device: `cargo test --test kernels cost -- --nocapture`
+//! What a symbol costs on the software device: `cargo test --test suite kernels::cost -- --nocapture`
 //! prints it.
 
 use parans_kernels::abi::ModelForm;
