@@ -15,9 +15,8 @@
 //! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit of
 //! an element goes and why.
 
-mod cut;
 mod layout;
-mod omit;
+mod pack;
 mod plan;
 mod plane;
 mod planes;
@@ -27,6 +26,7 @@ mod tests;
 mod values;
 mod vectorized;
 mod word;
+mod zeros;
 
 use layout::Layout;
 use plan::Sampler;
@@ -229,7 +229,7 @@ impl Decoder {
             plane::read(coder, data, count, constant_len, &mut planes.symbols)?;
         let rests = layout.zero.map_or(count, |zero| {
             let symbols = symbols.bytes(&planes.symbols);
-            symbols.iter().filter(|&&symbol| !omit::is_omitted(zero, symbol)).count()
+            symbols.iter().filter(|&&symbol| !zeros::is_elided(zero, symbol)).count()
         });
         let mut whole = [Found::Scratch; MAX_WHOLE];
         let whole = &mut whole[..layout.whole_planes()];

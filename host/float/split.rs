@@ -5,13 +5,13 @@
 //! set. Every step is a pass over a block that stays in the first-level cache, which costs less
 //! than the shuffles that one fused loop over all planes would need.
 
-use super::cut::{cut, mend};
 use super::layout::{Layout, Stats};
-use super::omit::{Omitter, Restorer};
+use super::pack::{pack, unpack};
 use super::planes::{BLOCK, PlaneRefs, Planes, of_block};
 use super::values;
 use super::vectorized::vectorized;
 use super::word::Word;
+use super::zeros::{Restorer, ZeroElider};
 
 vectorized! {
     /// Gathers the statistics of a float chunk: `bytes` holds whole elements.
@@ -42,7 +42,7 @@ vectorized! {
     pub(super) fn split<'a, T: Word>(layout: &'a Layout, bytes: &'a [u8], planes: &'a mut Planes) -> () {
         planes.resize(layout, bytes.len() / size_of::<T>());
         let mut previous = T::ZERO;
-        let mut omitter = Omitter::<T>::new();
+        let mut elider = ZeroElider::<T>::new();
         let mut block = [T::ZERO; BLOCK];
         for (i, bytes) in bytes.chunks(BLOCK * size_of::<T>()).enumerate() {
             let block = load(bytes, &mut block);
@@ -51,19 +51,19 @@ vectorized! {
                 (true, None) => values::from_floats(layout, block, symbols),
                 (true, Some(zero)) => {
                     values::from_floats_with_zeros(layout, zero, block, symbols);
-                    omitter.push(zero, block, symbols);
-                    if let Some((rests, at)) = omitter.full_block() {
-                        cut(layout, rests, at, planes);
+                    elider.push(zero, block, symbols);
+                    if let Some((rests, at)) = elider.full_block() {
+                        pack(layout, rests, at, planes);
                     }
                     continue;
                 }
                 (false, _) => values::from_integers(layout, block, &mut previous, symbols),
             }
-            cut(layout, block, i * BLOCK, planes);
+            pack(layout, block, i * BLOCK, planes);
         }
         if layout.zero.is_some() {
-            let (rests, at) = omitter.last_block();
-            cut(layout, rests, at, planes);
+            let (rests, at) = elider.last_block();
+            pack(layout, rests, at, planes);
             planes.shorten(layout, at + rests.len());
         }
     }
@@ -71,7 +71,7 @@ vectorized! {
 
 vectorized! {
     /// Puts the elements of `bytes` (whole elements) together again. Every plane has its full
-    /// length, or one block's if it is constant; where zeros are omitted, the symbols have theirs
+    /// length, or one block's if it is constant; where zeros are elided, the symbols have theirs
     /// in any case.
     pub(super) fn join<'a, T: Word>(layout: &'a Layout, planes: &'a PlaneRefs<'a>, bytes: &'a mut [u8]) -> () {
         let mut previous = T::ZERO;
@@ -83,17 +83,17 @@ vectorized! {
             match (layout.is_float, layout.zero) {
                 (true, Some(zero)) => {
                     while let Some((rests, at)) = restorer.free_block() {
-                        mend(layout, planes, at, rests);
+                        unpack(layout, planes, at, rests);
                     }
                     restorer.pop(zero, symbols, block);
                     values::to_floats_with_zeros(layout, zero, symbols, block);
                 }
                 (true, None) => {
-                    mend(layout, planes, i * BLOCK, block);
+                    unpack(layout, planes, i * BLOCK, block);
                     values::to_floats(layout, symbols, block);
                 }
                 (false, _) => {
-                    mend(layout, planes, i * BLOCK, block);
+                    unpack(layout, planes, i * BLOCK, block);
                     values::to_integers(layout, symbols, &mut previous, block);
                 }
             }

@@ -9,12 +9,12 @@ use super::word::Word;
 
 /// Whether a symbol stands for a zero whose rest is left out.
 #[inline(always)]
-pub(super) fn is_omitted(zero: u8, symbol: u8) -> bool {
+pub(super) fn is_elided(zero: u8, symbol: u8) -> bool {
     symbol.wrapping_sub(zero) <= 1
 }
 
 /// Rests on their way from blocks of elements to full blocks of rests.
-pub(super) struct Omitter<T> {
+pub(super) struct ZeroElider<T> {
     /// The first `len` wait. One more than two blocks: the next one is written before it is known
     /// to stay.
     rests: [T; 2 * BLOCK + 1],
@@ -25,7 +25,7 @@ pub(super) struct Omitter<T> {
     given: bool,
 }
 
-impl<T: Word> Omitter<T> {
+impl<T: Word> ZeroElider<T> {
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self { rests: [T::ZERO; 2 * BLOCK + 1], len: 0, at: 0, given: false }
@@ -39,7 +39,7 @@ impl<T: Word> Omitter<T> {
         for (&rest, &symbol) in rests.iter().zip(symbols) {
             // At most one block waits and at most one comes.
             self.rests[len] = rest;
-            len += usize::from(!is_omitted(zero, symbol));
+            len += usize::from(!is_elided(zero, symbol));
         }
         self.len = len;
     }
@@ -71,7 +71,7 @@ impl<T: Word> Omitter<T> {
     }
 }
 
-/// Rests on their way back: undoes what [`Omitter`] did.
+/// Rests on their way back: undoes what [`ZeroElider`] did.
 pub(super) struct Restorer<T> {
     /// Those from `next` to `len` wait; never less than a block of them, as long as there are so
     /// many.
@@ -107,7 +107,7 @@ impl<T: Word> Restorer<T> {
         Some((&mut self.rests[start..start + count], at))
     }
 
-    /// Gives every symbol that is no omitted zero its rest; the others get any.
+    /// Gives every symbol that is no elided zero its rest; the others get any.
     #[inline(always)]
     pub(super) fn pop(&mut self, zero: u8, symbols: &[u8], rests: &mut [T]) {
         let mut next = self.next;
@@ -115,7 +115,7 @@ impl<T: Word> Restorer<T> {
             // `total` counts the symbols that take one, so `next` passes the end only by the zeros
             // behind the last.
             *rest = self.rests[next.min(2 * BLOCK - 1)];
-            next += usize::from(!is_omitted(zero, symbol));
+            next += usize::from(!is_elided(zero, symbol));
         }
         self.next = next;
     }

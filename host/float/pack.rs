@@ -7,7 +7,7 @@ use super::word::Word;
 /// Writes the rests of elements `at..at + rests.len()` to their planes. `at` is a multiple of
 /// [`BLOCK`], and only the last call has fewer than that many.
 #[inline(always)]
-pub(super) fn cut<T: Word>(layout: &Layout, rests: &[T], at: usize, planes: &mut Planes) {
+pub(super) fn pack<T: Word>(layout: &Layout, rests: &[T], at: usize, planes: &mut Planes) {
     let range = at..at + rests.len();
     let whole = layout.whole_planes();
     for (plane, bytes) in planes.whole[..whole].iter_mut().enumerate() {
@@ -23,7 +23,7 @@ pub(super) fn cut<T: Word>(layout: &Layout, rests: &[T], at: usize, planes: &mut
             *byte = (rest >> shift).low_byte();
         }
         let packed = &mut planes.fraction[at / BLOCK * packed_len(bits, BLOCK)..];
-        pack(&fractions, rests.len(), bits, packed);
+        pack_fractions(&fractions, rests.len(), bits, packed);
     } else if bits != 0 {
         for (byte, &rest) in planes.fraction[range].iter_mut().zip(rests) {
             *byte = (rest >> shift).low_byte();
@@ -31,9 +31,9 @@ pub(super) fn cut<T: Word>(layout: &Layout, rests: &[T], at: usize, planes: &mut
     }
 }
 
-/// Undoes [`cut`].
+/// Undoes [`pack`].
 #[inline(always)]
-pub(super) fn mend<T: Word>(layout: &Layout, planes: &PlaneRefs<'_>, at: usize, rests: &mut [T]) {
+pub(super) fn unpack<T: Word>(layout: &Layout, planes: &PlaneRefs<'_>, at: usize, rests: &mut [T]) {
     rests.fill(T::ZERO);
     let whole = layout.whole_planes();
     for (plane, &bytes) in planes.whole[..whole].iter().enumerate() {
@@ -46,7 +46,7 @@ pub(super) fn mend<T: Word>(layout: &Layout, planes: &PlaneRefs<'_>, at: usize, 
     if bits != 0 && layout.packed {
         let mut fractions = [0; BLOCK];
         let packed = &planes.fraction[at / BLOCK * packed_len(bits, BLOCK)..];
-        unpack(packed, rests.len(), bits, &mut fractions);
+        unpack_fractions(packed, rests.len(), bits, &mut fractions);
         for (rest, &byte) in rests.iter_mut().zip(&fractions) {
             *rest = *rest | (T::from_byte(byte) << shift);
         }
@@ -60,7 +60,7 @@ pub(super) fn mend<T: Word>(layout: &Layout, planes: &PlaneRefs<'_>, at: usize, 
 /// Packs the low `bits` bits of the first `elements` fractions into `packed`: parts of 4, 2 and 1
 /// bits, each present if that bit of `bits` is set, the first from the fraction's low bits.
 #[inline(always)]
-fn pack(fractions: &[u8; BLOCK], elements: usize, bits: usize, mut packed: &mut [u8]) {
+fn pack_fractions(fractions: &[u8; BLOCK], elements: usize, bits: usize, mut packed: &mut [u8]) {
     let mut shift = 0;
     for part in [4, 2, 1] {
         if bits & part == 0 {
@@ -100,7 +100,7 @@ fn pack_block<const PART: usize>(fractions: &[u8; BLOCK], shift: usize, bytes: &
 
 /// Undoes [`pack`]; `fractions` is zero at first.
 #[inline(always)]
-fn unpack(mut packed: &[u8], elements: usize, bits: usize, fractions: &mut [u8; BLOCK]) {
+fn unpack_fractions(mut packed: &[u8], elements: usize, bits: usize, fractions: &mut [u8; BLOCK]) {
     let mut shift = 0;
     for part in [4, 2, 1] {
         if bits & part == 0 {
