@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, DecoderView, DirectPlacement, EncoderView, Placement, RowIndexes, WordReader, WordWriter,
-    row::TablesView,
+    self, DecoderView, DirectPlacement, EncoderView, Placement, RowIndexes, TablesView, WordReader,
+    WordWriter,
 };
 
 use crate::family::HostFamily;
@@ -83,7 +83,7 @@ pub(super) fn encode_columns<F: codec::RansFamily, P: Placement, const LANES: us
     symbols.range(columns.clone()).copy_to(values);
     index.iter_mut().zip(columns).for_each(|(index, column)| *index = indexes.at(column));
     let mut writer = WordWriter::new(words, *len);
-    codec::push_row(view, states, &mut writer, values, RowIndexes::Each(index)).ok()?;
+    codec::push_row(&view.row(RowIndexes::Each(index)), states, &mut writer, values).ok()?;
     *len = writer.len();
     Some(())
 }
@@ -102,7 +102,7 @@ pub(super) fn decode_columns<F: codec::RansFamily, L: codec::SymbolLookup, const
     let (values, index) = (&mut values[..columns.len()], &mut index[..columns.len()]);
     index.iter_mut().zip(columns.clone()).for_each(|(index, column)| *index = indexes.at(column));
     let mut reader = WordReader::new(words);
-    codec::pop_row::<F, L, LANES>(view, states, &mut reader, values, RowIndexes::Each(index))
+    codec::pop_row::<F, _, _>(&view.row(RowIndexes::Each(index)), states, &mut reader, values)
         .ok()?;
     symbols.range(columns).narrow(values).ok()?;
     Some(reader.len())

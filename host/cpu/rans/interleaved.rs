@@ -11,8 +11,8 @@
 //! columns, a few words, on push skipped symbols and bypass digits), so results and errors are the
 //! codec's own.
 
-use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     self, BypassCode, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
 };
@@ -159,7 +159,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
                 let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
                 let out = &mut symbols[r][..end - at];
-                codec::pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
+                codec::pop_row::<F, _, _>(&view.row(index), &mut x[r], &mut reader, out).ok()?;
                 ends[r] = floors[r] + reader.len();
             }
         }

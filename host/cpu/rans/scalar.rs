@@ -57,7 +57,7 @@ fn push_row<F: HostFamily, P: Placement, const LANES: usize>(
     symbols: &[i32],
     indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
-    codec::push_row(view, states, words, symbols, indexes)
+    codec::push_row(&view.row(indexes), states, words, symbols)
 }
 
 /// Likewise.
@@ -69,7 +69,7 @@ fn pop_row<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
     symbols: &mut [i32],
     indexes: codec::RowIndexes<'_>,
 ) -> Result<(), RowFault> {
-    codec::pop_row::<F, L, LANES>(view, states, words, symbols, indexes)
+    codec::pop_row::<F, _, _>(&view.row(indexes), states, words, symbols)
 }
 
 /// Pops a block of rows.
