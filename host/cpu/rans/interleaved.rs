@@ -20,7 +20,7 @@ use std::hint::select_unpredictable;
 
 use super::tables::PackedTables;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
-use crate::cpu::codec::{encode_columns, encoder_view, tables_view};
+use crate::cpu::codec::{encode_columns, encoder_view, pop_row, tables_view};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
@@ -159,7 +159,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
                 let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
                 let out = &mut symbols[r][..end - at];
-                codec::pop_row::<F, _, _>(&view.row(index), &mut x[r], &mut reader, out).ok()?;
+                pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
                 ends[r] = floors[r] + reader.len();
             }
         }

@@ -35,6 +35,14 @@ pub enum Value {
     },
 }
 
+impl Default for Value {
+    /// What a skipped symbol pops as.
+    #[inline(always)]
+    fn default() -> Self {
+        Self::SKIPPED
+    }
+}
+
 impl Value {
     /// What a skipped symbol pops as.
     pub const SKIPPED: Self = Self::Symbol(0);
@@ -155,8 +163,8 @@ pub trait DecoderModel<F: RansFamily> {
 pub trait Lanes<S> {
     /// A value per lane, or more.
     type Each<T: Copy>: AsMut<[T]>;
-    /// The same value for each lane.
-    fn each<T: Copy>(value: T) -> Self::Each<T>;
+    /// The default for each lane.
+    fn each<T: Copy + Default>() -> Self::Each<T>;
     /// The states.
     fn states(&mut self) -> &mut [S];
 }
@@ -164,8 +172,8 @@ pub trait Lanes<S> {
 impl<S, const N: usize> Lanes<S> for [S; N] {
     type Each<T: Copy> = [T; N];
     #[inline(always)]
-    fn each<T: Copy>(value: T) -> [T; N] {
-        [value; N]
+    fn each<T: Copy + Default>() -> [T; N] {
+        [T::default(); N]
     }
     #[inline(always)]
     fn states(&mut self) -> &mut [S] {
@@ -176,8 +184,8 @@ impl<S, const N: usize> Lanes<S> for [S; N] {
 impl<S> Lanes<S> for [S] {
     type Each<T: Copy> = [T; MAX_LANES];
     #[inline(always)]
-    fn each<T: Copy>(value: T) -> [T; MAX_LANES] {
-        [value; MAX_LANES]
+    fn each<T: Copy + Default>() -> [T; MAX_LANES] {
+        [T::default(); MAX_LANES]
     }
     #[inline(always)]
     fn states(&mut self) -> &mut [S] {
@@ -219,7 +227,7 @@ pub fn push_group<F: RansFamily, E: EncoderModel<F>, L: Lanes<F::State> + ?Sized
     symbols: &[i32],
     at: usize,
 ) -> Result<(), RowFault> {
-    let mut ready = L::each(E::Ready::default());
+    let mut ready = L::each::<E::Ready>();
     let (ready, states) = (ready.as_mut(), states.states());
     for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
         *ready = encoder.ready(at + lane, symbol).map_err(|e| e.at(at + lane))?;
@@ -241,7 +249,7 @@ pub fn push_group<F: RansFamily, E: EncoderModel<F>, L: Lanes<F::State> + ?Sized
 /// What stopped the row, and where. Both may have changed then; the caller keeps copies of the
 /// states and of the length, which is all that a row needs to be as it was: words are only added
 /// past the old length.
-#[inline]
+#[inline(always)]
 pub fn push_row<F: RansFamily, E: EncoderModel<F>, L: Lanes<F::State> + ?Sized>(
     encoder: &E,
     states: &mut L,
@@ -294,7 +302,7 @@ fn pop_group<F: RansFamily, D: DecoderModel<F>, L: Lanes<F::State> + ?Sized>(
     symbols: &mut [i32],
     at: usize,
 ) -> Result<(), RowFault> {
-    let mut values = L::each(Value::SKIPPED);
+    let mut values = L::each::<Value>();
     let (values, states) = (values.as_mut(), states.states());
     for (lane, (value, x)) in values.iter_mut().zip(&mut *states).enumerate() {
         *value = decoder.pop(at + lane, x, words).map_err(|e| e.at(at + lane))?;
@@ -310,7 +318,7 @@ fn pop_group<F: RansFamily, D: DecoderModel<F>, L: Lanes<F::State> + ?Sized>(
 /// # Errors
 /// What stopped the row, and where. `states` and `symbols` may have changed then; the words are
 /// never written.
-#[inline]
+#[inline(always)]
 pub fn pop_row<F: RansFamily, D: DecoderModel<F>, L: Lanes<F::State> + ?Sized>(
     decoder: &D,
     states: &mut L,
