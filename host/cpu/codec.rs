@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use parans_kernels::codec::{
-    self, DecoderView, DirectPlacement, EncoderView, Placement, RowIndexes, WordReader, WordWriter,
-    row::TablesView,
+    self, DecoderView, DirectPlacement, EncoderView, Placement, RowFault, RowIndexes, TablesView,
+    WordReader, WordWriter,
 };
 
 use crate::family::HostFamily;
@@ -60,15 +60,36 @@ pub(super) fn encoder_view<F: HostFamily>(plan: &Plan) -> EncoderView<'_, F, Dir
     }
 }
 
+/// The codec's function out of line, once for all paths: a call per row costs nothing, and a second
+/// caller of the codec's own keeps the compiler from inlining it.
+#[inline(never)]
+pub(super) fn push_row<F: codec::RansFamily, P: Placement, const LANES: usize>(
+    view: &EncoderView<'_, F, P>,
+    states: &mut [F::State; LANES],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+    indexes: RowIndexes<'_>,
+) -> Result<(), RowFault> {
+    codec::push_row(&view.row(indexes), states, words, symbols)
+}
+
+/// Likewise.
+#[inline(never)]
+pub(super) fn pop_row<F: codec::RansFamily, L: codec::SymbolLookup, const LANES: usize>(
+    view: &DecoderView<'_, L>,
+    states: &mut [F::State; LANES],
+    words: &mut WordReader<'_, F::Word>,
+    symbols: &mut [i32],
+    indexes: RowIndexes<'_>,
+) -> Result<(), RowFault> {
+    codec::pop_row::<F, _, _>(&view.row(indexes), states, words, symbols)
+}
+
 /// The most columns that [`encode_columns`] and [`decode_columns`] take.
 pub(super) const MOST_COLUMNS: usize = 64;
 
 /// Pushes some columns of a row through the codec; `None` where it fails. `symbols` and `indexes`
 /// are the row's.
-///
-/// Inlined: a second caller of the codec's function keeps it from being inlined into the scalar
-/// path, which costs rows of one lane 9 % more instructions.
-#[inline(always)]
 pub(super) fn encode_columns<F: codec::RansFamily, P: Placement, const LANES: usize>(
     view: &EncoderView<'_, F, P>,
     states: &mut [F::State; LANES],
@@ -83,7 +104,7 @@ pub(super) fn encode_columns<F: codec::RansFamily, P: Placement, const LANES: us
     symbols.range(columns.clone()).copy_to(values);
     index.iter_mut().zip(columns).for_each(|(index, column)| *index = indexes.at(column));
     let mut writer = WordWriter::new(words, *len);
-    codec::push_row(view, states, &mut writer, values, RowIndexes::Each(index)).ok()?;
+    push_row(view, states, &mut writer, values, RowIndexes::Each(index)).ok()?;
     *len = writer.len();
     Some(())
 }
@@ -102,8 +123,7 @@ pub(super) fn decode_columns<F: codec::RansFamily, L: codec::SymbolLookup, const
     let (values, index) = (&mut values[..columns.len()], &mut index[..columns.len()]);
     index.iter_mut().zip(columns.clone()).for_each(|(index, column)| *index = indexes.at(column));
     let mut reader = WordReader::new(words);
-    codec::pop_row::<F, L, LANES>(view, states, &mut reader, values, RowIndexes::Each(index))
-        .ok()?;
+    pop_row::<F, L, LANES>(view, states, &mut reader, values, RowIndexes::Each(index)).ok()?;
     symbols.range(columns).narrow(values).ok()?;
     Some(reader.len())
 }

@@ -1,6 +1,6 @@
 //! Every level of instructions against the scalar rows, and those against the general codec.
 
-use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     DecoderView, Interval, Rans32x16, RowIndexes, SearchLookup, TableDescriptor, WordReader,
     pop_row,
@@ -107,14 +107,9 @@ fn pop_with_general_codec<const LANES: usize>(
         lookup: SearchLookup { intervals },
     };
     let mut symbols = vec![0; len];
-    pop_row::<Rans32x16, _, LANES>(
-        &view,
-        &mut states,
-        &mut words,
-        &mut symbols,
-        RowIndexes::One(0),
-    )
-    .expect("a row of the family rans32_16");
+    let row = view.row(RowIndexes::One(0));
+    pop_row::<Rans32x16, _, _>(&row, &mut states, &mut words, &mut symbols)
+        .expect("a row of the family rans32_16");
     assert_eq!(states, [1 << 15; LANES]);
     (symbols.into_iter().map(|s| s as u8).collect(), words.len())
 }

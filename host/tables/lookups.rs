@@ -7,6 +7,7 @@ use parans_kernels::codec::{SymbolLookup, TableDescriptor};
 use super::buckets::{PackedForm, RUN, RUN_BEFORE};
 
 /// Lookups in the buckets that vectors read.
+#[derive(Clone, Copy)]
 pub(crate) struct TwoSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
 impl SymbolLookup for TwoSymbolLookup<'_> {
@@ -44,6 +45,7 @@ impl SymbolLookup for TwoSymbolLookup<'_> {
 }
 
 /// Lookups in the buckets that code without vectors reads.
+#[derive(Clone, Copy)]
 pub(crate) struct OneSymbolLookup<'a>(pub(crate) &'a PackedForm);
 
 impl SymbolLookup for OneSymbolLookup<'_> {

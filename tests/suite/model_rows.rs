@@ -2,10 +2,10 @@
 //! linear search over the whole CDF), with none of the library's code.
 
 use parans_kernels::codec::{BypassCode, Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
-use parans_kernels::codec::{WordReader, WordWriter};
+use parans_kernels::codec::{WordReader, WordWriter, pop_row, push_row};
 use parans_kernels::model::{
-    Cdfs, Component, Kind, Mean, Mixture, Mixtures, Model, Parametric, Parametrics, RowModel,
-    Scale, Uniform, pop_model_row, push_model_row,
+    Cdfs, Component, Kind, Mean, Mixture, Mixtures, Model, ModelRow, Parametric, Parametrics,
+    RowModel, Scale, Uniform,
 };
 use proptest::prelude::*;
 
@@ -76,7 +76,8 @@ fn check<F: RansFamily, M: RowModel, const LANES: usize>(
     let mut states = [F::LOWER_BOUND; LANES];
     let mut words = vec![F::Word::default(); 80 * symbols.len() + 80];
     let mut writer = WordWriter::new(&mut words, 0);
-    push_model_row::<F, M>(model, precision, bypass, &mut states, &mut writer, symbols).unwrap();
+    let model = &ModelRow { model: *model, precision, bypass };
+    push_row::<F, _, _>(model, &mut states[..], &mut writer, symbols).unwrap();
     let len = writer.len();
     words.truncate(len);
     let (expected_states, expected_words) = oracle::<F>(codes, precision, digit, LANES);
@@ -86,8 +87,7 @@ fn check<F: RansFamily, M: RowModel, const LANES: usize>(
         let mut back = vec![0; symbols.len()];
         let mut end = states;
         let mut reader = WordReader::new(&words[cut.min(len)..]);
-        let popped =
-            pop_model_row::<F, M>(model, precision, bypass, &mut end, &mut reader, &mut back);
+        let popped = pop_row::<F, _, _>(model, &mut end[..], &mut reader, &mut back);
         if cut == 0 {
             popped.unwrap();
             assert_eq!(back, symbols);

@@ -4,7 +4,7 @@
 mod rows;
 
 use parans_kernels::codec::{self, RowFault, WordReader, WordWriter};
-use parans_kernels::model::{pop_model_row, push_model_row};
+use parans_kernels::model::ModelRow;
 
 use super::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
 use super::{explain, pop_blocks, push_blocks, rows_per_block};
@@ -102,7 +102,8 @@ fn push_block<F: HostFamily, M: RowModels>(
         for (r, (((model, words), states), len)) in rows.enumerate() {
             let mut words = WordWriter::new(words, *len);
             let symbols = &symbols[r * columns..(r + 1) * columns];
-            push_model_row::<F, _>(model, p, bypass, states, &mut words, symbols)
+            let model = ModelRow { model: *model, precision: p, bypass };
+            codec::push_row::<F, _, _>(&model, states, &mut words, symbols)
                 .map_err(|fault| (first + r, fault))?;
             *len = words.len();
         }
@@ -166,7 +167,8 @@ fn pop_block<F: HostFamily, M: RowModels>(
             for (r, ((model, states), len)) in rows.enumerate() {
                 let mut words = words(r, *len);
                 let values = &mut values[r * columns..(r + 1) * columns];
-                pop_model_row::<F, _>(model, p, bypass, states, &mut words, values)
+                let model = ModelRow { model: *model, precision: p, bypass };
+                codec::pop_row::<F, _, _>(&model, states, &mut words, values)
                     .map_err(|fault| (number + r, fault))?;
                 *len = words.len();
             }

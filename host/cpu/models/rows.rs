@@ -10,11 +10,11 @@
 //! one by one, from their states before: errors are the codec's own. Escapes are nothing out of the
 //! ordinary, they only cost their step its vectors.
 
-use parans_kernels::codec::{BypassCode, Interval, RansFamily, WordReader, WordWriter, step};
-use parans_kernels::model::{
-    BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, Steps, Value, pop_escape, pop_model_tail,
-    push_interval, push_model_group, push_model_tail,
+use parans_kernels::codec::{
+    BypassCode, DecoderModel, DirectPlacement, EncoderEntry, Interval, RansFamily, Value,
+    WordReader, WordWriter, pop_tail, push_group, push_tail, step,
 };
+use parans_kernels::model::{BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, ModelRow, Steps};
 
 use crate::simd::{Bits, RunOn, Work, dispatch_loops};
 
@@ -35,6 +35,7 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
     columns: usize,
 ) -> Option<()> {
     let lanes = states.len() / rows.len();
+    let row = |&model: &M| ModelRow { model, precision, bypass };
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return None;
     }
@@ -43,7 +44,7 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
     for (r, model) in rows.iter().enumerate() {
         let (states, words) = (&mut states[r * lanes..][..lanes], &mut words[r]);
         let symbols = &symbols[r * columns + tail_at..(r + 1) * columns];
-        push_model_tail::<F, M>(model, precision, bypass, states, words, symbols, tail_at).ok()?;
+        push_tail::<F, _>(&row(model), states, words, symbols, tail_at).ok()?;
     }
     let mut batches = [M::Batch::default(); MAX_STEPS];
     let mut values = [[0; BATCH]; MAX_STEPS];
@@ -54,14 +55,14 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
         let at = first * lanes;
         let mut plain = [true; MAX_STEPS];
         for r in 0..rows.len() {
-            let row = &symbols[r * columns + at..][..steps * lanes];
+            let own = &symbols[r * columns + at..][..steps * lanes];
             if lanes == 1 {
-                for (values, &symbol) in values.iter_mut().zip(row) {
+                for (values, &symbol) in values.iter_mut().zip(own) {
                     values[r % BATCH] = symbol;
                 }
                 continue;
             }
-            for (values, symbols) in values.iter_mut().zip(row.chunks_exact(lanes)) {
+            for (values, symbols) in values.iter_mut().zip(own.chunks_exact(lanes)) {
                 values[r * lanes..(r + 1) * lanes].copy_from_slice(symbols);
             }
         }
@@ -85,14 +86,13 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
                         let i = (i - 1 - lane) % BATCH;
                         let interval =
                             Interval { start: intervals.starts[i], freq: intervals.freqs[i] };
-                        *x = push_interval::<F>(*x, interval, precision, words);
+                        let entry = EncoderEntry::<F>::new(interval);
+                        let placement = &DirectPlacement;
+                        *x = step::push_symbol(*x, &entry, 0, placement, precision, words);
                     }
                 } else {
                     let symbols = &symbols[r * columns + at..][..lanes];
-                    push_model_group::<F, M>(
-                        &rows[r], precision, bypass, states, words, symbols, at,
-                    )
-                    .ok()?;
+                    push_group::<F, _, _>(&row(&rows[r]), states, words, symbols, at).ok()?;
                 }
             }
         }
@@ -112,6 +112,7 @@ pub(super) fn pop<F: RansFamily, M: BatchModel>(
     columns: usize,
 ) -> Option<()> {
     let lanes = states.len() / rows.len();
+    let row = |&model: &M| ModelRow { model, precision, bypass };
     if !states.iter().all(|&x| step::is_normalised::<F>(x)) {
         return None;
     }
@@ -170,18 +171,20 @@ pub(super) fn pop<F: RansFamily, M: BatchModel>(
                 let i = escapes.trailing_zeros() as usize;
                 escapes &= escapes - 1;
                 let words = &mut words[i / lanes];
-                found[i] = pop_escape::<F>(outside[i], bypass, &mut states[i], words).ok()?;
+                let model = row(&rows[i / lanes]);
+                let symbol = DecoderModel::<F>::pop_raw(&model, outside[i], &mut states[i], words);
+                found[i] = symbol.ok()?;
             }
         }
         for r in 0..rows.len() {
-            let row = &mut symbols[r * columns + at..][..steps * lanes];
+            let own = &mut symbols[r * columns + at..][..steps * lanes];
             if lanes == 1 {
-                for (values, symbol) in values.iter().zip(row) {
+                for (values, symbol) in values.iter().zip(own) {
                     *symbol = values[r % BATCH];
                 }
                 continue;
             }
-            for (values, symbols) in values.iter().zip(row.chunks_exact_mut(lanes)) {
+            for (values, symbols) in values.iter().zip(own.chunks_exact_mut(lanes)) {
                 symbols.copy_from_slice(&values[r * lanes..(r + 1) * lanes]);
             }
         }
@@ -190,7 +193,7 @@ pub(super) fn pop<F: RansFamily, M: BatchModel>(
     for (r, model) in rows.iter().enumerate() {
         let (states, words) = (&mut states[r * lanes..][..lanes], &mut words[r]);
         let symbols = &mut symbols[r * columns + tail_at..(r + 1) * columns];
-        pop_model_tail::<F, M>(model, precision, bypass, states, words, symbols, tail_at).ok()?;
+        pop_tail::<F, _>(&row(model), states, words, symbols, tail_at).ok()?;
     }
     if words.iter().any(WordReader::underflowed) { None } else { Some(()) }
 }

@@ -11,8 +11,8 @@
 //! columns, a few words, on push skipped symbols and bypass digits), so results and errors are the
 //! codec's own.
 
-use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     self, BypassCode, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
 };
@@ -20,7 +20,7 @@ use std::hint::select_unpredictable;
 
 use super::tables::PackedTables;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
-use crate::cpu::codec::{encode_columns, encoder_view, tables_view};
+use crate::cpu::codec::{encode_columns, encoder_view, pop_row, tables_view};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
@@ -159,7 +159,7 @@ fn pop_together<F: HostFamily, const L: usize, const R: usize>(
                 let index = codec::RowIndexes::Each(&index[..end - at]);
                 let mut reader = WordReader::new(&words[floors[r]..ends[r]]);
                 let out = &mut symbols[r][..end - at];
-                codec::pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
+                pop_row::<F, _, L>(&view, &mut x[r], &mut reader, out, index).ok()?;
                 ends[r] = floors[r] + reader.len();
             }
         }

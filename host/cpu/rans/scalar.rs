@@ -3,11 +3,11 @@
 
 use parans_kernels::codec::{
     self, AliasLookup, AliasPlacement, DecoderView, EncoderView, InverseCdfLookup, Placement,
-    RowFault, SearchLookup, WordReader, WordWriter,
+    SearchLookup, WordReader, WordWriter,
 };
 
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, split_rows};
-use crate::cpu::codec::{encoder_view, tables_view, with_lanes};
+use crate::cpu::codec::{encoder_view, pop_row, push_row, tables_view, with_lanes};
 use crate::family::HostFamily;
 use crate::plan::{Lookup, Plan};
 use crate::symbols::SymbolSliceMut;
@@ -46,30 +46,6 @@ fn push_rows<F: HostFamily, P: Placement, const LANES: usize>(
         *len = words.len();
     }
     Ok(())
-}
-
-/// The codec's, out of line: a call per row costs nothing.
-#[inline(never)]
-fn push_row<F: HostFamily, P: Placement, const LANES: usize>(
-    view: &EncoderView<'_, F, P>,
-    states: &mut [F::State; LANES],
-    words: &mut WordWriter<'_, F::Word>,
-    symbols: &[i32],
-    indexes: codec::RowIndexes<'_>,
-) -> Result<(), RowFault> {
-    codec::push_row(view, states, words, symbols, indexes)
-}
-
-/// Likewise.
-#[inline(never)]
-fn pop_row<F: HostFamily, L: codec::SymbolLookup, const LANES: usize>(
-    view: &DecoderView<'_, L>,
-    states: &mut [F::State; LANES],
-    words: &mut WordReader<'_, F::Word>,
-    symbols: &mut [i32],
-    indexes: codec::RowIndexes<'_>,
-) -> Result<(), RowFault> {
-    codec::pop_row::<F, L, LANES>(view, states, words, symbols, indexes)
 }
 
 /// Pops a block of rows.

@@ -15,8 +15,7 @@ pub struct ModelShape {
     /// Rows, symbols, words, precision and bypass. Indexes and tables are left at 0, the index type
     /// at `CONSTANT`.
     ///
-    /// The host keeps `symbols < 2^30` here: a group of symbols has more moments at which it can
-    /// fail than a group of table-coded ones.
+    /// The host keeps `symbols < 2^30` here.
     pub code: CodeShape,
     /// [`Kind`] as a number (parametric models and mixtures).
     pub kind: u32,

@@ -155,6 +155,8 @@ pub trait RansFamily: sealed::Sealed + Copy + Debug + Default + Send + Sync + 's
     const LOWER_BOUND: Self::State;
     /// The most words that one push emits, and one pop reads.
     const MAX_WORDS: u32 = (Self::STATE_BITS - 1).div_ceil(Self::WORD_BITS) - 1;
+    /// Bits that hold how many words that is.
+    const WORDS_BITS: u32 = 32 - Self::MAX_WORDS.leading_zeros();
 }
 
 /// 64-bit states, 32-bit words, precision up to 31.

@@ -18,13 +18,13 @@ pub struct Found {
 }
 
 /// Finds the symbol at a slot.
-pub trait SymbolLookup {
+pub trait SymbolLookup: Copy {
     /// `number` is the table's number, `table` its place, `slot` lies below `2^precision`.
     fn find(&self, number: u32, table: &TableDescriptor, slot: u32, precision: u32) -> Found;
 }
 
 /// Where the slots of a symbol lie.
-pub trait Placement {
+pub trait Placement: Copy {
     /// Maps a cumulative position (start + rank) to a slot.
     fn place(&self, table: u32, position: u32) -> u32;
 }

@@ -9,7 +9,8 @@
 //! - [`packed`]: the tables once more, small enough for a GPU's shared memory.
 //! - [`bypass`]: raw digits for symbols outside a table.
 //! - [`words`]: bounds-checked cursors over a row's words.
-//! - [`row`]: the order of symbols and lanes in a row.
+//! - [`row`]: the order of symbols and lanes in a row, for every model. [`table_row`]: tables as
+//!   such a model.
 //! - [`tans`], [`tans_table`], [`tans_row`]: the same three for tANS, whose arithmetic is a table.
 
 pub mod alias;
@@ -21,6 +22,7 @@ pub mod lookup;
 pub mod packed;
 pub mod row;
 pub mod step;
+pub mod table_row;
 pub mod tans;
 pub mod tans_row;
 pub mod tans_table;
@@ -32,7 +34,11 @@ pub use entry::{EncoderEntry, Interval, TableDescriptor};
 pub use error::{RowError, RowFault};
 pub use family::{Rans32, Rans32x16, Rans64, RansFamily, StateInt, WordInt};
 pub use lookup::{DirectPlacement, InverseCdfLookup, Placement, SearchLookup, SymbolLookup};
-pub use row::{DecoderView, EncoderView, RowIndexes, pop_row, push_row};
+pub use row::{
+    DecoderModel, EncoderModel, Lanes, MAX_LANES, Value, pop_row, pop_tail, push_group, push_row,
+    push_tail,
+};
+pub use table_row::{DecoderView, EncoderView, RowIndexes, TableRow, TablesView};
 pub use tans::{
     BitBuffer, Tans8, Tans16, Tans32, TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow,
 };

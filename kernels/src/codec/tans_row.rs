@@ -7,7 +7,7 @@
 use super::bypass::BypassCode;
 use super::entry::TableDescriptor;
 use super::error::{RowError, RowFault};
-use super::row::{RowIndexes, TablesView};
+use super::table_row::{RowIndexes, TablesView};
 use super::tans::{
     TansDecoderEntry, TansEncoderEntry, TansFamily, TansRow, pop_state, push_symbol,
 };

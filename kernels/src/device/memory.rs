@@ -6,7 +6,8 @@
 use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
-use crate::codec::row::TablesView;
+use crate::codec::step::is_normalised;
+use crate::codec::table_row::TablesView;
 use crate::codec::{BypassCode, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
@@ -71,6 +72,89 @@ impl RowsMemory {
     }
 }
 
+/// What a thread reads of its lane before it codes, and writes afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneMemory<S, M, F: RansFamily> {
+    /// The lanes of the row.
+    pub group: Group<S, M>,
+    /// The row's number; 0 where the thread has none.
+    pub number: u32,
+    /// The row in memory.
+    pub memory: RowMemory<F>,
+    /// Its symbols and indexes.
+    pub symbols: RowSymbols,
+    /// The lane's state, or a sound one where those of the row are not.
+    pub state: F::State,
+    /// The words in use, as the row has it.
+    pub length: u32,
+    /// Whether the thread has a row: those past the last one work on, on no symbols, as long as a
+    /// row of their warp does.
+    active: bool,
+    /// Whether the row's states can be states.
+    sound: bool,
+}
+
+impl<S: Simt, M: Mapping, F: RansFamily> LaneMemory<S, M, F> {
+    /// The calling thread's lane of row `row`, if there is such a row.
+    ///
+    /// # Safety
+    /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else
+    /// uses it meanwhile.
+    #[inline(always)]
+    pub unsafe fn load(group: Group<S, M>, row: u32, rows: RowsMemory, shape: &CodeShape) -> Self {
+        let active = row < shape.rows;
+        let number = if active { row } else { 0 };
+        // SAFETY: `number < rows`.
+        let (memory, symbols): (RowMemory<F>, _) = unsafe {
+            (rows.lane(shape, number, group.lanes(), group.lane), rows.row(shape, number))
+        };
+        let (state, length) = if active {
+            // SAFETY: this lane's state and this row's length.
+            unsafe { (*memory.state, *memory.length) }
+        } else {
+            (F::LOWER_BOUND, 0)
+        };
+        let sound = group.ballot(!is_normalised::<F>(state)) == 0;
+        let state = if sound { state } else { F::LOWER_BOUND };
+        Self { group, number, memory, symbols, state, length, active, sound }
+    }
+
+    /// Whether there is anything to code.
+    #[inline(always)]
+    pub fn is_coded(&self) -> bool {
+        self.active && self.sound
+    }
+
+    /// Stores a row's outcome, and what has become of the lane if that is a success. Unsound states
+    /// are an error at position `at`.
+    ///
+    /// # Safety
+    /// As [`load`](Self::load).
+    #[inline(always)]
+    pub unsafe fn store(&self, state: F::State, length: u32, outcome: RowStatus, at: u32) {
+        let status = if self.sound {
+            outcome
+        } else {
+            RowStatus { code: RowError::StateOutOfRange as u32, position: at }
+        };
+        if !self.active {
+            return;
+        }
+        // SAFETY: this lane's state; the row's length and status, written by one lane.
+        unsafe {
+            if status.code == 0 {
+                *self.memory.state = state;
+            }
+            if self.group.lane == 0 {
+                if status.code == 0 {
+                    *self.memory.length = length;
+                }
+                *self.memory.status = status;
+            }
+        }
+    }
+}
+
 /// The symbols and indexes of one row.
 #[derive(Clone, Copy, Debug)]
 pub struct RowSymbols {
@@ -122,6 +206,16 @@ impl RowSymbols {
                 _ => self.index_constant,
             }
         }
+    }
+
+    /// The index of the symbol at each position, of which only the row's may be asked for.
+    ///
+    /// # Safety
+    /// As [`index`](Self::index), for every position that the function is called with.
+    #[inline(always)]
+    pub unsafe fn indexes_of_row(self) -> impl Fn(usize) -> i32 {
+        // SAFETY: the caller's promise.
+        move |position| unsafe { self.index(position as u32) }
     }
 
     /// Whether one index, that of position 0, serves the whole row.
@@ -282,10 +376,12 @@ unsafe fn store<T, const N: usize>(
 /// The row has a symbol.
 #[inline(always)]
 pub unsafe fn table_of_row(
-    symbols: Option<&RowSymbols>,
+    symbols: &RowSymbols,
     tables: &TablesView<'_>,
 ) -> Option<(u32, TableDescriptor)> {
-    let symbols = symbols.filter(|s| tables.bypass.is_none() && s.has_one_index())?;
+    if tables.bypass.is_some() || !symbols.has_one_index() {
+        return None;
+    }
     // SAFETY: position 0 is one of the row's.
     let (number, table) = tables.table(unsafe { symbols.index(0) }).ok().flatten()?;
     table.offset.checked_add_unsigned(table.symbols).map(|_| (number, table))

@@ -4,13 +4,13 @@
 //!   own NVPTX back end; the package in `kernels/rust-cuda` implements it with `cuda_std`; tests
 //!   implement it with threads of the host.
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
-//! - [`memory`]: rows, symbols and indexes in device memory.
-//! - [`push`], [`pop`]: the two rANS kernels, generic over family, lookup and mapping of lanes to
-//!   threads. [`tans`]: the two of tANS.
+//! - [`memory`]: rows, symbols and indexes in device memory; a thread's lane, loaded and stored.
+//! - [`push`], [`pop`]: the two rANS kernels, generic over family, model and mapping of lanes to
+//!   threads, and tables as their model. [`tans`]: the two of tANS.
 //! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need
 //!   nothing out of the ordinary, coded from packed tables in shared memory; the rest is left to
 //!   the general code of `push` and `pop`.
-//! - [`models`]: push and pop with a distribution a symbol, and fixed-point parameters of floats.
+//! - [`models`]: distributions as the models of push and pop, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!

@@ -1,14 +1,15 @@
-//! The pop kernel.
+//! The pop kernel: one lane's part of a row, for every model.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, Launch, RowMemory, RowSymbols, table_of_row, tables_view};
+use super::memory::{
+    LaneFault, LaneMemory, Launch, RowSymbols, RowsMemory, table_of_row, tables_view,
+};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
-use crate::codec::row::Popped;
-use crate::codec::step::{advance, is_normalised, renormalise, slot, words_wanted};
+use crate::codec::step::{advance, renormalise, slot, words_wanted};
 use crate::codec::{
-    AliasLookup, DecoderView, Interval, InverseCdfLookup, RansFamily, RowError, SearchLookup,
-    SymbolLookup, TableDescriptor, WordReader,
+    AliasLookup, DecoderModel, DecoderView, Interval, InverseCdfLookup, RansFamily, RowError,
+    SearchLookup, SymbolLookup, TableRow, Value, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
@@ -71,43 +72,88 @@ impl PopForm for Alias {
     }
 }
 
-/// Bits that hold how many words a lane reads after one symbol.
-const fn symbol_words_bits<F: RansFamily>() -> u32 {
-    32 - F::MAX_WORDS.leading_zeros()
-}
-
-/// A symbol without digits: what a skipped or failed one pops as.
-const SKIPPED: Popped = (0, None);
-
 /// What pops ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: RansFamily, L> {
-    /// Whether rows that one table codes are left to this.
-    const ALL: bool;
+pub(super) trait Ordinary<S, M, F: RansFamily, D> {
+    /// Whether it is asked before every group, or only before the first.
+    const EVERY_GROUP: bool;
     /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives
-    /// where that is.
+    /// where that is. A row that is not asked to be popped goes along with those of its warp.
     fn run(
         &self,
-        lane: &mut Lane<'_, S, M, F, L>,
+        lane: &mut Lane<'_, S, M, F, D>,
         symbols: &RowSymbols,
+        asked: bool,
         group: u32,
         groups: u32,
     ) -> u32;
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: RansFamily, L> Ordinary<S, M, F, L> for () {
-    const ALL: bool = false;
+impl<S, M, F: RansFamily, D> Ordinary<S, M, F, D> for () {
+    const EVERY_GROUP: bool = true;
+
     #[inline(always)]
-    fn run(&self, _: &mut Lane<'_, S, M, F, L>, _: &RowSymbols, group: u32, _: u32) -> u32 {
+    fn run(
+        &self,
+        _: &mut Lane<'_, S, M, F, D>,
+        _: &RowSymbols,
+        _: bool,
+        group: u32,
+        _: u32,
+    ) -> u32 {
         group
     }
 }
 
+/// Rows that one table codes without bypass: no error but of words is possible.
+pub(super) struct OneTable;
+
+impl<S, M, F, L, I> Ordinary<S, M, F, TableRow<DecoderView<'_, L>, I>> for OneTable
+where
+    S: Simt,
+    M: Mapping,
+    F: RansFamily,
+    L: SymbolLookup,
+    I: Fn(usize) -> i32,
+{
+    const EVERY_GROUP: bool = false;
+
+    #[inline(always)]
+    fn run(
+        &self,
+        lane: &mut Lane<'_, S, M, F, TableRow<DecoderView<'_, L>, I>>,
+        symbols: &RowSymbols,
+        asked: bool,
+        mut group: u32,
+        groups: u32,
+    ) -> u32 {
+        let DecoderView { tables, lookup } = lane.decoder.view;
+        // SAFETY: a row with a group is not empty.
+        let table = unsafe { table_of_row(symbols, &tables) };
+        // All rows of the warp or none: they vote together.
+        if lane.group.any_in_step(asked && table.is_none()) {
+            return group;
+        }
+        let (number, table) = table.unwrap_or_default();
+        let lanes = lane.group.lanes();
+        while group < groups {
+            let slot = slot::<F>(lane.state, tables.precision);
+            let found = lookup.find(number, &table, slot, tables.precision);
+            lane.state = advance::<F>(lane.state, tables.precision, found.freq, found.rank);
+            lane.renormalise(group * lanes, 2 * group);
+            let symbol = table.offset.wrapping_add_unsigned(found.symbol);
+            lane.store(symbols, asked, symbol, group * lanes + lane.group.lane);
+            group += 1;
+        }
+        groups
+    }
+}
+
 /// One lane's part of a row being popped.
-pub(super) struct Lane<'a, S, M, F: RansFamily, L> {
+pub(super) struct Lane<'a, S, M, F: RansFamily, D> {
     pub(super) group: Group<S, M>,
-    pub(super) view: DecoderView<'a, L>,
+    pub(super) decoder: D,
     pub(super) words: &'a [F::Word],
     pub(super) state: F::State,
     /// Words left: the same in all lanes of the row.
@@ -115,9 +161,12 @@ pub(super) struct Lane<'a, S, M, F: RansFamily, L> {
     /// When the row first ran out of words, and where it then was.
     truncated: LaneFault,
     fault: LaneFault,
+    /// The first symbol that its type does not hold, or `NEVER`: noticed once the row is whole, as
+    /// the host narrows.
+    too_wide: u32,
 }
 
-impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, L> {
+impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, F, D> {
     /// The words that are left once the lanes before have taken theirs.
     #[inline(always)]
     fn reader(&self, taken_before: u32) -> WordReader<'a, F::Word> {
@@ -125,65 +174,51 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, 
         WordReader::new(self.words.get(..left).unwrap_or_default())
     }
 
-    /// Pops a symbol of every lane, lowest lane first.
+    /// Whether every row of the warp is asked for and none has failed: a fault leaves the rest of
+    /// its row to the general code, and rows of a warp go together.
     #[inline(always)]
-    fn pop_symbols(&mut self, index: i32, position: u32, when: u32) -> Popped {
-        let (taken, popped) = match self.view.take_symbol::<F>(self.state, index) {
-            Ok(taken) => taken,
-            Err(error) => {
-                self.fault.note(error, position, when);
-                (self.state, SKIPPED)
-            }
-        };
-        self.renormalise(taken, position, when);
-        popped
+    pub(super) fn all_sound(&self, asked: bool) -> bool {
+        let faulty = self.fault.happened() || self.truncated.happened();
+        !self.group.any_in_step(!asked || faulty)
+    }
+
+    /// Takes the symbol at a position out of the state, which then wants its words. A lane that
+    /// failed takes nothing.
+    #[inline(always)]
+    fn take(&mut self, asked: bool, position: u32, when: u32) -> Value {
+        if !asked || self.fault.happened() {
+            return Value::SKIPPED;
+        }
+        self.decoder.take(position as usize, &mut self.state).unwrap_or_else(|error| {
+            self.fault.note(error, position, when);
+            Value::SKIPPED
+        })
     }
 
     /// Brings every lane's state back into its interval, lowest lane first.
     #[inline(always)]
-    fn renormalise(&mut self, taken: F::State, position: u32, when: u32) {
-        let bits = const { symbol_words_bits::<F>() };
-        let wanted = words_wanted::<F>(taken);
-        let (before, total) = self.group.sums(wanted, bits, self.group.before);
-        self.state = renormalise::<F>(taken, &mut self.reader(before));
+    fn renormalise(&mut self, group_at: u32, when: u32) {
+        let wanted = words_wanted::<F>(self.state);
+        let (before, total) = self.group.sums(wanted, F::WORDS_BITS, self.group.before);
+        self.state = renormalise::<F>(self.state, &mut self.reader(before));
         if total > self.cursor {
-            self.truncated.note(RowError::Truncated, position - self.group.lane, when);
+            self.truncated.note(RowError::Truncated, group_at, when);
         }
         self.cursor = self.cursor.saturating_sub(total);
     }
 
-    /// The groups of a row that one table codes, without bypass: no error but of words is possible.
-    #[inline(always)]
-    fn run_in_table(
-        &mut self,
-        symbols: Option<&RowSymbols>,
-        number: u32,
-        table: &TableDescriptor,
-        groups: u32,
-    ) {
-        let (lanes, lane) = (self.group.lanes(), self.group.lane);
-        let precision = self.view.tables.precision;
-        let mut group = 0;
-        while group < groups {
-            let position = group * lanes + lane;
-            let slot = slot::<F>(self.state, precision);
-            let found = self.view.lookup.find(number, table, slot, precision);
-            let taken = advance::<F>(self.state, precision, found.freq, found.rank);
-            self.renormalise(taken, position, 2 * group);
-            let symbol = table.offset.wrapping_add_unsigned(found.symbol);
-            self.store(symbols, symbol, position, 2 * group + 1);
-            group += 1;
-        }
-    }
-
-    /// Lets the lanes that ask for it work on the row's words one after another, lowest lane first.
+    /// Lets the lanes that ask for it read the row's words one after another, lowest lane first: an
+    /// escape's digits, and in the tail a symbol's words before them. Gives each lane its symbol.
     #[inline(always)]
     fn in_turn(
         &mut self,
         asked: bool,
+        in_tail: bool,
+        value: Value,
+        (position, when): (u32, u32),
         truncated_at: (u32, u32),
-        mut work: impl FnMut(&mut Self, &mut WordReader<'a, F::Word>),
-    ) {
+    ) -> i32 {
+        let mut symbol = 0;
         let mut waiting = self.group.ballot(asked);
         while self.group.any_in_step(waiting != 0) {
             let turn = self.group.lowest(waiting);
@@ -191,7 +226,13 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, 
             let mut underflowed = false;
             if turn == self.group.lane && waiting != 0 {
                 let mut reader = self.reader(0);
-                work(self, &mut reader);
+                if in_tail {
+                    self.state = renormalise::<F>(self.state, &mut reader);
+                }
+                match self.decoder.pop_raw(value, &mut self.state, &mut reader) {
+                    Ok(popped) => symbol = popped,
+                    Err(error) => self.fault.note(error, position, when),
+                }
                 left = reader.len() as u32;
                 underflowed = reader.underflowed();
             }
@@ -206,122 +247,68 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, 
                 self.truncated.note(RowError::Truncated, position, when);
             }
         }
+        symbol
     }
 
     #[inline(always)]
-    fn pop_digits(
-        &mut self,
-        popped: &mut Popped,
-        position: u32,
-        when: u32,
-        reader: &mut WordReader<'a, F::Word>,
-    ) {
-        let mut state = self.state;
-        match self.view.pop_raw::<F>(&mut state, *popped, reader) {
-            Ok(symbol) => *popped = (symbol, None),
-            Err(error) => {
-                self.fault.note(error, position, when);
-                *popped = SKIPPED;
-            }
+    fn store(&mut self, symbols: &RowSymbols, asked: bool, symbol: i32, position: u32) {
+        // SAFETY: `position` is one of the row's, and this lane's alone.
+        if asked && unsafe { symbols.store(position, symbol) }.is_err() {
+            self.too_wide = self.too_wide.min(position);
         }
-        self.state = state;
-    }
-
-    /// The index of the symbol at a position; a skipping one where the lane has failed.
-    #[inline(always)]
-    fn index(&self, symbols: Option<&RowSymbols>, position: u32) -> i32 {
-        match symbols.filter(|_| !self.fault.happened()) {
-            // SAFETY: `position` is one of the row's.
-            Some(symbols) => unsafe { symbols.index(position) },
-            None => -1,
-        }
-    }
-
-    #[inline(always)]
-    fn store(&mut self, symbols: Option<&RowSymbols>, symbol: i32, position: u32, when: u32) {
-        if let Some(symbols) = symbols {
-            // SAFETY: `position` is one of the row's, and this lane's alone.
-            if let Err(error) = unsafe { symbols.store(position, symbol) } {
-                self.fault.note(error, position, when);
-            }
-        }
-    }
-
-    /// A full group of symbols.
-    #[inline(always)]
-    fn pop_group(&mut self, symbols: Option<&RowSymbols>, group: u32) {
-        let lanes = self.group.lanes();
-        let position = group * lanes + self.group.lane;
-        let index = self.index(symbols, position);
-        let mut popped = self.pop_symbols(index, position, 2 * group);
-        let asked = popped.1.is_some();
-        if self.view.tables.bypass.is_some() && self.group.any_in_step(asked) {
-            self.in_turn(asked, (group * lanes, 2 * group + 1), |this, reader| {
-                this.pop_digits(&mut popped, position, 2 * group + 1, reader);
-            });
-        }
-        self.store(symbols, popped.0, position, 2 * group + 1);
     }
 
     /// All symbols of the row, first to last, as [`pop_row`](crate::codec::pop_row) orders them.
+    /// The symbols past the last full group go through the same turn of the loop as the others, as
+    /// a push's do.
     ///
     /// Of the moments that errors are noted with, the even ones are for symbols, the odd ones for
     /// their digits.
     #[inline(always)]
-    fn run<O: Ordinary<S, M, F, L>>(
+    fn run<O: Ordinary<S, M, F, D>>(
         &mut self,
-        symbols: Option<&RowSymbols>,
+        symbols: RowSymbols,
+        asked: bool,
         count: u32,
         ordinary: &O,
     ) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
+        let turns = groups + u32::from(tail != 0);
         let mut group = 0;
-        if !O::ALL {
-            // SAFETY: not an empty row.
-            let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
-            // All rows of the warp or none: they vote together.
-            if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
-                let (number, table) = table.unwrap_or_default();
-                self.run_in_table(symbols, number, &table, groups);
-                group = groups;
-            }
+        if !O::EVERY_GROUP && groups > 0 {
+            group = ordinary.run(self, &symbols, asked, group, groups);
         }
-        while group < groups {
-            // A fault leaves the rest of its row to the general code, and rows of a warp go
-            // together.
-            let faulty = self.fault.happened() || self.truncated.happened();
-            if let (Some(symbols), true) =
-                (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
-            {
-                group = ordinary.run(self, symbols, group, groups);
-            }
-            if group < groups {
-                self.pop_group(symbols, group);
-                group += 1;
-            }
-        }
-        if tail != 0 {
-            let position = groups * lanes + lane;
-            let when = 2 * (groups + lane);
-            let symbols = symbols.filter(|_| lane < tail);
-            let index = self.index(symbols, position);
-            let mut symbol = 0;
-            // The scalar codec looks at the words only when the tail is done: after every other
-            // error.
-            let last = (groups * lanes, LaneFault::NEVER - 1);
-            self.in_turn(lane < tail, last, |this, reader| {
-                let mut state = this.state;
-                match this.view.pop_one::<F>(&mut state, index, reader) {
-                    Ok(mut popped) => {
-                        this.state = state;
-                        this.pop_digits(&mut popped, position, when + 1, reader);
-                        symbol = popped.0;
-                    }
-                    Err(error) => this.fault.note(error, position, when),
+        while group < turns {
+            if group < groups && O::EVERY_GROUP {
+                group = ordinary.run(self, &symbols, asked, group, groups);
+                if group == turns {
+                    break;
                 }
-            });
-            self.store(symbols, symbol, position, when + 1);
+            }
+            let in_tail = group == groups;
+            let asked = asked && (!in_tail || lane < tail);
+            let group_at = group * lanes;
+            let position = group_at + lane;
+            let when = 2 * (if in_tail { group + lane } else { group });
+            let value = self.take(asked, position, when);
+            let mut symbol = if let Value::Symbol(symbol) = value { symbol } else { 0 };
+            if !in_tail {
+                self.renormalise(group_at, when);
+            }
+            if in_tail || self.group.any_in_step(value.is_escape()) {
+                // The scalar codec looks at the words only when the tail is done: after every other
+                // error.
+                let checked = if in_tail { LaneFault::NEVER - 1 } else { when + 1 };
+                let waits = if in_tail { asked } else { value.is_escape() };
+                let popped =
+                    self.in_turn(waits, in_tail, value, (position, when + 1), (group_at, checked));
+                if waits {
+                    symbol = popped;
+                }
+            }
+            self.store(&symbols, asked, symbol, position);
+            group += 1;
         }
     }
 
@@ -329,17 +316,20 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, L: SymbolLookup> Lane<'a, S, M, F, 
     #[inline(always)]
     fn outcome(&self) -> RowStatus {
         let (first, status) = self.fault.settle(&self.group);
+        let too_wide = self.group.min(self.too_wide);
         // Within a group of symbols, a lane's error comes before the check for words; see
         // `pop_row`.
         if first != LaneFault::NEVER && first / 2 <= self.truncated.when / 2 {
             status
-        } else {
+        } else if self.truncated.happened() || too_wide == LaneFault::NEVER {
             self.truncated.status
+        } else {
+            RowStatus { code: RowError::SymbolWidth as u32, position: too_wide }
         }
     }
 }
 
-/// Pops every symbol of the calling thread's lane.
+/// Pops every symbol of the calling thread's lane by tables.
 ///
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
@@ -351,87 +341,77 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: PopForm>(
     shape: &CodeShape,
 ) {
     // SAFETY: the caller's promise.
-    unsafe { pop_with::<S, M, F, T, ()>(simt, launch, shape, ()) }
+    unsafe {
+        let view = decoder_view::<T>(launch, shape);
+        pop_row::<S, M, F, _, _>(simt, launch.rows, shape, OneTable, |symbols, _| TableRow {
+            view,
+            index: symbols.indexes_of_row(),
+        });
+    }
 }
 
-/// The same with something faster for ordinary groups.
+/// What the codec decodes with.
 ///
 /// # Safety
 /// As [`pop`].
 #[inline(always)]
-pub(super) unsafe fn pop_with<S, M, F, T, O>(
-    simt: S,
+pub(super) unsafe fn decoder_view<T: PopForm>(
     launch: Launch,
     shape: &CodeShape,
+) -> DecoderView<'static, T::Lookup> {
+    // SAFETY: the launch's tables are as long as its shape says.
+    unsafe {
+        let intervals = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
+        DecoderView {
+            tables: tables_view(launch.tables, shape),
+            lookup: T::lookup(intervals, launch.lookup, shape),
+        }
+    }
+}
+
+/// Pops every symbol of the calling thread's lane; `decoder` makes the row's models.
+///
+/// # Safety
+/// As [`pop`].
+#[inline(always)]
+pub(super) unsafe fn pop_row<S, M, F, D, O>(
+    simt: S,
+    rows: RowsMemory,
+    shape: &CodeShape,
     ordinary: O,
+    decoder: impl FnOnce(RowSymbols, u32) -> D,
 ) where
     S: Simt,
     M: Mapping,
     F: RansFamily,
-    T: PopForm,
-    O: Ordinary<S, M, F, T::Lookup>,
+    D: DecoderModel<F>,
+    O: Ordinary<S, M, F, D>,
 {
     let (group, row) = Group::<S, M>::new(simt, shape.lanes);
-    // Threads past the last row work on, on no symbols, as long as a row of their warp does.
-    let active = row < shape.rows;
-    if !group.any_in_step(active) {
+    if !group.any_in_step(row < shape.rows) {
         return;
     }
-    let row = if active { row } else { 0 };
-    let rows = launch.rows;
-    // SAFETY: `row < rows`.
-    let (memory, symbols): (RowMemory<F>, _) =
-        unsafe { (rows.lane(shape, row, group.lanes(), group.lane), rows.row(shape, row)) };
-    let (state, length) = if active {
-        // SAFETY: this lane's state and this row's length.
-        unsafe { (*memory.state, *memory.length) }
-    } else {
-        (F::LOWER_BOUND, 0)
-    };
-    let good = group.ballot(!is_normalised::<F>(state)) == 0;
-    let cursor = length.min(shape.word_stride);
-    // SAFETY: the launch's tables are as long as its shape says; the row's words are written by
-    // nobody, and those in use were written before.
-    let (view, words) = unsafe {
-        let intervals = core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize);
-        let view = DecoderView {
-            tables: tables_view(launch.tables, shape),
-            lookup: T::lookup(intervals, launch.lookup, shape),
-        };
-        (view, core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize))
-    };
-    let mut lane: Lane<_, _, F, _> = Lane {
-        group,
-        view,
-        words,
-        state: if good { state } else { F::LOWER_BOUND },
+    // SAFETY: the caller's promise.
+    let row = unsafe { LaneMemory::<S, M, F>::load(group, row, rows, shape) };
+    let (memory, cursor) = (row.memory, row.length.min(shape.word_stride));
+    let mut lane: Lane<'_, _, _, F, _> = Lane {
+        group: row.group,
+        decoder: decoder(row.symbols, row.number),
+        // SAFETY: nobody writes the row's words, and those in use were written before.
+        words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },
+        state: row.state,
         cursor,
         truncated: LaneFault::NONE,
         fault: LaneFault::NONE,
+        too_wide: LaneFault::NEVER,
     };
-    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols, &ordinary);
-    // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
-    let outcome = lane.outcome();
-    let status = if !good {
-        RowStatus { code: RowError::StateOutOfRange as u32, position: 0 }
-    } else if length > shape.word_stride {
-        RowStatus { code: RowError::Truncated as u32, position: 0 }
-    } else {
-        outcome
-    };
-    if !active {
-        return;
+    lane.run(row.symbols, row.is_coded(), shape.symbols, &ordinary);
+    // Before looking at the row's soundness, in which rows of a warp differ: the outcome takes all
+    // threads.
+    let mut outcome = lane.outcome();
+    if row.length > shape.word_stride {
+        outcome = RowStatus { code: RowError::Truncated as u32, position: 0 };
     }
-    // SAFETY: this lane's state; the row's length and status, written by one lane.
-    unsafe {
-        if status.code == 0 {
-            *memory.state = lane.state;
-        }
-        if group.lane == 0 {
-            if status.code == 0 {
-                *memory.length = lane.cursor;
-            }
-            *memory.status = status;
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { row.store(lane.state, lane.cursor, outcome, 0) };
 }

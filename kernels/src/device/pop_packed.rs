@@ -9,11 +9,11 @@
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols};
 use super::packed::{PackedLookup, SharedTables, TableMemory, table};
-use super::pop::{Lane, Ordinary, Search, pop_with};
+use super::pop::{Lane, Ordinary, Search, decoder_view, pop_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::step::{advance, words_wanted};
-use crate::codec::{RansFamily, StateInt, SymbolLookup, WordInt};
+use crate::codec::{DecoderModel, RansFamily, StateInt, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -34,7 +34,11 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let tiles = Tiles { tables, shape: *shape, lookup: core::marker::PhantomData::<L> };
-        pop_with::<S, M, F, Search, _>(simt, launch, shape, tiles);
+        let view = decoder_view::<Search>(launch, shape);
+        pop_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
+            view,
+            index: symbols.indexes_of_row(),
+        });
     }
 }
 
@@ -44,20 +48,24 @@ struct Tiles<S, L> {
     lookup: core::marker::PhantomData<L>,
 }
 
-impl<S: Simt, M: Mapping, F: RansFamily, G: SymbolLookup, L: PackedLookup> Ordinary<S, M, F, G>
+impl<S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>, L: PackedLookup> Ordinary<S, M, F, D>
     for Tiles<S, L>
 {
-    const ALL: bool = true;
+    const EVERY_GROUP: bool = true;
 
     #[inline(always)]
     fn run(
         &self,
-        lane: &mut Lane<'_, S, M, F, G>,
+        lane: &mut Lane<'_, S, M, F, D>,
         symbols: &RowSymbols,
+        asked: bool,
         group: u32,
         groups: u32,
     ) -> u32 {
-        let bypass = lane.view.tables.bypass.is_some();
+        if !lane.all_sound(asked) {
+            return group;
+        }
+        let bypass = lane.decoder.bypass().is_some();
         match (self.tables.are_staged(), bypass) {
             (true, false) => {
                 self.tiles::<_, _, _, _, false>(self.tables.staged(), lane, symbols, group, groups)
@@ -89,10 +97,10 @@ type Known<L> = (<L as PackedLookup>::Place, i32);
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: RansFamily, G: SymbolLookup, const BYPASS: bool>(
+    fn tiles<T: TableMemory, M: Mapping, F: RansFamily, D, const BYPASS: bool>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, G>,
+        lane: &mut Lane<'_, S, M, F, D>,
         symbols: &RowSymbols,
         mut group: u32,
         groups: u32,
@@ -105,12 +113,12 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 // SAFETY: the number was checked.
                 let one = unsafe { L::place(memory, number, &self.shape) };
                 let one = Some((one, self.offset(memory, number)));
-                self.loops::<T, M, F, G, BYPASS, { TILES[0] }>(
+                self.loops::<T, M, F, D, BYPASS, { TILES[0] }>(
                     memory, lane, symbols, interval, one,
                 );
             }
         } else {
-            self.loops::<T, M, F, G, BYPASS, { TILES[1] }>(memory, lane, symbols, interval, None);
+            self.loops::<T, M, F, D, BYPASS, { TILES[1] }>(memory, lane, symbols, interval, None);
         }
         group
     }
@@ -120,13 +128,13 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         T: TableMemory,
         M: Mapping,
         F: RansFamily,
-        G: SymbolLookup,
+        D,
         const BYPASS: bool,
         const TILE: usize,
     >(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, G>,
+        lane: &mut Lane<'_, S, M, F, D>,
         symbols: &RowSymbols,
         (group, groups): (&mut u32, u32),
         one: Option<Known<L>>,
@@ -135,13 +143,13 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
             let tile = TILE as u32;
             let mut done = tile;
             while done == tile && groups - *group >= tile {
-                done = self.tile::<T, M, F, G, BYPASS, TILE>(memory, lane, symbols, *group, one);
+                done = self.tile::<T, M, F, D, BYPASS, TILE>(memory, lane, symbols, *group, one);
                 *group += done;
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = tile;
             while single > 0 && *group < groups {
-                if self.tile::<T, M, F, G, BYPASS, 1>(memory, lane, symbols, *group, one) == 0 {
+                if self.tile::<T, M, F, D, BYPASS, 1>(memory, lane, symbols, *group, one) == 0 {
                     return;
                 }
                 *group += 1;
@@ -162,17 +170,10 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
 
     /// Pops groups, as many as are ordinary, and gives how many.
     #[inline(always)]
-    fn tile<
-        T: TableMemory,
-        M: Mapping,
-        F: RansFamily,
-        G: SymbolLookup,
-        const BYPASS: bool,
-        const N: usize,
-    >(
+    fn tile<T: TableMemory, M: Mapping, F: RansFamily, D, const BYPASS: bool, const N: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, G>,
+        lane: &mut Lane<'_, S, M, F, D>,
         symbols: &RowSymbols,
         group: u32,
         one: Option<Known<L>>,
@@ -214,8 +215,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 }
                 let taken = advance::<F>(lane.state, precision, found.freq, found.rank);
                 let wanted = words_wanted::<F>(taken);
-                let bits = const { 32 - F::MAX_WORDS.leading_zeros() };
-                let (before, total) = lane.group.sums(wanted, bits, lane.group.before);
+                let (before, total) = lane.group.sums(wanted, F::WORDS_BITS, lane.group.before);
                 if N == 1 && lane.group.any_in_step(total > lane.cursor) {
                     return 0;
                 }

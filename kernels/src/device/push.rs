@@ -1,17 +1,15 @@
-//! The push kernel.
+//! The push kernel: one lane's part of a row, for every model.
 
 use super::group::{Group, Mapping};
 use super::memory::{
-    HeldWords, LaneFault, LaneWords, Launch, RowMemory, RowSymbols, WordCount, table_of_row,
-    tables_view,
+    HeldWords, LaneFault, LaneMemory, LaneWords, Launch, RowSymbols, RowsMemory, WordCount,
+    table_of_row, tables_view,
 };
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
-use crate::codec::row::Ready;
-use crate::codec::step::is_normalised;
 use crate::codec::{
-    AliasPlacement, DirectPlacement, EncoderView, Placement, RansFamily, RowError, TableDescriptor,
-    WordSink,
+    AliasPlacement, DirectPlacement, EncoderModel, EncoderView, Placement, RansFamily, RowError,
+    TableRow, WordSink,
 };
 
 /// Makes the codec's view of where slots lie.
@@ -53,34 +51,81 @@ impl PushForm for Alias {
 /// digits, 23 of symbol and 31 of state in words of 8 bits.
 const DIGIT_WORDS_BITS: u32 = 4;
 
-/// Bits that hold how many words a symbol alone emits.
-const fn symbol_words_bits<F: RansFamily>() -> u32 {
-    32 - F::MAX_WORDS.leading_zeros()
-}
-
 /// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.
-pub(super) trait Ordinary<S, M, F: RansFamily, P> {
-    /// Whether rows that one table codes are left to this.
-    const ALL: bool;
+pub(super) trait Ordinary<S, M, F: RansFamily, E> {
+    /// Whether it is asked before every group, or only before the first.
+    const EVERY_GROUP: bool;
     /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives
-    /// how many are left.
-    fn run(&self, lane: &mut Lane<'_, S, M, F, P>, symbols: &RowSymbols, group: u32) -> u32;
+    /// how many are left. A row that is not asked to be pushed goes along with those of its warp.
+    fn run(
+        &self,
+        lane: &mut Lane<S, M, F, E>,
+        symbols: &RowSymbols,
+        asked: bool,
+        group: u32,
+    ) -> u32;
 }
 
 /// All groups are left to the general code.
-impl<S, M, F: RansFamily, P> Ordinary<S, M, F, P> for () {
-    const ALL: bool = false;
+impl<S, M, F: RansFamily, E> Ordinary<S, M, F, E> for () {
+    const EVERY_GROUP: bool = true;
+
     #[inline(always)]
-    fn run(&self, _: &mut Lane<'_, S, M, F, P>, _: &RowSymbols, group: u32) -> u32 {
+    fn run(&self, _: &mut Lane<S, M, F, E>, _: &RowSymbols, _: bool, group: u32) -> u32 {
         group
     }
 }
 
+/// Rows that one table codes without bypass: the table is looked up once.
+pub(super) struct OneTable;
+
+impl<S, M, F, P, I> Ordinary<S, M, F, TableRow<EncoderView<'_, F, P>, I>> for OneTable
+where
+    S: Simt,
+    M: Mapping,
+    F: RansFamily,
+    P: Placement,
+    I: Fn(usize) -> i32,
+{
+    const EVERY_GROUP: bool = false;
+
+    #[inline(always)]
+    fn run(
+        &self,
+        lane: &mut Lane<S, M, F, TableRow<EncoderView<'_, F, P>, I>>,
+        symbols: &RowSymbols,
+        asked: bool,
+        mut group: u32,
+    ) -> u32 {
+        // SAFETY: a row with a group is not empty.
+        let table = unsafe { table_of_row(symbols, &lane.encoder.view.tables) };
+        // All rows of the warp or none: they vote together.
+        if lane.group.any_in_step(asked && table.is_none()) {
+            return group;
+        }
+        let (number, table) = table.unwrap_or_default();
+        let (groups, lanes) = (group, lane.group.lanes());
+        while group > 0 {
+            group -= 1;
+            let position = group * lanes + lane.group.lane;
+            let ready = lane.ready_by(
+                symbols,
+                asked,
+                position,
+                lanes + (groups - 1 - group),
+                |encoder, symbol| encoder.view.ready_in(number, &table, symbol),
+            );
+            lane.push_symbols(&ready);
+        }
+        0
+    }
+}
+
 /// One lane's part of a row being pushed.
-pub(super) struct Lane<'a, S, M, F: RansFamily, P> {
+pub(super) struct Lane<S, M, F: RansFamily, E> {
     pub(super) group: Group<S, M>,
-    pub(super) view: EncoderView<'a, F, P>,
+    pub(super) encoder: E,
     pub(super) words: *mut F::Word,
     pub(super) capacity: u32,
     pub(super) state: F::State,
@@ -90,7 +135,7 @@ pub(super) struct Lane<'a, S, M, F: RansFamily, P> {
     fault: LaneFault,
 }
 
-impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
+impl<S: Simt, M: Mapping, F: RansFamily, E: EncoderModel<F>> Lane<S, M, F, E> {
     #[inline(always)]
     fn advance(&mut self, total: u32) {
         self.cursor += total;
@@ -107,13 +152,20 @@ impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
+    /// Whether every row of the warp is asked for and none has failed: a fault leaves the rest of
+    /// its row to the general code, and rows of a warp go together.
+    #[inline(always)]
+    pub(super) fn all_sound(&self, asked: bool) -> bool {
+        let faulty = self.fault.happened() || self.overflowed;
+        !self.group.any_in_step(!asked || faulty)
+    }
+
     /// Pushes the symbols of a group, highest lane first.
     #[inline(always)]
-    fn push_symbols(&mut self, ready: &Ready) {
+    fn push_symbols(&mut self, ready: &E::Ready) {
         let mut held = HeldWords::default();
-        self.state = self.view.push_ready(self.state, ready, &mut held);
-        let bits = const { symbol_words_bits::<F>() };
-        let (before, total) = self.group.sums(held.count, bits, self.group.after);
+        self.state = self.encoder.push(self.state, ready, &mut held);
+        let (before, total) = self.group.sums(held.count, F::WORDS_BITS, self.group.after);
         held.release::<F>(&mut self.writer(before));
         self.advance(total);
     }
@@ -121,7 +173,7 @@ impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
     /// Pushes bypass digits, and the symbols too where asked, highest lane first. Each lane codes
     /// twice: first to count its words, then to write them.
     #[inline(always)]
-    fn push_digits(&mut self, ready: &Ready, with_symbol: bool) {
+    fn push_digits(&mut self, ready: &E::Ready, with_symbol: bool) {
         let mut count = WordCount::default();
         self.code(ready, with_symbol, &mut count);
         let (before, total) = self.group.sums(count.0, DIGIT_WORDS_BITS, self.group.after);
@@ -132,103 +184,94 @@ impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
     #[inline(always)]
     fn code(
         &self,
-        ready: &Ready,
+        ready: &E::Ready,
         with_symbol: bool,
         sink: &mut impl WordSink<F::Word>,
     ) -> F::State {
-        let state = self.view.push_raw(self.state, ready, sink);
-        if with_symbol { self.view.push_ready(state, ready, sink) } else { state }
+        let state = self.encoder.push_raw(self.state, ready, sink);
+        if with_symbol { self.encoder.push(state, ready, sink) } else { state }
     }
 
-    /// The entry of the symbol at a position; a skipped symbol where the lane has failed.
+    /// The symbol at a position, made ready by `find`; a skipped one where the lane has failed.
     #[inline(always)]
-    fn ready(&mut self, symbols: Option<&RowSymbols>, position: u32, when: u32) -> Ready {
-        let Some(symbols) = symbols.filter(|_| !self.fault.happened()) else {
-            return Ready::default();
-        };
+    fn ready_by(
+        &mut self,
+        symbols: &RowSymbols,
+        asked: bool,
+        position: u32,
+        when: u32,
+        find: impl FnOnce(&E, i32) -> Result<E::Ready, RowError>,
+    ) -> E::Ready {
+        if !asked || self.fault.happened() {
+            return E::Ready::default();
+        }
         // SAFETY: `position` is one of the row's.
-        let (symbol, index) = unsafe { (symbols.load(position), symbols.index(position)) };
-        self.view.ready(symbol, index).unwrap_or_else(|error| {
+        let symbol = unsafe { symbols.load(position) };
+        find(&self.encoder, symbol).unwrap_or_else(|error| {
             self.fault.note(error, position, when);
-            Ready::default()
+            E::Ready::default()
         })
     }
 
-    /// All symbols of the row, last first, as [`push_row`](crate::codec::push_row) orders them.
+    /// A group of symbols, or the symbols past the last full group.
     #[inline(always)]
-    fn run<O: Ordinary<S, M, F, P>>(
-        &mut self,
-        symbols: Option<&RowSymbols>,
-        count: u32,
-        ordinary: &O,
-    ) {
+    fn turn(&mut self, symbols: &RowSymbols, asked: bool, in_tail: bool, count: u32, group: u32) {
         let (lanes, lane) = (self.group.lanes(), self.group.lane);
         let (tail, groups) = (count & (lanes - 1), count >> lanes.trailing_zeros());
-        if tail != 0 {
-            let position = count - tail + lane;
-            let ready =
-                self.ready(symbols.filter(|_| lane < tail), position, tail.wrapping_sub(1 + lane));
-            self.push_digits(&ready, true);
+        let (asked, when) = if in_tail {
+            (asked && lane < tail, tail.wrapping_sub(1 + lane))
+        } else {
+            (asked, lanes + (groups - 1 - group))
+        };
+        let position = group * lanes + lane;
+        let ready = self.ready_by(symbols, asked, position, when, |encoder, symbol| {
+            encoder.ready(position as usize, symbol)
+        });
+        let digits = self.encoder.bypass().is_some();
+        if in_tail || (digits && self.group.any_in_step(E::raw(&ready).is_some())) {
+            self.push_digits(&ready, in_tail);
         }
-        if !O::ALL {
-            // SAFETY: not an empty row.
-            let table = unsafe { table_of_row(symbols.filter(|_| count > 0), &self.view.tables) };
-            // All rows of the warp or none: they vote together.
-            if !self.group.any_in_step(symbols.is_some() && table.is_none()) {
-                let (number, table) = table.unwrap_or_default();
-                return self.run_in_table(symbols, number, &table, groups);
-            }
-        }
-        let bypass = self.view.tables.bypass.is_some();
-        let mut group = groups;
-        while group > 0 {
-            // A fault leaves the rest of its row to the general code, and rows of a warp go
-            // together.
-            let faulty = self.fault.happened() || self.overflowed;
-            if let (Some(symbols), true) =
-                (symbols, O::ALL && !self.group.any_in_step(symbols.is_none() || faulty))
-            {
-                group = ordinary.run(self, symbols, group);
-                if group == 0 {
-                    break;
-                }
-            }
-            group -= 1;
-            let when = lanes + (groups - 1 - group);
-            let ready = self.ready(symbols, group * lanes + lane, when);
-            if bypass && self.group.any_in_step(ready.raw.is_some()) {
-                self.push_digits(&ready, false);
-            }
+        if !in_tail {
             self.push_symbols(&ready);
         }
     }
 
-    /// The groups of a row that one table codes, without bypass.
+    /// All symbols of the row, last first, as [`push_row`](crate::codec::push_row) orders them.
+    ///
+    /// A model can be so much code that it should be there once per kernel: the symbols past the
+    /// last full group go through the same turn of the loop as the others, distinguished by a flag
+    /// that all rows share.
     #[inline(always)]
-    fn run_in_table(
+    fn run<O: Ordinary<S, M, F, E>>(
         &mut self,
-        symbols: Option<&RowSymbols>,
-        number: u32,
-        table: &TableDescriptor,
-        groups: u32,
+        symbols: RowSymbols,
+        asked: bool,
+        count: u32,
+        ordinary: &O,
     ) {
-        let (lanes, lane) = (self.group.lanes(), self.group.lane);
-        let mut group = groups;
-        while group > 0 {
-            group -= 1;
-            let position = group * lanes + lane;
-            let ready = match symbols {
-                Some(symbols) if !self.fault.happened() => {
-                    // SAFETY: `position` is one of the row's.
-                    let symbol = unsafe { symbols.load(position) };
-                    self.view.ready_in(number, table, symbol).unwrap_or_else(|error| {
-                        self.fault.note(error, position, lanes + (groups - 1 - group));
-                        Ready::default()
-                    })
+        let lanes = self.group.lanes();
+        let mut left = count >> lanes.trailing_zeros();
+        let mut in_tail = count & (lanes - 1) != 0;
+        if !O::EVERY_GROUP {
+            if in_tail {
+                self.turn(&symbols, asked, true, count, left);
+                in_tail = false;
+            }
+            if left > 0 {
+                left = ordinary.run(self, &symbols, asked, left);
+            }
+        }
+        left += u32::from(in_tail);
+        while left > 0 {
+            if O::EVERY_GROUP && !in_tail {
+                left = ordinary.run(self, &symbols, asked, left);
+                if left == 0 {
+                    break;
                 }
-                _ => Ready::default(),
-            };
-            self.push_symbols(&ready);
+            }
+            left -= 1;
+            self.turn(&symbols, asked, in_tail, count, left);
+            in_tail = false;
         }
     }
 
@@ -246,7 +289,7 @@ impl<S: Simt, M: Mapping, F: RansFamily, P: Placement> Lane<'_, S, M, F, P> {
     }
 }
 
-/// Pushes every symbol of the calling thread's lane.
+/// Pushes every symbol of the calling thread's lane by tables.
 ///
 /// # Safety
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
@@ -257,84 +300,72 @@ pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: PushForm>(
     launch: Launch,
     shape: &CodeShape,
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { push_with::<S, M, F, T, ()>(simt, launch, shape, ()) }
+    // SAFETY: the caller's promise; the launch's tables are as long as its shape says.
+    unsafe {
+        let view = encoder_view::<F, T>(launch, shape);
+        push_row::<S, M, F, _, _>(simt, launch.rows, shape, OneTable, |symbols, _| TableRow {
+            view,
+            index: symbols.indexes_of_row(),
+        });
+    }
 }
 
-/// The same with something faster for ordinary groups.
+/// What the codec encodes with.
 ///
 /// # Safety
 /// As [`push`].
 #[inline(always)]
-pub(super) unsafe fn push_with<S, M, F, T, O>(
-    simt: S,
+pub(super) unsafe fn encoder_view<F: RansFamily, T: PushForm>(
     launch: Launch,
     shape: &CodeShape,
-    ordinary: O,
-) where
-    S: Simt,
-    M: Mapping,
-    F: RansFamily,
-    T: PushForm,
-    O: Ordinary<S, M, F, T::Placement>,
-{
-    let (group, row) = Group::<S, M>::new(simt, shape.lanes);
-    // Threads past the last row work on, on no symbols, as long as a row of their warp does.
-    let active = row < shape.rows;
-    if !group.any_in_step(active) {
-        return;
-    }
-    let row = if active { row } else { 0 };
-    let rows = launch.rows;
-    // SAFETY: `row < rows`.
-    let (memory, symbols): (RowMemory<F>, _) =
-        unsafe { (rows.lane(shape, row, group.lanes(), group.lane), rows.row(shape, row)) };
-    let (state, length) = if active {
-        // SAFETY: this lane's state and this row's length.
-        unsafe { (*memory.state, *memory.length) }
-    } else {
-        (F::LOWER_BOUND, 0)
-    };
+) -> EncoderView<'static, F, T::Placement> {
     // SAFETY: the launch's tables are as long as its shape says.
-    let view = unsafe {
+    unsafe {
         EncoderView {
             tables: tables_view(launch.tables, shape),
             entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
             placement: T::placement(launch.lookup, shape),
         }
-    };
-    let good = group.ballot(!is_normalised::<F>(state)) == 0;
-    let mut lane: Lane<_, _, F, _> = Lane {
-        group,
-        view,
-        words: memory.words,
-        capacity: shape.word_stride,
-        state: if good { state } else { F::LOWER_BOUND },
-        cursor: length.min(shape.word_stride),
-        overflowed: length > shape.word_stride,
-        fault: LaneFault::NONE,
-    };
-    lane.run(Some(&symbols).filter(|_| active && good), shape.symbols, &ordinary);
-    // Before looking at `good`, in which rows of a warp differ: the outcome takes all threads.
-    let outcome = lane.outcome();
-    let status = if good {
-        outcome
-    } else {
-        RowStatus { code: RowError::StateOutOfRange as u32, position: shape.symbols }
-    };
-    if !active {
+    }
+}
+
+/// Pushes every symbol of the calling thread's lane; `encoder` makes the row's models.
+///
+/// # Safety
+/// As [`push`].
+#[inline(always)]
+pub(super) unsafe fn push_row<S, M, F, E, O>(
+    simt: S,
+    rows: RowsMemory,
+    shape: &CodeShape,
+    ordinary: O,
+    encoder: impl FnOnce(RowSymbols, u32) -> E,
+) where
+    S: Simt,
+    M: Mapping,
+    F: RansFamily,
+    E: EncoderModel<F>,
+    O: Ordinary<S, M, F, E>,
+{
+    let (group, row) = Group::<S, M>::new(simt, shape.lanes);
+    if !group.any_in_step(row < shape.rows) {
         return;
     }
-    // SAFETY: this lane's state; the row's length and status, written by one lane.
-    unsafe {
-        if status.code == 0 {
-            *memory.state = lane.state;
-        }
-        if group.lane == 0 {
-            if status.code == 0 {
-                *memory.length = lane.cursor;
-            }
-            *memory.status = status;
-        }
-    }
+    // SAFETY: the caller's promise.
+    let row = unsafe { LaneMemory::<S, M, F>::load(group, row, rows, shape) };
+    let mut lane: Lane<_, _, F, _> = Lane {
+        group: row.group,
+        encoder: encoder(row.symbols, row.number),
+        words: row.memory.words,
+        capacity: shape.word_stride,
+        state: row.state,
+        cursor: row.length.min(shape.word_stride),
+        overflowed: row.length > shape.word_stride,
+        fault: LaneFault::NONE,
+    };
+    lane.run(row.symbols, row.is_coded(), shape.symbols, &ordinary);
+    // Before looking at `sound`, in which rows of a warp differ: the outcome takes all threads.
+    let outcome = lane.outcome();
+    // SAFETY: the caller's promise.
+    unsafe { row.store(lane.state, lane.cursor, outcome, shape.symbols) };
 }

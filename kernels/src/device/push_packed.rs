@@ -8,12 +8,12 @@
 use super::group::Mapping;
 use super::memory::{HeldWords, Launch, RowSymbols};
 use super::packed::{SharedTables, TableMemory, behind_places, table};
-use super::push::{Direct, Lane, Ordinary, push_with};
+use super::push::{Direct, Lane, Ordinary, encoder_view, push_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::DirectPlacement;
 use crate::codec::packed::{PackedFamily, PackedTable};
 use crate::codec::step::{emit, push_below_bound, push_bound};
+use crate::codec::{EncoderModel, TableRow};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -33,7 +33,12 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
-        push_with::<S, M, F, Direct, _>(simt, launch, shape, Tiles { tables, shape: *shape });
+        let view = encoder_view::<F, Direct>(launch, shape);
+        let tiles = Tiles { tables, shape: *shape };
+        push_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
+            view,
+            index: symbols.indexes_of_row(),
+        });
     }
 }
 
@@ -42,16 +47,20 @@ struct Tiles<S> {
     shape: CodeShape,
 }
 
-impl<S: Simt, M: Mapping, F: PackedFamily> Ordinary<S, M, F, DirectPlacement> for Tiles<S> {
-    const ALL: bool = true;
+impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F, E> for Tiles<S> {
+    const EVERY_GROUP: bool = true;
 
     #[inline(always)]
     fn run(
         &self,
-        lane: &mut Lane<'_, S, M, F, DirectPlacement>,
+        lane: &mut Lane<S, M, F, E>,
         symbols: &RowSymbols,
+        asked: bool,
         group: u32,
     ) -> u32 {
+        if !lane.all_sound(asked) {
+            return group;
+        }
         if self.tables.are_staged() {
             self.tiles(self.tables.staged(), lane, symbols, group)
         } else {
@@ -63,10 +72,10 @@ impl<S: Simt, M: Mapping, F: PackedFamily> Ordinary<S, M, F, DirectPlacement> fo
 impl<S: Simt> Tiles<S> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: PackedFamily>(
+    fn tiles<T: TableMemory, M: Mapping, F: PackedFamily, E>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, DirectPlacement>,
+        lane: &mut Lane<S, M, F, E>,
         symbols: &RowSymbols,
         mut group: u32,
     ) -> u32 {
@@ -78,18 +87,18 @@ impl<S: Simt> Tiles<S> {
             }
             // SAFETY: the number was checked.
             let one = unsafe { table(memory, number) };
-            self.loops::<T, M, F, { TILES[0] }>(memory, lane, symbols, &mut group, Some(one));
+            self.loops::<T, M, F, E, { TILES[0] }>(memory, lane, symbols, &mut group, Some(one));
         } else {
-            self.loops::<T, M, F, { TILES[1] }>(memory, lane, symbols, &mut group, None);
+            self.loops::<T, M, F, E, { TILES[1] }>(memory, lane, symbols, &mut group, None);
         }
         group
     }
 
     #[inline(always)]
-    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const TILE: usize>(
+    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, E, const TILE: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, DirectPlacement>,
+        lane: &mut Lane<S, M, F, E>,
         symbols: &RowSymbols,
         group: &mut u32,
         one: Option<PackedTable>,
@@ -97,14 +106,14 @@ impl<S: Simt> Tiles<S> {
         loop {
             let tile = TILE as u32;
             while *group >= tile
-                && self.tile::<T, M, F, TILE>(memory, lane, symbols, *group - tile, one)
+                && self.tile::<T, M, F, E, TILE>(memory, lane, symbols, *group - tile, one)
             {
                 *group -= tile;
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = tile;
             while single > 0 && *group > 0 {
-                if !self.tile::<T, M, F, 1>(memory, lane, symbols, *group - 1, one) {
+                if !self.tile::<T, M, F, E, 1>(memory, lane, symbols, *group - 1, one) {
                     return;
                 }
                 *group -= 1;
@@ -118,10 +127,10 @@ impl<S: Simt> Tiles<S> {
 
     /// Pushes `N` groups if all are ordinary.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const N: usize>(
+    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, E, const N: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, DirectPlacement>,
+        lane: &mut Lane<S, M, F, E>,
         symbols: &RowSymbols,
         group: u32,
         one: Option<PackedTable>,
@@ -162,8 +171,7 @@ impl<S: Simt> Tiles<S> {
             let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
             let mut held = HeldWords::default();
             let x = emit::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
-            let bits = const { 32 - F::MAX_WORDS.leading_zeros() };
-            let (before, total) = lane.group.sums(held.count, bits, lane.group.after);
+            let (before, total) = lane.group.sums(held.count, F::WORDS_BITS, lane.group.after);
             // SAFETY: the capacity holds all that these groups can emit.
             unsafe {
                 let to = lane.words.wrapping_add((lane.cursor + before) as usize);

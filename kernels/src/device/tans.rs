@@ -13,8 +13,8 @@ use super::group::{Group, Mapping};
 use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus};
-use crate::codec::row::TablesView;
 use crate::codec::step::low_mask;
+use crate::codec::table_row::TablesView;
 use crate::codec::tans::{BUFFER_FIELDS, push_state};
 use crate::codec::{
     BitBuffer, BypassCode, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,

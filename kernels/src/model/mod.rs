@@ -40,20 +40,18 @@ mod search;
 mod tail;
 mod uniform;
 
+pub use crate::codec::Value;
 pub use batch::{Batch, Intervals, Parameters};
 pub use batch_model::{BATCH, BatchModel, MAX_STEPS, Steps};
 pub use cdfs::Cdfs;
 pub use component::{Parametric, Window};
 pub use mixture::{Component, MAX_COMPONENTS, Mixture, WEIGHT_BITS};
-pub use row::{
-    MAX_LANES, Mixtures, Parametrics, RowModel, pop_escape, pop_model_row, pop_model_tail,
-    push_interval, push_model_group, push_model_row, push_model_tail,
-};
+pub use row::{Mixtures, ModelRow, Parametrics, RowModel};
 pub use scale::{MEAN_FRACTION_BITS, Mean, SCALE_STEPS_PER_OCTAVE, Scale};
 pub use tail::{Kind, cdf_q32};
 pub use uniform::Uniform;
 
-use crate::codec::{BypassCode, Interval};
+use crate::codec::Interval;
 
 /// Smallest precision of a windowed model: below it a window would have no room.
 pub const MIN_PRECISION: u32 = 8;
@@ -80,40 +78,6 @@ pub struct FoundValue {
     pub interval: Interval,
     /// The symbol, or the rule that makes it from an escape's distance.
     pub value: Value,
-}
-
-/// A popped rank: a symbol, or an escape whose distance follows in raw digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// The symbol itself.
-    Symbol(i32),
-    /// This integer or, by the distance, one below it.
-    Below(i32),
-    /// This integer or, by the distance, one above it.
-    Above(i32),
-    /// The bypass sentinel of a table with this offset and largest number: odd distances lie below
-    /// the table.
-    Outside {
-        /// The table's smallest symbol.
-        offset: i32,
-        /// The sentinel's number.
-        max: u32,
-    },
-}
-
-impl Value {
-    /// The symbol, given the number read after an escape (ignored where there was none). `None`
-    /// where it leaves the range of `i32`, which only damaged data can ask for.
-    #[inline]
-    pub fn symbol(self, raw: u32) -> Option<i32> {
-        let symbol = match self {
-            Self::Symbol(symbol) => return Some(symbol),
-            Self::Below(first) => i64::from(first) - i64::from(raw),
-            Self::Above(first) => i64::from(first) + i64::from(raw),
-            Self::Outside { offset, max } => BypassCode::value(raw, max) + i64::from(offset),
-        };
-        i32::try_from(symbol).ok()
-    }
 }
 
 /// A distribution whose slots are computed, not stored.

@@ -8,7 +8,7 @@ use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowSta
 use parans_kernels::codec::packed::{
     PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
 };
-use parans_kernels::codec::row::TablesView;
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     AliasLookup, AliasPlacement, BypassCode, DecoderView, DirectPlacement, EncoderView,
     InverseCdfLookup, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt, WordReader,
@@ -420,10 +420,10 @@ impl Case {
                 ($($lanes:literal)*) => {
                     match (self.lanes, self.lookup) {
                         $(
-                            ($lanes, Lookup::Alias) => push_row::<F, _, $lanes>(
-                                &alias, states.try_into().unwrap(), &mut writer, symbols, indexes)?,
-                            ($lanes, _) => push_row::<F, _, $lanes>(
-                                &direct, states.try_into().unwrap(), &mut writer, symbols, indexes)?,
+                            ($lanes, Lookup::Alias) => push_row::<F, _, [_; $lanes]>(
+                                &alias.row(indexes), states.try_into().unwrap(), &mut writer, symbols)?,
+                            ($lanes, _) => push_row::<F, _, [_; $lanes]>(
+                                &direct.row(indexes), states.try_into().unwrap(), &mut writer, symbols)?,
                         )*
                         _ => unreachable!(),
                     }
@@ -452,12 +452,12 @@ impl Case {
                 ($($lanes:literal)*) => {
                     match (self.lanes, self.lookup) {
                         $(
-                            ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide) => pop_row::<F, _, $lanes>(
-                                &search, states.try_into().unwrap(), &mut reader, out, indexes)?,
-                            ($lanes, Lookup::Alias) => pop_row::<F, _, $lanes>(
-                                &alias, states.try_into().unwrap(), &mut reader, out, indexes)?,
-                            ($lanes, _) => pop_row::<F, _, $lanes>(
-                                &inverse, states.try_into().unwrap(), &mut reader, out, indexes)?,
+                            ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide) => pop_row::<F, _, [_; $lanes]>(
+                                &search.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
+                            ($lanes, Lookup::Alias) => pop_row::<F, _, [_; $lanes]>(
+                                &alias.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
+                            ($lanes, _) => pop_row::<F, _, [_; $lanes]>(
+                                &inverse.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
                         )*
                         _ => unreachable!(),
                     }

@@ -10,11 +10,12 @@ use parans_kernels::abi::{
     ModelParams, ModelShape, RowStatus, models::BAD_SCALE,
 };
 use parans_kernels::codec::{
-    BypassCode, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter,
+    BypassCode, RansFamily, RowError, RowFault, StateInt, WordInt, WordReader, WordWriter, pop_row,
+    push_row,
 };
 use parans_kernels::model::{
-    Cdfs, Component, FoundValue, Kind, Located, Mean, Mixture, Mixtures, Parametric, Parametrics,
-    RowModel, Scale, Uniform, Window, pop_model_row, push_model_row,
+    Cdfs, Component, FoundValue, Kind, Located, Mean, Mixture, Mixtures, ModelRow, Parametric,
+    Parametrics, RowModel, Scale, Uniform, Window,
 };
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -56,6 +57,7 @@ pub struct Models {
 }
 
 /// The models of one row.
+#[derive(Clone, Copy)]
 enum AnyRow<'a> {
     Uniform(Uniform),
     Parametric(Parametrics<'a>),
@@ -250,28 +252,15 @@ impl ModelCase {
                 let words = &mut rows.words[row * rows.stride..][..rows.stride];
                 let length = rows.lengths[row] as usize;
                 let symbols = &mut symbols[row * count..][..count];
-                let model = models.row(row, count);
+                let model =
+                    ModelRow { model: models.row(row, count), precision: models.precision, bypass };
                 let length = if push {
                     let mut words = WordWriter::new(words, length);
-                    push_model_row::<F, _>(
-                        &model,
-                        models.precision,
-                        bypass,
-                        &mut states,
-                        &mut words,
-                        symbols,
-                    )?;
+                    push_row::<F, _, _>(&model, &mut states[..], &mut words, symbols)?;
                     words.len()
                 } else {
                     let mut words = WordReader::new(&words[..length]);
-                    pop_model_row::<F, _>(
-                        &model,
-                        models.precision,
-                        bypass,
-                        &mut states,
-                        &mut words,
-                        symbols,
-                    )?;
+                    pop_row::<F, _, _>(&model, &mut states[..], &mut words, symbols)?;
                     let bytes = narrow(symbols, self.symbols.bytes());
                     let held = widen(&bytes, self.symbols);
                     if let Some(at) = held.iter().zip(&*symbols).position(|(a, b)| a != b) {

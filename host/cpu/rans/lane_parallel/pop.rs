@@ -1,7 +1,7 @@
 //! Popping four rows together, or one.
 
-use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::entries::{

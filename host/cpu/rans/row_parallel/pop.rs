@@ -8,8 +8,8 @@
 
 use std::ops::Range;
 
-use parans_kernels::codec::row::TablesView;
 use parans_kernels::codec::step::is_normalised;
+use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{self, BypassCode, DecoderView, WordReader};
 
 use super::super::cursors::{Cursors, SLACK};

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{DirectPlacement, WordWriter, row::EncoderView};
+use parans_kernels::codec::{DirectPlacement, EncoderView, WordWriter};
 
 use super::super::family::{Emitted, VectorFamily};
 use super::super::tables::PackedTables;

@@ -1,27 +1,22 @@
-//! Push and pop with a distribution a symbol: [`model`](crate::model) evaluated by each lane for
+//! Push and pop with a distribution per symbol: [`model`](crate::model) evaluated by each lane for
 //! its own symbol.
-//!
-//! The order of words and the way lanes find theirs are those of the table kernels
-//! ([`push`](super::push), [`pop`](super::pop)). What differs is that a symbol costs far more than
-//! the loop around it, and so much code that it should be there once per kernel: the symbols past
-//! the last full group go through the same turn of the loop as the others, distinguished by a flag
-//! that all rows share.
 
 mod fix;
-mod pop;
-mod push;
 
 use crate::abi::ModelShape;
 use crate::abi::models::kind_of;
-use crate::codec::{RansFamily, RowError};
+use crate::codec::{BypassCode, RansFamily, RowError};
+use crate::device::group::Mapping;
+use crate::device::memory::RowsMemory;
+use crate::device::pop::pop_row;
+use crate::device::push::push_row;
+use crate::device::simt::Simt;
 use crate::model::{
-    Cdfs, Component, FoundValue, Located, Mixtures, Model, Parametrics, RowModel, Scale,
+    Cdfs, Component, FoundValue, Located, Mixtures, Model, ModelRow, Parametrics, RowModel, Scale,
     Uniform as Alphabet,
 };
 
 pub use fix::fix;
-pub use pop::pop;
-pub use push::push;
 
 /// Models as both directions read them.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +203,59 @@ impl RowModel for CdfRow {
     }
 }
 
-/// Bits that hold how many words a lane emits or reads for one symbol.
-const fn symbol_words_bits<F: RansFamily>() -> u32 {
-    32 - F::MAX_WORDS.leading_zeros()
+/// How a row's symbols are coded with its models.
+///
+/// # Safety
+/// As [`ModelForm::row`].
+#[inline(always)]
+unsafe fn model_row<T: ModelForm>(
+    models: ModelMemory<T::Parameter>,
+    shape: &ModelShape,
+    row: u32,
+) -> ModelRow<T::Row> {
+    ModelRow {
+        // SAFETY: the caller's promise.
+        model: unsafe { T::row(models, shape, row) },
+        precision: shape.code.precision,
+        bypass: BypassCode::new(shape.code.bypass_bits),
+    }
+}
+
+/// Pushes every symbol of the calling thread's lane by models.
+///
+/// # Safety
+/// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
+/// meanwhile.
+#[inline(always)]
+pub unsafe fn push<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
+    simt: S,
+    rows: RowsMemory,
+    models: ModelMemory<T::Parameter>,
+    shape: &ModelShape,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        push_row::<S, M, F, _, _>(simt, rows, &shape.code, (), |_, row| {
+            model_row::<T>(models, shape, row)
+        });
+    }
+}
+
+/// Pops every symbol of the calling thread's lane by models.
+///
+/// # Safety
+/// As [`push`].
+#[inline(always)]
+pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, T: ModelForm>(
+    simt: S,
+    rows: RowsMemory,
+    models: ModelMemory<T::Parameter>,
+    shape: &ModelShape,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        pop_row::<S, M, F, _, _>(simt, rows, &shape.code, (), |_, row| {
+            model_row::<T>(models, shape, row)
+        });
+    }
 }
