@@ -12,8 +12,8 @@
 //!
 //! The public module `parans::float` adds what compresses slices to frames, which are made of this.
 //!
-//! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit of
-//! an element goes and why.
+//! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit
+//! of an element goes and why.
 
 mod layout;
 mod pack;

@@ -1,5 +1,5 @@
-//! The bytes of checkpoints: the side table that coded rows may have beside them. `docs/frame-format.md` has
-//! the layout.
+//! The bytes of checkpoints: the side table that coded rows may have beside them.
+//! `docs/frame-format.md` has the layout.
 
 use super::{
     rows::{family_of, number_of},

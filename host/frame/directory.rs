@@ -1,6 +1,6 @@
 //! The bytes of the index, a column for each field of its chunks and entries; `columns` codes them.
-//! `docs/frame-format.md` has the order. A reader sets memory aside for what the bytes of an index have
-//! earned, whatever they decode to.
+//! `docs/frame-format.md` has the order. A reader sets memory aside for what the bytes of an index
+//! have earned, whatever they decode to.
 
 use std::collections::HashMap;
 

@@ -2,8 +2,8 @@
 //! at the place that the part before it promises; and frame by frame from its end, each by its
 //! footer and index. Whatever a single change left whole is on one of the two paths. What lies
 //! between them is searched, but only for parts of the frame that is known to be there; frames
-//! found by search alone may be content of a lost chunk, and are doubtful. `docs/frame-format.md` has the
-//! reasons.
+//! found by search alone may be content of a lost chunk, and are doubtful. `docs/frame-format.md`
+//! has the reasons.
 
 use std::{
     collections::HashSet,

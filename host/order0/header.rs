@@ -1,5 +1,5 @@
-//! The table header of a chunk: frequencies as bits, least significant bit first (`docs/order0-format.md`,
-//! "The table").
+//! The table header of a chunk: frequencies as bits, least significant bit first
+//! (`docs/order0-format.md`, "The table").
 
 use super::SLOTS;
 use super::model::Frequencies;

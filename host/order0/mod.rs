@@ -2,8 +2,8 @@
 //!
 //! A *chunk* is a piece of at most [`MAX_CHUNK`] bytes, coded by itself: its own 12-bit table in a
 //! compact header, then the rows. The caller keeps the original length (a frame stores it anyway)
-//! and hands it back as the length of the slice to fill. [`formats::order0`](crate::formats::order0) is
-//! the normative description.
+//! and hands it back as the length of the slice to fill.
+//! [`formats::order0`](crate::formats::order0) is the normative description.
 //!
 //! The rows are ordinary `rans32_16` row streams of 32 lanes, the same that the general coder and a
 //! GPU warp read. Which byte belongs to which row and lane is free, and chosen so that four rows

@@ -1,6 +1,6 @@
 //! Models on every back end: what each writes must be what the CPU's one thread writes (which
-//! `tests/suite/model_rows.rs` holds to a naive coder), streams pushed on one are popped on the other
-//! both ways, and what fails must fail with the same words.
+//! `tests/suite/model_rows.rs` holds to a naive coder), streams pushed on one are popped on the
+//! other both ways, and what fails must fail with the same words.
 
 use libtest_mimic::Failed;
 use ndarray::{Array2, Array3};

@@ -2,6 +2,7 @@
 
 #[path = "../../examples/gpu_roundtrip.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]
+#[allow(clippy::duplicate_mod, reason = "the example takes the software device from the tests")]
 mod gpu_roundtrip;
 #[path = "../../examples/hyperprior.rs"]
 #[allow(dead_code, unreachable_pub, reason = "an example's main is not run here")]

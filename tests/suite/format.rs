@@ -1,6 +1,6 @@
-//! A reader of frames written from the format texts in `docs/` alone, as plainly as can be: it shares no
-//! code with the library, and reads every golden file as the library does. What it needs to know,
-//! the texts have to say.
+//! A reader of frames written from the format texts in `docs/` alone, as plainly as can be: it
+//! shares no code with the library, and reads every golden file as the library does. What it needs
+//! to know, the texts have to say.
 
 use std::fs;
 

@@ -76,8 +76,8 @@ fn empty_one_byte_and_mixture() {
     assert_eq!(codecs.into_iter().collect::<Vec<_>>(), ["constant", "order-0", "stored"]);
 }
 
-/// Noise costs less than 0.1 % and the least frame is 116 bytes, as the format text adds up: its index is
-/// a constant.
+/// Noise costs less than 0.1 % and the least frame is 116 bytes, as the format text adds up: its
+/// index is a constant.
 #[test]
 fn overhead() {
     assert_eq!(compress(&[], WriteOptions::default()).len(), 32 + 28 + 4 + 52);

@@ -1,5 +1,5 @@
-//! What a symbol costs on the software device: `cargo test --test suite kernels::cost -- --nocapture`
-//! prints it.
+//! What a symbol costs on the software device: `cargo test --test suite kernels::cost --
+//! --nocapture` prints it.
 
 use parans_kernels::abi::ModelForm;
 use parans_kernels::codec::packed::PackedFamily;
