@@ -140,29 +140,27 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         (FoundSymbols { freq, rank, symbol }, misses)
     }
 
-    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `misses` is element
-    /// `e` of vector `n`.
+    /// Finds the symbols that their buckets do not hold, those of `misses`. By value: an array of
+    /// vectors would stay in memory, and every step would wait for it.
     #[inline(always)]
-    pub(super) fn find_misses<S: Simd<U32 = V>, const N: usize>(
+    pub(super) fn find_misses<S: Simd<U32 = V>>(
         &self,
         s: S,
-        misses: u64,
-        tables: [V; N],
-        slots: [V; N],
-        found: &mut [FoundSymbols<V>; N],
-    ) {
-        let mut of = [[Line::default(); N]; 5];
-        for n in 0..N {
-            let FoundSymbols { freq, rank, symbol } = found[n];
-            for (of, v) in of.iter_mut().zip([tables[n], slots[n], freq, rank, symbol]) {
-                s.store(v, &mut of[n]);
-            }
+        misses: S::Mask,
+        (table, slot): (V, V),
+        found: FoundSymbols<V>,
+    ) -> FoundSymbols<V> {
+        if !s.any(misses) {
+            return found;
         }
-        search(self.packed, self.stored, self.below, misses, of.each_mut().map(|of| &mut of[..]));
-        for n in 0..N {
-            let [freq, rank, symbol] = [2, 3, 4].map(|k| s.load(&of[k][n]));
-            found[n] = FoundSymbols { freq, rank, symbol };
-        }
+        let mut lines = [Line::default(); 5];
+        s.store(table, &mut lines[0]);
+        s.store(slot, &mut lines[1]);
+        s.store(found.freq, &mut lines[2]);
+        s.store(found.rank, &mut lines[3]);
+        s.store(found.symbol, &mut lines[4]);
+        search(self.packed, self.stored, self.below, s.to_bits(misses), &mut lines);
+        FoundSymbols { freq: s.load(&lines[2]), rank: s.load(&lines[3]), symbol: s.load(&lines[4]) }
     }
 
     /// The symbols found; of tables that lie [`far`](Self::far) apart without what
@@ -199,24 +197,23 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
 /// sixteen.
 const BEFORE: u32 = 6;
 
-/// The fallback search. Of the vectors' elements, it reads tables and slots and replaces
-/// frequencies, ranks and symbols.
+/// The fallback search. Of a vector's elements that are `misses`, it reads tables and slots and
+/// replaces frequencies, ranks and symbols.
 #[cold]
 #[inline(never)]
 fn search(
     packed: &Packed,
     stored: &TwoSymbolBuckets,
     below: u32,
-    mut misses: u64,
-    of: [&mut [Line]; 5],
+    mut misses: u16,
+    lines: &mut [Line; 5],
 ) {
     let Packed { entries, places, offsets, symbols, .. } = packed;
-    let [tables, slots, freqs, ranks, found] = of;
+    let [tables, slots, freqs, ranks, found] = lines;
     while misses != 0 {
         let e = misses.trailing_zeros() as usize;
-        let (n, e) = (e / 16, e % 16);
         misses &= misses - 1;
-        let (table, slot) = (tables[n][e] as usize, slots[n][e]);
+        let (table, slot) = (tables[e] as usize, slots[e]);
         let (base, count) = (places[table], symbols[table]);
         let first = match stored.lowest {
             Some(lowest) => offsets[table].wrapping_sub(lowest),
@@ -238,8 +235,8 @@ fn search(
             (entry, index) = packed.find(table, slot);
             index = index.wrapping_sub(offsets[table]);
         }
-        freqs[n][e] = (entry >> 16) + 1;
-        ranks[n][e] = slot.wrapping_sub(entry & 0xffff);
-        found[n][e] = index.wrapping_add(first);
+        freqs[e] = (entry >> 16) + 1;
+        ranks[e] = slot.wrapping_sub(entry & 0xffff);
+        found[e] = index.wrapping_add(first);
     }
 }

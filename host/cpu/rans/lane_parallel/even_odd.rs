@@ -228,14 +228,13 @@ impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, S::U32, R> {
         let single = lookup.single();
         let table = self.tables(s, row, step);
         let slots = [lookup.slots(s, x[0]), lookup.slots(s, x[1])];
-        let (even, even_misses) = lookup.find(s, By::Gather, single, table[0], slots[0]);
-        let (odd, odd_misses) = lookup.find(s, By::Gather, single, table[1], slots[1]);
-        let mut found = [even, odd];
+        let (mut even, even_misses) = lookup.find(s, By::Gather, single, table[0], slots[0]);
+        let (mut odd, odd_misses) = lookup.find(s, By::Gather, single, table[1], slots[1]);
         if s.any(s.either(even_misses, odd_misses)) {
-            let misses = u64::from(s.to_bits(even_misses)) | u64::from(s.to_bits(odd_misses)) << 16;
-            lookup.find_misses(s, misses, table, slots, &mut found);
+            even = lookup.find_misses(s, even_misses, (table[0], slots[0]), even);
+            odd = lookup.find_misses(s, odd_misses, (table[1], slots[1]), odd);
         }
-        let mut symbol = [lookup.symbols(s, &found[0]), lookup.symbols(s, &found[1])];
+        let mut symbol = [lookup.symbols(s, &even), lookup.symbols(s, &odd)];
         if lookup.far() {
             symbol = [
                 lookup.add_offsets(s, symbol[0], table[0]),
@@ -244,7 +243,6 @@ impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, S::U32, R> {
         }
         let last =
             if self.bypass { [lookup.last(s, table[0]), lookup.last(s, table[1])] } else { symbol };
-        let [even, odd] = found;
         FoundPair { symbol, freq: [even.freq, odd.freq], rank: [even.rank, odd.rank], last }
     }
 }

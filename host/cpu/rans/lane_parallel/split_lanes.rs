@@ -190,15 +190,17 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
                 let table = tables_of(s, &used, r, done);
                 let mut slot = table;
                 let mut found = [FoundSymbols::new(table[0]); 2];
-                let mut misses = 0;
+                let mut misses = [0; 2];
                 for half in 0..2 {
                     slot[half] = lookup.slots(s, F::low(s, x[r][half]));
-                    let past;
-                    (found[half], past) = lookup.find(s, by, single, table[half], slot[half]);
-                    misses |= u64::from(past) << (16 * half);
+                    (found[half], misses[half]) =
+                        lookup.find(s, by, single, table[half], slot[half]);
                 }
-                if misses != 0 {
-                    lookup.find_misses(s, misses, table, slot, &mut found);
+                if misses[0] | misses[1] != 0 {
+                    for half in 0..2 {
+                        let at = (table[half], slot[half]);
+                        found[half] = lookup.find_misses(s, misses[half], at, found[half]);
+                    }
                 }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
                     let FoundSymbols { freq, rank, .. } = found[half];

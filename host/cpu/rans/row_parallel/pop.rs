@@ -291,7 +291,7 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             let mut table = [only; VECTORS];
             let mut slot = [only; VECTORS];
             let mut found = [FoundSymbols::new(only); VECTORS];
-            let mut misses = 0;
+            let mut misses = [0; VECTORS];
             unroll!(u in 0 1 2 3 => {
                 if EACH {
                     table[u] = s.load(&scratch.symbols[u * STEPS_EACH + step]);
@@ -299,12 +299,12 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
                 slot[u] = lookup.slots(s, F::low(s, x[u]));
             });
             unroll!(u in 0 1 2 3 => {
-                let past;
-                (found[u], past) = lookup.find(s, by, single, table[u], slot[u]);
-                misses |= u64::from(past) << (16 * u);
+                (found[u], misses[u]) = lookup.find(s, by, single, table[u], slot[u]);
             });
-            if misses != 0 {
-                lookup.find_misses(s, misses, table, slot, &mut found);
+            if misses[0] | misses[1] | misses[2] | misses[3] != 0 {
+                unroll!(u in 0 1 2 3 => {
+                    found[u] = lookup.find_misses(s, misses[u], (table[u], slot[u]), found[u]);
+                });
             }
             if spent && (L == 2 || L == 4) {
                 // Of a few rows words come soon enough, and would only be in the way during
