@@ -183,13 +183,15 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         s.add(symbols, s.gather(&self.packed.offsets, table))
     }
 
-    /// The last symbols of tables: the bypass sentinels, where bypass is on.
+    /// The last symbols of tables: the bypass sentinels, where bypass is on. Without a closure,
+    /// which would be called, and take the loop's registers with it.
     #[inline(always)]
     pub(super) fn last<S: Simd<U32 = V>>(&self, s: S, table: V) -> V {
-        self.last.unwrap_or_else(|| {
-            let sizes = s.gather(&self.packed.symbols, table);
-            s.sub(s.add(s.gather(&self.packed.offsets, table), sizes), s.splat(1))
-        })
+        if let Some(last) = self.last {
+            return last;
+        }
+        let sizes = s.gather(&self.packed.symbols, table);
+        s.sub(s.add(s.gather(&self.packed.offsets, table), sizes), s.splat(1))
     }
 }
 
