@@ -140,27 +140,32 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
         (FoundSymbols { freq, rank, symbol }, misses)
     }
 
-    /// Finds the symbols that their buckets do not hold, those of `misses`. By value: an array of
-    /// vectors would stay in memory, and every step would wait for it.
+    /// Finds the symbols that their buckets do not hold: bit `16 * n + e` of `misses` is element
+    /// `e` of vector `n`. By value: found symbols that are changed in place would stay in memory,
+    /// and every step would wait for them.
     #[inline(always)]
-    pub(super) fn find_misses<S: Simd<U32 = V>>(
+    pub(super) fn find_misses<S: Simd<U32 = V>, const N: usize>(
         &self,
         s: S,
-        misses: S::Mask,
-        (table, slot): (V, V),
-        found: FoundSymbols<V>,
-    ) -> FoundSymbols<V> {
-        if !s.any(misses) {
-            return found;
+        misses: u64,
+        tables: [V; N],
+        slots: [V; N],
+        found: [FoundSymbols<V>; N],
+    ) -> [FoundSymbols<V>; N] {
+        let mut lines = [[Line::default(); 5]; N];
+        for n in 0..N {
+            s.store(tables[n], &mut lines[n][0]);
+            s.store(slots[n], &mut lines[n][1]);
+            s.store(found[n].freq, &mut lines[n][2]);
+            s.store(found[n].rank, &mut lines[n][3]);
+            s.store(found[n].symbol, &mut lines[n][4]);
         }
-        let mut lines = [Line::default(); 5];
-        s.store(table, &mut lines[0]);
-        s.store(slot, &mut lines[1]);
-        s.store(found.freq, &mut lines[2]);
-        s.store(found.rank, &mut lines[3]);
-        s.store(found.symbol, &mut lines[4]);
-        search(self.packed, self.stored, self.below, s.to_bits(misses), &mut lines);
-        FoundSymbols { freq: s.load(&lines[2]), rank: s.load(&lines[3]), symbol: s.load(&lines[4]) }
+        search(self.packed, self.stored, self.below, misses, &mut lines);
+        lines.map(|[.., freq, rank, symbol]| FoundSymbols {
+            freq: s.load(&freq),
+            rank: s.load(&rank),
+            symbol: s.load(&symbol),
+        })
     }
 
     /// The symbols found; of tables that lie [`far`](Self::far) apart without what
@@ -199,7 +204,7 @@ impl<'a, V: Copy> SlotLookup<'a, V> {
 /// sixteen.
 const BEFORE: u32 = 6;
 
-/// The fallback search. Of a vector's elements that are `misses`, it reads tables and slots and
+/// The fallback search. Of the vectors' elements that are `misses`, it reads tables and slots and
 /// replaces frequencies, ranks and symbols.
 #[cold]
 #[inline(never)]
@@ -207,14 +212,15 @@ fn search(
     packed: &Packed,
     stored: &TwoSymbolBuckets,
     below: u32,
-    mut misses: u16,
-    lines: &mut [Line; 5],
+    mut misses: u64,
+    lines: &mut [[Line; 5]],
 ) {
     let Packed { entries, places, offsets, symbols, .. } = packed;
-    let [tables, slots, freqs, ranks, found] = lines;
     while misses != 0 {
         let e = misses.trailing_zeros() as usize;
         misses &= misses - 1;
+        let [tables, slots, freqs, ranks, found] = &mut lines[e / 16];
+        let e = e % 16;
         let (table, slot) = (tables[e] as usize, slots[e]);
         let (base, count) = (places[table], symbols[table]);
         let first = match stored.lowest {

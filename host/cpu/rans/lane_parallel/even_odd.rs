@@ -231,8 +231,8 @@ impl<S: Simd, const R: usize> Find<S> for ByBucket<'_, S::U32, R> {
         let (mut even, even_misses) = lookup.find(s, By::Gather, single, table[0], slots[0]);
         let (mut odd, odd_misses) = lookup.find(s, By::Gather, single, table[1], slots[1]);
         if s.any(s.either(even_misses, odd_misses)) {
-            even = lookup.find_misses(s, even_misses, (table[0], slots[0]), even);
-            odd = lookup.find_misses(s, odd_misses, (table[1], slots[1]), odd);
+            let misses = u64::from(s.to_bits(even_misses)) | u64::from(s.to_bits(odd_misses)) << 16;
+            [even, odd] = lookup.find_misses(s, misses, table, slots, [even, odd]);
         }
         let mut symbol = [lookup.symbols(s, &even), lookup.symbols(s, &odd)];
         if lookup.far() {

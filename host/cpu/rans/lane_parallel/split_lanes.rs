@@ -197,10 +197,8 @@ impl<F: AdjacentWords + LaneFamily, const R: usize> PopSteps<'_, '_, F, R> {
                         lookup.find(s, by, single, table[half], slot[half]);
                 }
                 if misses[0] | misses[1] != 0 {
-                    for half in 0..2 {
-                        let at = (table[half], slot[half]);
-                        found[half] = lookup.find_misses(s, misses[half], at, found[half]);
-                    }
+                    let misses = u64::from(misses[0]) | u64::from(misses[1]) << 16;
+                    found = lookup.find_misses(s, misses, table, slot, found);
                 }
                 for (half, to) in halves_mut(&mut symbols[r][done]).into_iter().enumerate() {
                     let FoundSymbols { freq, rank, .. } = found[half];

@@ -303,7 +303,10 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             });
             if misses[0] | misses[1] | misses[2] | misses[3] != 0 {
                 unroll!(u in 0 1 2 3 => {
-                    found[u] = lookup.find_misses(s, misses[u], (table[u], slot[u]), found[u]);
+                    if misses[u] != 0 {
+                        let at = ([table[u]], [slot[u]]);
+                        [found[u]] = lookup.find_misses(s, misses[u].into(), at.0, at.1, [found[u]]);
+                    }
                 });
             }
             if spent && (L == 2 || L == 4) {
