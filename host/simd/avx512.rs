@@ -18,13 +18,17 @@ use super::traits::{Bits, Bounded, RunOn, Simd};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512<const PERMUTE: bool> {
     slow_gathers: bool,
+    /// All elements, in a form that the compiler does not see through. A mask of ones that it knows
+    /// is made by an instruction that waits for an unrelated mask: gathers whose addresses are
+    /// there would then run one after another.
+    all: __mmask16,
 }
 
 impl Avx512<true> {
     /// The token, if the processor has the features. Lookups of bytes are always in registers,
     /// whatever gathers cost.
     pub(super) fn with_gathers(slow: bool) -> Option<Self> {
-        Self::new().map(|_| Self { slow_gathers: slow })
+        Self::new().map(|token| Self { slow_gathers: slow, ..token })
     }
 }
 
@@ -44,7 +48,7 @@ impl<const PERMUTE: bool> Avx512<PERMUTE> {
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("lzcnt")
             && is_x86_feature_detected!("popcnt");
-        has.then_some(Self { slow_gathers: PERMUTE })
+        has.then_some(Self { slow_gathers: PERMUTE, all: std::hint::black_box(!0) })
     }
 }
 
@@ -378,9 +382,10 @@ impl<const PERMUTE: bool> Simd for Avx512<PERMUTE> {
             let index = _mm512_min_epu32(index, last);
             let low = _mm512_castsi512_si256(index);
             let high = _mm512_extracti64x4_epi64::<1>(index);
+            let (none, all) = (_mm512_setzero_si512(), self.all as __mmask8);
             [
-                _mm512_i32gather_epi64::<8>(low, table.as_ptr().cast()),
-                _mm512_i32gather_epi64::<8>(high, table.as_ptr().cast()),
+                _mm512_mask_i32gather_epi64::<8>(none, all, low, table.as_ptr().cast()),
+                _mm512_mask_i32gather_epi64::<8>(none, all, high, table.as_ptr().cast()),
             ]
         };
         self.deinterleave(both)
