@@ -228,7 +228,19 @@ pub fn push_group<F: RansFamily, E: EncoderModel<F>, L: Lanes<F::State> + ?Sized
     at: usize,
 ) -> Result<(), RowFault> {
     let mut ready = L::each::<E::Ready>();
-    let (ready, states) = (ready.as_mut(), states.states());
+    push_group_by(encoder, states.states(), words, symbols, at, ready.as_mut())
+}
+
+/// The same with a buffer for a symbol of each lane, whatever it holds.
+#[inline(always)]
+fn push_group_by<F: RansFamily, E: EncoderModel<F>>(
+    encoder: &E,
+    states: &mut [F::State],
+    words: &mut WordWriter<'_, F::Word>,
+    symbols: &[i32],
+    at: usize,
+    ready: &mut [E::Ready],
+) -> Result<(), RowFault> {
     for (lane, (ready, &symbol)) in ready.iter_mut().zip(symbols).enumerate() {
         *ready = encoder.ready(at + lane, symbol).map_err(|e| e.at(at + lane))?;
     }
@@ -263,12 +275,15 @@ pub fn push_row<F: RansFamily, E: EncoderModel<F>, L: Lanes<F::State> + ?Sized>(
     let groups = symbols.chunks_exact(lanes);
     let tail = groups.remainder();
     push_tail(encoder, states.states(), words, tail, symbols.len() - tail.len())?;
+    // One for all groups: a new one would be cleared for each.
+    let mut ready = L::each::<E::Ready>();
+    let ready = ready.as_mut();
     for (group, symbols) in groups.enumerate().rev() {
         if lanes == 1 {
             // A group of one symbol is a tail of one.
             push_tail(encoder, states.states(), words, symbols, group)?;
         } else {
-            push_group(encoder, states, words, symbols, group * lanes)?;
+            push_group_by(encoder, states.states(), words, symbols, group * lanes, ready)?;
         }
     }
     if words.overflowed() { Err(RowError::CapacityExceeded.at(0)) } else { Ok(()) }
