@@ -58,12 +58,12 @@ impl Coder {
     ) -> Result<Checkpoints> {
         let columns = symbols.columns();
         streams.reserve_words(self.plan.words_expected(columns)?)?;
-        let room = self.plan.words_at_most(every.min(columns))?;
+        let capacity = self.plan.words_at_most(every.min(columns))?;
         let mut checkpoints = Checkpoints::new(streams, columns, every)?;
         // What is popped first is pushed last.
         for segment in (0..checkpoints.segments_a_row()).rev() {
             let columns = checkpoints.columns_of(segment);
-            streams.reserve_ahead(room)?;
+            streams.reserve_ahead(capacity)?;
             let (symbols, indexes) =
                 (symbols.columns_in(columns.clone()), indexes.columns_in(columns.clone()));
             self.push_shaped(streams, &symbols, &indexes)
@@ -111,7 +111,7 @@ impl Coder {
         symbols: &mut [S],
     ) -> Result<()> {
         let indexes = indexes.into().with_own_shape()?;
-        Self::expect_room(&indexes, symbols)?;
+        Self::expect_length(&indexes, symbols)?;
         self.expect_checkpoints(streams, &indexes, checkpoints)?;
         let columns = indexes.columns();
         if columns == 0 {

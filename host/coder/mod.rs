@@ -165,7 +165,7 @@ impl Coder {
         symbols: &mut [S],
     ) -> Result<()> {
         self.plan.expect_streams(streams, indexes.rows())?;
-        Self::expect_room(indexes, symbols)?;
+        Self::expect_length(indexes, symbols)?;
         let place = |at| (at / indexes.columns(), at % indexes.columns());
         pop_as(streams, symbols, place, |streams, symbols| {
             self.pop_erased(streams, symbols, indexes)
@@ -186,7 +186,7 @@ impl Coder {
         }
     }
 
-    fn expect_room<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
+    fn expect_length<S>(indexes: &Indexes<'_>, symbols: &[S]) -> Result<()> {
         if symbols.len() != memory::cells(indexes.rows(), indexes.columns())? {
             return Err(Error::Shape {
                 what: "symbols to pop into",
@@ -305,7 +305,7 @@ impl Coder {
         symbols: &mut [S],
     ) -> Result<()> {
         let indexes = indexes.into().with_own_shape()?;
-        Self::expect_room(&indexes, symbols)?;
+        Self::expect_length(&indexes, symbols)?;
         self.decode_streams(self.coded_streams(bytes, &indexes)?, &indexes, symbols)
     }
 

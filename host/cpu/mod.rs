@@ -79,6 +79,32 @@ fn run<B: Send>(
     failed.min_by_key(|(row, _)| *row).map_or(Ok(()), Err)
 }
 
+/// Calls a function of blocks with the codec type of the plan's family, and with the rows that code
+/// it.
+macro_rules! with_rows {
+    ($family:expr, $type:ident, $rows:ident => $body:expr) => {
+        match $family {
+            Family::Rans64 => with_rows!(@ Rans64, rans, $type, $rows => $body),
+            Family::Rans32 => with_rows!(@ Rans32, rans, $type, $rows => $body),
+            Family::Rans32x16 => with_rows!(@ Rans32x16, rans, $type, $rows => $body),
+            Family::Tans32 => with_rows!(@ Tans32, tans, $type, $rows => $body),
+            Family::Tans16 => with_rows!(@ Tans16, tans, $type, $rows => $body),
+            Family::Tans8 => with_rows!(@ Tans8, tans, $type, $rows => $body),
+        }
+    };
+    (@ $codec:ident, $module:ident, $type:ident, $rows:ident => $body:expr) => {{
+        use $module as $rows;
+        type $type = $codec;
+        $body
+    }};
+}
+
+/// How many rows a block takes of symbols of the indexes' shape.
+fn block_rows(plan: &Plan, indexes: &Indexes<'_>) -> usize {
+    let together = rows_together(plan.family, plan.lanes);
+    rows_per_block_of(indexes.rows(), indexes.columns(), together)
+}
+
 /// Pushes symbols of the indexes' shape.
 pub(crate) fn push(
     plan: &Plan,
@@ -86,18 +112,12 @@ pub(crate) fn push(
     symbols: SymbolSlice<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let columns = indexes.columns();
-    let block_rows =
-        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
-    let to = (streams, symbols, indexes, columns, block_rows);
-    let result = match plan.family {
-        Family::Rans64 => push_blocks::<Rans64, _>(plan, to, |block| rans::push(plan, block)),
-        Family::Rans32 => push_blocks::<Rans32, _>(plan, to, |block| rans::push(plan, block)),
-        Family::Rans32x16 => push_blocks::<Rans32x16, _>(plan, to, |block| rans::push(plan, block)),
-        Family::Tans32 => push_blocks::<Tans32, _>(plan, to, |block| tans::push(plan, block)),
-        Family::Tans16 => push_blocks::<Tans16, _>(plan, to, |block| tans::push(plan, block)),
-        Family::Tans8 => push_blocks::<Tans8, _>(plan, to, |block| tans::push(plan, block)),
-    };
+    let (columns, rows) = (indexes.columns(), block_rows(plan, indexes));
+    let result = with_rows!(plan.family, F, of_family => {
+        push_blocks::<F, _>(plan, streams, symbols, indexes, columns, rows, |block| {
+            of_family::push(plan, block)
+        })
+    });
     result.map_err(|failed| {
         explain(plan, plan.tables.len(), failed, index_of(indexes, failed), |row, position| {
             symbols.at_or_zero(row * columns + position)
@@ -105,17 +125,15 @@ pub(crate) fn push(
     })
 }
 
-/// Splits the rows into blocks and pushes each by `code`. The streams are as they were after a
-/// failure.
+/// Splits the rows into blocks of `block_rows` and pushes each by `code`. The streams are as they
+/// were after a failure.
 fn push_blocks<F: RowFormat, D: Copy + Sync + Send>(
     plan: &RowPlan,
-    (streams, symbols, source, columns, block_rows): (
-        &mut Streams,
-        SymbolSlice<'_>,
-        D,
-        usize,
-        usize,
-    ),
+    streams: &mut Streams,
+    symbols: SymbolSlice<'_>,
+    source: D,
+    columns: usize,
+    block_rows: usize,
     code: impl Fn(EncodeBlock<'_, F, D>) -> Result<(), Failed> + Sync,
 ) -> Result<(), Failed> {
     let parts = streams.parts_mut::<F>();
@@ -138,34 +156,26 @@ pub(crate) fn pop(
     symbols: SymbolSliceMut<'_>,
     indexes: &Indexes<'_>,
 ) -> Result<()> {
-    let columns = indexes.columns();
-    let block_rows =
-        rows_per_block_of(indexes.rows(), columns, rows_together(plan.family, plan.lanes));
-    let from = (streams, symbols, indexes, columns, block_rows);
-    let result = match plan.family {
-        Family::Rans64 => pop_blocks::<Rans64, _>(plan, from, |block| rans::pop(plan, block)),
-        Family::Rans32 => pop_blocks::<Rans32, _>(plan, from, |block| rans::pop(plan, block)),
-        Family::Rans32x16 => pop_blocks::<Rans32x16, _>(plan, from, |block| rans::pop(plan, block)),
-        Family::Tans32 => pop_blocks::<Tans32, _>(plan, from, |block| tans::pop(plan, block)),
-        Family::Tans16 => pop_blocks::<Tans16, _>(plan, from, |block| tans::pop(plan, block)),
-        Family::Tans8 => pop_blocks::<Tans8, _>(plan, from, |block| tans::pop(plan, block)),
-    };
+    let (columns, rows) = (indexes.columns(), block_rows(plan, indexes));
+    let result = with_rows!(plan.family, F, of_family => {
+        pop_blocks::<F, _>(plan, streams, symbols, indexes, columns, rows, |block| {
+            of_family::pop(plan, block)
+        })
+    });
     result.map_err(|failed| {
         explain(plan, plan.tables.len(), failed, index_of(indexes, failed), |_, _| 0)
     })
 }
 
-/// Splits the rows into blocks and pops each by `code`. The streams are as they were after a
-/// failure.
+/// Splits the rows into blocks of `block_rows` and pops each by `code`. The streams are as they
+/// were after a failure.
 fn pop_blocks<F: RowFormat, D: Copy + Sync + Send>(
     plan: &RowPlan,
-    (streams, mut symbols, source, columns, block_rows): (
-        &mut Streams,
-        SymbolSliceMut<'_>,
-        D,
-        usize,
-        usize,
-    ),
+    streams: &mut Streams,
+    mut symbols: SymbolSliceMut<'_>,
+    source: D,
+    columns: usize,
+    block_rows: usize,
     code: impl Fn(DecodeBlock<'_, F, D>) -> Result<(), Failed> + Sync,
 ) -> Result<(), Failed> {
     let parts = streams.parts::<F>();

@@ -4,8 +4,8 @@ use parans_kernels::abi::{CodeShape, index_type, symbol_type};
 
 use super::launch::below;
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, Gpu, StreamHandle};
-use crate::error::{Error, Result};
-use crate::symbols::{NativeSymbol, SymbolSlice};
+use crate::error::Result;
+use crate::symbols::{NativeSymbol, SymbolSlice, columns_of};
 
 /// Symbols of shape (rows, columns) in device memory.
 #[derive(Clone, Copy, Debug)]
@@ -93,13 +93,6 @@ fn read(
     }
     let value = i32::from_le_bytes(bytes);
     if signed && width < 4 { value << (32 - 8 * width) >> (32 - 8 * width) } else { value }
-}
-
-fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
-    if len == 0 || (rows > 0 && len.is_multiple_of(rows)) {
-        return Ok(len / rows.max(1));
-    }
-    Err(Error::Shape { what, expected: format!("a multiple of {rows} rows"), got: len.to_string() })
 }
 
 /// The indexes of (rows, columns) symbols, in device memory or one for all.

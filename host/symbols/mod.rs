@@ -232,7 +232,11 @@ fn converted<A: Copy, B>(
     Ok(())
 }
 
-fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
+/// The columns of so many values in `rows` rows.
+///
+/// # Errors
+/// [`Error::Shape`] where they do not fill them.
+pub(crate) fn columns_of(what: &'static str, len: usize, rows: usize) -> Result<usize> {
     match len.checked_rem(rows) {
         Some(0) => Ok(len / rows),
         None if len == 0 => Ok(0),

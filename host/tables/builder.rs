@@ -64,11 +64,10 @@ impl<'a> TablesBuilder<'a> {
     /// [`Error::InvalidTable`] for a NaN, negative or infinite value, a row of zeros, an alphabet
     /// past `2^precision`.
     pub fn pmf<'p, T: Probability>(self, pmf: impl Into<ArrayView2<'p, T>>) -> Result<Tables> {
-        let (lacks, added) = (self.sentinel == Sentinel::None, self.sentinel == Sentinel::Added);
-        let tables = self.quantise(pmf.into(), |row, values, precision| {
+        let added = self.sentinel == Sentinel::Added;
+        self.quantise(pmf.into(), |row, values, precision| {
             quantise::probabilities(values, added, precision, row)
-        })?;
-        Ok(Tables { lacks_sentinel: lacks, ..tables })
+        })
     }
 
     /// Quantises counts of shape (tables, alphabet), of any integer type, in integers only.
@@ -92,11 +91,10 @@ impl<'a> TablesBuilder<'a> {
     }
 
     fn wide_counts(self, counts: ArrayView2<'_, u64>) -> Result<Tables> {
-        let (lacks, added) = (self.sentinel == Sentinel::None, self.sentinel == Sentinel::Added);
-        let tables = self.quantise(counts, |row, values, precision| {
+        let added = self.sentinel == Sentinel::Added;
+        self.quantise(counts, |row, values, precision| {
             quantise::counts(values, added, precision, row)
-        })?;
-        Ok(Tables { lacks_sentinel: lacks, ..tables })
+        })
     }
 
     /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`,
@@ -105,7 +103,9 @@ impl<'a> TablesBuilder<'a> {
     /// # Errors
     /// [`Error::InvalidTable`] names the first value that breaks this.
     pub fn cdf<'c>(self, cdf: impl Into<ArrayView2<'c, i32>>) -> Result<Tables> {
-        self.quantise(cdf.into(), |row, values, precision| check_cdf(values, precision, row))
+        // Rows that are trusted to hold one, as torch_ans trusts them.
+        self.sentinel_is_last()
+            .quantise(cdf.into(), |row, values, precision| check_cdf(values, precision, row))
     }
 
     fn quantise<T: Copy + Sync>(
@@ -145,7 +145,8 @@ impl<'a> TablesBuilder<'a> {
         } else {
             (0..count).into_par_iter().map(one).collect::<Result<_>>()?
         };
-        Tables::from_frequencies(&freqs, self.offsets, precision)
+        let tables = Tables::from_frequencies(&freqs, self.offsets, precision)?;
+        Ok(Tables { lacks_sentinel: self.sentinel == Sentinel::None, ..tables })
     }
 }
 

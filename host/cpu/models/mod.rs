@@ -57,8 +57,9 @@ pub(crate) fn push(
     let shape = models.shape();
     let columns = shape.1;
     let result = with_rans!(plan.family, F => with_models!(models, models => {
-        let to = (streams, symbols, models, columns, block_rows(shape));
-        push_blocks::<F, _>(plan, to, |block| push_block(plan, block))
+        push_blocks::<F, _>(plan, streams, symbols, models, columns, block_rows(shape), |block| {
+            push_block(plan, block)
+        })
     }));
     result.map_err(|failed| {
         explain(plan, 0, failed, -1, |row, position| symbols.at_or_zero(row * columns + position))
@@ -120,8 +121,9 @@ pub(crate) fn pop(
 ) -> Result<()> {
     let shape = models.shape();
     let result = with_rans!(plan.family, F => with_models!(models, models => {
-        let from = (streams, symbols, models, shape.1, block_rows(shape));
-        pop_blocks::<F, _>(plan, from, |block| pop_block(plan, block))
+        pop_blocks::<F, _>(plan, streams, symbols, models, shape.1, block_rows(shape), |block| {
+            pop_block(plan, block)
+        })
     }));
     result.map_err(|failed| explain(plan, 0, failed, -1, |_, _| 0))
 }

@@ -304,8 +304,8 @@ impl<S: Simd512, F: VectorFamily, const L: usize, const EACH: bool, const GATHER
             if misses[0] | misses[1] | misses[2] | misses[3] != 0 {
                 unroll!(u in 0 1 2 3 => {
                     if misses[u] != 0 {
-                        let at = ([table[u]], [slot[u]]);
-                        [found[u]] = lookup.find_misses(s, misses[u].into(), at.0, at.1, [found[u]]);
+                        let (of_one, at) = (misses[u].into(), ([table[u]], [slot[u]]));
+                        [found[u]] = lookup.find_misses(s, of_one, at.0, at.1, [found[u]]);
                     }
                 });
             }
