@@ -308,7 +308,11 @@ impl<R: Read + Seek> Survey<R> {
         for info in &found.index.chunks {
             let coded = begin + CHUNK_HEADER as i64;
             let end = coded + i64::from(info.coded);
-            if (coded..end).contains(&(place as i64)) {
+            if (place as i64) < coded {
+                // The chunks ascend.
+                return Ok(false);
+            }
+            if (place as i64) < end {
                 let header = self.places.chunk(begin, max_chunk)?.filter(|chunk| {
                     (chunk.id, chunk.info, chunk.offset) == (found.footer.id, *info, offset)
                 });
