@@ -251,7 +251,7 @@ pub enum Operation {
 /// How a kernel maps a row's lanes to threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LaneMapping {
-    /// One lane a row, a thread per row.
+    /// One lane per row, a thread per row.
     Thread,
     /// 2, 4, 8 or 16 lanes per row, several rows per warp.
     PartOfWarp,

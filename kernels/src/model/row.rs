@@ -28,14 +28,14 @@ pub trait RowModel: Copy {
     fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError>;
 }
 
-/// One kind of distribution with a mean and a scale a symbol.
+/// One kind of distribution with a mean and a scale per symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Parametrics<'a> {
     /// Which distribution.
     pub kind: Kind,
-    /// A [`Mean`] a symbol.
+    /// A [`Mean`] per symbol.
     pub means: &'a [i32],
-    /// A [`Scale`] code a symbol.
+    /// A [`Scale`] code per symbol.
     pub scales: &'a [u16],
     /// Slots are `2^precision`.
     pub precision: u32,
@@ -65,14 +65,14 @@ impl RowModel for Parametrics<'_> {
     }
 }
 
-/// A mixture of one kind a symbol.
+/// A mixture of one kind per symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixtures<'a> {
     /// Which distribution.
     pub kind: Kind,
-    /// `each` components a symbol.
+    /// `each` components per symbol.
     pub components: &'a [Component],
-    /// Components a symbol, 1 to 8.
+    /// Components per symbol, 1 to 8.
     pub each: usize,
     /// Slots are `2^precision`.
     pub precision: u32,

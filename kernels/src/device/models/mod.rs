@@ -42,13 +42,13 @@ pub trait ModelForm {
 /// One alphabet, all symbols alike.
 #[derive(Clone, Copy, Debug)]
 pub struct Uniform;
-/// A mean and a scale a symbol.
+/// A mean and a scale per symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Parametric;
-/// Components of one kind a symbol.
+/// Components of one kind per symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture;
-/// A CDF a symbol.
+/// A CDF per symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Cdf;
 
@@ -99,7 +99,7 @@ impl ModelForm for Parametric {
     unsafe fn row(memory: ModelMemory<i32>, shape: &ModelShape, row: u32) -> Self::Row {
         Parametrics {
             kind: kind_of(shape.kind),
-            // SAFETY: a mean and a scale a symbol; the caller's promise.
+            // SAFETY: a mean and a scale per symbol; the caller's promise.
             means: unsafe { part(memory.parameters, shape, row, 1) },
             // SAFETY: the same.
             scales: unsafe { part(memory.scales, shape, row, 1) },
@@ -115,7 +115,7 @@ impl ModelForm for Mixture {
     unsafe fn row(memory: ModelMemory<Component>, shape: &ModelShape, row: u32) -> MixtureRow {
         MixtureRow(Mixtures {
             kind: kind_of(shape.kind),
-            // SAFETY: `width` components a symbol; the caller's promise.
+            // SAFETY: `width` components per symbol; the caller's promise.
             components: unsafe { part(memory.parameters, shape, row, shape.width) },
             each: shape.width as usize,
             precision: shape.code.precision,
