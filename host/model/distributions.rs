@@ -1,4 +1,4 @@
-//! A mean and a scale a symbol.
+//! A mean and a scale per symbol.
 
 use std::borrow::Cow;
 use std::ops::Range;

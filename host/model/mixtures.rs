@@ -1,4 +1,4 @@
-//! Mixtures: several weighted distributions of one kind a symbol.
+//! Mixtures: several weighted distributions of one kind per symbol.
 
 use std::borrow::Cow;
 use std::ops::Range;

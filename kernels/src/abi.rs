@@ -12,7 +12,7 @@
 //! - `lengths`: u32 a row, its words in use; `status`: [`RowStatus`] a row, always written;
 //! - `symbols`: `rows` rows of `symbols` symbols, `symbol_stride` apart.
 //!
-//! [`models`] adds the kernels that code with a distribution a symbol.
+//! [`models`] adds the kernels that code with a distribution per symbol.
 //!
 //! A row that fails keeps its states and its length; only words past the length, and popped
 //! symbols, may have changed.

@@ -1,4 +1,4 @@
-//! The model kernels: push and pop with a distribution a symbol, and the two that make such
+//! The model kernels: push and pop with a distribution per symbol, and the two that make such
 //! distributions of floats on the device.
 
 use bytemuck::{Pod, Zeroable};
@@ -19,7 +19,7 @@ pub struct ModelShape {
     pub code: CodeShape,
     /// [`Kind`] as a number (parametric models and mixtures).
     pub kind: u32,
-    /// Uniform: symbols of the alphabet. Mixtures: components a symbol. CDFs: values each.
+    /// Uniform: symbols of the alphabet. Mixtures: components per symbol. CDFs: values each.
     pub width: u32,
     /// The smallest symbol (uniform, CDFs).
     pub lowest: i32,
@@ -139,9 +139,9 @@ const _: () = assert!(Scale::from_code(BAD_SCALE).is_none());
 pub enum ModelForm {
     /// One alphabet, all symbols alike.
     Uniform,
-    /// A mean and a scale a symbol.
+    /// A mean and a scale per symbol.
     Parametric,
-    /// Up to eight components a symbol.
+    /// Up to eight components per symbol.
     Mixture,
     /// A CDF a symbol.
     Cdf,
