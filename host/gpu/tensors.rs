@@ -31,7 +31,7 @@ impl DeviceSymbols {
     /// The symbols of a buffer, `rows` rows one after another. The buffer must outlive every use.
     ///
     /// # Errors
-    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    /// [`Error::Shape`](crate::Error::Shape) where its length is no multiple of `rows`.
     pub fn of<S: NativeSymbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
         let columns = columns_of("device symbols", buffer.len(), rows)?;
         Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
@@ -134,7 +134,7 @@ impl DeviceIndexes {
     /// A table per symbol, `rows` rows one after another. The buffer must outlive every use.
     ///
     /// # Errors
-    /// [`Error::Shape`] where its length is no multiple of `rows`.
+    /// [`Error::Shape`](crate::Error::Shape) where its length is no multiple of `rows`.
     pub fn each<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Result<Self> {
         let columns = columns_of("device indexes", buffer.len(), rows)?;
         Ok(Self { row_stride: columns as u32, ..Self::in_memory(buffer, rows, columns, 1) })
