@@ -130,13 +130,20 @@ impl<L: SymbolLookup> DecoderView<'_, L> {
     }
 }
 
-/// A symbol made ready to push: `entry` and `table` are valid where `coded`.
-#[derive(Clone, Copy, Debug, Default)]
+/// A symbol made ready to push: the places of its entry and of its table.
+#[derive(Clone, Copy, Debug)]
 pub struct Ready {
     entry: u32,
     table: u32,
-    coded: bool,
     raw: Option<u32>,
+}
+
+impl Default for Ready {
+    /// A skipped symbol: no entry lies there.
+    #[inline(always)]
+    fn default() -> Self {
+        Self { entry: u32::MAX, table: 0, raw: None }
+    }
 }
 
 impl<F: RansFamily, P: Placement> EncoderView<'_, F, P> {
@@ -155,7 +162,7 @@ impl<F: RansFamily, P: Placement> EncoderView<'_, F, P> {
         symbol: i32,
     ) -> Result<Ready, RowError> {
         let (value, raw) = self.tables.number(table, symbol)?;
-        Ok(Ready { entry: table.base.wrapping_add(value), table: number, coded: true, raw })
+        Ok(Ready { entry: table.base.wrapping_add(value), table: number, raw })
     }
 }
 
@@ -185,7 +192,7 @@ impl<F: RansFamily, P: Placement, I: Fn(usize) -> i32> EncoderModel<F>
     #[inline(always)]
     fn push(&self, x: F::State, ready: &Ready, words: &mut impl WordSink<F::Word>) -> F::State {
         match self.view.entries.get(ready.entry as usize) {
-            Some(entry) if ready.coded => step::push_symbol(
+            Some(entry) => step::push_symbol(
                 x,
                 entry,
                 ready.table,
@@ -193,7 +200,7 @@ impl<F: RansFamily, P: Placement, I: Fn(usize) -> i32> EncoderModel<F>
                 self.view.tables.precision,
                 words,
             ),
-            _ => x,
+            None => x,
         }
     }
 }
