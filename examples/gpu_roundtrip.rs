@@ -8,7 +8,7 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
 pub mod software;
 
-use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, Gpu};
+use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSymbols, Gpu, StreamHandle};
 use parans::model::{Kind, ModelCoder};
 use parans::{Coder, Family, Result, Tables};
 
@@ -66,7 +66,14 @@ pub fn latents(gpu: &Gpu, rows: usize, columns: usize) -> Result<usize> {
     let means = DeviceBuffer::from_slice(gpu, &means)?;
     let scales = DeviceBuffer::from_slice(gpu, &scales)?;
     let shape = (rows, columns);
-    let models = DeviceModels::distributions_from_f32(gpu, Kind::Gaussian, &means, &scales, shape)?;
+    let models = DeviceModels::distributions_from_f32(
+        gpu,
+        Kind::Gaussian,
+        &means,
+        &scales,
+        shape,
+        StreamHandle::OWN,
+    )?;
     let coder = ModelCoder::new(Family::Rans32x16, 32)?.with_gpu(gpu);
     let coder = coder.on_gpu().expect("a coder on a device");
 

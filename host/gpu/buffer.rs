@@ -1,4 +1,4 @@
-//! Device memory that frees itself.
+//! Device memory of elements, owned and borrowed.
 
 use std::marker::PhantomData;
 
@@ -6,6 +6,7 @@ use bytemuck::Pod;
 use parans_kernels::abi::DeviceAddress;
 
 use super::Gpu;
+use super::memory::Memory;
 use super::runtime::StreamHandle;
 use crate::error::{Error, Result};
 
@@ -13,11 +14,12 @@ use crate::error::{Error, Result};
 pub trait DeviceElement: Pod + Send + Sync {}
 impl<T: Pod + Send + Sync> DeviceElement for T {}
 
-/// `len` elements in device memory.
+/// `len` elements in device memory, freed with the buffer. Work on any stream may use them:
+/// whatever the library puts on another stream than the work before waits for that work, and so
+/// does freeing.
 #[derive(Debug)]
 pub struct DeviceBuffer<T: DeviceElement> {
-    gpu: Gpu,
-    address: DeviceAddress,
+    pub(super) memory: Memory,
     len: usize,
     element: PhantomData<T>,
 }
@@ -31,9 +33,7 @@ impl<T: DeviceElement> DeviceBuffer<T> {
         let Some(bytes) = len.checked_mul(size_of::<T>()) else {
             return Err(Error::InvalidArgument(format!("a device buffer of {len} elements")));
         };
-        // A device gives no address for nothing, and a kernel wants one.
-        let address = gpu.runtime().alloc(bytes.max(1))?;
-        Ok(Self { gpu: gpu.clone(), address, len, element: PhantomData })
+        Ok(Self { memory: Memory::new(gpu, bytes)?, len, element: PhantomData })
     }
 
     /// A copy of host memory.
@@ -46,7 +46,7 @@ impl<T: DeviceElement> DeviceBuffer<T> {
         Ok(buffer)
     }
 
-    /// Overwrites elements from `at` on.
+    /// Overwrites elements from `at` on, after the work that used the buffer last.
     ///
     /// # Errors
     /// [`Error::Shape`] past the end; [`Error::Device`] where the copy fails.
@@ -55,20 +55,25 @@ impl<T: DeviceElement> DeviceBuffer<T> {
         if values.is_empty() {
             return Ok(());
         }
-        self.gpu.runtime().upload(to, bytemuck::cast_slice(values), StreamHandle::default())
+        let (gpu, stream) = (self.memory.gpu(), StreamHandle::OWN);
+        Memory::used_by(gpu, stream, [&self.memory], || {
+            gpu.runtime().upload(to, bytemuck::cast_slice(values), stream)
+        })
     }
 
-    /// Reads elements from `at` on.
+    /// Reads elements from `at` on, after the work that used the buffer last.
     ///
     /// # Errors
-    /// [`Error::Shape`] past the end; [`Error::Device`] where the copy fails.
+    /// [`Error::Shape`] past the end; [`Error::Device`] where the copy fails, or work before it.
     pub fn download(&self, at: usize, values: &mut [T]) -> Result<()> {
         let from = self.at(at, values.len())?;
         if values.is_empty() {
             return Ok(());
         }
-        let stream = StreamHandle::default();
-        self.gpu.runtime().download(from, bytemuck::cast_slice_mut(values), stream)
+        self.memory.used_now(|stream| {
+            let runtime = self.memory.gpu().runtime();
+            runtime.download(from, bytemuck::cast_slice_mut(values), stream)
+        })
     }
 
     /// All elements.
@@ -83,7 +88,7 @@ impl<T: DeviceElement> DeviceBuffer<T> {
 
     fn at(&self, at: usize, len: usize) -> Result<DeviceAddress> {
         match at.checked_add(len) {
-            Some(end) if end <= self.len => Ok(self.address + (at * size_of::<T>()) as u64),
+            Some(end) if end <= self.len => Ok(self.address() + (at * size_of::<T>()) as u64),
             _ => Err(Error::Shape {
                 what: "a part of a device buffer",
                 expected: format!("within {} elements", self.len),
@@ -94,7 +99,7 @@ impl<T: DeviceElement> DeviceBuffer<T> {
 
     /// Where it lies.
     pub fn address(&self) -> DeviceAddress {
-        self.address
+        self.memory.address()
     }
 
     /// Elements.
@@ -108,25 +113,40 @@ impl<T: DeviceElement> DeviceBuffer<T> {
     }
 }
 
-impl<T: DeviceElement> Drop for DeviceBuffer<T> {
-    fn drop(&mut self) {
-        self.gpu.runtime().free(self.address);
-    }
-}
-
-/// `len` elements at an address of the device: those of a [`DeviceBuffer`], or of a tensor that
-/// another library owns. They must outlive every use.
+/// `len` elements of device memory: those of a [`DeviceBuffer`], or of a tensor that another library
+/// owns.
 #[derive(Clone, Copy, Debug)]
-pub struct DeviceSlice<T> {
+pub struct DeviceSlice<'b, T> {
+    pub(super) memory: Option<&'b Memory>,
     address: DeviceAddress,
     len: usize,
     element: PhantomData<T>,
 }
 
-impl<T> DeviceSlice<T> {
-    /// Elements at an address, aligned to their size.
-    pub fn at(address: DeviceAddress, len: usize) -> Self {
-        Self { address, len, element: PhantomData }
+impl<'b, T> DeviceSlice<'b, T> {
+    /// Elements at an address, aligned to their size: a tensor that another library owns.
+    ///
+    /// # Safety
+    /// The device has them there during all work that is given this slice. That work runs on the
+    /// stream that the call which starts it is given; work of the caller on other streams must be
+    /// ordered with it by the caller.
+    #[allow(unsafe_code, reason = "kernels read and write there")]
+    pub unsafe fn at(address: DeviceAddress, len: usize) -> Self {
+        Self { memory: None, address, len, element: PhantomData }
+    }
+
+    /// No elements.
+    pub(super) fn empty() -> Self {
+        Self { memory: None, address: 0, len: 0, element: PhantomData }
+    }
+
+    /// All elements in a buffer of bytes that goes to [`DeviceModels::owning`], which orders work
+    /// on it.
+    ///
+    /// [`DeviceModels::owning`]: super::DeviceModels::owning
+    pub(crate) fn kept(buffer: &DeviceBuffer<u8>) -> Self {
+        let (address, len) = (buffer.address(), buffer.len / size_of::<T>());
+        Self { memory: None, address, len, element: PhantomData }
     }
 
     /// Where they lie.
@@ -145,8 +165,9 @@ impl<T> DeviceSlice<T> {
     }
 }
 
-impl<T: DeviceElement> From<&DeviceBuffer<T>> for DeviceSlice<T> {
-    fn from(buffer: &DeviceBuffer<T>) -> Self {
-        Self::at(buffer.address, buffer.len)
+impl<'b, T: DeviceElement> From<&'b DeviceBuffer<T>> for DeviceSlice<'b, T> {
+    fn from(buffer: &'b DeviceBuffer<T>) -> Self {
+        let (memory, address) = (Some(&buffer.memory), buffer.address());
+        Self { memory, address, len: buffer.len, element: PhantomData }
     }
 }

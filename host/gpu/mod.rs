@@ -1,9 +1,11 @@
 //! The GPU back end: the kernels' PTX, launched through a [`Runtime`].
 //!
-//! A [`Runtime`] is what a device must do: allocate, copy, load PTX, launch, time. With the feature
-//! `cuda` there is one over [cust](https://crates.io/crates/cust) and the NVIDIA driver; the tests
-//! bring one over the software device, so that every kernel runs in every test run. [`Gpu`] is an
-//! opened device; it loads the module of a kernel when that is first launched.
+//! A [`Runtime`] is what a device must do: allocate, copy, load PTX, launch, order streams, time.
+//! [`CudaRuntime`] is one over the NVIDIA driver: with the feature `cuda-dynamic` it looks for the
+//! driver when it is opened, with the feature `cuda` it is linked to it through
+//! [cust](https://crates.io/crates/cust). The tests bring one over the software device, so that
+//! every kernel runs in every test run. [`Gpu`] is an opened device; it loads the module of a
+//! kernel when that is first launched.
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
 //! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
@@ -11,9 +13,10 @@
 //! (`launch`).
 
 mod buffer;
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 mod cuda;
 mod launch;
+mod memory;
 mod models;
 mod ptx;
 mod quantise;
@@ -26,19 +29,21 @@ mod tensors;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parans_kernels::abi::FIX_F32;
+use parans_kernels::abi::RowStatus;
 
 use crate::error::{Error, Result};
+use memory::Memory;
+use resident::POISON;
 
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 pub use cuda::CudaRuntime;
 pub use launch::Geometry;
 pub use models::{DeviceModels, GpuModelCoder};
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use ptx::ptx;
 pub use resident::{DeviceStreams, GpuCoder};
-pub use runtime::{Launch, Runtime, StreamHandle};
+pub use runtime::{EventHandle, Launch, Runtime, StreamHandle, StreamKind};
 pub(crate) use staged::{Staged, pop, push};
 pub(crate) use tables::DeviceTables;
 pub use tensors::{DeviceIndexes, DeviceSymbols};
@@ -56,30 +61,29 @@ struct Shared {
 }
 
 impl Gpu {
-    /// Opens a device. It is given a small kernel, so that one that refuses the PTX does so here;
-    /// the module of any other is loaded when it is first launched, which takes a driver up to a
-    /// second per kernel.
-    ///
-    /// # Errors
-    /// [`Error::Device`] where the device refuses the PTX.
-    pub fn new(runtime: impl Runtime + 'static) -> Result<Self> {
+    /// A device for coders. The module of a kernel is loaded when that is first launched: only
+    /// then does a driver compile it, and nothing else.
+    pub fn new(runtime: impl Runtime + 'static) -> Self {
         let shared = Shared { runtime: Box::new(runtime), loaded: Mutex::default() };
-        let gpu = Self { shared: Arc::new(shared) };
-        gpu.load(FIX_F32)?;
-        Ok(gpu)
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether both are the same opened device.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Opens the NVIDIA GPU of this number, once per process.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] in a build without the feature `cuda`; [`Error::Device`]
-    /// without a driver, without such a device, or where the driver refuses the PTX.
+    /// [`Error::Unsupported`] in a build without the features `cuda` and `cuda-dynamic`;
+    /// [`Error::Device`] without a driver or such a device.
     pub fn open(number: usize) -> Result<Self> {
-        #[cfg(feature = "cuda")]
+        #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
         return open(number);
-        #[cfg(not(feature = "cuda"))]
+        #[cfg(not(any(feature = "cuda", feature = "cuda-dynamic")))]
         Err(Error::Unsupported(format!(
-            "device cuda:{number}: this build has no GPU back end; build with `--features cuda`"
+            "device cuda:{number}: this build has no GPU back end; build with `--features cuda-dynamic`"
         )))
     }
 
@@ -88,11 +92,11 @@ impl Gpu {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn devices() -> Result<Vec<String>> {
-        #[cfg(feature = "cuda")]
+        #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
         return cuda::devices();
-        #[cfg(not(feature = "cuda"))]
+        #[cfg(not(any(feature = "cuda", feature = "cuda-dynamic")))]
         Err(Error::Unsupported(
-            "this build has no GPU back end; build with `--features cuda`".into(),
+            "this build has no GPU back end; build with `--features cuda-dynamic`".into(),
         ))
     }
 
@@ -122,6 +126,24 @@ impl Gpu {
         self.load(launch.kernel)?;
         self.runtime().launch(launch, stream)
     }
+
+    /// Starts a kernel that writes a status per row, after the work that used the same memory last.
+    /// The statuses are poisoned first, so that one that the kernel did not write shows.
+    fn launch_with_status<'m>(
+        &self,
+        launch: &Launch<'_>,
+        stream: StreamHandle,
+        status: &'m DeviceBuffer<RowStatus>,
+        memories: impl Iterator<Item = &'m Memory> + Clone,
+    ) -> Result<()> {
+        let bytes = status.len() * size_of::<RowStatus>();
+        Memory::used_by(self, stream, memories.chain([&status.memory]), || {
+            if bytes > 0 {
+                self.runtime().fill(status.address(), POISON, bytes, stream)?;
+            }
+            self.launch(launch, stream)
+        })
+    }
 }
 
 impl std::fmt::Debug for Gpu {
@@ -131,14 +153,14 @@ impl std::fmt::Debug for Gpu {
 }
 
 /// Opens a device once per process: compiling a kernel for it takes the driver a while.
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 fn open(number: usize) -> Result<Gpu> {
     static OPEN: std::sync::OnceLock<Mutex<HashMap<usize, Gpu>>> = std::sync::OnceLock::new();
     let mut open = OPEN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(gpu) = open.get(&number) {
         return Ok(gpu.clone());
     }
-    let gpu = Gpu::new(CudaRuntime::new(number)?)?;
+    let gpu = Gpu::new(CudaRuntime::new(number)?);
     open.insert(number, gpu.clone());
     Ok(gpu)
 }

@@ -12,6 +12,7 @@ use parans_kernels::abi::{
 use parans_kernels::model::{Kind, MIN_PRECISION};
 
 use super::launch::{Geometry, below};
+use super::memory::Memory;
 use super::quantise::quantise;
 use super::{
     DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
@@ -25,7 +26,7 @@ use crate::tables::Precision;
 
 /// Models of (rows, columns) symbols whose parameters lie in device memory. Cloning shares them.
 #[derive(Clone, Debug)]
-pub struct DeviceModels {
+pub struct DeviceModels<'b> {
     form: ModelForm,
     rows: usize,
     columns: usize,
@@ -37,11 +38,13 @@ pub struct DeviceModels {
     sentinel: bool,
     /// That of CDFs; the other forms are coded at any.
     precision: Option<Precision>,
+    /// Where the caller's parameters lie.
+    borrowed: [Option<&'b Memory>; 2],
     /// Parameters that were made here, kept alive.
     owned: Arc<Vec<DeviceBuffer<u8>>>,
 }
 
-impl DeviceModels {
+impl<'b> DeviceModels<'b> {
     fn new(form: ModelForm, rows: usize, columns: usize) -> Self {
         Self {
             form,
@@ -54,6 +57,7 @@ impl DeviceModels {
             lowest: 0,
             sentinel: false,
             precision: None,
+            borrowed: [None; 2],
             owned: Arc::default(),
         }
     }
@@ -62,7 +66,7 @@ impl DeviceModels {
     ///
     /// # Errors
     /// [`Error::Device`] where memory is short or the copy fails.
-    pub fn upload(gpu: &Gpu, models: &impl Models) -> Result<Self> {
+    pub fn upload(gpu: &Gpu, models: &impl Models) -> Result<DeviceModels<'static>> {
         models.as_set().to_device(gpu, 0..models.rows())
     }
 
@@ -74,15 +78,14 @@ impl DeviceModels {
 
     /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code per symbol,
     /// rows one after another: see
-    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). The memory must
-    /// outlive every use; a code that is no scale's fails its row when it is coded.
+    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). A code that is no scale's fails its row when it is coded.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns` of both.
     pub fn distributions(
         kind: Kind,
-        means: impl Into<DeviceSlice<i32>>,
-        scales: impl Into<DeviceSlice<u16>>,
+        means: impl Into<DeviceSlice<'b, i32>>,
+        scales: impl Into<DeviceSlice<'b, u16>>,
         (rows, columns): (usize, usize),
     ) -> Result<Self> {
         let (means, scales) = (means.into(), scales.into());
@@ -92,6 +95,7 @@ impl DeviceModels {
             parameters: means.address(),
             scales: scales.address(),
             kind: kind as u32,
+            borrowed: [means.memory, scales.memory],
             ..Self::new(ModelForm::Parametric, rows, columns)
         })
     }
@@ -103,12 +107,13 @@ impl DeviceModels {
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns` of both; [`Error::Device`].
-    pub fn distributions_from_f32(
+    pub fn distributions_from_f32<'d>(
         gpu: &Gpu,
         kind: Kind,
-        means: impl Into<DeviceSlice<f32>>,
-        scales: impl Into<DeviceSlice<f32>>,
+        means: impl Into<DeviceSlice<'d, f32>>,
+        scales: impl Into<DeviceSlice<'d, f32>>,
         shape: (usize, usize),
+        stream: StreamHandle,
     ) -> Result<Self> {
         let (means, scales) = (means.into(), scales.into());
         expect_length("device means", means.len(), shape, 1)?;
@@ -130,16 +135,16 @@ impl DeviceModels {
             params: bytes_of(&params),
             fields: &FixParams::FIELDS,
         };
-        gpu.launch(&launch, StreamHandle::default())?;
-        let means = DeviceSlice::<i32>::at(fixed_means.address(), count);
-        let scales = DeviceSlice::<u16>::at(codes.address(), count);
-        let models = Self::distributions(kind, means, scales, shape)?;
-        Ok(models.owning([fixed_means, codes]))
+        let made = [&fixed_means.memory, &codes.memory];
+        let memories = made.into_iter().chain(means.memory).chain(scales.memory);
+        Memory::used_by(gpu, stream, memories, || gpu.launch(&launch, stream))?;
+        let means = DeviceSlice::<i32>::kept(&fixed_means);
+        let scales = DeviceSlice::<u16>::kept(&codes);
+        Ok(Self::distributions(kind, means, scales, shape)?.owning([fixed_means, codes]))
     }
 
     /// `each` components a symbol, symbol after symbol and row after row: see
-    /// [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). The memory must outlive every
-    /// use; weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it
+    /// [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). Weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it
     /// is coded.
     ///
     /// # Errors
@@ -147,7 +152,7 @@ impl DeviceModels {
     /// no or more than eight components.
     pub fn mixtures(
         kind: Kind,
-        components: impl Into<DeviceSlice<ModelComponent>>,
+        components: impl Into<DeviceSlice<'b, ModelComponent>>,
         each: usize,
         (rows, columns): (usize, usize),
     ) -> Result<Self> {
@@ -158,20 +163,20 @@ impl DeviceModels {
             parameters: components.address(),
             kind: kind as u32,
             width: each,
+            borrowed: [components.memory, None],
             ..Self::new(ModelForm::Mixture, rows, columns)
         })
     }
 
     /// A CDF for each of `rows * columns` symbols, one after another, each from 0 to `2^precision`
     /// and strictly increasing: see [`Pmfs::from_cdf`](crate::model::Pmfs::from_cdf). With
-    /// `sentinel`, the last symbol of each is the bypass sentinel. The memory must outlive every
-    /// use; a CDF that does not increase where a symbol is coded fails its row then.
+    /// `sentinel`, the last symbol of each is the bypass sentinel. A CDF that does not increase where a symbol is coded fails its row then.
     ///
     /// # Errors
     /// [`Error::Shape`] where the length is no multiple of `rows * columns`, or leaves no symbol
     /// beside the sentinel.
     pub fn cdfs(
-        cdfs: impl Into<DeviceSlice<u32>>,
+        cdfs: impl Into<DeviceSlice<'b, u32>>,
         (rows, columns): (usize, usize),
         precision: Precision,
         sentinel: bool,
@@ -195,6 +200,7 @@ impl DeviceModels {
             width,
             sentinel,
             precision: Some(precision),
+            borrowed: [cdfs.memory, None],
             ..Self::new(ModelForm::Cdf, rows, columns)
         })
     }
@@ -207,14 +213,16 @@ impl DeviceModels {
     /// [`Error::Shape`] where the length is no multiple of `rows * columns`;
     /// [`Error::InvalidTable`] (`row` counts symbols, row after row) for a NaN, negative or
     /// infinite value, zeros only, or an alphabet past `2^precision`; [`Error::Device`].
-    pub fn from_pmf(
+    pub fn from_pmf<'d>(
         gpu: &Gpu,
-        pmf: impl Into<DeviceSlice<f32>>,
+        pmf: impl Into<DeviceSlice<'d, f32>>,
         shape: (usize, usize),
         precision: Precision,
         sentinel: bool,
+        stream: StreamHandle,
     ) -> Result<Self> {
-        Self::quantised(gpu, QUANTISE_CDF_F32, pmf.into(), shape, precision, sentinel)
+        let form = (precision, sentinel);
+        Self::quantised(gpu, QUANTISE_CDF_F32, pmf.into(), shape, form, stream)
     }
 
     /// Scales counts of shape (rows, columns, alphabet) in device memory, where they are: to the
@@ -223,31 +231,33 @@ impl DeviceModels {
     ///
     /// # Errors
     /// As [`from_pmf`](Self::from_pmf).
-    pub fn from_counts(
+    pub fn from_counts<'d>(
         gpu: &Gpu,
-        counts: impl Into<DeviceSlice<u32>>,
+        counts: impl Into<DeviceSlice<'d, u32>>,
         shape: (usize, usize),
         precision: Precision,
         sentinel: bool,
+        stream: StreamHandle,
     ) -> Result<Self> {
-        Self::quantised(gpu, QUANTISE_CDF_U32, counts.into(), shape, precision, sentinel)
+        let form = (precision, sentinel);
+        Self::quantised(gpu, QUANTISE_CDF_U32, counts.into(), shape, form, stream)
     }
 
     fn quantised<W: DeviceElement>(
         gpu: &Gpu,
         kernel: &str,
-        weights: DeviceSlice<W>,
+        weights: DeviceSlice<'_, W>,
         (rows, columns): (usize, usize),
-        precision: Precision,
-        sentinel: bool,
+        form @ (precision, sentinel): (Precision, bool),
+        stream: StreamHandle,
     ) -> Result<Self> {
         let count = rows.saturating_mul(columns);
         if count == 0 {
-            let none = DeviceSlice::<u32>::at(0, 0);
+            let none = DeviceSlice::<u32>::empty();
             return Self::cdfs(none, (rows, columns), precision, sentinel);
         }
-        let cdfs = quantise::<W, u32>(gpu, kernel, weights, count, precision, sentinel)?;
-        let slice = DeviceSlice::<u32>::at(cdfs.address(), cdfs.len() / size_of::<u32>());
+        let cdfs = quantise::<W, u32>(gpu, kernel, weights, count, form, stream)?;
+        let slice = DeviceSlice::<u32>::kept(&cdfs);
         Ok(Self::cdfs(slice, (rows, columns), precision, sentinel)?.owning([cdfs]))
     }
 
@@ -274,6 +284,12 @@ impl DeviceModels {
     pub(crate) fn owning<const N: usize>(mut self, buffers: [DeviceBuffer<u8>; N]) -> Self {
         self.owned = Arc::new(buffers.into());
         self
+    }
+
+    /// Where the parameters lie.
+    fn memories(&self) -> impl Iterator<Item = &Memory> + Clone {
+        let owned = self.owned.iter().map(|buffer| &buffer.memory);
+        self.borrowed.into_iter().flatten().chain(owned)
     }
 
     /// Rows.
@@ -333,10 +349,11 @@ pub struct GpuModelCoder<'c> {
 
 impl<'c> GpuModelCoder<'c> {
     pub(crate) fn new(gpu: &'c Gpu, plan: &'c RowPlan) -> Self {
-        Self { gpu, plan, stream: StreamHandle::default() }
+        Self { gpu, plan, stream: StreamHandle::OWN }
     }
 
-    /// The coder on a caller's stream. Work that the caller put there earlier is done first.
+    /// The coder on a caller's stream, ordered as
+    /// [`GpuCoder::on_stream`](super::GpuCoder::on_stream).
     pub fn on_stream(mut self, stream: StreamHandle) -> Self {
         self.stream = stream;
         self
@@ -368,8 +385,8 @@ impl<'c> GpuModelCoder<'c> {
     pub fn push(
         &self,
         streams: &mut DeviceStreams,
-        models: &DeviceModels,
-        symbols: &DeviceSymbols,
+        models: &DeviceModels<'_>,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         self.enqueue_push(streams, models, symbols)?;
         self.check(streams, symbols)
@@ -382,8 +399,8 @@ impl<'c> GpuModelCoder<'c> {
     pub fn pop(
         &self,
         streams: &mut DeviceStreams,
-        models: &DeviceModels,
-        symbols: &DeviceSymbols,
+        models: &DeviceModels<'_>,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         self.enqueue_pop(streams, models, symbols)?;
         self.check(streams, symbols)
@@ -398,8 +415,8 @@ impl<'c> GpuModelCoder<'c> {
     pub fn enqueue_push(
         &self,
         streams: &mut DeviceStreams,
-        models: &DeviceModels,
-        symbols: &DeviceSymbols,
+        models: &DeviceModels<'_>,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         self.launch(true, streams, models, symbols)
     }
@@ -411,8 +428,8 @@ impl<'c> GpuModelCoder<'c> {
     pub fn enqueue_pop(
         &self,
         streams: &mut DeviceStreams,
-        models: &DeviceModels,
-        symbols: &DeviceSymbols,
+        models: &DeviceModels<'_>,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         self.launch(false, streams, models, symbols)
     }
@@ -422,8 +439,7 @@ impl<'c> GpuModelCoder<'c> {
     /// # Errors
     /// [`Error::Row`], with the symbol at fault read from the device; [`Error::Device`] where the
     /// device itself failed.
-    pub fn check(&self, streams: &DeviceStreams, symbols: &DeviceSymbols) -> Result<()> {
-        self.gpu.runtime().synchronise(self.stream)?;
+    pub fn check(&self, streams: &DeviceStreams, symbols: &DeviceSymbols<'_>) -> Result<()> {
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
         Err(explain(self.plan, 0, failed, -1, |row, position| {
             symbols.value_at(self.gpu, self.stream, row, position)
@@ -434,8 +450,8 @@ impl<'c> GpuModelCoder<'c> {
         &self,
         push: bool,
         streams: &mut DeviceStreams,
-        models: &DeviceModels,
-        symbols: &DeviceSymbols,
+        models: &DeviceModels<'_>,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         let plan = self.plan;
         models.check(plan.precision)?;
@@ -488,6 +504,7 @@ impl<'c> GpuModelCoder<'c> {
             params: bytes_of(&params),
             fields: &ModelParams::FIELDS,
         };
-        self.gpu.launch(&launch, self.stream)
+        let memories = streams.memories().chain(models.memories()).chain(symbols.memory);
+        self.gpu.launch_with_status(&launch, self.stream, &streams.status, memories)
     }
 }

@@ -17,10 +17,10 @@ use crate::tables::{Precision, Tables, check_alphabet};
 pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
     gpu: &Gpu,
     kernel: &str,
-    weights: DeviceSlice<W>,
+    weights: DeviceSlice<'_, W>,
     rows: usize,
-    precision: Precision,
-    sentinel: bool,
+    (precision, sentinel): (Precision, bool),
+    stream: StreamHandle,
 ) -> Result<DeviceBuffer<u8>> {
     if rows == 0 || !weights.len().is_multiple_of(rows) || weights.is_empty() {
         return Err(Error::Shape {
@@ -53,7 +53,8 @@ pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
         params: bytes_of(&params),
         fields: &QuantiseParams::FIELDS,
     };
-    gpu.launch(&launch, StreamHandle::default())?;
+    let memories = [Some(&out.memory), weights.memory].into_iter().flatten();
+    gpu.launch_with_status(&launch, stream, &status, memories)?;
     for (row, status) in status.to_vec()?.into_iter().enumerate() {
         if let Err(fault) = outcome(row, status)? {
             let what = if kernel == QUANTISE_CDF_U32 { "counts" } else { "probabilities" };
@@ -73,21 +74,23 @@ pub(super) fn quantise<W: DeviceElement, O: DeviceElement>(
 
 impl Tables {
     /// Quantises probabilities in device memory, `rows` tables one after another, where they are:
-    /// to the very frequencies that [`Tables::from_pmf`] gives on the host. Only the frequencies
-    /// come back.
+    /// to the very frequencies that [`Tables::from_pmf`] gives on the host. The work is done on
+    /// `stream`; only the frequencies come back.
     ///
     /// # Errors
     /// [`Error::Shape`] where the length is no multiple of `rows`; [`Error::InvalidTable`] names
     /// the row at fault; [`Error::Device`].
-    pub fn from_device_pmf(
+    pub fn from_device_pmf<'d>(
         gpu: &Gpu,
-        pmf: &DeviceBuffer<f32>,
+        pmf: impl Into<DeviceSlice<'d, f32>>,
         rows: usize,
         precision: Precision,
         sentinel: bool,
+        stream: StreamHandle,
     ) -> Result<Self> {
+        let form = (precision, sentinel);
         let intervals =
-            quantise::<f32, Interval>(gpu, QUANTISE_F32, pmf.into(), rows, precision, sentinel)?;
+            quantise::<f32, Interval>(gpu, QUANTISE_F32, pmf.into(), rows, form, stream)?;
         let mut host = vec![Interval::default(); intervals.len() / size_of::<Interval>()];
         intervals.download(0, bytemuck::cast_slice_mut(&mut host))?;
         let symbols = host.len() / rows;

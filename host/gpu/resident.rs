@@ -5,7 +5,8 @@ use bytemuck::{Pod, Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
-use super::launch::{self, Geometry};
+use super::launch::{self, Geometry, below};
+use super::memory::Memory;
 use super::tensors::{DeviceIndexes, DeviceSymbols};
 use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
@@ -141,6 +142,11 @@ impl DeviceStreams {
         plan.expect_family(self.family, self.lanes)
     }
 
+    /// What a launch reads and writes beside the statuses.
+    pub(super) fn memories(&self) -> impl Iterator<Item = &Memory> + Clone {
+        [&self.states.memory, &self.words.memory, &self.lengths.memory].into_iter()
+    }
+
     /// The first row that failed in the last push or pop, if any.
     pub(super) fn first_failure(&self) -> Result<Option<Failed>> {
         for (row, status) in self.status.to_vec()?.into_iter().enumerate() {
@@ -152,10 +158,18 @@ impl DeviceStreams {
     }
 }
 
+/// Each byte of statuses before a launch.
+pub(super) const POISON: u8 = 0xff;
+/// The code of a status that is poison still.
+const UNWRITTEN: u32 = u32::from_ne_bytes([POISON; 4]);
+
 /// What a kernel stored of a row. A code that no kernel stores is the device's error.
 pub(super) fn outcome(row: usize, status: RowStatus) -> Result<Result<(), RowFault>> {
     status.outcome().ok_or_else(|| {
-        Error::Device(format!("the status of row {row} is {}, which no kernel writes", status.code))
+        Error::Device(match status.code {
+            UNWRITTEN => format!("no kernel wrote the status of row {row}"),
+            code => format!("the status of row {row} is {code}, which no kernel writes"),
+        })
     })
 }
 
@@ -170,10 +184,12 @@ pub struct GpuCoder<'c> {
 
 impl<'c> GpuCoder<'c> {
     pub(crate) fn new(gpu: &'c Gpu, plan: &'c Plan, tables: &'c DeviceTables) -> Self {
-        Self { gpu, plan, tables, stream: StreamHandle::default() }
+        Self { gpu, plan, tables, stream: StreamHandle::OWN }
     }
 
-    /// The coder on a caller's stream. Work that the caller put there earlier is done first.
+    /// The coder on a caller's stream. Work that the caller put there earlier is done first, and
+    /// so is what the library did with the same [`DeviceBuffer`]s and [`DeviceStreams`] on other
+    /// streams.
     pub fn on_stream(mut self, stream: StreamHandle) -> Self {
         self.stream = stream;
         self
@@ -215,8 +231,8 @@ impl<'c> GpuCoder<'c> {
     pub fn push(
         &self,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         self.enqueue_push(streams, symbols, indexes)?;
         self.check(streams, symbols, indexes)
@@ -229,8 +245,8 @@ impl<'c> GpuCoder<'c> {
     pub fn pop(
         &self,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         self.enqueue_pop(streams, symbols, indexes)?;
         self.check(streams, symbols, indexes)
@@ -244,8 +260,8 @@ impl<'c> GpuCoder<'c> {
     pub fn enqueue_push(
         &self,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         self.launch(true, streams, symbols, indexes)
     }
@@ -257,8 +273,8 @@ impl<'c> GpuCoder<'c> {
     pub fn enqueue_pop(
         &self,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         self.launch(false, streams, symbols, indexes)
     }
@@ -271,10 +287,9 @@ impl<'c> GpuCoder<'c> {
     pub fn check(
         &self,
         streams: &DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
-        self.gpu.runtime().synchronise(self.stream)?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
         let table = indexes.value_at(self.gpu, self.stream, failed.0, failed.1.position);
         Err(self.explain(failed, table, |row, position| {
@@ -286,8 +301,8 @@ impl<'c> GpuCoder<'c> {
         &self,
         push: bool,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
-        indexes: &DeviceIndexes,
+        symbols: &DeviceSymbols<'_>,
+        indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         let (rows, columns) = (symbols.rows, symbols.columns);
         for (what, got) in
@@ -304,7 +319,7 @@ impl<'c> GpuCoder<'c> {
         streams.expect_coder(self.plan)?;
         let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;
-        shape.index_row_stride = indexes.row_stride;
+        shape.index_row_stride = below("indexes from row to row", indexes.row_stride, u32::MAX)?;
         shape.index_symbol_stride = indexes.symbol_stride;
         shape.index_constant = indexes.constant;
         let [tables, entries, mut lookup] = self.tables.addresses(push);
@@ -345,6 +360,7 @@ impl<'c> GpuCoder<'c> {
             params: bytes_of(&params),
             fields: &CodeParams::FIELDS,
         };
-        self.gpu.launch(&launch, self.stream)
+        let memories = streams.memories().chain(symbols.memory).chain(indexes.memory);
+        self.gpu.launch_with_status(&launch, self.stream, &streams.status, memories)
     }
 }

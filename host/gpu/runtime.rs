@@ -7,10 +7,61 @@ use parans_kernels::abi::DeviceAddress;
 use super::launch::Geometry;
 use crate::error::Result;
 
-/// A stream of a device: work on one stream runs in order. The driver's own handle, so that a
-/// caller's stream can be used; 0 is the runtime's.
+/// A stream of a device: work on one stream runs in order, and work on two runs in any order unless
+/// one waits for the other. The back end makes its own work wait where memory of a
+/// [`DeviceBuffer`](super::DeviceBuffer) goes from one stream to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct StreamHandle(pub u64);
+pub struct StreamHandle(StreamKind);
+
+/// What a runtime is to take for a [`StreamHandle`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamKind {
+    /// The runtime's own stream, which no default stream waits for.
+    #[default]
+    Own,
+    /// The legacy default stream of the device's context: the driver's handle 0 or 1.
+    LegacyDefault,
+    /// The default stream of the calling thread: the driver's handle 2.
+    PerThreadDefault,
+    /// A stream that somebody else made.
+    Raw(u64),
+}
+
+impl StreamHandle {
+    /// The runtime's own stream: what everything runs on unless another is named.
+    pub const OWN: Self = Self(StreamKind::Own);
+    /// The legacy default stream of the device, which waits for all streams but those made not to
+    /// block it. It is PyTorch's current stream unless that was changed.
+    pub const LEGACY_DEFAULT: Self = Self(StreamKind::LegacyDefault);
+    /// The default stream of the calling thread.
+    pub const PER_THREAD_DEFAULT: Self = Self(StreamKind::PerThreadDefault);
+
+    /// The stream of a handle of the driver (`CUstream`, `cudaStream_t`, PyTorch's
+    /// `torch.cuda.current_stream().cuda_stream`), as the driver takes it: 0 and 1 are the legacy
+    /// default stream, 2 is the default stream of the calling thread.
+    ///
+    /// # Safety
+    /// The handle is that of a stream of the device's primary context, which is not destroyed
+    /// before the last call that is given this handle has returned.
+    #[allow(unsafe_code, reason = "the driver follows the handle as a pointer")]
+    pub const unsafe fn from_raw(handle: u64) -> Self {
+        match handle {
+            0 | 1 => Self::LEGACY_DEFAULT,
+            2 => Self::PER_THREAD_DEFAULT,
+            handle => Self(StreamKind::Raw(handle)),
+        }
+    }
+
+    /// What a runtime is to take for it.
+    pub const fn kind(self) -> StreamKind {
+        self.0
+    }
+}
+
+/// A place in the work of a stream, which other streams and the host can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EventHandle(pub u64);
 
 /// A kernel launch.
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +108,14 @@ pub trait Runtime: Send + Sync {
     /// Where the device refuses it, with the compiler's words.
     fn load(&self, ptx: &str) -> Result<()>;
 
-    /// Allocates device memory, at least 16 bytes aligned, contents undefined.
+    /// Allocates device memory, at least 16 bytes aligned, contents undefined. Every stream may
+    /// use it at once.
     ///
     /// # Errors
     /// Where there is not enough.
     fn alloc(&self, bytes: usize) -> Result<DeviceAddress>;
 
-    /// Frees what [`alloc`](Self::alloc) gave, after all work on it.
+    /// Frees what [`alloc`](Self::alloc) gave. The caller has waited for all work that uses it.
     fn free(&self, address: DeviceAddress);
 
     /// Copies to the device. The bytes may be reused when it returns.
@@ -71,6 +123,12 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// Where the copy fails.
     fn upload(&self, to: DeviceAddress, bytes: &[u8], stream: StreamHandle) -> Result<()>;
+
+    /// Sets each byte of a range.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    fn fill(&self, to: DeviceAddress, value: u8, bytes: usize, stream: StreamHandle) -> Result<()>;
 
     /// Copies from the device, after all earlier work of the stream; the bytes are there when it
     /// returns.
@@ -90,6 +148,27 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// Where any of it failed.
     fn synchronise(&self, stream: StreamHandle) -> Result<()>;
+
+    /// Marks the work that a stream has so far. The caller releases the event.
+    ///
+    /// # Errors
+    /// Where the device refuses it.
+    fn record(&self, stream: StreamHandle) -> Result<EventHandle>;
+
+    /// Makes the work that a stream gets from now on wait for an event, without waiting itself.
+    ///
+    /// # Errors
+    /// Where the device refuses it.
+    fn wait(&self, stream: StreamHandle, event: EventHandle) -> Result<()>;
+
+    /// Waits for an event.
+    ///
+    /// # Errors
+    /// Where the work before it failed.
+    fn finish(&self, event: EventHandle) -> Result<()>;
+
+    /// Gives up an event; work that waits for it goes on waiting.
+    fn release(&self, event: EventHandle);
 
     /// How long the device takes for the work that `work` puts on the stream.
     ///

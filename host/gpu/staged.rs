@@ -25,50 +25,38 @@ fn budget(gpu: &Gpu) -> Result<u64> {
     Ok(BUDGET.min(gpu.runtime().free_memory()? / 2))
 }
 
-/// A batch's indexes on the device; the buffer behind them lives as long.
-struct StagedIndexes {
-    indexes: DeviceIndexes,
-    _buffer: Option<Buffer>,
+/// A batch's indexes on the device.
+enum StagedIndexes {
+    One(i32),
+    PerRow(DeviceBuffer<i32>),
+    PerColumn(DeviceBuffer<i32>),
+    Each(DeviceBuffer<i32>),
+    EachU16(DeviceBuffer<u16>),
+    EachU8(DeviceBuffer<u8>),
 }
 
-enum Buffer {
-    I32(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<i32>),
-    U16(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u16>),
-    U8(#[allow(dead_code, reason = "keeps device memory alive")] DeviceBuffer<u8>),
-}
+impl StagedIndexes {
+    fn upload(gpu: &Gpu, indexes: IndexesIn<'_>) -> Result<Self> {
+        Ok(match indexes {
+            IndexesIn::One(index) => Self::One(index),
+            IndexesIn::PerRow(values) => Self::PerRow(DeviceBuffer::from_slice(gpu, values)?),
+            IndexesIn::PerColumn(values) => Self::PerColumn(DeviceBuffer::from_slice(gpu, values)?),
+            IndexesIn::Each(values) => Self::Each(DeviceBuffer::from_slice(gpu, values)?),
+            IndexesIn::EachU16(values) => Self::EachU16(DeviceBuffer::from_slice(gpu, values)?),
+            IndexesIn::EachU8(values) => Self::EachU8(DeviceBuffer::from_slice(gpu, values)?),
+        })
+    }
 
-fn stage_indexes(gpu: &Gpu, indexes: &Indexes<'_>, rows: Range<usize>) -> Result<StagedIndexes> {
-    let (count, columns) = (rows.len(), indexes.columns());
-    Ok(match indexes.rows_in(rows) {
-        IndexesIn::One(index) => {
-            StagedIndexes { indexes: DeviceIndexes::one(index, count, columns), _buffer: None }
-        }
-        IndexesIn::PerRow(values) => {
-            let buffer = DeviceBuffer::from_slice(gpu, values)?;
-            let indexes = DeviceIndexes::per_row(&buffer, columns);
-            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
-        }
-        IndexesIn::PerColumn(values) => {
-            let buffer = DeviceBuffer::from_slice(gpu, values)?;
-            let indexes = DeviceIndexes::per_column(&buffer, count);
-            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
-        }
-        IndexesIn::Each(values) => {
-            let buffer = DeviceBuffer::from_slice(gpu, values)?;
-            let indexes = DeviceIndexes::each(&buffer, count)?;
-            StagedIndexes { indexes, _buffer: Some(Buffer::I32(buffer)) }
-        }
-        IndexesIn::EachU16(values) => {
-            let buffer = DeviceBuffer::from_slice(gpu, values)?;
-            let indexes = DeviceIndexes::each(&buffer, count)?;
-            StagedIndexes { indexes, _buffer: Some(Buffer::U16(buffer)) }
-        }
-        IndexesIn::EachU8(values) => {
-            let buffer = DeviceBuffer::from_slice(gpu, values)?;
-            let indexes = DeviceIndexes::each(&buffer, count)?;
-            StagedIndexes { indexes, _buffer: Some(Buffer::U8(buffer)) }
-        }
-    })
+    fn view(&self, rows: usize, columns: usize) -> Result<DeviceIndexes<'_>> {
+        Ok(match self {
+            Self::One(index) => DeviceIndexes::one(*index, rows, columns),
+            Self::PerRow(buffer) => DeviceIndexes::per_row(buffer, columns),
+            Self::PerColumn(buffer) => DeviceIndexes::per_column(buffer, rows),
+            Self::Each(buffer) => DeviceIndexes::each(buffer, rows)?,
+            Self::EachU16(buffer) => DeviceIndexes::each(buffer, rows)?,
+            Self::EachU8(buffer) => DeviceIndexes::each(buffer, rows)?,
+        })
+    }
 }
 
 /// The most bytes of an index.
@@ -118,12 +106,13 @@ impl Staged<'_> {
         push: bool,
         rows: Range<usize>,
         streams: &mut DeviceStreams,
-        symbols: &DeviceSymbols,
+        symbols: &DeviceSymbols<'_>,
     ) -> Result<()> {
         match self {
             Self::Tables(coder, indexes) => {
-                let staged = stage_indexes(coder.gpu(), indexes, rows)?;
-                coder.launch(push, streams, symbols, &staged.indexes)
+                let count = rows.len();
+                let staged = StagedIndexes::upload(coder.gpu(), indexes.rows_in(rows))?;
+                coder.launch(push, streams, symbols, &staged.view(count, indexes.columns())?)
             }
             Self::Models(coder, models) => {
                 let models = models.to_device(coder.gpu(), rows)?;
@@ -177,7 +166,7 @@ fn push_batches<F: RowFormat>(
         let part = symbols.range(rows.start * columns..rows.end * columns);
         let buffer = DeviceBuffer::from_slice(gpu, part.as_bytes())?;
         let kind = symbol_kind(symbols);
-        let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
+        let on_device = DeviceSymbols::of_kind(kind, &buffer.memory, rows.len(), columns);
         staged.launch(true, rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
             return Err(staged.explain((row + rows.start, fault), |row, position| {
@@ -240,7 +229,7 @@ fn pop_batches<F: RowFormat>(
         let mut part = symbols.range(rows.start * columns..rows.end * columns);
         let part = part.as_bytes_mut();
         let buffer = DeviceBuffer::<u8>::new(gpu, part.len())?;
-        let on_device = DeviceSymbols::of_kind(kind, buffer.address(), rows.len(), columns);
+        let on_device = DeviceSymbols::of_kind(kind, &buffer.memory, rows.len(), columns);
         staged.launch(false, rows.clone(), &mut device, &on_device)?;
         if let Some((row, fault)) = device.first_failure()? {
             return Err(staged.explain((row + rows.start, fault), |_, _| 0));

@@ -6,7 +6,7 @@ use parans_kernels::codec::TableDescriptor;
 use parans_kernels::abi::Operation;
 
 use super::launch::PackedWords;
-use super::{DeviceBuffer, Gpu};
+use super::{DeviceBuffer, Gpu, StreamHandle};
 use crate::error::Result;
 use crate::family::Family;
 use crate::plan::{Lookup, Plan};
@@ -86,6 +86,8 @@ impl DeviceTables {
             }
         };
         let tables = DeviceBuffer::from_slice(gpu, prepared.tables())?;
+        // From now on they are only read, on any stream.
+        gpu.runtime().synchronise(StreamHandle::OWN)?;
         Ok(Self { tables, push, pop })
     }
 

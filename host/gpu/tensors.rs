@@ -3,13 +3,15 @@
 use parans_kernels::abi::{CodeShape, index_type, symbol_type};
 
 use super::launch::below;
-use super::{DeviceAddress, DeviceBuffer, DeviceElement, Gpu, StreamHandle};
+use super::memory::Memory;
+use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, Gpu, StreamHandle};
 use crate::error::Result;
 use crate::symbols::{NativeSymbol, SymbolSlice, columns_of};
 
 /// Symbols of shape (rows, columns) in device memory.
 #[derive(Clone, Copy, Debug)]
-pub struct DeviceSymbols {
+pub struct DeviceSymbols<'b> {
+    pub(super) memory: Option<&'b Memory>,
     pub(super) address: DeviceAddress,
     pub(super) rows: usize,
     pub(super) columns: usize,
@@ -27,29 +29,37 @@ pub(super) fn symbol_kind(symbols: SymbolSlice<'_>) -> u32 {
     }
 }
 
-impl DeviceSymbols {
-    /// The symbols of a buffer, `rows` rows one after another. The buffer must outlive every use.
+impl<'b> DeviceSymbols<'b> {
+    /// The symbols of a buffer, `rows` rows one after another.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) where its length is no multiple of `rows`.
-    pub fn of<S: NativeSymbol>(buffer: &DeviceBuffer<S>, rows: usize) -> Result<Self> {
+    pub fn of<S: NativeSymbol>(buffer: &'b DeviceBuffer<S>, rows: usize) -> Result<Self> {
         let columns = columns_of("device symbols", buffer.len(), rows)?;
-        Ok(Self::at::<S>(buffer.address(), rows, columns, columns))
+        let kind = symbol_kind(S::erase(&[]));
+        Ok(Self::of_kind(kind, &buffer.memory, rows, columns))
     }
 
     /// Symbols of type `S` at an address of the device, `row_stride` symbols from row to row: a
     /// tensor that another library owns.
-    pub fn at<S: NativeSymbol>(
+    ///
+    /// # Safety
+    /// As [`DeviceSlice::at`], for the symbols of all rows. A pop writes them.
+    #[allow(unsafe_code, reason = "kernels read and write there")]
+    pub unsafe fn at<S: NativeSymbol>(
         address: DeviceAddress,
         rows: usize,
         columns: usize,
         row_stride: usize,
     ) -> Self {
-        Self { address, rows, columns, row_stride, kind: symbol_kind(S::erase(&[])) }
+        let kind = symbol_kind(S::erase(&[]));
+        Self { memory: None, address, rows, columns, row_stride, kind }
     }
 
-    pub(super) fn of_kind(kind: u32, address: DeviceAddress, rows: usize, columns: usize) -> Self {
-        Self { address, rows, columns, row_stride: columns, kind }
+    /// The symbols of memory that holds as many.
+    pub(super) fn of_kind(kind: u32, memory: &'b Memory, rows: usize, columns: usize) -> Self {
+        let address = memory.address();
+        Self { memory: Some(memory), address, rows, columns, row_stride: columns, kind }
     }
 
     /// The part of a launch's shape that says where these symbols and the words of their rows lie.
@@ -58,7 +68,7 @@ impl DeviceSymbols {
             rows: below("rows", self.rows, u32::MAX)?,
             symbols: below("symbols per row", self.columns, 1 << 31)?,
             word_stride: below("words per row", word_stride, 1 << 31)?,
-            symbol_stride: self.row_stride as u32,
+            symbol_stride: below("symbols from row to row", self.row_stride, u32::MAX)?,
             symbol_type: self.kind,
             ..CodeShape::default()
         })
@@ -97,12 +107,13 @@ fn read(
 
 /// The indexes of (rows, columns) symbols, in device memory or one for all.
 #[derive(Clone, Copy, Debug)]
-pub struct DeviceIndexes {
+pub struct DeviceIndexes<'b> {
+    pub(super) memory: Option<&'b Memory>,
     pub(super) address: DeviceAddress,
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) kind: u32,
-    pub(super) row_stride: u32,
+    pub(super) row_stride: usize,
     pub(super) symbol_stride: u32,
     pub(super) constant: i32,
 }
@@ -123,41 +134,47 @@ impl DeviceIndex for u8 {
     const KIND: u32 = index_type::U8;
 }
 
-impl DeviceIndexes {
+impl<'b> DeviceIndexes<'b> {
     /// The same table for all symbols.
     pub fn one(index: i32, rows: usize, columns: usize) -> Self {
-        let kind = index_type::CONSTANT;
-        let (address, row_stride, symbol_stride) = (0, 0, 0);
-        Self { address, rows, columns, kind, row_stride, symbol_stride, constant: index }
+        let (kind, constant) = (index_type::CONSTANT, index);
+        let (memory, address, row_stride, symbol_stride) = (None, 0, 0, 0);
+        Self { memory, address, rows, columns, kind, row_stride, symbol_stride, constant }
     }
 
-    /// A table per symbol, `rows` rows one after another. The buffer must outlive every use.
+    /// A table per symbol, `rows` rows one after another.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) where its length is no multiple of `rows`.
-    pub fn each<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Result<Self> {
-        let columns = columns_of("device indexes", buffer.len(), rows)?;
-        Ok(Self { row_stride: columns as u32, ..Self::in_memory(buffer, rows, columns, 1) })
+    /// [`Error::Shape`](crate::Error::Shape) where the length is no multiple of `rows`.
+    pub fn each<I: DeviceIndex>(
+        indexes: impl Into<DeviceSlice<'b, I>>,
+        rows: usize,
+    ) -> Result<Self> {
+        let indexes = indexes.into();
+        let columns = columns_of("device indexes", indexes.len(), rows)?;
+        Ok(Self { row_stride: columns, ..Self::in_memory(indexes, rows, columns, 1) })
     }
 
     /// A table per row, each row of `columns` symbols.
-    pub fn per_row<I: DeviceIndex>(buffer: &DeviceBuffer<I>, columns: usize) -> Self {
-        Self { row_stride: 1, ..Self::in_memory(buffer, buffer.len(), columns, 0) }
+    pub fn per_row<I: DeviceIndex>(indexes: impl Into<DeviceSlice<'b, I>>, columns: usize) -> Self {
+        let indexes = indexes.into();
+        Self { row_stride: 1, ..Self::in_memory(indexes, indexes.len(), columns, 0) }
     }
 
     /// A table per column, the same in each of `rows` rows.
-    pub fn per_column<I: DeviceIndex>(buffer: &DeviceBuffer<I>, rows: usize) -> Self {
-        Self::in_memory(buffer, rows, buffer.len(), 1)
+    pub fn per_column<I: DeviceIndex>(indexes: impl Into<DeviceSlice<'b, I>>, rows: usize) -> Self {
+        let indexes = indexes.into();
+        Self::in_memory(indexes, rows, indexes.len(), 1)
     }
 
     fn in_memory<I: DeviceIndex>(
-        buffer: &DeviceBuffer<I>,
+        indexes: DeviceSlice<'b, I>,
         rows: usize,
         columns: usize,
         symbol_stride: u32,
     ) -> Self {
-        let (address, kind) = (buffer.address(), I::KIND);
-        Self { address, rows, columns, kind, row_stride: 0, symbol_stride, constant: 0 }
+        let (memory, address, kind) = (indexes.memory, indexes.address(), I::KIND);
+        Self { memory, address, rows, columns, kind, row_stride: 0, symbol_stride, constant: 0 }
     }
 
     /// Reads one index for an error's message: -1 beyond the row, 0 where even that fails.
@@ -174,7 +191,7 @@ impl DeviceIndexes {
         if self.kind == index_type::CONSTANT {
             return self.constant;
         }
-        let at = row * self.row_stride as usize + position * self.symbol_stride as usize;
+        let at = row * self.row_stride + position * self.symbol_stride as usize;
         read(gpu, stream, self.address, at, (1 << self.kind, false))
     }
 }

@@ -161,15 +161,14 @@ impl RowModels for Distributions<'_> {
         size_of::<i32>() + size_of::<u16>()
     }
 
-    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>> {
         let at = rows.start * self.columns..rows.end * self.columns;
-        let count = at.len();
         let means = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&self.means[at.clone()]))?;
         let scales = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&self.scales[at]))?;
         let on_device = DeviceModels::distributions(
             self.kind,
-            DeviceSlice::<i32>::at(means.address(), count),
-            DeviceSlice::<u16>::at(scales.address(), count),
+            DeviceSlice::<i32>::kept(&means),
+            DeviceSlice::<u16>::kept(&scales),
             (rows.len(), self.columns),
         )?;
         Ok(on_device.owning([means, scales]))

@@ -198,14 +198,14 @@ impl RowModels for Mixtures<'_> {
         self.each * size_of::<ModelComponent>()
     }
 
-    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>> {
         let width = self.columns * self.each;
         let parts = &self.components[rows.start * width..rows.end * width];
         let parts: Vec<ModelComponent> = parts.iter().map(|&part| part.into()).collect();
         let buffer = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(&parts))?;
         let on_device = DeviceModels::mixtures(
             self.kind,
-            DeviceSlice::<ModelComponent>::at(buffer.address(), parts.len()),
+            DeviceSlice::<ModelComponent>::kept(&buffer),
             self.each,
             (rows.len(), self.columns),
         )?;

@@ -109,7 +109,7 @@ pub(crate) trait RowModels: Models {
     /// Bytes of parameters that a symbol has in device memory.
     fn device_bytes(&self) -> usize;
     /// Copies the parameters of some rows to a device.
-    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels>;
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>>;
 }
 
 impl ModelSet<'_> {
@@ -123,7 +123,7 @@ impl ModelSet<'_> {
     pub(crate) fn device_bytes(self) -> usize {
         with_models!(self, models => models.device_bytes())
     }
-    pub(crate) fn to_device(self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+    pub(crate) fn to_device(self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>> {
         with_models!(self, models => models.to_device(gpu, rows))
     }
 }

@@ -194,11 +194,11 @@ impl RowModels for Pmfs {
         self.width * size_of::<u32>()
     }
 
-    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+    fn to_device(&self, gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>> {
         let length = self.columns * self.width;
         let cdfs = &self.cdfs[rows.start * length..rows.end * length];
         let buffer = DeviceBuffer::from_slice(gpu, bytemuck::cast_slice(cdfs))?;
-        let slice = DeviceSlice::<u32>::at(buffer.address(), cdfs.len());
+        let slice = DeviceSlice::<u32>::kept(&buffer);
         let shape = (rows.len(), self.columns);
         let on_device = DeviceModels::cdfs(slice, shape, self.precision, self.sentinel)?;
         Ok(on_device.with_offset(self.offset)?.owning([buffer]))

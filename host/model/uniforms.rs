@@ -71,7 +71,7 @@ impl RowModels for Uniforms {
         0
     }
 
-    fn to_device(&self, _gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels> {
+    fn to_device(&self, _gpu: &Gpu, rows: Range<usize>) -> Result<DeviceModels<'static>> {
         Ok(DeviceModels::uniform(self.lowest, self.size, rows.len(), self.columns))
     }
 }

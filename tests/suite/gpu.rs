@@ -2,13 +2,13 @@
 //! fail.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
+use crate::common::altered::Altered;
 use crate::common::software::Software;
 use ndarray::{Array2, Array3, array};
 use parans::gpu::{
-    DeviceBuffer, DeviceIndexes, DeviceModels, DeviceSlice, DeviceStreams, DeviceSymbols, Gpu,
-    Launch, ModelComponent, Runtime, StreamHandle,
+    DeviceBuffer, DeviceIndexes, DeviceModels, DeviceStreams, DeviceSymbols, Gpu, ModelComponent,
+    Runtime, StreamHandle,
 };
 use parans::model::{Distributions, Kind, Mixtures, ModelCoder, Models, Pmfs, Scale, Uniforms};
 use parans::{Bypass, Coder, Device, Error, Family, Lookup, Precision, RowCause, Symbols, Tables};
@@ -115,7 +115,7 @@ fn a_failed_row_is_named_with_its_values_and_left_as_it_was() {
 fn rows_that_do_not_fit_together_are_coded_in_batches() {
     // 2 MiB of memory, half of it a batch's budget: 64 rows of 4,000 symbols take several.
     let model = DeviceModel::sm_90().with_memory(2 << 20);
-    let gpu = Gpu::new(Software::new(model)).unwrap();
+    let gpu = Gpu::new(Software::new(model));
     let (symbols, indexes) = batch(64, 4000);
     let builder = Coder::builder(Family::Rans32x16).lanes(32).lookup(Lookup::Search);
     let on_host = builder.clone().build(tables(false)).unwrap();
@@ -129,7 +129,7 @@ fn rows_that_do_not_fit_together_are_coded_in_batches() {
 fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
     // Room for the tables, not for the row.
     let model = DeviceModel::sm_90().with_memory(256 << 10);
-    let gpu = Gpu::new(Software::new(model)).unwrap();
+    let gpu = Gpu::new(Software::new(model));
     let (symbols, indexes) = batch(1, 200_000);
     let builder = Coder::builder(Family::Rans32x16);
     let coder = builder.clone().gpu(&gpu).build(tables(false)).unwrap();
@@ -141,66 +141,14 @@ fn too_little_device_memory_is_an_error_and_the_cpu_goes_on() {
     on_host.push(&mut streams, &symbols, &indexes).unwrap();
 }
 
-/// A software device whose PTX is altered before it is loaded, and its memory after a launch.
-struct Altered {
-    device: Software,
-    ptx: fn(&str) -> String,
-    launched: fn(&Software, &Launch<'_>),
-}
-
-impl Altered {
-    fn new() -> Self {
-        let device = Software::new(DeviceModel::sm_90());
-        Self { device, ptx: str::to_owned, launched: |_, _| () }
-    }
-}
-
-impl Runtime for Altered {
-    fn name(&self) -> String {
-        self.device.name()
-    }
-    fn multiprocessors(&self) -> u32 {
-        self.device.multiprocessors()
-    }
-    fn free_memory(&self) -> parans::Result<u64> {
-        self.device.free_memory()
-    }
-    fn load(&self, ptx: &str) -> parans::Result<()> {
-        self.device.load(&(self.ptx)(ptx))
-    }
-    fn alloc(&self, bytes: usize) -> parans::Result<u64> {
-        self.device.alloc(bytes)
-    }
-    fn free(&self, address: u64) {
-        self.device.free(address);
-    }
-    fn upload(&self, to: u64, bytes: &[u8], stream: StreamHandle) -> parans::Result<()> {
-        self.device.upload(to, bytes, stream)
-    }
-    fn download(&self, from: u64, bytes: &mut [u8], stream: StreamHandle) -> parans::Result<()> {
-        self.device.download(from, bytes, stream)
-    }
-    fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> parans::Result<()> {
-        self.device.launch(launch, stream)?;
-        (self.launched)(&self.device, launch);
-        Ok(())
-    }
-    fn synchronise(&self, stream: StreamHandle) -> parans::Result<()> {
-        self.device.synchronise(stream)
-    }
-    fn time(
-        &self,
-        stream: StreamHandle,
-        work: &mut dyn FnMut() -> parans::Result<()>,
-    ) -> parans::Result<Duration> {
-        self.device.time(stream, work)
-    }
-}
-
 #[test]
 fn ptx_that_the_device_refuses_is_an_error_with_its_reason() {
-    let broken = Altered { ptx: |ptx| ptx.replacen("mov.", "remove.", 1), ..Altered::new() };
-    let error = Gpu::new(broken).unwrap_err();
+    let ptx = |ptx: &str| ptx.replacen("mov.", "remove.", 1);
+    let broken = Altered { ptx: Box::new(ptx), ..Altered::new() };
+    let gpu = Gpu::new(broken);
+    let coder = Coder::builder(Family::Rans64).gpu(&gpu).build(tables(false)).unwrap();
+    let (symbols, indexes) = batch(1, 8);
+    let error = coder.encode(&symbols, &indexes).unwrap_err();
     assert!(matches!(&error, Error::Device(why) if why.contains("remove")), "{error}");
 }
 
@@ -208,14 +156,14 @@ fn ptx_that_the_device_refuses_is_an_error_with_its_reason() {
 fn a_kernel_is_loaded_once_when_it_is_first_launched() {
     static LOADED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let counting = Altered {
-        ptx: |ptx| {
+        ptx: Box::new(|ptx| {
             let kernel = ptx.split(".visible .entry ").nth(1).unwrap();
             LOADED.lock().unwrap().push(kernel.split('(').next().unwrap().to_owned());
             ptx.to_owned()
-        },
+        }),
         ..Altered::new()
     };
-    let gpu = Gpu::new(counting).unwrap();
+    let gpu = Gpu::new(counting);
     let (symbols, indexes) = batch(3, 40);
     let coder = Coder::builder(Family::Rans64).lanes(4).gpu(&gpu).build(tables(false)).unwrap();
     for _ in 0..2 {
@@ -225,7 +173,7 @@ fn a_kernel_is_loaded_once_when_it_is_first_launched() {
     let loaded = LOADED.lock().unwrap();
     // Where the PTX is one module with all kernels, that is all there is to load.
     if loaded.len() > 1 {
-        assert_eq!(*loaded, ["fix_f32", "push_rans64_xn", "pop_inverse_rans64_xn"]);
+        assert_eq!(*loaded, ["push_rans64_xn", "pop_inverse_rans64_xn"]);
     }
 }
 
@@ -233,15 +181,16 @@ fn a_kernel_is_loaded_once_when_it_is_first_launched() {
 fn a_status_that_no_kernel_writes_is_a_device_error() {
     // As what happens to lie in memory where a kernel did not run.
     let overwrites = Altered {
-        launched: |device, launch| {
+        launch: Box::new(|device, launch, stream| {
+            device.launch(launch, stream)?;
             let field = if launch.kernel.starts_with("quantise") { 2 } else { 3 };
             let at = launch.fields[field].0;
             let status = u64::from_le_bytes(launch.params[at..at + 8].try_into().unwrap());
-            device.upload(status + 8, &[0xcd; 8], StreamHandle::default()).unwrap();
-        },
+            device.upload(status + 8, &[0xcd; 8], stream)
+        }),
         ..Altered::new()
     };
-    let gpu = Gpu::new(overwrites).unwrap();
+    let gpu = Gpu::new(overwrites);
     let is_device_error =
         |error: Error| matches!(&error, Error::Device(why) if why.contains("status of row 1"));
     let (symbols, indexes) = batch(3, 40);
@@ -253,7 +202,8 @@ fn a_status_that_no_kernel_writes_is_a_device_error() {
     assert!(is_device_error(coder.decode::<u8>(&bytes, &indexes).unwrap_err()));
     let pmf = DeviceBuffer::from_slice(&gpu, &[0.5f32; 8]).unwrap();
     let precision = Precision::new(8).unwrap();
-    let error = Tables::from_device_pmf(&gpu, &pmf, 2, precision, false).unwrap_err();
+    let error =
+        Tables::from_device_pmf(&gpu, &pmf, 2, precision, false, StreamHandle::OWN).unwrap_err();
     assert!(is_device_error(error));
 }
 
@@ -265,7 +215,15 @@ fn probabilities_on_the_device_make_the_tables_of_the_host() {
     for bits in [7, 12, 16] {
         let precision = Precision::new(bits).unwrap();
         for sentinel in [false, true] {
-            let made = Tables::from_device_pmf(&gpu, &on_device, 5, precision, sentinel).unwrap();
+            let made = Tables::from_device_pmf(
+                &gpu,
+                &on_device,
+                5,
+                precision,
+                sentinel,
+                StreamHandle::OWN,
+            )
+            .unwrap();
             let wanted = Tables::builder(precision).sentinel(sentinel).pmf(pmf.view()).unwrap();
             assert!(made == wanted, "precision {bits}, sentinel {sentinel}");
         }
@@ -273,12 +231,15 @@ fn probabilities_on_the_device_make_the_tables_of_the_host() {
     let precision = Precision::new(8).unwrap();
     for (bad, row) in [(vec![0.5, 0.5, f32::NAN, 1.0], 1), (vec![0.0, 0.0, 1.0, 1.0], 0)] {
         let bad = DeviceBuffer::from_slice(&gpu, &bad).unwrap();
-        let error = Tables::from_device_pmf(&gpu, &bad, 2, precision, false).unwrap_err();
+        let error = Tables::from_device_pmf(&gpu, &bad, 2, precision, false, StreamHandle::OWN)
+            .unwrap_err();
         assert!(matches!(error, Error::InvalidTable { row: at, .. } if at == row), "{error}");
     }
-    assert!(Tables::from_device_pmf(&gpu, &on_device, 4, precision, false).is_err());
+    assert!(
+        Tables::from_device_pmf(&gpu, &on_device, 4, precision, false, StreamHandle::OWN).is_err()
+    );
     let few = Precision::new(5).unwrap();
-    assert!(Tables::from_device_pmf(&gpu, &on_device, 5, few, false).is_err());
+    assert!(Tables::from_device_pmf(&gpu, &on_device, 5, few, false, StreamHandle::OWN).is_err());
 }
 
 #[test]
@@ -359,6 +320,7 @@ fn device_resident_models_code_as_host_models_do() {
             &device_means,
             &device_scales,
             shape,
+            StreamHandle::OWN,
         );
         models_code_alike(&gpu, &coder, &host, &fixed.unwrap(), &symbols);
         let codes = DeviceBuffer::from_slice(&gpu, host.scales()).unwrap();
@@ -386,7 +348,9 @@ fn device_resident_models_code_as_host_models_do() {
         let pmf = Array3::from_shape_fn((7, 45, 20), |(r, c, s)| ((r + c * s) % 9) as f32 + 0.1);
         let host = Pmfs::from_pmf(pmf.view(), precision, true).unwrap();
         let device_pmf = DeviceBuffer::from_slice(&gpu, pmf.as_slice().unwrap()).unwrap();
-        let made = DeviceModels::from_pmf(&gpu, &device_pmf, shape, precision, true).unwrap();
+        let made =
+            DeviceModels::from_pmf(&gpu, &device_pmf, shape, precision, true, StreamHandle::OWN)
+                .unwrap();
         models_code_alike(&gpu, &coder, &host, &made, &symbols);
         let cdfs = DeviceBuffer::from_slice(&gpu, host.cdfs()).unwrap();
         let given = DeviceModels::cdfs(&cdfs, shape, precision, true).unwrap();
@@ -396,7 +360,14 @@ fn device_resident_models_code_as_host_models_do() {
         let host = Pmfs::from_counts(counts.mapv(u64::from).view(), precision, true).unwrap();
         let host = host.with_offset(-3).unwrap();
         let device_counts = DeviceBuffer::from_slice(&gpu, counts.as_slice().unwrap()).unwrap();
-        let made = DeviceModels::from_counts(&gpu, &device_counts, shape, precision, true);
+        let made = DeviceModels::from_counts(
+            &gpu,
+            &device_counts,
+            shape,
+            precision,
+            true,
+            StreamHandle::OWN,
+        );
         let made = made.unwrap().with_offset(-3).unwrap();
         models_code_alike(&gpu, &coder, &host, &made, &symbols);
 
@@ -409,7 +380,7 @@ fn device_resident_models_code_as_host_models_do() {
 
 #[test]
 fn models_of_more_rows_than_fit_are_coded_in_batches() {
-    let gpu = Gpu::new(Software::new(DeviceModel::sm_90().with_memory(2 << 20))).unwrap();
+    let gpu = Gpu::new(Software::new(DeviceModel::sm_90().with_memory(2 << 20)));
     let shape = (40, 3000);
     let means = Array2::from_shape_fn(shape, |(r, c)| ((r * 31 + c * 17) % 200) as f32);
     let scales = Array2::from_elem(shape, 3.5f32);
@@ -433,8 +404,15 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     let mut scales = [1.0f32; 30];
     scales[14] = f32::NAN;
     let scales = DeviceBuffer::from_slice(&gpu, &scales).unwrap();
-    let models =
-        DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();
+    let models = DeviceModels::distributions_from_f32(
+        &gpu,
+        Kind::Gaussian,
+        &means,
+        &scales,
+        shape,
+        StreamHandle::OWN,
+    )
+    .unwrap();
     let mut streams = coder.streams(3, 10).unwrap();
     let error = coder.push(&mut streams, &models, &symbols).unwrap_err();
     let wanted = RowCause::ParameterOutOfRange;
@@ -446,8 +424,15 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     assert!(after.is_initial(1) && !after.is_initial(0) && !after.is_initial(2));
     // No capacity: planned by the caller, too small for digits.
     let scales = DeviceBuffer::from_slice(&gpu, &[1.0f32; 30]).unwrap();
-    let models =
-        DeviceModels::distributions_from_f32(&gpu, Kind::Gaussian, &means, &scales, shape).unwrap();
+    let models = DeviceModels::distributions_from_f32(
+        &gpu,
+        Kind::Gaussian,
+        &means,
+        &scales,
+        shape,
+        StreamHandle::OWN,
+    )
+    .unwrap();
     let mut small = DeviceStreams::new(&gpu, Family::Rans32, 3, 4, 1).unwrap();
     let outside_buffer = DeviceBuffer::from_slice(&gpu, &[5000i32; 30]).unwrap();
     let outside = DeviceSymbols::of(&outside_buffer, 3).unwrap();
@@ -468,7 +453,8 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     // What is refused before a launch.
     let precision = Precision::new(12).unwrap();
     let pmf = DeviceBuffer::from_slice(&gpu, &[0.25f32; 120]).unwrap();
-    let other = DeviceModels::from_pmf(&gpu, &pmf, shape, precision, false).unwrap();
+    let other =
+        DeviceModels::from_pmf(&gpu, &pmf, shape, precision, false, StreamHandle::OWN).unwrap();
     let wrong = coder.push(&mut streams, &other, &symbols);
     assert!(matches!(wrong, Err(Error::InvalidArgument(_))), "{wrong:?}");
     let narrow = DeviceModels::upload(&gpu, &Uniforms::new(0, 1 << 17, 3, 10).unwrap()).unwrap();
@@ -480,10 +466,13 @@ fn bad_models_on_the_device_are_errors_that_name_their_place() {
     let mut tables = DeviceStreams::new(&gpu, Family::Rans32, 3, 8, 100).unwrap();
     let wrong = coder.push(&mut tables, &models, &symbols);
     assert!(matches!(wrong, Err(Error::InvalidArgument(_))), "{wrong:?}");
-    assert!(DeviceModels::from_pmf(&gpu, &pmf, (7, 7), precision, false).is_err());
-    assert!(DeviceModels::cdfs(DeviceSlice::<u32>::at(0, 31), shape, precision, false).is_err());
+    assert!(
+        DeviceModels::from_pmf(&gpu, &pmf, (7, 7), precision, false, StreamHandle::OWN).is_err()
+    );
+    let few = DeviceBuffer::from_slice(&gpu, &[0u32; 31]).unwrap();
+    assert!(DeviceModels::cdfs(&few, shape, precision, false).is_err());
     let bad = DeviceBuffer::from_slice(&gpu, &[0u32, 0, 3, 4]).unwrap();
-    let wrong = DeviceModels::from_counts(&gpu, &bad, (1, 2), precision, false);
+    let wrong = DeviceModels::from_counts(&gpu, &bad, (1, 2), precision, false, StreamHandle::OWN);
     assert!(matches!(wrong, Err(Error::InvalidTable { row: 0, .. })), "{wrong:?}");
     let components = [ModelComponent { mean: 0, scale: Scale::MAX.code(), zero: 0, weight: 1 }; 30];
     let components = DeviceBuffer::from_slice(&gpu, &components).unwrap();

@@ -14,6 +14,7 @@ mod format;
 mod frame;
 mod golden;
 mod gpu;
+mod gpu_order;
 mod kernels;
 #[cfg(feature = "containers")]
 mod layout;

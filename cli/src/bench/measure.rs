@@ -138,7 +138,7 @@ fn measure_on_gpu(
     let (mut push, mut pop) = (Seconds::default(), Seconds::default());
     let mut bytes = 0;
     for _ in 0..=repeat {
-        let stream = StreamHandle::default();
+        let stream = StreamHandle::OWN;
         let time = gpu.runtime().time(stream, &mut || {
             coder.enqueue_push(&mut streams, &device_symbols, &device_indexes)
         })?;
