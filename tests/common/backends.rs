@@ -1,6 +1,8 @@
 //! The back ends present: each way to carry out a coder's plan.
 
 use parans::CoderBuilder;
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
+use parans::gpu::CudaRuntime;
 use parans::gpu::Gpu;
 use parans::simd::Level;
 
@@ -60,11 +62,34 @@ pub fn all() -> Vec<Backend> {
     if !quick {
         backends.push(on_gpu("software-gpu", Software::gpu(), 8));
     }
-    #[cfg(feature = "cuda")]
-    if let Ok(gpu) = Gpu::open(0) {
-        backends.push(on_gpu("cuda", gpu, 6));
+    for (name, gpu) in drivers() {
+        if let Ok(gpu) = gpu {
+            backends.push(on_gpu(name, gpu, 4));
+        }
     }
     backends
+}
+
+/// The first GPU through each way to the NVIDIA driver that this build has.
+fn drivers() -> Vec<(&'static str, parans::Result<Gpu>)> {
+    vec![
+        #[cfg(feature = "cuda")]
+        ("cuda", CudaRuntime::linked(0).map(Gpu::new)),
+        #[cfg(feature = "cuda-dynamic")]
+        ("cuda-dynamic", CudaRuntime::loaded(0).map(Gpu::new)),
+    ]
+}
+
+/// The GPU that tests of the GPU's interface use: the software device, or the one of `drivers`
+/// that the environment variable `PARANS_TEST_GPU` names.
+///
+/// # Panics
+/// Where there is no such GPU.
+pub fn gpu() -> Gpu {
+    let Ok(wanted) = std::env::var("PARANS_TEST_GPU") else { return Software::gpu() };
+    let found = drivers().into_iter().find(|(name, _)| *name == wanted);
+    let (_, gpu) = found.unwrap_or_else(|| panic!("PARANS_TEST_GPU={wanted}: not in this build"));
+    gpu.unwrap_or_else(|error| panic!("PARANS_TEST_GPU={wanted}: {error}"))
 }
 
 fn on_gpu(name: &str, gpu: Gpu, rounds: usize) -> Backend {
@@ -73,9 +98,13 @@ fn on_gpu(name: &str, gpu: Gpu, rounds: usize) -> Backend {
 
 /// Back ends whose hardware or build feature is absent, with the reason.
 pub fn absent() -> Vec<(String, String)> {
-    let reason = match Gpu::open(0) {
-        Ok(_) => return Vec::new(),
-        Err(error) => error.to_string(),
-    };
-    vec![("cuda".into(), reason)]
+    let mut absent = Vec::new();
+    for name in ["cuda", "cuda-dynamic"] {
+        match drivers().into_iter().find(|(present, _)| *present == name) {
+            Some((_, Ok(_))) => {}
+            Some((_, Err(error))) => absent.push((name.into(), error.to_string())),
+            None => absent.push((name.into(), format!("built without the feature {name}"))),
+        }
+    }
+    absent
 }

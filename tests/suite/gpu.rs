@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 
 use crate::common::altered::Altered;
+use crate::common::backends;
 use crate::common::software::Software;
 use ndarray::{Array2, Array3, array};
 use parans::gpu::{
@@ -30,7 +31,7 @@ fn batch(rows: usize, columns: usize) -> (Array2<u8>, Array2<i32>) {
 
 #[test]
 fn device_resident_tensors_code_as_host_tensors_do() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     for (family, lanes) in [(Family::Rans64, 1), (Family::Rans32, 8), (Family::Rans32x16, 32)] {
         let (symbols, indexes) = batch(9, 101);
         let builder = Coder::builder(family).lanes(lanes).bypass(Bypass::digits(4));
@@ -61,7 +62,7 @@ fn device_resident_tensors_code_as_host_tensors_do() {
 
 #[test]
 fn every_shape_of_device_indexes_codes_alike() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let coder = Coder::builder(Family::Rans32x16).lanes(4).gpu(&gpu).build(tables(false)).unwrap();
     let coder = coder.on_gpu().unwrap();
     let (symbols, _) = batch(3, 20);
@@ -92,7 +93,7 @@ fn every_shape_of_device_indexes_codes_alike() {
 
 #[test]
 fn a_failed_row_is_named_with_its_values_and_left_as_it_was() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let coder = Coder::builder(Family::Rans64).gpu(&gpu).build(tables(false)).unwrap();
     let coder = coder.on_gpu().unwrap();
     let (mut symbols, _) = batch(4, 50);
@@ -209,7 +210,7 @@ fn a_status_that_no_kernel_writes_is_a_device_error() {
 
 #[test]
 fn probabilities_on_the_device_make_the_tables_of_the_host() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let pmf = Array2::from_shape_fn((5, 77), |(r, c)| ((r * 7 + c * c) % 23) as f32 / 11.0);
     let on_device = DeviceBuffer::from_slice(&gpu, pmf.as_slice().unwrap()).unwrap();
     for bits in [7, 12, 16] {
@@ -244,7 +245,7 @@ fn probabilities_on_the_device_make_the_tables_of_the_host() {
 
 #[test]
 fn streams_and_indexes_of_other_shapes_are_refused() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let coder = Coder::builder(Family::Rans64).lanes(2).gpu(&gpu).build(tables(false)).unwrap();
     let coder = coder.on_gpu().unwrap();
     let buffer = DeviceBuffer::from_slice(&gpu, &[1u8; 12]).unwrap();
@@ -301,7 +302,7 @@ fn models_code_alike(
 
 #[test]
 fn device_resident_models_code_as_host_models_do() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let shape = (7, 45);
     // Every fifth symbol is far from its model.
     let symbols = Array2::from_shape_fn(shape, |(r, c)| {
@@ -394,7 +395,7 @@ fn models_of_more_rows_than_fit_are_coded_in_batches() {
 
 #[test]
 fn bad_models_on_the_device_are_errors_that_name_their_place() {
-    let gpu = Software::gpu();
+    let gpu = backends::gpu();
     let coder = ModelCoder::new(Family::Rans32, 4).unwrap().with_gpu(&gpu);
     let coder = coder.on_gpu().unwrap();
     let shape = (3, 10);

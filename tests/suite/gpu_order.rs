@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use crate::common::altered::Altered;
+use crate::common::backends;
 use crate::common::software::Software;
 use ndarray::Array2;
 use parans::gpu::{
@@ -155,7 +156,7 @@ fn handles_of_the_driver_are_told_apart() {
 
 #[test]
 fn memory_of_another_device_is_refused() {
-    let (gpu, other) = (Software::gpu(), Software::gpu());
+    let (gpu, other) = (backends::gpu(), backends::gpu());
     let tables = Tables::from_pmf(&pmf(), 12).unwrap();
     let coder = Coder::builder(Family::Rans64).gpu(&gpu).build(tables).unwrap();
     let coder = coder.on_gpu().unwrap();

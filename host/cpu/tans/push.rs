@@ -51,6 +51,9 @@ pub(super) struct PushRow<'a, T: TansFamily> {
 struct Tile {
     /// Places of the symbols' entries.
     places: [u32; TILE],
+    /// The symbols, and their indexes where they have to be widened.
+    values: [i32; TILE],
+    indexes: [i32; TILE],
     /// States before each symbol.
     states: [[u16; WINDOWS]; WINDOW],
     /// How many of a state's low bits its symbol writes.
@@ -67,6 +70,8 @@ impl Default for Scratch {
     fn default() -> Self {
         let tile = Tile {
             places: [0; TILE],
+            values: [0; TILE],
+            indexes: [0; TILE],
             states: [[0; WINDOWS]; WINDOW],
             counts: [[0; WINDOWS]; WINDOW],
         };
@@ -165,11 +170,10 @@ fn find<T: TansFamily>(
     count: usize,
     tile: &mut Tile,
 ) -> Option<u64> {
-    let (mut values, mut buffer) = ([0; TILE], [0; TILE]);
+    let Tile { places, values, indexes, .. } = tile;
     let values = &mut values[..count];
     (symbols.load)(number, begin, values);
-    let index = indexes_at(&of_row.indexes, begin, &mut buffer[..count]);
-    let places = &mut tile.places;
+    let index = indexes_at(&of_row.indexes, begin, &mut indexes[..count]);
     let mut irregular = 0;
     if !dispatch_bits(Find { tables, symbols: values, index, places }) {
         let view = &tables.view.tables;

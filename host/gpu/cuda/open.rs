@@ -71,9 +71,7 @@ impl<'d> Entered<'d> {
     pub(super) fn new(driver: &'d Driver, context: Handle) -> Result<Self> {
         // SAFETY: the context is retained as long as the runtime lives.
         let code = unsafe { (driver.cuCtxPushCurrent_v2)(context) };
-        driver
-            .check(code)
-            .map_err(|error| error.in_context("making the context current"))?;
+        driver.check(code).map_err(|error| error.in_context("making the context current"))?;
         Ok(Self(driver))
     }
 }
