@@ -9,6 +9,7 @@ mod convert;
 mod copies;
 mod core;
 mod costs;
+mod exact;
 mod float;
 mod frame;
 mod int;
