@@ -203,6 +203,8 @@ pub(crate) enum Op {
     Ret,
     Exit,
     Trap,
+    /// A call of `__assertfail`: where its arguments lie in the frame.
+    AssertFail(Box<[u32; 5]>),
     /// The address of a local variable: its offset from the frame's.
     LocalAddress(u32),
     /// Diverged lanes may meet here.

@@ -29,6 +29,7 @@ fn kernel_error(fault: &Fault) -> CudaError {
         Fault::CallDepth(_) => CudaError::HardwareStackError,
         Fault::Unsupported { .. } => CudaError::IllegalInstruction,
         Fault::OutOfMemory { .. } => CudaError::OutOfMemory,
+        Fault::Assert(_) => CudaError::Assert,
         _ => CudaError::LaunchFailed,
     }
 }

@@ -83,6 +83,42 @@ fn device() -> Device {
 }
 
 #[test]
+fn a_failed_assertion_says_what_the_source_states() {
+    let ptx = ".version 8.0\n.target sm_70\n.address_size 64\n\
+        .extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, .param .b64 n,\n\
+        .param .b64 s);\n\
+        .global .b8 message[6] = {120, 32, 62, 32, 48, 0};\n\
+        .global .b8 file[5] = {97, 46, 99, 117, 0};\n\
+        .global .b8 name[2] = {107, 0};\n\
+        .visible .entry k(.param .u32 x) {\n\
+        .reg .b64 %d<4>; .reg .b32 %r<3>; .reg .pred %p<2>;\n\
+        ld.param.u32 %r1, [x]; mov.u32 %r2, %tid.x; add.u32 %r1, %r1, %r2;\n\
+        setp.ne.u32 %p1, %r1, 0; @%p1 bra OK;\n\
+        mov.u64 %d1, message; cvta.global.u64 %d1, %d1; mov.u64 %d2, file; mov.u64 %d3, name;\n\
+        { .param .b64 p0; .param .b64 p1; .param .b32 p2; .param .b64 p3; .param .b64 p4;\n\
+        st.param.b64 [p0], %d1; st.param.b64 [p1], %d2; st.param.b32 [p2], 42;\n\
+        st.param.b64 [p3], %d3; st.param.b64 [p4], 1;\n\
+        call.uni __assertfail, (p0, p1, p2, p3, p4); }\n\
+        OK: ret; }";
+    let device = device();
+    let module = device.load(ptx).unwrap();
+    let launch = |x: u32| device.launch(&module, "k", Launch::linear(1, 32), &x.to_le_bytes());
+    launch(1).unwrap();
+    match launch((-3_i32) as u32).unwrap_err() {
+        Fault::Assert(failed) => {
+            assert_eq!((failed.message.as_str(), failed.file.as_str()), ("x > 0", "a.cu"));
+            assert_eq!((failed.function.as_str(), failed.source_line), ("k", 42));
+            assert_eq!((failed.at.thread, failed.at.line), ([3, 0, 0], 17));
+        }
+        fault => panic!("{fault}"),
+    }
+    // Another function without a body is refused, and so is one of that name with other arguments.
+    for (from, to) in [("__assertfail", "__other"), (".param .b32 l,", ".param .b64 l,")] {
+        assert!(device.load(&ptx.replace(from, to)).is_err(), "{to}");
+    }
+}
+
+#[test]
 fn use_after_free() {
     let device = device();
     let module = device.load(&kernel("")).unwrap();
