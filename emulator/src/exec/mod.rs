@@ -17,6 +17,7 @@ mod launch;
 mod memory;
 mod paths;
 mod sync;
+mod undefined;
 mod warp;
 
 pub(crate) use core::Context;

@@ -7,6 +7,7 @@ use super::core::{Core, Step};
 use super::frame::{Lane, copy_params};
 use super::memory;
 use super::paths::{Path, Paths, State};
+use super::undefined;
 use crate::ir::{Call, HIDDEN, Instr, NONE, Op};
 use crate::memory::FUNCTION_WINDOW;
 use crate::memory::order::lanes_of;
@@ -159,6 +160,13 @@ impl Warp {
             if instr.class != HIDDEN {
                 core.report.warp_instructions[instr.class as usize] += 1;
                 core.report.thread_instructions += u64::from(active.count_ones());
+            }
+            if !self.paths.frames[frame].undefined.is_empty() {
+                let (warp, frames, line) = (self.index, &mut self.paths.frames, instr.line);
+                let function = frames[frame].function as usize;
+                let touched = &program.functions[function].touched[pc as usize];
+                let mut who = Who { warp, frames, frame, line };
+                undefined::follow(core, &mut who, instr, touched, (mask, active))?;
             }
             if active == 0 {
                 pc += 1;

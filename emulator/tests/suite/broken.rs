@@ -69,6 +69,55 @@ fn reads_of_what_was_never_written() {
 }
 
 #[test]
+fn local_bytes_never_written_are_faults_where_they_decide_something() {
+    let local = |body: &str| fault_of(&format!(".local .align 8 .b8 s[16];\n{body}"), 2);
+    for (body, line) in [
+        // A branch, an address, a stored word, an atomic, a shuffle.
+        ("ld.local.u32 %y0, [s];\nsetp.eq.u32 %p2, %y0, 1;\n@%p2 bra L;\nL:", 1),
+        ("ld.local.u64 %d0, [s];\nadd.u64 %d0, %d0, 8;\nld.global.u32 %y0, [%d0];", 1),
+        ("mov.u32 %y1, 1;\nld.local.u32 %y0, [s+4];\nadd.u32 %y1, %y0, %y1;", 2),
+        ("ld.local.u8 %z2, [s];\ncvt.u32.u16 %y0, %z2;", 1),
+        ("ld.local.u32 %t1, [s];\nred.global.max.u32 [%out], %t1;", 1),
+        ("ld.local.u32 %t1, [s];\nshfl.sync.idx.b32 %t2, %t1, 0, 31, 3;", 1),
+        // Copied, it stays what it was; the fault is that of the last read.
+        (
+            "ld.local.u32 %t1, [s];\nst.local.u32 [s+4], 1;\nst.local.u32 [s+4], %t1;\n\
+          ld.local.u32 %y0, [s+4];",
+            4,
+        ),
+        // One lane is enough.
+        ("setp.eq.u32 %p2, %t0, 1;\n@!%p2 st.local.u32 [s], 1;\nld.local.u32 %y0, [s];", 3),
+    ] {
+        match local(body) {
+            Fault::Uninitialised(access) => {
+                let (space, found) = (access.space, access.at.line);
+                assert_eq!((space, found), (Space::Local, FIRST + line), "{body}");
+            }
+            fault => panic!("{fault}: {body}"),
+        }
+    }
+}
+
+#[test]
+fn local_bytes_never_written_may_be_copied() {
+    let y = |body: &str| {
+        let body = format!(".local .align 8 .b8 s[16];\n{body}");
+        run(&body, &[[0; 4]]).unwrap_or_else(|fault| panic!("{fault}\n{body}")).0[0].y
+    };
+    // The padding of a struct byte by byte: a u8 at 0 and a u16 at 2.
+    let copy = "st.local.u8 [s], 7; st.local.u16 [s+2], 9; ld.local.u8 %z2, [s+1]; \
+                st.local.u8 [s+5], %z2; st.global.u8 [%out+24], %z2; ld.local.u16 %z3, [s+2]; \
+                st.local.u16 [s+6], %z3; ld.local.u16 %z4, [s+6]; cvt.u32.u16 %y0, %z4;";
+    assert_eq!(y(copy), 9);
+    // A register that was spilled in part, of which that part is used.
+    assert_eq!(y("st.local.u16 [s], 9; ld.local.u32 %y0, [s]; and.b32 %y0, %y0, 0xffff;"), 9);
+    // Overwritten, or not chosen.
+    assert_eq!(y("ld.local.u32 %y0, [s]; mov.u32 %y0, 3;"), 3);
+    assert_eq!(y("ld.local.u32 %y1, [s]; selp.b32 %y0, %y1, 4, %p0; mov.u32 %y1, 0;"), 4);
+    assert_eq!(y("ld.local.v2.u32 {%t1, %t2}, [s]; st.local.v2.u32 [s+8], {%t1, %t2};"), 0);
+}
+
+#[test]
 fn accesses_outside_shared_and_local_memory() {
     let body = ".shared .u32 s[4]; st.shared.u32 [s+16], 1;";
     assert!(matches!(fault_of(body, 1), Fault::OutOfBounds(a) if a.space == Space::Shared));
