@@ -105,6 +105,28 @@ impl fmt::Display for Access {
     }
 }
 
+/// An `assert` of device code that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assertion {
+    /// Who called it.
+    pub at: Location,
+    /// The condition, as the source states it.
+    pub message: String,
+    /// The source file.
+    pub file: String,
+    /// The line of the source file.
+    pub source_line: u32,
+    /// The function of the source.
+    pub function: String,
+}
+
+impl fmt::Display for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, message, file, source_line, function } = self;
+        write!(f, "assertion `{message}` failed, {file}:{source_line} in {function}, by {at}")
+    }
+}
+
 /// Why a device call failed. A fault inside a kernel ends the launch; memory keeps what was written
 /// until then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -186,6 +208,9 @@ pub enum Fault {
     /// A `trap` or `brkpt` instruction.
     #[error("trap at {0}")]
     Trap(Location),
+    /// A failed `assert`: a call of `__assertfail`.
+    #[error("{0}")]
+    Assert(Box<Assertion>),
     /// The watchdog: a block has executed [`DeviceModel::instruction_limit`](crate::DeviceModel)
     /// instructions.
     #[error("instruction limit of {limit} reached at {at}")]

@@ -203,6 +203,8 @@ pub(crate) enum Op {
     Ret,
     Exit,
     Trap,
+    /// A call of `__assertfail`: where its arguments lie in the frame.
+    AssertFail(Box<[u32; 5]>),
     /// The address of a local variable: its offset from the frame's.
     LocalAddress(u32),
     /// Diverged lanes may meet here.
@@ -246,6 +248,9 @@ pub(crate) struct Function {
     pub(crate) local_bytes: u32,
     /// Declared ranges of local memory: offset and size.
     pub(crate) locals: Vec<(u32, u32)>,
+    /// The tagged registers of each instruction, and whether it writes them; empty for a function
+    /// without local memory.
+    pub(crate) touched: Vec<Box<[(Reg, bool)]>>,
 }
 
 /// An entry point with everything it can call.

@@ -19,6 +19,6 @@ mod parse;
 mod report;
 
 pub use device::{Device, Entry, Launch, Module, Param, Range};
-pub use fault::{Access, Action, Fault, Location, ParseError, Space};
+pub use fault::{Access, Action, Assertion, Fault, Location, ParseError, Space};
 pub use model::{Checks, DeviceModel};
 pub use report::{Class, PerSymbol, Report};

@@ -36,6 +36,8 @@ pub(crate) struct Allocation {
     pub(crate) counted: u64,
     /// The host's pages at the same addresses, where there are any.
     pub(crate) mirror: Option<Mirror>,
+    /// Whether a free of it is enqueued in a stream.
+    pub(crate) is_being_freed: bool,
 }
 
 impl Allocation {
@@ -78,6 +80,18 @@ impl Allocations {
             return None;
         }
         self.live.remove(&start)
+    }
+
+    /// Notes that the device or managed memory that starts at `start` will be freed; nothing, if
+    /// there is none or it is noted already.
+    pub(crate) fn begin_free(&mut self, start: DevicePointer) -> Option<()> {
+        let allocation = self.live.get_mut(&start)?;
+        let known = matches!(allocation.kind, Kind::Device | Kind::Managed);
+        if !known || allocation.is_being_freed {
+            return None;
+        }
+        allocation.is_being_freed = true;
+        Some(())
     }
 
     /// The allocation that holds an address.

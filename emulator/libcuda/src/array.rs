@@ -149,7 +149,10 @@ exports! {
     }
 
     fn cuArrayDestroy(handle: Handle<Array>) {
-        working()?;
+        // As with other memory, destroying waits for the work that may still use it.
+        let context = working()?;
+        context.queues.run_all();
+        context.healthy()?;
         ARRAYS.remove(handle).map(drop)
     }
 }

@@ -9,6 +9,8 @@ pub(crate) struct Config {
     pub(crate) count: usize,
     /// What each of them is.
     pub(crate) model: DeviceModel,
+    /// Whether work in streams runs only when something waits for it.
+    pub(crate) lazy: bool,
 }
 
 /// More devices than any test needs: a count past it is a typing error.
@@ -24,7 +26,7 @@ pub(crate) fn from_environment() -> Result<Config, String> {
 
 /// Reads the settings from any source of variables.
 pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Config, String> {
-    let mut config = Config { count: 1, model: DeviceModel::sm_90() };
+    let mut config = Config { count: 1, model: DeviceModel::sm_90(), lazy: false };
     if let Some(text) = variable("PARANS_DEVICE_MODEL") {
         config.model = model(&text)
             .ok_or_else(|| format!("PARANS_DEVICE_MODEL={text}: not one of sm_52, sm_70, sm_75, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120"))?;
@@ -44,6 +46,13 @@ pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Config, 
             "all" => Checks::ALL,
             "minimal" => Checks::MINIMAL,
             _ => return Err(format!("PARANS_DEVICE_CHECKS={text}: neither all nor minimal")),
+        };
+    }
+    if let Some(text) = variable("PARANS_DEVICE_LAZY") {
+        config.lazy = match text.as_str() {
+            "0" => false,
+            "1" => true,
+            _ => return Err(format!("PARANS_DEVICE_LAZY={text}: neither 0 nor 1")),
         };
     }
     Ok(config)
@@ -124,11 +133,14 @@ mod tests {
         assert_eq!(turing.as_ref().map(|m| m.compute_capability), Ok((7, 5)));
         assert_eq!(turing.map(|m| m.shared_per_multiprocessor), Ok(64 << 10));
         assert_eq!(with("PARANS_DEVICE_MEMORY", "3M").map(|c| c.model.total_memory), Ok(3 << 20));
+        assert_eq!(with("PARANS_DEVICE_LAZY", "1").map(|c| c.lazy), Ok(true));
+        assert_eq!(with("PARANS_DEVICE_LAZY", "0").map(|c| c.lazy), Ok(false));
         for (name, value) in [
             ("PARANS_DEVICE_COUNT", "-1"),
             ("PARANS_DEVICE_MODEL", "sm_76"),
             ("PARANS_DEVICE_MEMORY", "lots"),
             ("PARANS_DEVICE_CHECKS", "some"),
+            ("PARANS_DEVICE_LAZY", "very"),
         ] {
             assert!(with(name, value).is_err_and(|error| error.contains(name)), "{name}");
         }

@@ -4,9 +4,11 @@ use crate::abi::{Handle, Status};
 use crate::device::Device;
 use crate::driver::devices;
 use crate::errors::CudaError;
+use crate::queue::Queues;
 use crate::sync::lock;
 use crate::table::Table;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// All contexts, the primary ones included.
@@ -24,6 +26,9 @@ pub(crate) struct Context {
     /// A number that allocations remember their context by.
     pub(crate) id: u64,
     pub(crate) state: Mutex<State>,
+    /// The work of its streams.
+    pub(crate) queues: Queues,
+    lazy: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -53,10 +58,26 @@ impl State {
 impl Context {
     /// A context of a device, alive.
     pub(crate) fn new(device: &'static Device, flags: u32) -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
         static MADE: AtomicU64 = AtomicU64::new(1);
         let id = MADE.fetch_add(1, Ordering::Relaxed);
-        Context { device, id, state: Mutex::new(State::new(flags)) }
+        Context {
+            device,
+            id,
+            state: Mutex::new(State::new(flags)),
+            queues: Queues::default(),
+            lazy: AtomicBool::new(device.lazy),
+        }
+    }
+
+    /// Whether work runs only when something waits for it.
+    pub(crate) fn is_lazy(&self) -> bool {
+        self.lazy.load(Ordering::Relaxed)
+    }
+
+    /// Chooses the mode, whatever the environment says.
+    #[cfg(test)]
+    pub(crate) fn set_lazy(&self, lazy: bool) {
+        self.lazy.store(lazy, Ordering::Relaxed);
     }
 
     /// Makes every later use of the context return `error`, as CUDA does after a kernel's fault.

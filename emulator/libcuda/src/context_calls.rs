@@ -133,7 +133,7 @@ exports! {
 
     fn cuCtxSynchronize() {
         let context = current()?;
-        stream::drain(|stream| stream.context.id == context.id);
+        context.queues.run_all();
         context.healthy()
     }
 

@@ -1,10 +1,12 @@
 //! Copies of plain ranges, `cuMemcpy*`, between host and device in every direction.
 
 use crate::abi::{DevicePointer, Handle, Host, Status, exports};
+use crate::allocations::Allocation;
 use crate::context::{CONTEXTS, Context, working};
 use crate::device::Device;
 use crate::errors::{CudaError, host_error};
 use crate::stream::{self, Stream};
+use std::sync::Arc;
 
 /// One end of a copy.
 #[derive(Clone, Copy)]
@@ -73,16 +75,102 @@ pub(crate) fn copy(device: &Device, to: Place, from: Place, bytes: usize) -> Sta
     done.map_err(|fault| host_error(&fault))
 }
 
+/// Where one end of a copy lies, as far as waiting goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Memory of the device alone.
+    Device,
+    /// Memory of the host that the device reaches: pinned, registered, managed.
+    Locked,
+    /// Any other memory of the host.
+    Pageable,
+}
+
+impl Place {
+    /// Where it lies.
+    pub(crate) fn home(self, device: &Device) -> Home {
+        let allocations = device.allocations();
+        match self {
+            Place::Device(address) => match allocations.at(address) {
+                Some(allocation) if allocation.mirror.is_some() => Home::Locked,
+                _ => Home::Device,
+            },
+            Place::Host(host) => {
+                let address = host.address();
+                let mirrored = |allocation: &Allocation| allocation.mirror.is_some();
+                let known = allocations.at(address).is_some_and(mirrored)
+                    || allocations.registered(address, 1).is_some();
+                if known { Home::Locked } else { Home::Pageable }
+            }
+        }
+    }
+
+    /// Checks that `bytes` bytes are there, as far as can be known.
+    pub(crate) fn check(self, device: &Device, bytes: usize) -> Status {
+        match self.settled(device, bytes)? {
+            Place::Host(host) if host.is_null() && bytes > 0 => Err(CudaError::InvalidValue),
+            Place::Device(address) if bytes > 0 => {
+                let range = device.machine.allocation(address).ok_or(CudaError::InvalidValue)?;
+                let offset = address - range.address;
+                if bytes as u64 > range.bytes - offset {
+                    return Err(CudaError::InvalidValue);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How the API orders a copy with the program that asks for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The call returns when the copy is done.
+    Waits,
+    /// The call returns at once; the bytes of the host are read and written when the copy runs.
+    Returns,
+    /// The call returns at once, with a copy of the host's bytes taken before.
+    Stages,
+}
+
+/// What a call that copies waits for. `asynchronous` is one with a stream as argument.
+pub(crate) fn waiting(to: Home, from: Home, asynchronous: bool) -> Waiting {
+    match (to, from) {
+        // Also without a stream: the API calls it asynchronous.
+        (Home::Device, Home::Device) => Waiting::Returns,
+        _ if !asynchronous => Waiting::Waits,
+        (Home::Pageable, _) | (Home::Locked, Home::Pageable) => Waiting::Waits,
+        (_, Home::Locked) | (Home::Locked, Home::Device) => Waiting::Returns,
+        (Home::Device, Home::Pageable) => Waiting::Stages,
+    }
+}
+
+/// A copy in a stream.
+fn enqueue(stream: &Stream, to: Place, from: Place, bytes: usize, asynchronous: bool) -> Status {
+    let device = stream.context.device;
+    to.check(device, bytes)?;
+    from.check(device, bytes)?;
+    let work = move |from| copy(device, to, from, bytes);
+    match waiting(to.home(device), from.home(device), asynchronous) {
+        Waiting::Waits => stream.perform(move || work(from)),
+        Waiting::Stages if stream.context.is_lazy() => {
+            let Place::Host(host) = from else { return Err(CudaError::InvalidValue) };
+            let mut staged = host.bytes(bytes)?.to_vec();
+            stream.submit(move || work(Place::Host(Host::new(staged.as_mut_ptr().cast()))))
+        }
+        Waiting::Stages | Waiting::Returns => stream.submit(move || work(from)),
+    }
+}
+
 /// A copy in the default stream of the current context.
 fn now(
     to: impl FnOnce(&Device) -> Place,
     from: impl FnOnce(&Device) -> Place,
     bytes: usize,
 ) -> Status {
-    let context = working()?;
-    stream::drain(|stream| stream.joins_default(&context));
-    let device = context.device;
-    copy(device, to(device), from(device), bytes)
+    let stream = Stream::legacy(working()?);
+    let device = stream.context.device;
+    enqueue(&stream, to(device), from(device), bytes, false)
 }
 
 /// A copy in a stream.
@@ -93,34 +181,37 @@ fn enqueued(
     bytes: usize,
 ) -> Status {
     let stream = stream::named(stream)?;
-    stream.wait();
     let device = stream.context.device;
-    copy(device, to(device), from(device), bytes)
+    enqueue(&stream, to(device), from(device), bytes, true)
+}
+
+/// One end of a copy between two contexts.
+type End = (DevicePointer, Arc<Context>);
+
+/// The end of a copy that an address and a context name.
+fn end(address: DevicePointer, context: Handle<Context>) -> Status<End> {
+    let context = CONTEXTS.get(context).map_err(|_| CudaError::InvalidContext)?;
+    Ok((address, context))
+}
+
+/// Enqueues a copy between two contexts.
+fn enqueue_between(stream: &Stream, to: End, from: End, bytes: usize) -> Status {
+    Place::Device(to.0).check(to.1.device, bytes)?;
+    Place::Device(from.0).check(from.1.device, bytes)?;
+    stream.submit(move || between(&to, &from, bytes))
 }
 
 /// A copy between two contexts; through the host where their devices differ.
-fn between(
-    to: DevicePointer,
-    to_context: Handle<Context>,
-    from: DevicePointer,
-    from_context: Handle<Context>,
-    bytes: usize,
-) -> Status {
-    working()?;
-    let to_context = CONTEXTS.get(to_context).map_err(|_| CudaError::InvalidContext)?;
-    let from_context = CONTEXTS.get(from_context).map_err(|_| CudaError::InvalidContext)?;
+fn between((to, to_context): &End, (from, from_context): &End, bytes: usize) -> Status {
+    let (to, from) = (Place::Device(*to), Place::Device(*from));
     let (target, source) = (to_context.device, from_context.device);
     if target.ordinal == source.ordinal {
-        return copy(target, Place::Device(to), Place::Device(from), bytes);
-    }
-    // The range is checked first, so that a wrong length does not allocate.
-    if source.allocations().at(from).is_none_or(|a| from - a.start + bytes as u64 > a.bytes) {
-        return Err(CudaError::InvalidValue);
+        return copy(target, to, from, bytes);
     }
     let mut staging = vec![0u8; bytes];
     let host = Place::Host(Host::new(staging.as_mut_ptr().cast()));
-    copy(source, host, Place::Device(from), bytes)?;
-    copy(target, Place::Device(to), host, bytes)
+    copy(source, host, from, bytes)?;
+    copy(target, to, host, bytes)
 }
 
 exports! {
@@ -163,7 +254,8 @@ exports! {
         from_context: Handle<Context>,
         bytes: usize,
     ) {
-        between(to, to_context, from, from_context, bytes)
+        let stream = Stream::legacy(working()?);
+        enqueue_between(&stream, end(to, to_context)?, end(from, from_context)?, bytes)
     }
 
     fn cuMemcpyPeerAsync(
@@ -174,8 +266,8 @@ exports! {
         bytes: usize,
         stream: Handle<Stream>,
     ) {
-        stream::named(stream)?.wait();
-        between(to, to_context, from, from_context, bytes)
+        let stream = stream::named(stream)?;
+        enqueue_between(&stream, end(to, to_context)?, end(from, from_context)?, bytes)
     }
 
     /// Managed memory needs no moving here; the range is checked.

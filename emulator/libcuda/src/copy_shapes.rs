@@ -4,7 +4,7 @@
 use crate::abi::{DevicePointer, Handle, Host, In, Status, exports};
 use crate::array::{ARRAYS, Array};
 use crate::context::working;
-use crate::copy::{Place, copy};
+use crate::copy::{Place, Waiting, copy, waiting};
 use crate::device::Device;
 use crate::errors::CudaError;
 use crate::stream::{self, Stream};
@@ -117,36 +117,83 @@ impl End3d {
     }
 }
 
-/// Copies a box, row by row.
-fn copy_box(device: &Device, shape: &Copy3d) -> Status {
-    let Copy3d { from, to, width, height, depth } = *shape;
+impl Copy3d {
+    /// Both ends of row `y` of slice `z`, and where they lie.
+    fn row(&self, device: &Device, y: usize, z: usize) -> Status<(Place, Place)> {
+        let Copy3d { from, to, width, height, .. } = self;
+        let to = to.row(device, y, z, *width, *height)?;
+        Ok((to, from.row(device, y, z, *width, *height)?))
+    }
+
+    /// Calls `visit` with both ends of each row.
+    fn rows(&self, device: &Device, mut visit: impl FnMut(Place, Place) -> Status) -> Status {
+        for z in 0..self.depth {
+            for y in 0..self.height {
+                let (to, from) = self.row(device, y, z)?;
+                visit(to, from)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the box, row by row.
+    fn run(&self, device: &Device) -> Status {
+        self.rows(device, |to, from| copy(device, to, from, self.width))
+    }
+
+    /// The box with its rows one after another in `staged`, which takes a copy of them.
+    fn stage(&self, device: &Device, staged: &mut Vec<u8>) -> Status<Self> {
+        self.rows(device, |_, from| {
+            let Place::Host(host) = from else { return Err(CudaError::InvalidValue) };
+            staged.extend_from_slice(host.bytes(self.width)?);
+            Ok(())
+        })?;
+        let (x, y, z, level, device, reserved) = (0, 0, 0, 0, 0, 0);
+        let (kind, host, array) = (HOST, Host::new(staged.as_mut_ptr().cast()), Handle::NULL);
+        let (pitch, height) = (self.width, self.height);
+        let from = End3d { x, y, z, level, kind, host, device, array, reserved, pitch, height };
+        Ok(Copy3d { from, ..*self })
+    }
+}
+
+/// Checks a copy of a box and enqueues it.
+fn enqueue(shape: Copy3d, stream: &Stream, asynchronous: bool) -> Status {
+    let Copy3d { from, to, width, height, depth } = shape;
     if !from.fits(width) || !to.fits(width) || from.level != 0 || to.level != 0 {
         return Err(CudaError::InvalidValue);
     }
-    if width == 0 {
+    if width == 0 || height == 0 || depth == 0 {
         return Ok(());
     }
-    for z in 0..depth {
-        for y in 0..height {
-            let to = to.row(device, y, z, width, height)?;
-            copy(device, to, from.row(device, y, z, width, height)?, width)?;
+    let device = stream.context.device;
+    shape.rows(device, |to, from| {
+        to.check(device, width)?;
+        from.check(device, width)
+    })?;
+    let (to, from) = shape.row(device, 0, 0)?;
+    match waiting(to.home(device), from.home(device), asynchronous) {
+        Waiting::Waits => stream.perform(move || shape.run(device)),
+        Waiting::Stages if stream.context.is_lazy() => {
+            let mut staged = Vec::new();
+            let shape = shape.stage(device, &mut staged)?;
+            stream.submit(move || {
+                let done = shape.run(device);
+                drop(staged);
+                done
+            })
         }
+        Waiting::Stages | Waiting::Returns => stream.submit(move || shape.run(device)),
     }
-    Ok(())
 }
 
 /// In the default stream.
-fn now(shape: &Copy3d) -> Status {
-    let context = working()?;
-    stream::drain(|stream| stream.joins_default(&context));
-    copy_box(context.device, shape)
+fn now(shape: Copy3d) -> Status {
+    enqueue(shape, &Stream::legacy(working()?), false)
 }
 
 /// In a stream.
-fn enqueued(shape: &Copy3d, stream: Handle<Stream>) -> Status {
-    let stream = stream::named(stream)?;
-    stream.wait();
-    copy_box(stream.context.device, shape)
+fn enqueued(shape: Copy3d, stream: Handle<Stream>) -> Status {
+    enqueue(shape, &*stream::named(stream)?, true)
 }
 
 /// A copy of `bytes` bytes between an array's first row, from byte `x`, and something else.
@@ -154,28 +201,29 @@ fn one_row(handle: Handle<Array>, x: usize, bytes: usize, other: Place, to_array
     let context = working()?;
     let array = ARRAYS.get(handle)?.place(x, 0, 0, bytes)?;
     let (to, from) = if to_array { (array, other) } else { (other, array) };
-    copy(context.device, to, from, bytes)
+    let device = context.device;
+    Stream::legacy(context).perform(move || copy(device, to, from, bytes))
 }
 
 exports! {
     fn cuMemcpy2D_v2(shape: In<Copy2d>) {
-        now(&shape.get()?.into())
+        now(shape.get()?.into())
     }
 
     fn cuMemcpy2DUnaligned_v2(shape: In<Copy2d>) {
-        now(&shape.get()?.into())
+        now(shape.get()?.into())
     }
 
     fn cuMemcpy2DAsync_v2(shape: In<Copy2d>, stream: Handle<Stream>) {
-        enqueued(&shape.get()?.into(), stream)
+        enqueued(shape.get()?.into(), stream)
     }
 
     fn cuMemcpy3D_v2(shape: In<Copy3d>) {
-        now(&shape.get()?)
+        now(shape.get()?)
     }
 
     fn cuMemcpy3DAsync_v2(shape: In<Copy3d>, stream: Handle<Stream>) {
-        enqueued(&shape.get()?, stream)
+        enqueued(shape.get()?, stream)
     }
 
     fn cuMemcpyHtoA_v2(array: Handle<Array>, x: usize, from: Host, bytes: usize) {

@@ -16,6 +16,8 @@ pub(crate) struct Device {
     pub(crate) machine: Machine,
     /// Its primary context.
     pub(crate) primary: Mutex<Primary>,
+    /// Whether work in streams runs only when something waits for it.
+    pub(crate) lazy: bool,
     allocations: Mutex<Allocations>,
     /// Held by the launch whose memory the host shares.
     pub(crate) carrying: Mutex<()>,
@@ -28,9 +30,10 @@ impl Device {
     ///
     /// Capacity is counted here and not by the machine, because pinned host memory has addresses on
     /// it too but takes none of its capacity.
-    pub(crate) fn new(ordinal: usize, model: DeviceModel) -> Self {
+    pub(crate) fn new(ordinal: usize, model: DeviceModel, lazy: bool) -> Self {
         Device {
             ordinal,
+            lazy,
             capacity: model.total_memory,
             machine: Machine::new(model.with_memory(1 << 62)),
             primary: Mutex::default(),

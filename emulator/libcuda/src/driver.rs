@@ -32,7 +32,7 @@ fn found() -> Status<&'static [Device]> {
     let found = DEVICES.get_or_init(|| match config::from_environment() {
         Ok(config) if config.count == 0 => Err(CudaError::NoDevice),
         Ok(config) => Ok((0..config.count)
-            .map(|ordinal| Device::new(ordinal, config.model.clone()))
+            .map(|ordinal| Device::new(ordinal, config.model.clone(), config.lazy))
             .collect()),
         Err(problem) => {
             diagnose(&problem);

@@ -3,10 +3,11 @@
 use crate::abi::{Handle, Out, Status, exports};
 use crate::context::{Context, current, working};
 use crate::errors::CudaError;
+use crate::queue::Point;
 use crate::stream::{self, Stream};
 use crate::sync::lock;
 use crate::table::Table;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 /// All events.
@@ -19,34 +20,53 @@ const KNOWN_FLAGS: u32 = 7;
 /// `CU_EVENT_INTERPROCESS`.
 const INTERPROCESS: u32 = 4;
 
-/// An event. Streams are eager, so what came before it is done when it is recorded: the time of
-/// that moment is the time the device's work took, as measured on this machine.
+/// An event.
 pub(crate) struct Event {
     /// Its context.
     pub(crate) context: Arc<Context>,
     flags: u32,
-    recorded: Mutex<Option<Instant>>,
+    recorded: Mutex<Option<Record>>,
+}
+
+/// The last record of an event: a place in its stream, and when the stream got there. What came
+/// before it is done then, so between two of them lies the time that the device's work took, as
+/// measured on this machine.
+#[derive(Clone)]
+struct Record {
+    point: Point,
+    time: Arc<OnceLock<Instant>>,
 }
 
 impl Event {
-    /// When it was recorded; an event that never was, or that keeps no time, is an invalid handle.
+    /// The point it was last recorded at. An event that never was counts as complete.
+    fn point(&self) -> Option<Point> {
+        lock(&self.recorded).as_ref().map(|record| record.point.clone())
+    }
+
+    /// When its record was reached; an event that was never recorded, or that keeps no time, is an
+    /// invalid handle.
     fn time(&self) -> Status<Instant> {
         if self.flags & DISABLE_TIMING != 0 {
             return Err(CudaError::InvalidHandle);
         }
-        lock(&self.recorded).ok_or(CudaError::InvalidHandle)
+        let record = lock(&self.recorded).clone().ok_or(CudaError::InvalidHandle)?;
+        record.time.get().copied().ok_or(CudaError::NotReady)
     }
 }
 
-/// Records an event once the stream has done what it was given.
+/// Records an event behind the work that the stream has now.
 fn record(event: Handle<Event>, stream: Handle<Stream>) -> Status {
     let event = EVENTS.get(event)?;
     let stream = stream::named(stream)?;
     if stream.context.id != event.context.id {
         return Err(CudaError::InvalidHandle);
     }
-    stream.wait();
-    *lock(&event.recorded) = Some(Instant::now());
+    let time = Arc::new(OnceLock::new());
+    let clock = time.clone();
+    let point = stream.mark(move || {
+        clock.get_or_init(Instant::now);
+    });
+    *lock(&event.recorded) = Some(Record { point, time });
     Ok(())
 }
 
@@ -63,12 +83,14 @@ fn elapsed(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) -> Status {
 
 exports! {
     fn cuStreamWaitEvent(handle: Handle<Stream>, event: Handle<Event>, flags: u32) {
-        stream::named(handle)?;
+        let stream = stream::named(handle)?;
         if flags > 1 {
             return Err(CudaError::InvalidValue);
         }
-        // An event is complete when it is recorded, so there is nothing to wait for.
-        EVENTS.get(event).map(drop)
+        if let Some(point) = EVENTS.get(event)?.point() {
+            stream.wait_for(point);
+        }
+        Ok(())
     }
 
     fn cuEventCreate(out: Out<Handle<Event>>, flags: u32) {
@@ -98,11 +120,24 @@ exports! {
     }
 
     fn cuEventQuery(event: Handle<Event>) {
-        EVENTS.get(event)?.context.healthy()
+        let event = EVENTS.get(event)?;
+        event.context.healthy()?;
+        match event.point().filter(|point| !point.is_reached()) {
+            Some(point) => {
+                // So that a program that asks again and again comes to an end.
+                point.approach();
+                Err(CudaError::NotReady)
+            }
+            None => Ok(()),
+        }
     }
 
     fn cuEventSynchronize(event: Handle<Event>) {
-        EVENTS.get(event)?.context.healthy()
+        let event = EVENTS.get(event)?;
+        if let Some(point) = event.point() {
+            point.reach();
+        }
+        event.context.healthy()
     }
 
     fn cuEventElapsedTime(out: Out<f32>, start: Handle<Event>, end: Handle<Event>) {

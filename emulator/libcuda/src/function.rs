@@ -4,7 +4,6 @@ use crate::abi::{Handle, Out, Status, Text, exports};
 use crate::context::{current, working};
 use crate::errors::CudaError;
 use crate::module::{MODULES, Module};
-use crate::stream;
 use crate::sync::lock;
 use crate::table::Table;
 use parans_emulator::Entry;
@@ -95,7 +94,7 @@ fn attribute(function: &Function, number: i32) -> Status<i32> {
 exports! {
     fn cuModuleUnload(handle: Handle<Module>) {
         let context = current()?;
-        stream::drain(|stream| stream.context.id == context.id);
+        context.queues.run_all();
         let module = MODULES.remove(handle)?;
         FUNCTIONS.retain(|function| !Arc::ptr_eq(&function.module, &module));
         module.context.device.machine.unload(&module.code);

@@ -29,6 +29,7 @@ fn kernel_error(fault: &Fault) -> CudaError {
         Fault::CallDepth(_) => CudaError::HardwareStackError,
         Fault::Unsupported { .. } => CudaError::IllegalInstruction,
         Fault::OutOfMemory { .. } => CudaError::OutOfMemory,
+        Fault::Assert(_) => CudaError::Assert,
         _ => CudaError::LaunchFailed,
     }
 }
@@ -117,7 +118,7 @@ struct Request {
 }
 
 impl Request {
-    /// Checks it, runs it, and files its fault with the context.
+    /// Checks it and enqueues it, with a copy of its parameters.
     fn serve(self) -> Status {
         let stream = stream::named(self.stream)?;
         let function: Arc<Function> = FUNCTIONS.get(self.function)?;
@@ -134,22 +135,30 @@ impl Request {
             (true, true) if function.entry.params.is_empty() => Vec::new(),
             (_, true) => gather(&function, self.parameters)?,
         };
-        stream.wait();
-        match run(&function, self.launch, &parameters) {
-            Ok(report) => {
-                keep(&function, &report);
-                Ok(())
-            }
-            Err(fault @ Fault::InvalidLaunch(_)) => {
-                diagnose(&format!("{}: {fault}", function.entry.name));
-                Err(CudaError::InvalidValue)
-            }
-            Err(fault) => {
-                diagnose(&format!("kernel {} failed: {fault}", function.entry.name));
-                let error = kernel_error(&fault);
-                stream.context.stick(error);
-                if switched_on("CUDA_LAUNCH_BLOCKING") { Err(error) } else { Ok(()) }
-            }
+        let blocking = switched_on("CUDA_LAUNCH_BLOCKING");
+        let launch = self.launch;
+        let work = move || finish(&function, run(&function, launch, &parameters), blocking);
+        if blocking { stream.perform(work) } else { stream.submit(work) }
+    }
+}
+
+/// Keeps what a launch counted, or files its fault with the context; `blocking` launches return
+/// their fault too.
+fn finish(function: &Function, outcome: Result<Report, Fault>, blocking: bool) -> Status {
+    match outcome {
+        Ok(report) => {
+            keep(function, &report);
+            Ok(())
+        }
+        Err(fault @ Fault::InvalidLaunch(_)) => {
+            diagnose(&format!("{}: {fault}", function.entry.name));
+            Err(CudaError::InvalidValue)
+        }
+        Err(fault) => {
+            diagnose(&format!("kernel {} failed: {fault}", function.entry.name));
+            let error = kernel_error(&fault);
+            function.module.context.stick(error);
+            if blocking { Err(error) } else { Ok(()) }
         }
     }
 }

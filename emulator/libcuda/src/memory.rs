@@ -12,7 +12,11 @@ pub(crate) fn allocate(context: &Context, bytes: usize) -> Status<DevicePointer>
         return Err(CudaError::InvalidValue);
     }
     let device = context.device;
-    let start = device.allocate(bytes as u64)?;
+    let start = device.allocate(bytes as u64).or_else(|_| {
+        // Frees that are enqueued give their memory back.
+        context.queues.run_all();
+        device.allocate(bytes as u64)
+    })?;
     device.allocations().insert(Allocation {
         start,
         bytes: bytes as u64,
@@ -22,6 +26,7 @@ pub(crate) fn allocate(context: &Context, bytes: usize) -> Status<DevicePointer>
         base: start,
         counted: bytes as u64,
         mirror: None,
+        is_being_freed: false,
     });
     Ok(start)
 }
@@ -62,14 +67,14 @@ exports! {
     fn cuMemFree_v2(start: DevicePointer) {
         let context = working()?;
         // Freeing waits for the work that may still use the memory.
-        stream::drain(|stream| stream.context.id == context.id);
+        context.queues.run_all();
+        context.healthy()?;
         free(&context, start)
     }
 
     fn cuMemAllocAsync(out: Out<DevicePointer>, bytes: usize, stream: Handle<Stream>) {
         let stream = stream::named(stream)?;
         out.required()?;
-        stream.wait();
         if bytes == 0 {
             return out.set(0);
         }
@@ -78,8 +83,12 @@ exports! {
 
     fn cuMemFreeAsync(start: DevicePointer, stream: Handle<Stream>) {
         let stream = stream::named(stream)?;
-        stream.wait();
-        free(&stream.context, start)
+        if start == 0 {
+            return Ok(());
+        }
+        let context = stream.context.clone();
+        context.device.allocations().begin_free(start).ok_or(CudaError::InvalidValue)?;
+        stream.submit(move || free(&context, start))
     }
 
     fn cuMemGetInfo_v2(free: Out<usize>, total: Out<usize>) {

@@ -10,7 +10,6 @@ use crate::allocations::{Allocation, Kind, Mirror, PAGE, next_id};
 use crate::context::{Context, working};
 use crate::device::Device;
 use crate::errors::{CudaError, host_error};
-use crate::stream;
 use crate::sync::lock;
 use parans_emulator::Fault;
 use std::sync::MutexGuard;
@@ -121,6 +120,7 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
             base,
             counted,
             mirror: mirror.ok(),
+            is_being_freed: false,
         };
         if !failed {
             device.allocations().insert(allocation);
@@ -136,7 +136,7 @@ fn allocate(context: &Context, bytes: usize, kind: Kind) -> Status<DevicePointer
 /// Frees pinned memory.
 fn free(context: &Context, start: DevicePointer) -> Status {
     let device = context.device;
-    stream::drain(|stream| stream.context.id == context.id);
+    context.queues.run_all();
     let allocation = device
         .allocations()
         .remove(start, |kind| matches!(kind, Kind::Pinned(_)))
@@ -203,13 +203,14 @@ exports! {
             base,
             counted: 0,
             mirror: Some(Mirror::of(start, bytes)),
+            is_being_freed: false,
         });
         Ok(())
     }
 
     fn cuMemHostUnregister(start: Host) {
         let context = working()?;
-        stream::drain(|stream| stream.context.id == context.id);
+        context.queues.run_all();
         let mut allocations = context.device.allocations();
         let registered = allocations
             .registered(start.address(), 1)

@@ -85,7 +85,6 @@ exports! {
         if ordinal(pool)? != stream.context.device.ordinal {
             return Err(CudaError::InvalidValue);
         }
-        stream.wait();
         out.set(memory::allocate(&stream.context, bytes)?)
     }
 }

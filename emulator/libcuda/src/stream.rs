@@ -1,12 +1,12 @@
-//! Streams: eager queues. Only host functions are ever pending.
+//! Streams: work is enqueued in them, and run at once or, in the lazy mode, as late as possible.
 
 use crate::abi::{Handle, Host, Out, Status, exports};
 use crate::context::{Context, current};
-use crate::errors::CudaError;
-use crate::host_function;
+use crate::errors::{CUresult, CudaError};
+use crate::queue::{Point, Queue};
 use crate::sync::lock;
 use crate::table::Table;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// All streams but the default ones.
 pub(crate) static STREAMS: Table<Stream> = Table::new(0x12);
@@ -27,89 +27,98 @@ pub(crate) struct Stream {
     pub(crate) id: u64,
     flags: u32,
     priority: i32,
-    /// The last host function that was enqueued; it waits for the ones before it.
-    pending: Mutex<Option<Arc<Done>>>,
-    /// Whether this stands for a default stream: it then waits for the others of its context.
-    is_default: bool,
-}
-
-/// A flag that threads wait for.
-#[derive(Default)]
-struct Done {
-    set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Done {
-    fn set(&self) {
-        *lock(&self.set) = true;
-        self.changed.notify_all();
-    }
-
-    fn is_set(&self) -> bool {
-        *lock(&self.set)
-    }
-
-    fn wait(&self) {
-        let set = lock(&self.set);
-        drop(self.changed.wait_while(set, |set| !*set).unwrap_or_else(PoisonError::into_inner));
-    }
+    queue: Arc<Queue>,
+    /// Whether this is the legacy default stream: it waits for the blocking ones of its context.
+    is_legacy: bool,
 }
 
 impl Stream {
-    fn new(context: Arc<Context>, flags: u32, priority: i32, is_default: bool) -> Self {
+    /// A stream that the program makes.
+    fn new(context: Arc<Context>, flags: u32, priority: i32) -> Self {
         use std::sync::atomic::{AtomicU64, Ordering};
         static MADE: AtomicU64 = AtomicU64::new(1);
-        let id = if is_default { 0 } else { MADE.fetch_add(1, Ordering::Relaxed) };
-        Stream { context, id, flags, priority, pending: Mutex::default(), is_default }
+        let id = MADE.fetch_add(1, Ordering::Relaxed);
+        let queue = context.queues.add(flags & NON_BLOCKING == 0);
+        Stream { context, id, flags, priority, queue, is_legacy: false }
+    }
+
+    /// The legacy default stream of a context.
+    pub(crate) fn legacy(context: Arc<Context>) -> Self {
+        let queue = context.queues.legacy().clone();
+        Stream { context, id: 0, flags: 0, priority: 0, queue, is_legacy: true }
+    }
+
+    /// The default stream of this thread.
+    fn per_thread(context: Arc<Context>) -> Self {
+        let queue = context.queues.of_this_thread();
+        Stream { context, id: 0, flags: 0, priority: 0, queue, is_legacy: false }
+    }
+
+    /// What has to be reached for everything to be done that was enqueued up to now.
+    fn ends(&self) -> Vec<Point> {
+        if self.is_legacy { self.context.queues.joined() } else { vec![self.queue.end()] }
     }
 
     /// Waits until all that was enqueued is done.
     pub(crate) fn wait(&self) {
-        let pending = lock(&self.pending).clone();
-        if let Some(done) = pending {
-            done.wait();
+        self.ends().iter().for_each(Point::reach);
+    }
+
+    /// Whether all that was enqueued is done; if it is not, one piece of it runs, so that a program
+    /// that asks again and again comes to an end.
+    fn is_idle(&self) -> bool {
+        let missing = self.ends().into_iter().find(|point| !point.is_reached());
+        missing.as_ref().map(Point::approach).is_none()
+    }
+
+    /// Enqueues work that waits for a point too; in the eager mode it is done on return.
+    fn enqueue(&self, point: Option<Point>, work: impl FnOnce() + Send + 'static) -> Point {
+        let mut after = self.context.queues.before(&self.queue);
+        after.extend(point);
+        let end = self.queue.push_work(after, work);
+        if !self.context.is_lazy() {
+            end.reach();
         }
-        if self.is_default {
-            drain(|stream| stream.joins_default(&self.context));
+        end
+    }
+
+    /// Enqueues work and waits for it. In a context that a fault has ended it does not run.
+    pub(crate) fn perform(&self, work: impl FnOnce() -> Status + Send + 'static) -> Status {
+        let outcome = Arc::new(Mutex::new(Ok(())));
+        let (context, to) = (self.context.clone(), outcome.clone());
+        let run = move || *lock(&to) = context.healthy().and_then(|()| work());
+        self.enqueue(None, run).reach();
+        *lock(&outcome)
+    }
+
+    /// Enqueues work. In the eager mode this is its outcome; in the lazy mode an error of the work
+    /// sticks to the context when it runs.
+    pub(crate) fn submit(&self, work: impl FnOnce() -> Status + Send + 'static) -> Status {
+        if !self.context.is_lazy() {
+            return self.perform(work);
         }
-    }
-
-    /// Whether all that was enqueued is done.
-    pub(crate) fn is_idle(&self) -> bool {
-        let idle = lock(&self.pending).as_ref().is_none_or(|done| done.is_set());
-        idle && (!self.is_default
-            || STREAMS.filter(|s| s.joins_default(&self.context) && !s.is_idle()).is_empty())
-    }
-
-    /// Whether the default stream of a context waits for this one.
-    pub(crate) fn joins_default(&self, context: &Context) -> bool {
-        self.context.id == context.id && self.flags & NON_BLOCKING == 0
-    }
-
-    /// Runs `function` once all that was enqueued is done, without waiting for it.
-    fn enqueue(&self, function: impl FnOnce() + Send + 'static) -> Status {
-        let done = Arc::new(Done::default());
-        let mut pending = lock(&self.pending);
-        let before = pending.replace(done.clone());
-        let run = move || {
-            if let Some(before) = before {
-                before.wait();
+        let context = self.context.clone();
+        self.enqueue(None, move || {
+            if let Err(error) = context.healthy().and_then(|()| work()) {
+                context.stick(error);
             }
-            host_function::run(function);
-            done.set();
-        };
-        let thread = std::thread::Builder::new().name("parans-host-function".to_owned()).spawn(run);
-        if thread.is_err() {
-            *pending = None;
-            return Err(CudaError::OperatingSystem);
-        }
+        });
         Ok(())
+    }
+
+    /// Enqueues a note that everything before it is done.
+    pub(crate) fn mark(&self, note: impl FnOnce() + Send + 'static) -> Point {
+        self.enqueue(None, note)
+    }
+
+    /// Makes what is enqueued from now on wait for a point.
+    pub(crate) fn wait_for(&self, point: Point) {
+        self.enqueue(Some(point), || {});
     }
 }
 
-/// The stream of a handle, in a context that no fault has ended. Null and the handles 1 and 2 are
-/// the default streams of the current context.
+/// The stream of a handle, in a context that no fault has ended. Null and the handle 1 are the
+/// legacy default stream of the current context, 2 is the default stream of this thread.
 pub(crate) fn named(handle: Handle<Stream>) -> Status<Arc<Stream>> {
     let stream = lookup(handle)?;
     stream.context.healthy()?;
@@ -119,22 +128,10 @@ pub(crate) fn named(handle: Handle<Stream>) -> Status<Arc<Stream>> {
 /// As [`named`], whatever has become of the context.
 fn lookup(handle: Handle<Stream>) -> Status<Arc<Stream>> {
     let context = current()?;
-    if handle.raw() <= 2 {
-        return Ok(default_of(context));
-    }
-    STREAMS.get(handle)
-}
-
-/// The default stream of a context. It holds no pending work of its own: a host function in it is
-/// run before the call returns.
-fn default_of(context: Arc<Context>) -> Arc<Stream> {
-    Arc::new(Stream::new(context, 0, 0, true))
-}
-
-/// Waits for the streams that `wanted` picks.
-pub(crate) fn drain(wanted: impl Fn(&Stream) -> bool) {
-    for stream in STREAMS.filter(wanted) {
-        stream.wait();
+    match handle.raw() {
+        0 | 1 => Ok(Arc::new(Stream::legacy(context))),
+        2 => Ok(Arc::new(Stream::per_thread(context))),
+        _ => STREAMS.get(handle),
     }
 }
 
@@ -146,7 +143,7 @@ fn create(out: Out<Handle<Stream>>, flags: u32, priority: i32) -> Status {
         return Err(CudaError::InvalidValue);
     }
     let priority = priority.clamp(GREATEST_PRIORITY, LEAST_PRIORITY);
-    out.set(STREAMS.insert(Stream::new(context, flags, priority, false)))
+    out.set(STREAMS.insert(Stream::new(context, flags, priority)))
 }
 
 /// A host function and its argument, on their way to another thread.
@@ -161,15 +158,16 @@ type HostFunction = extern "C" fn(Host);
 /// `CUstreamCallback`.
 type StreamCallback = extern "C" fn(Handle<Stream>, u32, Host);
 
-/// Enqueues a call; in the default stream it is waited for.
-fn enqueue<F: Copy + Send + 'static>(call: Call<F>, run: fn(&Call<F>)) -> Status {
+/// Enqueues a call; it is given the state of the context. In the eager mode a call in the legacy
+/// default stream is waited for.
+fn enqueue<F: Copy + Send + 'static>(call: Call<F>, run: fn(&Call<F>, Status)) -> Status {
     let stream = named(call.stream)?;
-    if stream.is_default {
-        stream.wait();
-    }
-    stream.enqueue(move || run(&call))?;
-    if stream.is_default {
-        stream.wait();
+    let (context, eager) = (stream.context.clone(), !stream.context.is_lazy());
+    let after = context.queues.before(&stream.queue);
+    let function = move || run(&call, context.healthy());
+    let end = stream.queue.push_host_function(after, function, eager);
+    if eager && stream.is_legacy {
+        end.reach();
     }
     Ok(())
 }
@@ -185,7 +183,7 @@ exports! {
 
     fn cuStreamDestroy_v2(handle: Handle<Stream>) {
         current()?;
-        // Work that is pending goes on; it holds what it needs.
+        // Work in its queue still runs; the context holds the queue.
         STREAMS.remove(handle).map(drop)
     }
 
@@ -232,7 +230,12 @@ exports! {
 
     fn cuLaunchHostFunc(handle: Handle<Stream>, function: Option<HostFunction>, argument: Host) {
         let function = function.ok_or(CudaError::InvalidValue)?;
-        enqueue(Call { function, argument, stream: handle }, |call| (call.function)(call.argument))
+        // After a fault the API does not call it.
+        enqueue(Call { function, argument, stream: handle }, |call, status| {
+            if status.is_ok() {
+                (call.function)(call.argument);
+            }
+        })
     }
 
     fn cuStreamAddCallback(handle: Handle<Stream>, function: Option<StreamCallback>, argument: Host, flags: u32) {
@@ -240,8 +243,8 @@ exports! {
         if flags != 0 {
             return Err(CudaError::InvalidValue);
         }
-        enqueue(Call { function, argument, stream: handle }, |call| {
-            (call.function)(call.stream, 0, call.argument);
+        enqueue(Call { function, argument, stream: handle }, |call, status| {
+            (call.function)(call.stream, CUresult::from(status).0, call.argument);
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{array, event, function, module, stream};
 
 /// Frees everything that belongs to a context and marks it dead.
 pub(crate) fn destroy(context: &Context) {
-    stream::drain(|stream| stream.context.id == context.id);
+    context.queues.run_all();
     context.end();
     stream::STREAMS.retain(|stream| stream.context.id != context.id);
     event::EVENTS.retain(|event| event.context.id != context.id);

@@ -3,18 +3,21 @@
 //! programs.
 
 use crate::abi::{Handle, Host, In, Out};
+use crate::context::{CONTEXTS, Context};
 use crate::context_calls::{cuCtxCreate_v2, cuCtxDestroy_v2, cuCtxSynchronize};
 use crate::copy::{cuMemcpyDtoH_v2, cuMemcpyHtoD_v2};
 use crate::diagnosis::paransLastDiagnosis;
 use crate::driver::cuInit;
 use crate::errors::{CUresult, CudaError};
-use crate::event::{cuEventCreate, cuEventElapsedTime, cuEventRecord};
-use crate::function::{cuModuleGetFunction, cuModuleUnload};
+use crate::event::{cuEventCreate, cuEventElapsedTime, cuEventRecord, cuEventSynchronize};
+use crate::function::{Function, cuModuleGetFunction, cuModuleUnload};
 use crate::launch::{cuLaunchKernel, paransLastReport};
 use crate::memory::{cuMemAlloc_v2, cuMemFree_v2};
-use crate::module::cuModuleLoadData;
+use crate::module::{Module, cuModuleLoadData};
 use crate::pinned::{cuMemAllocManaged, cuMemHostGetFlags};
-use crate::stream::{cuStreamCreate, cuStreamSynchronize};
+use crate::stream::{Stream, cuStreamCreate, cuStreamSynchronize};
+use crate::sync::lock;
+use std::sync::Mutex;
 
 /// Doubles the words of a buffer; with `skip` it begins so many bytes further on.
 const PTX: &[u8] = b".version 7.0
@@ -38,6 +41,11 @@ const PTX: &[u8] = b".version 7.0
 }
 \0";
 
+mod lazy;
+
+/// Held by the tests that provoke a fault: there is one last diagnosis.
+static FAULTS: Mutex<()> = Mutex::new(());
+
 const OK: CUresult = CUresult(0);
 
 fn host<T>(values: &mut [T]) -> Host {
@@ -53,8 +61,8 @@ fn made<T>(empty: T, call: impl FnOnce(Out<T>) -> CUresult) -> T {
 
 /// A launch of `twice` on a buffer, with the parameters behind pointers.
 fn launch(
-    function: Handle<crate::function::Function>,
-    stream: Handle<crate::stream::Stream>,
+    function: Handle<Function>,
+    stream: Handle<Stream>,
     mut buffer: u64,
     mut skip: u32,
 ) -> CUresult {
@@ -62,13 +70,36 @@ fn launch(
     cuLaunchKernel(function, 1, 1, 1, 64, 1, 1, 0, stream, In::from(&parameters[..]), In::NONE)
 }
 
-#[test]
-fn a_program_from_start_to_fault() {
+/// A new context in one of the two modes, current.
+fn context(lazy: bool) -> Handle<Context> {
     assert_eq!(cuInit(0), OK);
     let context = made(Handle::NULL, |out| cuCtxCreate_v2(out, 0, 0));
-    let module =
-        made(Handle::NULL, |out| cuModuleLoadData(out, Host::new(PTX.as_ptr().cast_mut().cast())));
-    let function = made(Handle::NULL, |out| cuModuleGetFunction(out, module, c"twice".into()));
+    CONTEXTS.get(context).unwrap().set_lazy(lazy);
+    context
+}
+
+/// The kernel `twice` in the current context, and its module.
+fn twice() -> (Handle<Function>, Handle<Module>) {
+    let image = Host::new(PTX.as_ptr().cast_mut().cast());
+    let module = made(Handle::NULL, |out| cuModuleLoadData(out, image));
+    (made(Handle::NULL, |out| cuModuleGetFunction(out, module, c"twice".into())), module)
+}
+
+#[test]
+fn a_program_from_start_to_fault() {
+    program_from_start_to_fault(false);
+}
+
+#[test]
+fn a_program_from_start_to_fault_lazily() {
+    program_from_start_to_fault(true);
+}
+
+/// A program that relies on nothing that the API does not promise, so it runs in both modes.
+fn program_from_start_to_fault(lazy: bool) {
+    let _faults = lock(&FAULTS);
+    let context = context(lazy);
+    let (function, module) = twice();
     let stream = made(Handle::NULL, |out| cuStreamCreate(out, 1));
 
     // Device memory, and the time the kernel takes.
@@ -82,6 +113,7 @@ fn a_program_from_start_to_fault() {
     assert_eq!(cuEventRecord(start, stream), OK);
     assert_eq!(launch(function, stream, buffer, 0), OK);
     assert_eq!(cuEventRecord(end, stream), OK);
+    assert_eq!(cuEventSynchronize(end), OK);
     assert!(made(0.0, |out| cuEventElapsedTime(out, start, end)) > 0.0);
     assert_eq!(cuMemcpyDtoH_v2(host(&mut words), buffer, 256), OK);
     assert_eq!(words, (0..128).step_by(2).collect::<Vec<u32>>());
@@ -91,11 +123,12 @@ fn a_program_from_start_to_fault() {
     let shared = Host::from_address(managed).bytes_mut(256).unwrap();
     shared.fill(1);
     assert_eq!(launch(function, stream, managed, 0), OK);
+    assert_eq!(cuStreamSynchronize(stream), OK);
     assert_eq!(shared, [2; 256]);
     assert_eq!(cuMemHostGetFlags(Out::from(&mut 0), Host::from_address(managed)), CUresult(1));
     assert_eq!(cuMemFree_v2(managed), OK);
 
-    // The counters of the launch before.
+    // The counters of the launch before; tests run at the same time, all with this kernel.
     let mut text = [0u8; 400];
     let mut length = 0;
     assert_eq!(paransLastReport(host(&mut text), text.len(), Out::from(&mut length)), OK);

@@ -151,7 +151,8 @@ pub(super) fn shared_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<usize>
     Ok(one.address as usize)
 }
 
-/// The frame that owns a local address, and the index in its memory.
+/// The frame that owns a local address, and the index in its memory. A read of bytes never written
+/// is no fault here, unless it is an atomic's.
 pub(super) fn local_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<(usize, usize)> {
     if !one.address.is_multiple_of(one.size.into()) {
         return Err(misaligned(core, who, one, Space::Local));
@@ -161,7 +162,7 @@ pub(super) fn local_at(core: &Core<'_>, who: &Who<'_>, one: One) -> Step<(usize,
     while who.frames[owner].local_base > address && who.frames[owner].depth > 0 {
         owner = who.frames[owner].parent;
     }
-    let reads = one.action != Action::Write && core.context.checks.uninitialised;
+    let reads = one.action == Action::Atomic && core.context.checks.uninitialised;
     match who.frames[owner].local_at(one.lane, address, one.size, reads) {
         Ok(at) => Ok((owner, at)),
         Err(LocalFault::Outside) => Err(outside(core, who, one, Space::Local)),

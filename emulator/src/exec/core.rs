@@ -111,4 +111,16 @@ impl<'l> Core<'l> {
             }
         }
     }
+
+    /// The text in global memory that ends in a zero, as far as it is there.
+    pub(crate) fn text(&mut self, address: u64) -> String {
+        /// More than any assertion says.
+        const LONGEST: u64 = 512;
+        let bytes = (0..LONGEST).map_while(|at| {
+            let address = address.wrapping_add(at);
+            let byte = self.find(address).map(|found| found.load(address - found.base, 1) as u8);
+            byte.filter(|&byte| byte != 0)
+        });
+        String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+    }
 }

@@ -3,11 +3,12 @@
 //! The host rounds to nearest. For the directed modes an operation is done in `f64` *to odd*:
 //! inexact results get their last bit set, so that a later rounding to a narrower type, in
 //! whichever mode, is the one rounding of the exact value. `f64` itself is stepped one place where
-//! the sign of the error asks for it. The approximate functions are computed exactly and rounded
+//! the sign of the error, found without rounding ([`exact`]), asks for it. The approximate functions are computed exactly and rounded
 //! once: nearer than the ISA asks for, not bit for bit a GPU's.
 
 use half::{bf16, f16};
 
+use super::exact;
 use super::frame::{Frame, Lane};
 use crate::ir::{Cmp, Float1, Float2, FloatMode, Reg, Round, TestP, Ty};
 
@@ -41,11 +42,8 @@ fn sum_error(a: f64, b: f64, sum: f64) -> f64 {
 }
 
 /// Steps a value that was rounded to nearest, given the sign of what it lost, to where a mode wants
-/// it.
+/// it. An overflow has lost what lies between infinity and the exact value.
 fn step(value: f64, error: f64, mode: Round) -> f64 {
-    if error == 0.0 || error.is_nan() || !value.is_finite() {
-        return value;
-    }
     match mode {
         Round::Up if error > 0.0 => value.next_up(),
         Round::Down if error < 0.0 => value.next_down(),
@@ -100,6 +98,20 @@ impl Float for f64 {
     }
 }
 
+/// The value of a narrower format that is nearest, ties to even. The format has so many bits of
+/// significand, and numbers from `least` as exponent on are normal. Larger than its greatest value
+/// is what rounds to infinity.
+fn nearest(value: f64, bits: u32, least: i32) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    let place = exponent.max(least) - bits as i32 + 1;
+    let place = f64::from_bits(((place + 1023) as u64) << 52);
+    // Both steps but the rounding are exact: the place is a power of two.
+    (value / place).round_ties_even() * place
+}
+
 /// The next bit pattern of a 16-bit format towards plus (or minus) infinity.
 fn step16(bits: u16, up: bool) -> u16 {
     let negative = bits & 0x8000 != 0;
@@ -117,7 +129,7 @@ fn step16(bits: u16, up: bool) -> u16 {
 }
 
 macro_rules! half_float {
-    ($type:ty, $bits:expr) => {
+    ($type:ty, $bits:expr, $least:expr) => {
         impl Float for $type {
             const BITS: u32 = $bits;
             const NO_NUMBER: Self = Self::from_bits(0x7fff);
@@ -126,7 +138,8 @@ macro_rules! half_float {
             }
             narrow_round!(
                 $type,
-                <$type>::from_f64,
+                // The conversion of the crate rounds to f32 first, or drops bits.
+                |v: f64| <$type>::from_f64(nearest(v, $bits, $least)),
                 |v: $type| <$type>::from_bits(step16(v.to_bits(), true)),
                 |v: $type| <$type>::from_bits(step16(v.to_bits(), false))
             );
@@ -137,8 +150,8 @@ macro_rules! half_float {
         }
     };
 }
-half_float!(f16, 11);
-half_float!(bf16, 8);
+half_float!(f16, 11, -14);
+half_float!(bf16, 8, -126);
 
 /// Applies the modifiers to a result.
 pub(super) fn finish<T: Float>(value: T, mode: FloatMode) -> T {
@@ -185,16 +198,56 @@ fn two<T: Float>(op: Float2, a: T, b: T, mode: FloatMode) -> T {
     let (value, error) = match op {
         Float2::Add | Float2::Sub => {
             let y = if op == Float2::Sub { -y } else { y };
-            (x + y, sum_error(x, y, x + y))
+            let sum = x + y;
+            (sum, lost::<T>(sum, mode.round, || sum_error(x, y, sum), &[(x, 1.0), (y, 1.0)]))
         }
-        Float2::Mul => (x * y, x.mul_add(y, -(x * y))),
-        _ => {
-            let q = x / y;
-            // The remainder has the sign of the error times the divisor's.
-            (q, (-q).mul_add(y, x) * y.signum())
+        Float2::Mul => {
+            let product = x * y;
+            let narrow = || x.mul_add(y, -product);
+            (product, lost::<T>(product, mode.round, narrow, &[(x, y)]))
         }
+        _ => quotient::<T>(x, y, mode.round),
     };
     finish(round_with(value, error, mode.round, zero_sign(op, x, y, mode.round)), mode)
+}
+
+/// What a result has lost, or at least its sign: in `f64` from the products that it should be the
+/// sum of, in a narrower type from `narrow`, which is exact there.
+fn lost<T: Float>(
+    value: f64,
+    round: Round,
+    narrow: impl FnOnce() -> f64,
+    products: &[(f64, f64)],
+) -> f64 {
+    if T::BITS < 53 {
+        return narrow();
+    }
+    let finite = products.iter().all(|(a, b)| a.is_finite() && b.is_finite());
+    if round == Round::Near || !finite {
+        return 0.0;
+    }
+    if value.is_infinite() {
+        return -value.signum();
+    }
+    let mut terms = [(0.0, 0.0); 3];
+    terms[..products.len()].copy_from_slice(products);
+    terms[products.len()] = (value, -1.0);
+    exact::sign(&terms)
+}
+
+/// A quotient and the sign of what it has lost.
+fn quotient<T: Float>(x: f64, y: f64, round: Round) -> (f64, f64) {
+    let q = x / y;
+    if y == 0.0 || (T::BITS == 53 && round == Round::Near) {
+        return (q, 0.0);
+    }
+    // The remainder has the sign of the error times the divisor's.
+    let remainder = match (T::BITS, q.is_infinite() && x.is_finite()) {
+        (53, true) => return (q, -q.signum()),
+        (53, false) => exact::sign(&[(x, 1.0), (-q, y)]),
+        _ => (-q).mul_add(y, x),
+    };
+    (q, remainder * y.signum())
 }
 
 /// In the downward mode an exact zero sum of unlike signs is negative.
@@ -221,19 +274,18 @@ fn round_with<T: Float>(value: f64, error: f64, mode: Round, negative_zero: bool
 
 fn fused<T: Float>(a: T, b: T, c: T, mode: FloatMode) -> T {
     let (x, y, z) = (input(a, mode).wide(), input(b, mode).wide(), input(c, mode).wide());
-    let value = if T::BITS == 53 {
-        T::round(x.mul_add(y, z), mode.round)
+    let (value, error) = if T::BITS == 53 {
+        let value = x.mul_add(y, z);
+        (value, lost::<T>(value, mode.round, || 0.0, &[(x, y), (z, 1.0)]))
     } else {
         // The product of two narrower significands is exact in f64.
         let p = x * y;
-        round_with(
-            p + z,
-            sum_error(p, z, p + z),
-            mode.round,
-            zero_sign(Float2::Add, p, z, mode.round),
-        )
+        (p + z, sum_error(p, z, p + z))
     };
-    let value = if value.wide().is_nan() { T::NO_NUMBER } else { finish(value, mode) };
+    let negative = x.is_sign_negative() != y.is_sign_negative();
+    let opposite = negative != z.is_sign_negative();
+    let negative_zero = mode.round == Round::Down && opposite && error == 0.0;
+    let value = finish(round_with(value, error, mode.round, negative_zero), mode);
     if mode.special { relu(value) } else { value }
 }
 
@@ -256,12 +308,13 @@ fn one<T: Float>(op: Float1, a: T, mode: FloatMode) -> T {
         Float1::Abs => return finish(T::round(x.abs(), Round::Near), mode),
         Float1::Sqrt => {
             let root = x.sqrt();
-            (root, (-root).mul_add(root, x))
+            let error = match T::BITS {
+                53 => exact::sign(&[(x, 1.0), (-root, root)]),
+                _ => (-root).mul_add(root, x),
+            };
+            (root, error)
         }
-        Float1::Rcp => {
-            let q = 1.0 / x;
-            (q, (-q).mul_add(x, 1.0) * x.signum())
-        }
+        Float1::Rcp => quotient::<T>(1.0, x, mode.round),
         Float1::Rsqrt => (1.0 / x.sqrt(), 0.0),
         Float1::Ex2 => (x.exp2(), 0.0),
         Float1::Lg2 => (x.log2(), 0.0),
@@ -440,7 +493,8 @@ pub(super) fn test_property(f: &Frame, property: TestP, ty: Ty, a: Reg) -> u32 {
         TestP::Infinite => class == FpCategory::Infinite,
         TestP::Number => class != FpCategory::Nan,
         TestP::NotANumber => class == FpCategory::Nan,
-        TestP::Normal => class == FpCategory::Normal,
+        // The ISA counts zeros as normal.
+        TestP::Normal => matches!(class, FpCategory::Normal | FpCategory::Zero),
         TestP::Subnormal => class == FpCategory::Subnormal,
     };
     if ty == Ty::F64 {

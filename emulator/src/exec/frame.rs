@@ -3,6 +3,7 @@
 
 use half::{bf16, f16};
 
+use super::undefined::Undefined;
 use crate::ir::{Function, Reg, WIDE};
 use crate::memory::order::lanes_of;
 
@@ -29,6 +30,8 @@ pub(crate) struct Frame {
     pub(crate) preds: Vec<u32>,
     /// The condition code of carry chains.
     pub(crate) carry: u32,
+    /// Lanes of registers that hold what nothing has written.
+    pub(super) undefined: Undefined,
     /// `.param` variables, lane by lane.
     pub(crate) params: Vec<u8>,
     param_stride: usize,
@@ -67,6 +70,7 @@ impl Frame {
         self.preds.resize(function.preds, 0);
         self.preds.extend(&function.const_preds);
         self.carry = 0;
+        self.undefined.clear();
         self.param_stride = function.frame_bytes.next_multiple_of(8) as usize;
         self.params.clear();
         self.params.resize(self.param_stride * LANES, 0);
@@ -124,6 +128,16 @@ impl Frame {
         let mut word = [0; 8];
         word[..size as usize].copy_from_slice(&self.local[at..at + size as usize]);
         u64::from_le_bytes(word)
+    }
+
+    /// Whether none of the bytes at an index from [`local_at`](Self::local_at) was ever written.
+    pub(crate) fn is_local_unwritten(&self, at: usize, size: u32) -> bool {
+        self.local_state[at..at + size as usize].iter().all(|&state| state == UNWRITTEN)
+    }
+
+    /// Makes bytes at an index from [`local_at`](Self::local_at) count as never written.
+    pub(crate) fn local_unwrite(&mut self, at: usize, size: u32) {
+        self.local_state[at..at + size as usize].fill(UNWRITTEN);
     }
 
     /// Writes at an index from [`local_at`](Self::local_at).

@@ -210,26 +210,24 @@ pub(super) fn add_carry(
     [d, a, b]: [Reg; 3],
     mask: u32,
 ) {
-    let carries = if carry_in { frame.carry } else { 0 };
+    // A subtraction adds the complement and one: the flag is one where it borrows nothing, and
+    // `subc` subtracts the flag's complement.
+    let first_carry = if sub { u32::MAX } else { 0 };
+    let carries = if carry_in { frame.carry } else { first_carry };
     macro_rules! go {
-        ($u:ty, $wide:ty) => {{
+        ($u:ty) => {{
             let (a, b) = (<$u>::read(frame, a), <$u>::read(frame, b));
             let results = std::array::from_fn(|i| {
-                let carry = carries >> i & 1 != 0;
-                // For subtraction the condition code holds the borrow.
-                let (first, over1) =
-                    if sub { a[i].overflowing_sub(b[i]) } else { a[i].overflowing_add(b[i]) };
-                let carry = <$u>::from(carry);
-                let (last, over2) =
-                    if sub { first.overflowing_sub(carry) } else { first.overflowing_add(carry) };
+                let (first, over1) = a[i].overflowing_add(if sub { !b[i] } else { b[i] });
+                let (last, over2) = first.overflowing_add((carries >> i & 1) as $u);
                 (last, over1 || over2)
             });
             chain(frame, d, mask, carry_out, results);
         }};
     }
     match w {
-        W::B64 => go!(u64, u128),
-        _ => go!(u32, u64),
+        W::B64 => go!(u64),
+        _ => go!(u32),
     }
 }
 

@@ -7,6 +7,7 @@ use super::access::{
 use super::atomics;
 use super::core::{Core, Step};
 use super::frame::{Frame, LANES, Lanes};
+use super::undefined;
 use crate::ir::{Atom, Instr, Mem, NONE, Place, Reg, Rmw, WIDE};
 use crate::memory::order::lanes_of;
 use crate::memory::shared::Kind;
@@ -112,6 +113,9 @@ fn store_global(
 ) -> bool {
     let Some(to) = common(core, at, mask, total).filter(|to| !to.read_only) else { return false };
     let frame = &who.frames[who.frame];
+    if !frame.undefined.is_empty() {
+        return false;
+    }
     for (n, &reg) in mem.regs.iter().enumerate() {
         let delta = (n as u32 * mem.size) as u64;
         for lane in lanes_of(mask) {
@@ -150,6 +154,17 @@ fn load_lane(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, place: Place, wh
                 let (owner, at) = local_at(core, who, part(n))?;
                 let value = who.frames[owner].local_load(at, size);
                 set(who, reg, lane, extend(mem, value));
+                if core.context.checks.uninitialised
+                    && who.frames[owner].is_local_unwritten(at, size)
+                {
+                    let function = who.frames[who.frame].function as usize;
+                    if core.context.program.functions[function].touched.is_empty() {
+                        return Err(unwritten(core, who, part(n), Space::Local));
+                    }
+                    if reg != NONE {
+                        who.frames[who.frame].undefined.mark(reg, part(n), who.line);
+                    }
+                }
             }
         }
         Place::Param | Place::Frame => {
@@ -256,7 +271,16 @@ fn store_lane(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, place: Place, w
         _ => None,
     };
     for (n, &reg) in mem.regs.iter().enumerate() {
-        let value = who.frames[who.frame].tagged(reg, lane);
+        let frame = &who.frames[who.frame];
+        let value = frame.tagged(reg, lane);
+        let undefined = frame.undefined.of(reg, 1 << lane).next();
+        if let Some(mark) = undefined {
+            // A single byte is the padding of a struct that is copied byte by byte.
+            let is_seen = matches!(place, Place::Shared | Place::Global | Place::Generic);
+            if is_seen && size > 1 {
+                return Err(undefined::fault(core, who.warp, mark));
+            }
+        }
         match place {
             Place::Shared => {
                 let at = shared + n * size as usize;
@@ -281,6 +305,9 @@ fn store_lane(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, place: Place, w
                 }
                 let (owner, at) = local_at(core, who, part(n))?;
                 who.frames[owner].local_store(at, size, value);
+                if undefined.is_some() {
+                    who.frames[owner].local_unwrite(at, size);
+                }
             }
             Place::Frame => {
                 let offset = u32::try_from(part(n).address).unwrap_or(u32::MAX / 2);

@@ -9,6 +9,7 @@ mod convert;
 mod copies;
 mod core;
 mod costs;
+mod exact;
 mod float;
 mod frame;
 mod int;
@@ -16,6 +17,7 @@ mod launch;
 mod memory;
 mod paths;
 mod sync;
+mod undefined;
 mod warp;
 
 pub(crate) use core::Context;

@@ -7,10 +7,11 @@ use super::core::{Core, Step};
 use super::frame::{Lane, copy_params};
 use super::memory;
 use super::paths::{Path, Paths, State};
-use crate::Fault;
+use super::undefined;
 use crate::ir::{Call, HIDDEN, Instr, NONE, Op};
 use crate::memory::FUNCTION_WINDOW;
 use crate::memory::order::lanes_of;
+use crate::{Assertion, Fault};
 
 /// Instructions a path runs before another path, or another warp, gets its turn.
 const SLICE: u32 = 2048;
@@ -160,6 +161,13 @@ impl Warp {
                 core.report.warp_instructions[instr.class as usize] += 1;
                 core.report.thread_instructions += u64::from(active.count_ones());
             }
+            if !self.paths.frames[frame].undefined.is_empty() {
+                let (warp, frames, line) = (self.index, &mut self.paths.frames, instr.line);
+                let function = frames[frame].function as usize;
+                let touched = &program.functions[function].touched[pc as usize];
+                let mut who = Who { warp, frames, frame, line };
+                undefined::follow(core, &mut who, instr, touched, (mask, active))?;
+            }
             if active == 0 {
                 pc += 1;
                 continue;
@@ -237,6 +245,7 @@ impl Warp {
                 let lane = active.trailing_zeros() as usize;
                 return Err(Box::new(Fault::Trap(core.location(index, lane, instr.line))));
             }
+            Op::AssertFail(places) => return Err(failed_assertion(core, &mut who, places, active)),
             Op::Bar(kind, _) => {
                 if self.barrier(core, path, instr, *kind, active)? {
                     return Ok(Next::Pause(Pause::Barrier));
@@ -452,4 +461,25 @@ impl Warp {
         self.lanes_exited(core, active)?;
         Ok(Next::Pause(if self.live == 0 { Pause::Done } else { Pause::Barrier }))
     }
+}
+
+/// The fault of a call of `__assertfail` by the first of the lanes.
+fn failed_assertion(
+    core: &mut Core<'_>,
+    who: &mut Who<'_>,
+    places: &[u32; 5],
+    active: u32,
+) -> Box<Fault> {
+    let lane = active.trailing_zeros() as usize;
+    let frame = &mut who.frames[who.frame];
+    let [message, file, source_line, function, _] =
+        [(0, 8), (1, 8), (2, 4), (3, 8), (4, 8)].map(|(at, size): (usize, u32)| {
+            frame.param(lane, places[at], size).map_or(0, |bytes| memory::little_endian(bytes))
+        });
+    let mut text = |address| core.text(address);
+    let (message, file, function) = (text(message), text(file), text(function));
+    let at = core.location(who.warp, lane, who.line);
+    let source_line = source_line as u32;
+    let assertion = Assertion { at, message, file, source_line, function };
+    Box::new(Fault::Assert(Box::new(assertion)))
 }

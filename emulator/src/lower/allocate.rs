@@ -72,7 +72,14 @@ pub(super) fn allocate(function: &mut Function, counts: [u32; 3]) {
         }
     };
     for instr in &mut function.code {
-        each_register(instr, |reg, _| *reg = place(*reg) | (*reg & FILE));
+        let mut touched = Vec::new();
+        each_register(instr, |reg, write| {
+            *reg = place(*reg) | (*reg & FILE);
+            touched.push((*reg, write));
+        });
+        if !function.locals.is_empty() {
+            function.touched.push(touched.into());
+        }
         for reg in [
             &mut instr.a,
             &mut instr.b,

@@ -5,7 +5,12 @@ use super::mods::Mods;
 use super::names::Name;
 use crate::Class;
 use crate::ir::{Call, NONE, Op, Ty};
-use crate::parse::ast::{Operand, Var};
+use crate::parse::ast::{Func, Operand, Var};
+
+/// Whether a function is declared for the driver to define: `__assertfail` is.
+pub(super) fn is_the_drivers(function: &Func<'_>) -> bool {
+    function.body.is_none() && function.name == "__assertfail"
+}
 
 impl<'a> Lowerer<'a, '_> {
     /// Lowers the instruction if it is one of this file's.
@@ -117,6 +122,10 @@ impl<'a> Lowerer<'a, '_> {
         match callee {
             Some(index) => {
                 let callee = &functions[index];
+                if is_the_drivers(callee) {
+                    let args = self.places(args, Some(&callee.params))?;
+                    return self.assert_fail(&args, returns.is_empty());
+                }
                 if callee.body.is_none() {
                     return Err(
                         self.error(format!("function `{target}` is declared but not defined"))
@@ -136,6 +145,18 @@ impl<'a> Lowerer<'a, '_> {
             }
         }
         self.emit(Op::Call(Box::new(call)), Class::Control).a = register;
+        Ok(())
+    }
+
+    /// What CUDA's `assert` calls when it does not hold, which the driver defines: condition, file,
+    /// line, function, bytes of a character.
+    fn assert_fail(&mut self, args: &[(u32, u32)], no_returns: bool) -> Lowered {
+        let sizes: Vec<u32> = args.iter().map(|&(_, size)| size).collect();
+        if sizes != [8, 8, 4, 8, 8] || !no_returns {
+            return Err(self.error("`__assertfail` takes two pointers, a line, a pointer, a size"));
+        }
+        let places = std::array::from_fn(|at| args[at].0);
+        self.emit(Op::AssertFail(Box::new(places)), Class::Control);
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl<'a> Lowerer<'a, '_> {
                     return Err(mods.error("fma needs .rn, .rz, .rm or .rp"));
                 }
                 let directed = mode.round != Round::Near;
-                if !ty.float() || (directed && ty != Ty::F32) {
+                if !ty.float() || (directed && !matches!(ty, Ty::F32 | Ty::F64)) {
                     return Err(mods.error("no such fma"));
                 }
                 self.exactly::<4>(operands)?;

@@ -23,7 +23,7 @@ pub(super) struct Blocks {
 }
 
 fn ends_thread(op: &Op) -> bool {
-    matches!(op, Op::Ret | Op::Exit | Op::Trap)
+    matches!(op, Op::Ret | Op::Exit | Op::Trap | Op::AssertFail(_))
 }
 
 impl Blocks {

@@ -80,6 +80,7 @@ impl<'a> Context<'a> {
                 let mut note = |name: &str| {
                     if let Some(&callee) = self.functions.get(name)
                         && !reached.functions.contains(&callee)
+                        && !control::is_the_drivers(&self.ast.functions[callee])
                     {
                         reached.functions.push(callee);
                     }

@@ -69,6 +69,55 @@ fn reads_of_what_was_never_written() {
 }
 
 #[test]
+fn local_bytes_never_written_are_faults_where_they_decide_something() {
+    let local = |body: &str| fault_of(&format!(".local .align 8 .b8 s[16];\n{body}"), 2);
+    for (body, line) in [
+        // A branch, an address, a stored word, an atomic, a shuffle.
+        ("ld.local.u32 %y0, [s];\nsetp.eq.u32 %p2, %y0, 1;\n@%p2 bra L;\nL:", 1),
+        ("ld.local.u64 %d0, [s];\nadd.u64 %d0, %d0, 8;\nld.global.u32 %y0, [%d0];", 1),
+        ("mov.u32 %y1, 1;\nld.local.u32 %y0, [s+4];\nadd.u32 %y1, %y0, %y1;", 2),
+        ("ld.local.u8 %z2, [s];\ncvt.u32.u16 %y0, %z2;", 1),
+        ("ld.local.u32 %t1, [s];\nred.global.max.u32 [%out], %t1;", 1),
+        ("ld.local.u32 %t1, [s];\nshfl.sync.idx.b32 %t2, %t1, 0, 31, 3;", 1),
+        // Copied, it stays what it was; the fault is that of the last read.
+        (
+            "ld.local.u32 %t1, [s];\nst.local.u32 [s+4], 1;\nst.local.u32 [s+4], %t1;\n\
+          ld.local.u32 %y0, [s+4];",
+            4,
+        ),
+        // One lane is enough.
+        ("setp.eq.u32 %p2, %t0, 1;\n@!%p2 st.local.u32 [s], 1;\nld.local.u32 %y0, [s];", 3),
+    ] {
+        match local(body) {
+            Fault::Uninitialised(access) => {
+                let (space, found) = (access.space, access.at.line);
+                assert_eq!((space, found), (Space::Local, FIRST + line), "{body}");
+            }
+            fault => panic!("{fault}: {body}"),
+        }
+    }
+}
+
+#[test]
+fn local_bytes_never_written_may_be_copied() {
+    let y = |body: &str| {
+        let body = format!(".local .align 8 .b8 s[16];\n{body}");
+        run(&body, &[[0; 4]]).unwrap_or_else(|fault| panic!("{fault}\n{body}")).0[0].y
+    };
+    // The padding of a struct byte by byte: a u8 at 0 and a u16 at 2.
+    let copy = "st.local.u8 [s], 7; st.local.u16 [s+2], 9; ld.local.u8 %z2, [s+1]; \
+                st.local.u8 [s+5], %z2; st.global.u8 [%out+24], %z2; ld.local.u16 %z3, [s+2]; \
+                st.local.u16 [s+6], %z3; ld.local.u16 %z4, [s+6]; cvt.u32.u16 %y0, %z4;";
+    assert_eq!(y(copy), 9);
+    // A register that was spilled in part, of which that part is used.
+    assert_eq!(y("st.local.u16 [s], 9; ld.local.u32 %y0, [s]; and.b32 %y0, %y0, 0xffff;"), 9);
+    // Overwritten, or not chosen.
+    assert_eq!(y("ld.local.u32 %y0, [s]; mov.u32 %y0, 3;"), 3);
+    assert_eq!(y("ld.local.u32 %y1, [s]; selp.b32 %y0, %y1, 4, %p0; mov.u32 %y1, 0;"), 4);
+    assert_eq!(y("ld.local.v2.u32 {%t1, %t2}, [s]; st.local.v2.u32 [s+8], {%t1, %t2};"), 0);
+}
+
+#[test]
 fn accesses_outside_shared_and_local_memory() {
     let body = ".shared .u32 s[4]; st.shared.u32 [s+16], 1;";
     assert!(matches!(fault_of(body, 1), Fault::OutOfBounds(a) if a.space == Space::Shared));
@@ -80,6 +129,42 @@ fn accesses_outside_shared_and_local_memory() {
 
 fn device() -> Device {
     Device::new(DeviceModel::sm_90())
+}
+
+#[test]
+fn a_failed_assertion_says_what_the_source_states() {
+    let ptx = ".version 8.0\n.target sm_70\n.address_size 64\n\
+        .extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, .param .b64 n,\n\
+        .param .b64 s);\n\
+        .global .b8 message[6] = {120, 32, 62, 32, 48, 0};\n\
+        .global .b8 file[5] = {97, 46, 99, 117, 0};\n\
+        .global .b8 name[2] = {107, 0};\n\
+        .visible .entry k(.param .u32 x) {\n\
+        .reg .b64 %d<4>; .reg .b32 %r<3>; .reg .pred %p<2>;\n\
+        ld.param.u32 %r1, [x]; mov.u32 %r2, %tid.x; add.u32 %r1, %r1, %r2;\n\
+        setp.ne.u32 %p1, %r1, 0; @%p1 bra OK;\n\
+        mov.u64 %d1, message; cvta.global.u64 %d1, %d1; mov.u64 %d2, file; mov.u64 %d3, name;\n\
+        { .param .b64 p0; .param .b64 p1; .param .b32 p2; .param .b64 p3; .param .b64 p4;\n\
+        st.param.b64 [p0], %d1; st.param.b64 [p1], %d2; st.param.b32 [p2], 42;\n\
+        st.param.b64 [p3], %d3; st.param.b64 [p4], 1;\n\
+        call.uni __assertfail, (p0, p1, p2, p3, p4); }\n\
+        OK: ret; }";
+    let device = device();
+    let module = device.load(ptx).unwrap();
+    let launch = |x: u32| device.launch(&module, "k", Launch::linear(1, 32), &x.to_le_bytes());
+    launch(1).unwrap();
+    match launch((-3_i32) as u32).unwrap_err() {
+        Fault::Assert(failed) => {
+            assert_eq!((failed.message.as_str(), failed.file.as_str()), ("x > 0", "a.cu"));
+            assert_eq!((failed.function.as_str(), failed.source_line), ("k", 42));
+            assert_eq!((failed.at.thread, failed.at.line), ([3, 0, 0], 17));
+        }
+        fault => panic!("{fault}"),
+    }
+    // Another function without a body is refused, and so is one of that name with other arguments.
+    for (from, to) in [("__assertfail", "__other"), (".param .b32 l,", ".param .b64 l,")] {
+        assert!(device.load(&ptx.replace(from, to)).is_err(), "{to}");
+    }
 }
 
 #[test]

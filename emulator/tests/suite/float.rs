@@ -100,6 +100,81 @@ fn fused_multiply_add_rounds_once() {
 }
 
 #[test]
+fn double_precision_rounds_in_every_direction() {
+    let fma = |mode: &str, [a, b, c]: [f64; 3]| {
+        f64::from_bits(d(&format!("fma.{mode}.f64 %d0, %a0, %a1, %a2;"), [g(a), g(b), g(c), 0]))
+    };
+    let all = |values: [f64; 3]| ["rn", "rz", "rm", "rp"].map(|mode| fma(mode, values));
+    // (1 + e)^2 = 1 + 2 e + e^2.
+    let e = f64::EPSILON;
+    let (a, square) = (1.0 + e, 1.0 + 2.0 * e);
+    assert_eq!(all([a, a, 0.0]), [square, square, square, square + e]);
+    assert_eq!(all([-a, a, 0.0]), [-square, -square, -square - e, -square]);
+    // The same minus e^2, and minus a little more and a little less.
+    assert_eq!(all([a, a, -e * e]), [square; 4]);
+    assert_eq!(all([a, a, -e * e * a]), [square, square - e, square - e, square]);
+    assert_eq!(all([a, a, -e * e * (1.0 - e)]), [square, square, square, square + e]);
+    assert_eq!(all([a, a, 2.0 * -e * e]), [square, square - e, square - e, square]);
+    let (most, least) = (f64::MAX, f64::from_bits(1));
+    assert_eq!(all([most, 2.0, 0.0]), [f64::INFINITY, most, most, f64::INFINITY]);
+    assert_eq!(all([-most, 2.0, most]), [-most, -most, -most, -most]);
+    assert_eq!(all([-most, 4.0, most]), [-f64::INFINITY, -most, -f64::INFINITY, -most]);
+    assert_eq!(all([least, 0.25, 0.0]), [0.0, 0.0, 0.0, least]);
+    assert_eq!(all([1.0, least, -1.0]), [-1.0, -(1.0 - e / 2.0), -1.0, -(1.0 - e / 2.0)]);
+    let signs = all([1.0, 1.0, -1.0]).map(f64::is_sign_negative);
+    assert_eq!(signs, [false, false, true, false]);
+    let op = |op: &str, a: f64, b: f64| {
+        f64::from_bits(d(&format!("{op}.f64 %d0, %a0, %a1;"), [g(a), g(b), 0, 0]))
+    };
+    assert_eq!(
+        ["mul.rz", "mul.rm", "mul.rp"].map(|o| op(o, most, 2.0)),
+        [most, most, f64::INFINITY]
+    );
+    assert_eq!(["mul.rz", "mul.rm", "mul.rp"].map(|o| op(o, least, 0.5)), [0.0, 0.0, least]);
+    assert_eq!(op("div.rz", 1.0, 0.0), f64::INFINITY, "exact");
+    assert_eq!(op("div.rz", most, least), most);
+    assert_eq!(["div.rz", "div.rp"].map(|o| op(o, least, 4.0)), [0.0, least]);
+}
+
+#[test]
+fn halves_round_once() {
+    // Binary16: 1171/1024 * 2^-6 by 1791/1024 * 2^-6 is 2^-11 + 109 * 2^-32; with 1 it lies above
+    // the tie between 1 and 1 + 2^-10.
+    let fma = |ty: &str, v: [u64; 4]| one(&format!("fma.rn.{ty} %z0, %h0, %h1, %h2;"), v).z;
+    assert_eq!(fma("f16", [0x2493, 0x26ff, 0x3c00, 0]), 0x3c01);
+    // Less than 1 + 2^-9 by that, it lies below the tie that is even at 1 + 2^-9.
+    assert_eq!(fma("f16", [0x2493, 0xa6ff, 0x3c02, 0]), 0x3c01);
+    // bfloat16: 226/128 * 2^-4 by 145/128 * 2^-5 is 2^-8 + 2^-22; 1 + 2^-8 is a tie.
+    assert_eq!(fma("bf16", [0x3de2, 0x3d11, 0x3f80, 0]), 0x3f81);
+    let half = |v: f64| one("cvt.rn.f16.f64 %z0, %a0;", [g(v), 0, 0, 0]).z;
+    let tie = 1.0 + 2.0f64.powi(-11);
+    assert_eq!(
+        [tie, tie + 2.0f64.powi(-40), tie - 2.0f64.powi(-40)].map(half),
+        [0x3c00, 0x3c01, 0x3c00]
+    );
+    // Between nothing and the least subnormal, 2^-24.
+    let tie = 2.0f64.powi(-25);
+    assert_eq!([tie, tie.next_up(), 3.0 * tie, -tie.next_up()].map(half), [0, 1, 2, 0x8001]);
+    // Between 65504 and what is too large.
+    assert_eq!([65519.9, 65520.0, 1e300].map(half), [0x7bff, 0x7c00, 0x7c00]);
+    // 2^31 + 2^23 is a tie of bfloat16.
+    let brief = |v: u64| one("cvt.rn.bf16.u32 %z0, %x0;", [v, 0, 0, 0]).z;
+    assert_eq!([0x8080_0000, 0x8080_0001].map(brief), [0x4f00, 0x4f01]);
+}
+
+#[test]
+fn saturation_makes_zero_of_no_number() {
+    let nan = f(f32::NAN);
+    assert_eq!(y("fma.rn.sat.f32 %y0, %x0, %x0, %x0;", [nan, 0, 0, 0]), 0);
+    assert_eq!(y("fma.rn.sat.f32 %y0, %x0, %x1, %x0;", [f(2.0), f(-1.0), 0, 0]), 0);
+    assert_eq!(y("fma.rn.sat.f32 %y0, %x0, %x0, %x0;", [f(2.0), 0, 0, 0]), 1.0f32.to_bits());
+    assert_eq!(y("add.sat.f32 %y0, %x0, %x0;", [nan, 0, 0, 0]), 0);
+    assert_eq!(one("fma.rn.sat.f16 %z0, %h0, %h0, %h0;", [0x7fff, 0, 0, 0]).z, 0);
+    assert_eq!(y("cvt.sat.f32.f32 %y0, %x0;", [nan, 0, 0, 0]), 0);
+    assert_eq!(y("fma.rn.f32 %y0, %x0, %x0, %x0;", [nan, 0, 0, 0]), 0x7fff_ffff);
+}
+
+#[test]
 fn functions_of_one_value() {
     let op = |op: &str, a: f32| f32::from_bits(y(&format!("{op}.f32 %y0, %x0;"), [f(a), 0, 0, 0]));
     assert_eq!(op("neg", 1.5), -1.5);
@@ -167,6 +242,9 @@ fn comparisons_with_numbers_that_are_none() {
         test("infinite", f32::INFINITY) && test("subnormal", TINY / 2.0) && test("normal", 1.0)
     );
     assert!(test("number", f32::INFINITY));
+    // The ISA: zeros are normal numbers.
+    assert!(test("normal", 0.0) && test("normal", -0.0) && !test("subnormal", 0.0));
+    assert!(!test("normal", TINY / 2.0) && !test("normal", f32::INFINITY) && !test("normal", nan));
 }
 
 #[test]

@@ -63,6 +63,15 @@ fn carry_chains() {
     assert_eq!((out.y, out.y1), (0xffff_ffff, 6));
     let out = one(wide_sub, [5, 1, 10, 3]);
     assert_eq!((out.y, out.y1), (4, 7));
+    // The flag is one where a subtraction borrows nothing, and `subc` subtracts its complement.
+    let flag = "sub.cc.u32 %y0, %x0, %x1; addc.u32 %y1, 0, 0;";
+    assert_eq!([[5, 3, 0, 0], [5, 5, 0, 0], [3, 5, 0, 0]].map(|v| one(flag, v).y1), [1, 1, 0]);
+    let flag = "add.cc.u32 %y0, %x0, %x1; subc.u32 %y1, 9, 0;";
+    assert_eq!([[M, 1, 0, 0], [1, 1, 0, 0]].map(|v| one(flag, v).y1), [9, 8]);
+    // A borrow that comes in and goes out of an all-ones difference: 0 - 1, 0 - 0 - 1, 5 - 0 - 1.
+    let three = "sub.cc.u32 %y0, %x0, %x1; subc.cc.u32 %y0, %x0, 0; subc.u32 %y1, 5, 0;";
+    let out = one(three, [0, 1, 0, 0]);
+    assert_eq!((out.y, out.y1), (u32::MAX, 4));
     // A carry that comes in and goes out of an all-ones sum: 1 + ff..f + 0.
     let three = "add.cc.u32 %y0, %x0, %x1; addc.cc.u32 %y0, %x0, %x2; addc.u32 %y1, %x2, %x2;";
     let out = one(three, [0xffff_ffff, 1, 0, 0]);
