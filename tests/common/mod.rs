@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test program uses another part")]
 
 pub mod backends;
+pub mod counts;
 pub mod oracle;
 pub mod software;
 pub mod vectors;

@@ -1,7 +1,7 @@
 //! The software device as a runtime of the library.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use parans::gpu::{DeviceAddress, Gpu, Launch, Runtime, StreamHandle};
@@ -13,6 +13,8 @@ pub struct Software {
     device: emulator::Device,
     /// By kernel.
     modules: Mutex<HashMap<String, emulator::Module>>,
+    /// What the last launch cost, and of which kernel.
+    pub last: Arc<Mutex<Option<(String, emulator::Report)>>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -22,7 +24,11 @@ fn failed(error: impl std::fmt::Display) -> Error {
 impl Software {
     /// A device of a model.
     pub fn new(model: emulator::DeviceModel) -> Self {
-        Self { device: emulator::Device::new(model), modules: Mutex::default() }
+        Self {
+            device: emulator::Device::new(model),
+            modules: Mutex::default(),
+            last: Arc::default(),
+        }
     }
 
     /// A device for the library's kernels.
@@ -82,7 +88,10 @@ impl Runtime for Software {
             module.ok_or_else(|| failed(format!("{} is in no loaded module", launch.kernel)))?;
         let shape = emulator::Launch::linear(launch.geometry.grid, launch.geometry.block)
             .shared(launch.shared);
-        self.device.launch(&module, launch.kernel, shape, launch.params).map_err(failed)?;
+        let report =
+            self.device.launch(&module, launch.kernel, shape, launch.params).map_err(failed)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some((launch.kernel.to_owned(), report));
         Ok(())
     }
 
