@@ -253,6 +253,10 @@ pub enum Operation {
 pub enum LaneMapping {
     /// One lane per row, a thread per row.
     Thread,
+    /// The same, the rows of a warp in step.
+    ThreadInStep,
+    /// 2 lanes per row, 16 rows per warp.
+    Pair,
     /// 2, 4, 8 or 16 lanes per row, several rows per warp.
     PartOfWarp,
     /// 32 lanes a row, a warp a row.
@@ -260,13 +264,13 @@ pub enum LaneMapping {
 }
 
 impl LaneMapping {
-    /// The mapping for a lane count; `None` where no kernel has it.
-    pub const fn of(lanes: u32) -> Option<Self> {
-        match lanes {
-            1 => Some(Self::Thread),
-            2 | 4 | 8 | 16 => Some(Self::PartOfWarp),
-            32 => Some(Self::Warp),
-            _ => None,
+    /// Whether kernels of this mapping take rows of so many lanes.
+    pub const fn takes(self, lanes: u32) -> bool {
+        match self {
+            Self::Thread | Self::ThreadInStep => lanes == 1,
+            Self::Pair => lanes == 2,
+            Self::PartOfWarp => matches!(lanes, 2 | 4 | 8 | 16),
+            Self::Warp => lanes == 32,
         }
     }
 }
@@ -285,15 +289,14 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel for a family (by name), an operation and a lane count.
+    /// The kernel for a family (by name), an operation and a lane count: the first of the list.
     pub fn find(family: &str, operation: Operation, lanes: u32) -> Option<&'static Self> {
-        let mapping = LaneMapping::of(lanes)?;
         // tans8 differs from tans16 in its largest precision alone, which is no matter of the
         // kernels.
         let family = if family == Tans8::NAME { Tans16::NAME } else { family };
         KERNELS
             .iter()
-            .find(|k| k.family == family && k.operation == operation && k.lanes == mapping)
+            .find(|k| k.family == family && k.operation == operation && k.lanes.takes(lanes))
     }
 
     /// Threads that a batch of this many rows takes: one per lane.
@@ -355,14 +358,41 @@ macro_rules! for_each_kernel {
             pop_alias_rans32_16_x1: pop Rans32x16 Thread Alias;
             pop_alias_rans32_16_xn: pop Rans32x16 PartOfWarp Alias;
             pop_alias_rans32_16_x32: pop Rans32x16 Warp Alias;
+            push_packed_rans64_x1: push_packed Rans64 ThreadInStep Direct;
+            push_packed_rans64_x2: push_packed Rans64 Pair Direct;
+            push_packed_rans64_xn: push_packed Rans64 PartOfWarp Direct;
             push_packed_rans64_x32: push_packed Rans64 Warp Direct;
+            push_packed_rans32_x1: push_packed Rans32 ThreadInStep Direct;
+            push_packed_rans32_x2: push_packed Rans32 Pair Direct;
+            push_packed_rans32_xn: push_packed Rans32 PartOfWarp Direct;
             push_packed_rans32_x32: push_packed Rans32 Warp Direct;
+            push_packed_rans32_16_x1: push_packed Rans32x16 ThreadInStep Direct;
+            push_packed_rans32_16_x2: push_packed Rans32x16 Pair Direct;
+            push_packed_rans32_16_xn: push_packed Rans32x16 PartOfWarp Direct;
             push_packed_rans32_16_x32: push_packed Rans32x16 Warp Direct;
+            pop_slots_rans64_x1: pop_packed Rans64 ThreadInStep Slots;
+            pop_slots_rans64_x2: pop_packed Rans64 Pair Slots;
+            pop_slots_rans64_xn: pop_packed Rans64 PartOfWarp Slots;
             pop_slots_rans64_x32: pop_packed Rans64 Warp Slots;
+            pop_slots_rans32_x1: pop_packed Rans32 ThreadInStep Slots;
+            pop_slots_rans32_x2: pop_packed Rans32 Pair Slots;
+            pop_slots_rans32_xn: pop_packed Rans32 PartOfWarp Slots;
             pop_slots_rans32_x32: pop_packed Rans32 Warp Slots;
+            pop_slots_rans32_16_x1: pop_packed Rans32x16 ThreadInStep Slots;
+            pop_slots_rans32_16_x2: pop_packed Rans32x16 Pair Slots;
+            pop_slots_rans32_16_xn: pop_packed Rans32x16 PartOfWarp Slots;
             pop_slots_rans32_16_x32: pop_packed Rans32x16 Warp Slots;
+            pop_guide_rans64_x1: pop_packed Rans64 ThreadInStep Guide;
+            pop_guide_rans64_x2: pop_packed Rans64 Pair Guide;
+            pop_guide_rans64_xn: pop_packed Rans64 PartOfWarp Guide;
             pop_guide_rans64_x32: pop_packed Rans64 Warp Guide;
+            pop_guide_rans32_x1: pop_packed Rans32 ThreadInStep Guide;
+            pop_guide_rans32_x2: pop_packed Rans32 Pair Guide;
+            pop_guide_rans32_xn: pop_packed Rans32 PartOfWarp Guide;
             pop_guide_rans32_x32: pop_packed Rans32 Warp Guide;
+            pop_guide_rans32_16_x1: pop_packed Rans32x16 ThreadInStep Guide;
+            pop_guide_rans32_16_x2: pop_packed Rans32x16 Pair Guide;
+            pop_guide_rans32_16_xn: pop_packed Rans32x16 PartOfWarp Guide;
             pop_guide_rans32_16_x32: pop_packed Rans32x16 Warp Guide;
             push_tans32_x1: push_tans Tans32 Thread States;
             push_tans32_xn: push_tans Tans32 PartOfWarp States;

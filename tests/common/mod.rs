@@ -3,6 +3,7 @@
 
 pub mod altered;
 pub mod backends;
+pub mod counts;
 pub mod oracle;
 pub mod software;
 pub mod vectors;

@@ -5,7 +5,7 @@
 //! runs in the wrong order here. With `PARANS_DEVICE_LAZY=0` it runs at once.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ pub struct Software {
     device: emulator::Device,
     lazy: bool,
     state: Mutex<State>,
+    /// What the last launch cost, and of which kernel.
+    pub last: Arc<Mutex<Option<(String, emulator::Report)>>>,
 }
 
 /// A stream; that of a thread is told by the thread.
@@ -31,8 +33,6 @@ struct State {
     /// The stream that reaches an event, until it has.
     pending: HashMap<u64, Key>,
     events: u64,
-    /// Counters of the launches, if somebody asked for them.
-    reports: Option<Vec<(String, emulator::Report)>>,
 }
 
 impl State {
@@ -80,7 +80,8 @@ impl Software {
     /// A device of a model.
     pub fn new(model: emulator::DeviceModel) -> Self {
         let lazy = std::env::var_os("PARANS_DEVICE_LAZY").is_none_or(|value| value != "0");
-        Self { device: emulator::Device::new(model), lazy, state: Mutex::default() }
+        let (state, last) = Default::default();
+        Self { device: emulator::Device::new(model), lazy, state, last }
     }
 
     /// A device that is lazy whatever the environment says.
@@ -103,11 +104,6 @@ impl Software {
     /// A device for the library's kernels.
     pub fn gpu() -> Gpu {
         Gpu::new(Self::new(emulator::DeviceModel::sm_90()))
-    }
-
-    /// The launches made since this was first asked, and what each cost.
-    pub fn reports(&self) -> Vec<(String, emulator::Report)> {
-        std::mem::take(self.state().reports.get_or_insert_default())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -149,9 +145,8 @@ impl Software {
                         scope.spawn(launch).join().expect("the device does not panic")
                     });
                     let report = launched.map_err(failed)?;
-                    if let Some(reports) = &mut state.reports {
-                        reports.push((kernel, report));
-                    }
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((kernel, report));
                 }
                 Work::Reach(event) => {
                     state.pending.remove(&event);

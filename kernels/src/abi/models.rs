@@ -185,13 +185,13 @@ pub struct ModelKernel {
 impl ModelKernel {
     /// The kernel for a family (by name), a direction, a form and a lane count.
     pub fn find(family: &str, push: bool, form: ModelForm, lanes: u32) -> Option<&'static Self> {
-        let mapping = match LaneMapping::of(lanes)? {
-            LaneMapping::Warp => LaneMapping::PartOfWarp,
-            mapping => mapping,
+        // A part of a warp stands for a whole one too.
+        let takes = |mapping: LaneMapping| {
+            mapping.takes(lanes) || mapping == LaneMapping::PartOfWarp && lanes == 32
         };
         MODEL_KERNELS
             .iter()
-            .find(|k| k.family == family && k.push == push && k.form == form && k.lanes == mapping)
+            .find(|k| k.family == family && k.push == push && k.form == form && takes(k.lanes))
     }
 }
 

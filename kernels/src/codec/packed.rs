@@ -124,6 +124,9 @@ impl PackedInterval {
 pub trait PackedFamily: RansFamily {
     /// Bytes of an entry, as a power of two.
     const ENTRY_LOG2: u32;
+    /// The most words that one push emits and one pop reads, in tables that fit their packed form:
+    /// those of 32-bit states have a precision of at most 16.
+    const PACKED_WORDS: u32;
     /// Packs an entry, into the first words; `None` where it does not fit.
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]>;
     /// Undoes [`pack`](Self::pack).
@@ -134,6 +137,7 @@ macro_rules! family_of_32_bits {
     ($($family:ident)*) => {
         $(impl PackedFamily for $family {
             const ENTRY_LOG2: u32 = 3;
+            const PACKED_WORDS: u32 = 15u32.div_ceil(Self::WORD_BITS);
             #[inline(always)]
             fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
                 let interval = PackedInterval::new(Interval { start: entry.start, freq: entry.freq })?;
@@ -151,6 +155,7 @@ family_of_32_bits!(Rans32 Rans32x16);
 
 impl PackedFamily for Rans64 {
     const ENTRY_LOG2: u32 = 4;
+    const PACKED_WORDS: u32 = 1;
     #[inline(always)]
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
         let reciprocal = entry.reciprocal;

@@ -42,6 +42,13 @@ pub fn emit<F: RansFamily>(
     x
 }
 
+/// A turn of [`emit`]: whether a word goes, and the state without it.
+#[inline(always)]
+pub fn emit_one<F: RansFamily>(x: F::State, bound: F::State) -> (bool, F::State) {
+    let emits = x >= bound;
+    (emits, if emits { x >> F::WORD_BITS } else { x })
+}
+
 /// Reads words until the state is normalised. `x` must not be 0.
 #[inline(always)]
 pub fn renormalise<F: RansFamily>(

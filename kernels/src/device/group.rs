@@ -6,11 +6,19 @@ use super::simt::Simt;
 pub trait Mapping: Copy {
     /// The lane count, or 0 where only the launch says it.
     const LANES: u32;
+    /// Whether the threads of a warp vote together, also those of different rows.
+    const IN_STEP: bool = Self::LANES != 1;
 }
 
 /// One lane per row, a thread per row: no exchange between threads at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Thread;
+/// One lane per row, a thread per row, and the rows of a warp in step.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadInStep;
+/// 2 lanes per row, 16 rows per warp.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair;
 /// 2, 4, 8 or 16 lanes per row, several rows per warp.
 #[derive(Clone, Copy, Debug)]
 pub struct PartOfWarp;
@@ -20,6 +28,13 @@ pub struct Warp;
 
 impl Mapping for Thread {
     const LANES: u32 = 1;
+}
+impl Mapping for ThreadInStep {
+    const LANES: u32 = 1;
+    const IN_STEP: bool = true;
+}
+impl Mapping for Pair {
+    const LANES: u32 = 2;
 }
 impl Mapping for PartOfWarp {
     const LANES: u32 = 0;
@@ -80,7 +95,7 @@ impl<S: Simt, M: Mapping> Group<S, M> {
     /// Whether any thread that works in step with this one says yes: the warp's, or this one alone.
     #[inline(always)]
     pub fn any_in_step(&self, yes: bool) -> bool {
-        if M::LANES == 1 { yes } else { self.simt.ballot(yes) != 0 }
+        if M::IN_STEP { self.simt.ballot(yes) != 0 } else { yes }
     }
 
     /// The lanes of the row that say yes.
@@ -91,6 +106,68 @@ impl<S: Simt, M: Mapping> Group<S, M> {
             32 => self.simt.ballot(yes),
             _ => self.simt.ballot(yes) & self.members,
         }
+    }
+
+    /// Of the lanes that say yes, how many are in `side` (`before` or `after`), and how many there
+    /// are.
+    #[inline(always)]
+    pub fn ranks(&self, yes: bool, side: u32) -> (u32, u32) {
+        if M::LANES == 1 {
+            return (0, u32::from(yes));
+        }
+        let votes = self.simt.ballot(yes);
+        let of_row = if M::LANES == 32 { votes } else { votes & self.members };
+        ((votes & side).count_ones(), of_row.count_ones())
+    }
+
+    /// The lanes of the warp's rows all of whose lanes say yes. Only for rows in step.
+    #[inline(always)]
+    pub fn whole_rows(&self, yes: bool) -> u32 {
+        let whole = self.simt.ballot(yes) & self.members == self.members;
+        self.simt.ballot(whole)
+    }
+
+    /// Whether this thread's row is among those of [`whole_rows`](Self::whole_rows).
+    #[inline(always)]
+    pub fn is_in(&self, rows: u32) -> bool {
+        rows & self.members != 0
+    }
+
+    /// The value that this thread's lane has in the first of some rows.
+    #[inline(always)]
+    pub fn of_first(&self, rows: u32, value: u32) -> u32 {
+        let first = rows.trailing_zeros() & !(self.lanes() - 1);
+        self.simt.shuffle(value, first + self.lane)
+    }
+
+    /// Of one or two lanes: four symbols side by side in each lane become four groups.
+    #[inline(always)]
+    pub fn deal(&self, [a, b, c, d]: [i32; 4]) -> [i32; 4] {
+        if M::LANES == 1 {
+            return [a, b, c, d];
+        }
+        let last = self.lane != 0;
+        let (first, second) = if last { (a, c) } else { (b, d) };
+        let (first, second) = (self.of_other(first), self.of_other(second));
+        if last { [first, second, b, d] } else { [a, c, first, second] }
+    }
+
+    /// Undoes [`deal`](Self::deal).
+    #[inline(always)]
+    pub fn collect(&self, [a, b, c, d]: [i32; 4]) -> [i32; 4] {
+        if M::LANES == 1 {
+            return [a, b, c, d];
+        }
+        let last = self.lane != 0;
+        let (first, second) = if last { (a, b) } else { (c, d) };
+        let (first, second) = (self.of_other(first), self.of_other(second));
+        if last { [first, c, second, d] } else { [a, first, b, second] }
+    }
+
+    /// The value of the other of two lanes.
+    #[inline(always)]
+    fn of_other(&self, value: i32) -> i32 {
+        self.simt.shuffle(value as u32, (self.first + self.lane) ^ 1) as i32
     }
 
     /// The value of one lane of the row, for all of them. `lane` is the same for all lanes of a

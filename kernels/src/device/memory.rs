@@ -273,98 +273,222 @@ impl RowSymbols {
         if fits { Ok(()) } else { Err(RowError::SymbolWidth) }
     }
 
-    /// The indexes of `N` symbols, `step` positions apart.
+    /// Whether [`loads`](Self::loads) and its like may take symbols and indexes by fours.
+    #[inline(always)]
+    pub fn fours_are_aligned(&self) -> bool {
+        let symbols = self.symbols.addr() & ((4 << (self.symbol_type & 3)) - 1);
+        let indexes = self.indexes.addr() & ((4 << self.index_type) - 1);
+        symbols == 0 && (self.has_one_index() || indexes == 0)
+    }
+
+    /// The indexes of a lane in `N` groups from `group` on.
     ///
     /// # Safety
-    /// Every position is one of the row's.
+    /// The groups are the row's. With `fours`, [`fours_are_aligned`](Self::fours_are_aligned) and
+    /// `group` is a multiple of four.
     #[inline(always)]
-    pub unsafe fn indexes<const N: usize>(&self, position: u32, step: u32) -> [i32; N] {
+    pub unsafe fn indexes<S: Simt, M: Mapping, const N: usize>(
+        &self,
+        lanes: &Group<S, M>,
+        group: u32,
+        fours: bool,
+    ) -> [i32; N] {
         // SAFETY: the caller's promise. The type is looked at once for all.
         unsafe {
             match self.index_type {
-                index_type::I32 => load(self.indexes.cast::<i32>(), position, step, |i| i),
-                index_type::U16 => load(self.indexes.cast::<u16>(), position, step, i32::from),
-                index_type::U8 => load(self.indexes, position, step, i32::from),
+                index_type::I32 => {
+                    load::<_, Of16<i32>, _, _, _>(self.indexes.cast(), lanes, group, fours, |i| i)
+                }
+                index_type::U16 => {
+                    let of = i32::from;
+                    load::<u16, Of8<u16>, _, _, _>(self.indexes.cast(), lanes, group, fours, of)
+                }
+                index_type::U8 => {
+                    load::<u8, Of4<u8>, _, _, _>(self.indexes, lanes, group, fours, i32::from)
+                }
                 _ => [self.index_constant; N],
             }
         }
     }
 
-    /// `N` symbols, `step` positions apart.
+    /// The symbols of a lane in `N` groups from `group` on.
     ///
     /// # Safety
-    /// Every position is one of the row's.
+    /// As [`indexes`](Self::indexes).
     #[inline(always)]
-    pub unsafe fn loads<const N: usize>(&self, position: u32, step: u32) -> [i32; N] {
+    pub unsafe fn loads<S: Simt, M: Mapping, const N: usize>(
+        &self,
+        lanes: &Group<S, M>,
+        group: u32,
+        fours: bool,
+    ) -> [i32; N] {
+        let symbols = self.symbols.cast_const();
         // SAFETY: the caller's promise.
         unsafe {
             match self.symbol_type {
-                symbol_type::I32 => load(self.symbols.cast::<i32>(), position, step, |s| s),
-                symbol_type::I16 => load(self.symbols.cast::<i16>(), position, step, i32::from),
-                symbol_type::U16 => load(self.symbols.cast::<u16>(), position, step, i32::from),
-                _ => load(self.symbols, position, step, i32::from),
+                symbol_type::I32 => {
+                    load::<_, Of16<i32>, _, _, _>(symbols.cast(), lanes, group, fours, |s| s)
+                }
+                symbol_type::I16 => {
+                    let of = i32::from;
+                    load::<i16, Of8<i16>, _, _, _>(symbols.cast(), lanes, group, fours, of)
+                }
+                symbol_type::U16 => {
+                    let of = i32::from;
+                    load::<u16, Of8<u16>, _, _, _>(symbols.cast(), lanes, group, fours, of)
+                }
+                _ => load::<u8, Of4<u8>, _, _, _>(symbols, lanes, group, fours, i32::from),
             }
         }
     }
 
-    /// Stores the first `count` of some symbols, `step` positions apart. Their type holds them.
+    /// Stores the symbols of a lane in the first `count` of `N` groups. Their type holds them.
     ///
     /// # Safety
-    /// Every position is one of the row's.
+    /// As [`indexes`](Self::indexes).
     #[inline(always)]
-    pub unsafe fn stores<const N: usize>(
+    pub unsafe fn stores<S: Simt, M: Mapping, const N: usize>(
         &self,
-        position: u32,
-        step: u32,
-        symbols: [i32; N],
+        lanes: &Group<S, M>,
+        group: u32,
+        fours: bool,
+        values: [i32; N],
         count: usize,
     ) {
+        let to = self.symbols;
         // SAFETY: the caller's promise.
         unsafe {
             match self.symbol_type & 3 {
-                2 => store(self.symbols.cast::<i32>(), position, step, symbols, count, |s| s),
-                1 => {
-                    store(self.symbols.cast::<u16>(), position, step, symbols, count, |s| s as u16);
+                2 => {
+                    let of = |s| s;
+                    store::<_, Of16<i32>, _, _, _>(
+                        to.cast(),
+                        lanes,
+                        group,
+                        fours,
+                        values,
+                        count,
+                        of,
+                    );
                 }
-                _ => store(self.symbols, position, step, symbols, count, |s| s as u8),
+                1 => {
+                    let of = |s| s as u16;
+                    store::<_, Of8<u16>, _, _, _>(
+                        to.cast(),
+                        lanes,
+                        group,
+                        fours,
+                        values,
+                        count,
+                        of,
+                    );
+                }
+                _ => {
+                    let of = |s| s as u8;
+                    store::<_, Of4<u8>, _, _, _>(to, lanes, group, fours, values, count, of);
+                }
             }
         }
     }
 }
 
+/// Four values that are loaded and stored at once.
+trait Four<T>: Copy {
+    fn of(values: [T; 4]) -> Self;
+    fn values(self) -> [T; 4];
+}
+
+macro_rules! fours {
+    ($($name:ident $align:literal)*) => {
+        $(
+            #[derive(Clone, Copy)]
+            #[repr(C, align($align))]
+            struct $name<T>([T; 4]);
+
+            impl<T: Copy> Four<T> for $name<T> {
+                #[inline(always)]
+                fn of(values: [T; 4]) -> Self {
+                    Self(values)
+                }
+                #[inline(always)]
+                fn values(self) -> [T; 4] {
+                    self.0
+                }
+            }
+        )*
+    };
+}
+fours!(Of4 4 Of8 8 Of16 16);
+
+/// Whether a kernel takes `n` groups by fours where it can: of one and two lanes, a lane's own
+/// symbols are so few bytes side by side that most of a sector would go unused.
 #[inline(always)]
-unsafe fn load<T: Copy, const N: usize>(
+const fn in_fours<M: Mapping>(n: usize) -> bool {
+    (M::LANES == 1 || M::LANES == 2) && n.is_multiple_of(4)
+}
+
+#[inline(always)]
+unsafe fn load<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
     from: *const T,
-    position: u32,
-    step: u32,
+    lanes: &Group<S, M>,
+    group: u32,
+    fours: bool,
     widen: impl Fn(T) -> i32,
 ) -> [i32; N] {
-    // SAFETY: the caller's promise. One product of addresses for all: the distances are constants
-    // of 32 lanes.
-    let first = unsafe { from.add(position as usize) };
     let mut values = [0; N];
+    if in_fours::<M>(N) && fours {
+        // A lane has four values of each `4 * lanes`.
+        let at = (group * M::LANES / 4 + lanes.lane) as usize;
+        unroll!(N, i, {
+            if i % 4 == 0 {
+                // SAFETY: the caller's promise.
+                let four = unsafe { *from.cast::<V>().add(at + i / 4 * M::LANES as usize) };
+                let four = lanes.deal(four.values().map(&widen));
+                unroll!(4, j, {
+                    if i + j < N {
+                        values[i + j] = four[j];
+                    }
+                });
+            }
+        });
+        return values;
+    }
+    // One product of addresses for all: the distances are constants of 32 lanes.
+    let first = from.wrapping_add((group * lanes.lanes() + lanes.lane) as usize);
     unroll!(N, i, {
-        // SAFETY: as above.
-        values[i] = widen(unsafe { *first.add(i * step as usize) });
+        // SAFETY: the caller's promise.
+        values[i] = widen(unsafe { *first.add(i * lanes.lanes() as usize) });
     });
     values
 }
 
 #[inline(always)]
-unsafe fn store<T, const N: usize>(
+unsafe fn store<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
     to: *mut T,
-    position: u32,
-    step: u32,
-    symbols: [i32; N],
+    lanes: &Group<S, M>,
+    group: u32,
+    fours: bool,
+    values: [i32; N],
     count: usize,
     narrow: impl Fn(i32) -> T,
 ) {
-    // SAFETY: as in `load`.
-    let first = unsafe { to.add(position as usize) };
+    if in_fours::<M>(N) && fours && count == N {
+        let at = (group * M::LANES / 4 + lanes.lane) as usize;
+        unroll!(N, i, {
+            if i % 4 == 0 {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|j| values[(i + j) % N]);
+                let four = V::of(lanes.collect([a, b, c, d]).map(&narrow));
+                // SAFETY: the caller's promise.
+                unsafe { *to.cast::<V>().add(at + i / 4 * M::LANES as usize) = four };
+            }
+        });
+        return;
+    }
+    let first = to.wrapping_add((group * lanes.lanes() + lanes.lane) as usize);
     unroll!(N, i, {
         if i < count {
             // SAFETY: the caller's promise.
-            unsafe { *first.add(i * step as usize) = narrow(symbols[i]) };
+            unsafe { *first.add(i * lanes.lanes() as usize) = narrow(values[i]) };
         }
     });
 }
@@ -431,23 +555,6 @@ impl<W: WordInt> WordSink<W> for HeldWords {
 }
 
 impl HeldWords {
-    /// Stores the words, where the capacity holds them.
-    ///
-    /// # Safety
-    /// The memory of as many words is this lane's alone.
-    #[inline(always)]
-    pub unsafe fn store<S: Simt, F: RansFamily>(self, simt: S, to: *mut F::Word) {
-        let mut left = self.bits;
-        let mut turn = 0;
-        while turn < F::MAX_WORDS {
-            let at = to.wrapping_add(turn as usize);
-            // SAFETY: the caller's promise.
-            unsafe { simt.store_if(turn < self.count, at, WordInt::from_low(left)) };
-            left = left.unbounded_shr(F::WORD_BITS);
-            turn += 1;
-        }
-    }
-
     /// Hands the words on.
     #[inline(always)]
     pub fn release<F: RansFamily>(self, sink: &mut LaneWords<F::Word>) {

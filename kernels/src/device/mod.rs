@@ -31,10 +31,10 @@
 /// Repeats a block for `$i` in `0..$n`, at most 8 times, without a loop: what an array holds then
 /// stays in registers. The compiler does not unroll loops of this size by itself.
 macro_rules! unroll {
-    ($n:ident, $i:ident, $body:block) => {
+    ($n:tt, $i:ident, $body:block) => {
         unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7)
     };
-    (@ $n:ident, $i:ident, $body:block, $($at:literal)*) => {
+    (@ $n:tt, $i:ident, $body:block, $($at:literal)*) => {
         $(if $n > $at {
             let $i: usize = $at;
             $body

@@ -6,7 +6,7 @@
 use core::arch::{asm, global_asm, nvptx};
 
 use super::simt::Simt;
-use crate::codec::WordInt;
+use crate::codec::{RansFamily, StateInt, WordInt};
 
 // What a launch gives a block beside the kernel's own; the blocks' table memory.
 global_asm!(".extern .shared .align 16 .b8 parans_shared[];");
@@ -64,26 +64,131 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
-    unsafe fn store_if<W: WordInt>(self, yes: bool, to: *mut W, word: W) {
-        let (yes, value) = (u32::from(yes), word.to_u32());
-        // The comparison and the change of address space cost no instruction of the GPU.
+    fn global<T>(self, pointer: *const T) -> u64 {
+        let address;
+        // SAFETY: changes the address space of an address.
+        unsafe {
+            asm!("cvta.to.global.u64 {}, {};", out(reg64) address, in(reg64) pointer,
+                options(pure, nomem, nostack));
+        }
+        address
+    }
+
+    #[inline(always)]
+    fn after<W: WordInt>(self, address: u64, count: u32) -> u64 {
+        let after;
+        // SAFETY: arithmetic.
+        unsafe {
+            asm!("mad.wide.u32 {}, {}, {}, {};", out(reg64) after, in(reg32) count,
+                const W::BYTES, in(reg64) address, options(pure, nomem, nostack));
+        }
+        after
+    }
+
+    #[inline(always)]
+    fn before<W: WordInt>(self, address: u64, count: u32) -> u64 {
+        let before;
+        // SAFETY: arithmetic.
+        unsafe {
+            asm!("mad.wide.s32 {}, {}, {}, {};", out(reg64) before, in(reg32) count,
+                const -(W::BYTES as i32), in(reg64) address, options(pure, nomem, nostack));
+        }
+        before
+    }
+
+    #[inline(always)]
+    fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
+        let address;
+        macro_rules! scaled {
+            ($factor:literal) => {
+                // SAFETY: arithmetic.
+                unsafe {
+                    asm!(concat!("mad.lo.u32 {}, {}, ", $factor, ", {};"), out(reg32) address,
+                        in(reg32) index, in(reg32) base, options(pure, nomem, nostack))
+                }
+            };
+        }
+        match log2 {
+            2 => scaled!("4"),
+            3 => scaled!("8"),
+            4 => scaled!("16"),
+            _ => address = base.wrapping_add(index << log2),
+        }
+        address
+    }
+
+    #[inline(always)]
+    unsafe fn store_from<F: RansFamily>(self, x: F::State, bound: F::State, at: u64) {
+        let low = x.low_u32();
         macro_rules! store {
-            ($store:literal, $class:ident, $value:expr) => {
+            ($compare:literal, $class:ident, $state:expr, $bound:expr, $store:literal) => {
                 // SAFETY: the caller's promise.
                 unsafe {
                     asm!(
-                        "{{ .reg .pred p; .reg .b64 at; setp.ne.u32 p, {}, 0; cvta.to.global.u64 at, {};",
-                        $store,
-                        "}}",
-                        in(reg32) yes, in(reg64) to, in($class) $value, options(nostack),
+                        concat!("{{ .reg .pred p; setp.ge.", $compare, " p, {}, {};"),
+                        concat!("@p st.global.", $store, " [{}], {}; }}"),
+                        in($class) $state, in($class) $bound, in(reg64) at, in(reg32) low,
+                        options(nostack),
                     )
                 }
             };
         }
-        match W::BYTES {
-            1 => store!("@p st.global.u8 [at], {};", reg16, value as u16),
-            2 => store!("@p st.global.u16 [at], {};", reg16, value as u16),
-            _ => store!("@p st.global.u32 [at], {};", reg32, value),
+        match F::Word::BYTES {
+            1 => store!("u32", reg32, low, bound.low_u32(), "u8"),
+            2 => store!("u32", reg32, low, bound.low_u32(), "u16"),
+            _ => store!("u64", reg64, x.to_u64(), bound.to_u64(), "u32"),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        // The words' addresses hold for all: loads have no side effect.
+        macro_rules! load {
+            ($bits:literal, $class:ident, $state:expr, $bound:expr, $bytes:literal, $take:literal) => {{
+                let mut state = $state;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    asm!(
+                        "{{ .reg .pred p; .reg .b32 w, low;",
+                        concat!("setp.lt.u", $bits, " p, {x}, {bound};"),
+                        concat!("@p ld.global.u", $bytes, " w, [{end}+-{back}];"),
+                        $take,
+                        "}}",
+                        x = inout($class) state, bound = in($class) $bound,
+                        end = in(reg64) end, back = const F::Word::BYTES,
+                        options(pure, readonly, nostack),
+                    )
+                }
+                state
+            }};
+        }
+        match F::Word::BYTES {
+            1 => {
+                let bound = F::LOWER_BOUND.low_u32();
+                let take =
+                    load!("32", reg32, x.low_u32(), bound, "8", "@p prmt.b32 {x}, w, {x}, 0x6540;");
+                F::State::from_u32(take)
+            }
+            2 => {
+                let bound = F::LOWER_BOUND.low_u32();
+                let take = load!(
+                    "32",
+                    reg32,
+                    x.low_u32(),
+                    bound,
+                    "16",
+                    "@p prmt.b32 {x}, w, {x}, 0x5410;"
+                );
+                F::State::from_u32(take)
+            }
+            _ => F::State::from_u64(load!(
+                "64",
+                reg64,
+                x.to_u64(),
+                F::LOWER_BOUND.to_u64(),
+                "32",
+                "cvt.u32.u64 low, {x}; @p mov.b64 {x}, {{w, low}};"
+            )),
         }
     }
 

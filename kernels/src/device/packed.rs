@@ -1,15 +1,19 @@
 //! Packed tables on the device: in a block's shared memory where they fit, else in global memory.
 
+use super::group::{Group, Mapping};
+use super::memory::{RowSymbols, RowsMemory};
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::RansFamily;
 use crate::codec::packed::{PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, next_part};
 use crate::codec::step::slot;
+use crate::codec::{RansFamily, StateInt};
 
 /// Where packed tables lie. Addresses are of 32 bits; the tables begin at [`start`](Self::start).
 pub trait TableMemory: Copy {
     /// The first address.
     fn start(self) -> u32;
+    /// The address of the `index`-th of some things of `2^log2` bytes, `log2` a constant.
+    fn scaled(self, base: u32, index: u32, log2: u32) -> u32;
     /// A byte.
     ///
     /// # Safety
@@ -38,6 +42,10 @@ impl<S: Simt> TableMemory for Staged<S> {
     #[inline(always)]
     fn start(self) -> u32 {
         self.start
+    }
+    #[inline(always)]
+    fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
+        self.simt.scaled(base, index, log2)
     }
     #[inline(always)]
     unsafe fn byte(self, at: u32) -> u32 {
@@ -70,6 +78,10 @@ impl TableMemory for InGlobal {
     #[inline(always)]
     fn start(self) -> u32 {
         0
+    }
+    #[inline(always)]
+    fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
+        base.wrapping_add(index << log2)
     }
     #[inline(always)]
     unsafe fn byte(self, at: u32) -> u32 {
@@ -162,6 +174,65 @@ impl<S: Simt> SharedTables<S> {
     }
 }
 
+/// The rows of a warp that the main loop codes. They go through it in step, and the others, past
+/// the last row or failed, with them: each as a copy of the first row that is coded, so that
+/// whatever it stores is stored there already.
+#[derive(Clone, Copy, Debug)]
+pub struct CodedRow<S, M, F: RansFamily> {
+    /// The lanes of the row.
+    pub group: Group<S, M>,
+    /// Whether this thread's row is coded.
+    pub coded: bool,
+    /// Its symbols and indexes.
+    pub symbols: RowSymbols,
+    /// Whether these are taken by fours.
+    pub fours: bool,
+    /// Its words.
+    pub words: *mut F::Word,
+    /// The lane's state.
+    pub state: F::State,
+    /// Words in use.
+    pub cursor: u32,
+}
+
+impl<S: Simt, M: Mapping, F: RansFamily> CodedRow<S, M, F> {
+    /// The row of the calling thread, or the one that it goes along with; `None` where the warp has
+    /// none to code. `coded` says whether this lane's row is to be coded.
+    ///
+    /// # Safety
+    /// The memory is what [`abi`](crate::abi) says for a launch of this shape.
+    #[inline(always)]
+    pub unsafe fn new(
+        group: Group<S, M>,
+        rows: RowsMemory,
+        shape: &CodeShape,
+        coded: bool,
+        (mut number, mut state, mut cursor): (u32, F::State, u32),
+    ) -> Option<Self> {
+        let coded_rows = group.whole_rows(coded);
+        if coded_rows == 0 {
+            return None;
+        }
+        let coded = group.is_in(coded_rows);
+        if coded_rows != u32::MAX {
+            let other = group.of_first(coded_rows, number);
+            let other_cursor = group.of_first(coded_rows, cursor);
+            let low = group.of_first(coded_rows, state.low_u32());
+            let high = group.of_first(coded_rows, (state.to_u64() >> 32) as u32);
+            if !coded {
+                (number, cursor) = (other, other_cursor);
+                state = F::State::from_u64(u64::from(high) << 32 | u64::from(low));
+            }
+        }
+        // SAFETY: the number of a row.
+        let (memory, symbols) = unsafe {
+            (rows.lane::<F>(shape, number, group.lanes(), group.lane), rows.row(shape, number))
+        };
+        let fours = !group.any_in_step(!symbols.fours_are_aligned());
+        Some(Self { group, coded, symbols, fours, words: memory.words, state, cursor })
+    }
+}
+
 /// The place of a table.
 ///
 /// # Safety
@@ -170,7 +241,7 @@ impl<S: Simt> SharedTables<S> {
 pub unsafe fn table<T: TableMemory>(memory: T, number: u32) -> PackedTable {
     // SAFETY: the places come first.
     let [base, place, ..] =
-        unsafe { memory.words(memory.start() + (number << TABLE_LOG2), TABLE_LOG2) };
+        unsafe { memory.words(memory.scaled(memory.start(), number, TABLE_LOG2), TABLE_LOG2) };
     PackedTable { base, place }
 }
 
@@ -233,7 +304,9 @@ impl PackedLookup for Slots {
         precision: u32,
     ) -> PackedFound {
         // SAFETY: a table has a word for each slot.
-        let found = PackedSlot(unsafe { memory.word(place + slot::<F>(state, precision) * 4) });
+        let found = PackedSlot(unsafe {
+            memory.word(memory.scaled(place, slot::<F>(state, precision), 2))
+        });
         PackedFound { symbol: found.symbol(), freq: found.freq(), rank: found.rank() }
     }
 }
@@ -260,7 +333,7 @@ impl PackedLookup for Guide {
         // SAFETY: a table has a byte for each slot, and it names one of its intervals.
         let (symbol, interval) = unsafe {
             let symbol = memory.byte(bytes + slot);
-            (symbol, PackedInterval(memory.word(intervals + symbol * 4)))
+            (symbol, PackedInterval(memory.word(memory.scaled(intervals, symbol, 2))))
         };
         PackedFound { symbol, freq: interval.freq(), rank: slot.wrapping_sub(interval.start()) }
     }

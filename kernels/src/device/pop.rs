@@ -153,6 +153,8 @@ where
 /// One lane's part of a row being popped.
 pub(super) struct Lane<'a, S, M, F: RansFamily, D> {
     pub(super) group: Group<S, M>,
+    /// The row's number.
+    pub(super) number: u32,
     pub(super) decoder: D,
     pub(super) words: &'a [F::Word],
     pub(super) state: F::State,
@@ -174,12 +176,11 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, 
         WordReader::new(self.words.get(..left).unwrap_or_default())
     }
 
-    /// Whether every row of the warp is asked for and none has failed: a fault leaves the rest of
-    /// its row to the general code, and rows of a warp go together.
+    /// Whether the main loop may code the lane: a fault leaves the rest of its row to the general
+    /// code.
     #[inline(always)]
-    pub(super) fn all_sound(&self, asked: bool) -> bool {
-        let faulty = self.fault.happened() || self.truncated.happened();
-        !self.group.any_in_step(!asked || faulty)
+    pub(super) fn is_sound(&self, asked: bool) -> bool {
+        asked && !self.fault.happened() && !self.truncated.happened()
     }
 
     /// Takes the symbol at a position out of the state, which then wants its words. A lane that
@@ -396,6 +397,7 @@ pub(super) unsafe fn pop_row<S, M, F, D, O>(
     let (memory, cursor) = (row.memory, row.length.min(shape.word_stride));
     let mut lane: Lane<'_, _, _, F, _> = Lane {
         group: row.group,
+        number: row.number,
         decoder: decoder(row.symbols, row.number),
         // SAFETY: nobody writes the row's words, and those in use were written before.
         words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },

@@ -5,15 +5,18 @@
 //! is checked for the tile: that every index names a table, that there are words enough whatever
 //! the symbols. Bypass digits show only as a symbol is found, so with bypass every group votes
 //! whether one of its symbols has them, and the general code takes that group.
+//!
+//! Rows that share a warp go through the loop in step; see [`CodedRow`].
 
 use super::group::Mapping;
-use super::memory::{Launch, RowSymbols};
-use super::packed::{PackedLookup, SharedTables, TableMemory, table};
+use super::memory::{Launch, RowSymbols, RowsMemory};
+use super::packed::{CodedRow, PackedLookup, SharedTables, TableMemory, table};
 use super::pop::{Lane, Ordinary, Search, decoder_view, pop_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::step::{advance, words_wanted};
-use crate::codec::{DecoderModel, RansFamily, StateInt, TableRow, WordInt};
+use crate::codec::packed::PackedFamily;
+use crate::codec::step::advance;
+use crate::codec::{DecoderModel, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -25,7 +28,7 @@ const TILES: [usize; 2] = [8, 4];
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
+pub unsafe fn pop<S: Simt, M: Mapping, F: PackedFamily, L: PackedLookup>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -33,7 +36,8 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
-        let tiles = Tiles { tables, shape: *shape, lookup: core::marker::PhantomData::<L> };
+        let (rows, lookup) = (launch.rows, core::marker::PhantomData::<L>);
+        let tiles = Tiles { tables, rows, shape: *shape, lookup };
         let view = decoder_view::<Search>(launch, shape);
         pop_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
@@ -44,11 +48,20 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: RansFamily, L: PackedLookup>(
 
 struct Tiles<S, L> {
     tables: SharedTables<S>,
+    rows: RowsMemory,
     shape: CodeShape,
     lookup: core::marker::PhantomData<L>,
 }
 
-impl<S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>, L: PackedLookup> Ordinary<S, M, F, D>
+/// A row in the main loop.
+struct Row<S, M, F: PackedFamily> {
+    of: CodedRow<S, M, F>,
+    /// Where the words begin, and where those that are left end.
+    begin: u64,
+    end: u64,
+}
+
+impl<S: Simt, M: Mapping, F: PackedFamily, D: DecoderModel<F>, L: PackedLookup> Ordinary<S, M, F, D>
     for Tiles<S, L>
 {
     const EVERY_GROUP: bool = true;
@@ -57,37 +70,33 @@ impl<S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>, L: PackedLookup> Or
     fn run(
         &self,
         lane: &mut Lane<'_, S, M, F, D>,
-        symbols: &RowSymbols,
+        _: &RowSymbols,
         asked: bool,
-        group: u32,
+        mut group: u32,
         groups: u32,
     ) -> u32 {
-        if !lane.all_sound(asked) {
-            return group;
+        let (sound, at) = (lane.is_sound(asked), (lane.number, lane.state, lane.cursor));
+        // SAFETY: the launch's promise.
+        let row =
+            unsafe { CodedRow::<S, M, F>::new(lane.group, self.rows, &self.shape, sound, at) };
+        let Some(of) = row else { return group };
+        let simt = self.tables.simt();
+        let begin = simt.global(of.words);
+        let end = simt.after::<F::Word>(begin, of.cursor);
+        let mut row = Row { of, begin, end };
+        let (staged, global) = (self.tables.staged(), self.tables.in_global());
+        let at = (&mut group, groups);
+        match (self.tables.are_staged(), lane.decoder.bypass().is_some()) {
+            (true, false) => self.tiles::<_, _, _, false>(staged, &mut row, at),
+            (true, true) => self.tiles::<_, _, _, true>(staged, &mut row, at),
+            (false, false) => self.tiles::<_, _, _, false>(global, &mut row, at),
+            (false, true) => self.tiles::<_, _, _, true>(global, &mut row, at),
         }
-        let bypass = lane.decoder.bypass().is_some();
-        match (self.tables.are_staged(), bypass) {
-            (true, false) => {
-                self.tiles::<_, _, _, _, false>(self.tables.staged(), lane, symbols, group, groups)
-            }
-            (true, true) => {
-                self.tiles::<_, _, _, _, true>(self.tables.staged(), lane, symbols, group, groups)
-            }
-            (false, false) => self.tiles::<_, _, _, _, false>(
-                self.tables.in_global(),
-                lane,
-                symbols,
-                group,
-                groups,
-            ),
-            (false, true) => self.tiles::<_, _, _, _, true>(
-                self.tables.in_global(),
-                lane,
-                symbols,
-                group,
-                groups,
-            ),
+        if row.of.coded {
+            lane.state = row.of.state;
+            lane.cursor = ((row.end - begin) / F::Word::BYTES as u64) as u32;
         }
+        group
     }
 }
 
@@ -97,59 +106,47 @@ type Known<L> = (<L as PackedLookup>::Place, i32);
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: RansFamily, D, const BYPASS: bool>(
+    fn tiles<T: TableMemory, M: Mapping, F: PackedFamily, const BYPASS: bool>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, D>,
-        symbols: &RowSymbols,
-        mut group: u32,
-        groups: u32,
-    ) -> u32 {
-        let interval = (&mut group, groups);
-        if symbols.has_one_index() {
+        row: &mut Row<S, M, F>,
+        at: (&mut u32, u32),
+    ) {
+        if row.of.symbols.has_one_index() {
             // SAFETY: position 0 is one of the row's.
-            let number = unsafe { symbols.index(0) } as u32;
-            if !lane.group.any_in_step(number >= self.shape.tables) {
+            let number = unsafe { row.of.symbols.index(0) } as u32;
+            if !row.of.group.any_in_step(number >= self.shape.tables) {
                 // SAFETY: the number was checked.
                 let one = unsafe { L::place(memory, number, &self.shape) };
                 let one = Some((one, self.offset(memory, number)));
-                self.loops::<T, M, F, D, BYPASS, { TILES[0] }>(
-                    memory, lane, symbols, interval, one,
-                );
+                self.loops::<T, M, F, BYPASS, { TILES[0] }>(memory, row, at, one);
             }
         } else {
-            self.loops::<T, M, F, D, BYPASS, { TILES[1] }>(memory, lane, symbols, interval, None);
+            self.loops::<T, M, F, BYPASS, { TILES[1] }>(memory, row, at, None);
         }
-        group
     }
 
     #[inline(always)]
-    fn loops<
-        T: TableMemory,
-        M: Mapping,
-        F: RansFamily,
-        D,
-        const BYPASS: bool,
-        const TILE: usize,
-    >(
+    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const BYPASS: bool, const TILE: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, D>,
-        symbols: &RowSymbols,
+        row: &mut Row<S, M, F>,
         (group, groups): (&mut u32, u32),
         one: Option<Known<L>>,
     ) {
         loop {
             let tile = TILE as u32;
-            let mut done = tile;
+            // Fours are aligned where tiles are.
+            let odd = if M::LANES == 1 || M::LANES == 2 { group.wrapping_neg() % tile } else { 0 };
+            let mut done = if odd == 0 { tile } else { 0 };
             while done == tile && groups - *group >= tile {
-                done = self.tile::<T, M, F, D, BYPASS, TILE>(memory, lane, symbols, *group, one);
+                done = self.tile::<T, M, F, BYPASS, TILE>(memory, row, *group, one);
                 *group += done;
             }
             // The rest, or one of the next few is not ordinary.
-            let mut single = tile;
+            let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group < groups {
-                if self.tile::<T, M, F, D, BYPASS, 1>(memory, lane, symbols, *group, one) == 0 {
+                if self.tile::<T, M, F, BYPASS, 1>(memory, row, *group, one) == 0 {
                     return;
                 }
                 *group += 1;
@@ -170,26 +167,25 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
 
     /// Pops groups, as many as are ordinary, and gives how many.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: RansFamily, D, const BYPASS: bool, const N: usize>(
+    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const BYPASS: bool, const N: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<'_, S, M, F, D>,
-        symbols: &RowSymbols,
+        row: &mut Row<S, M, F>,
         group: u32,
         one: Option<Known<L>>,
     ) -> u32 {
-        let (lanes, precision) = (lane.group.lanes(), self.shape.precision);
-        let position = group * lanes + lane.group.lane;
+        let (of, simt, precision) = (&mut row.of, self.tables.simt(), self.shape.precision);
+        let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         // Of a single group it is known in time how many words it takes.
-        let enough = N == 1 || lane.cursor >= N as u32 * lanes * F::MAX_WORDS;
+        let enough = N == 1 || simt.after::<F::Word>(row.begin, words) <= row.end;
         let one_of_all = one.unwrap_or_default();
         let (mut places, mut offsets) = ([one_of_all.0; N], [one_of_all.1; N]);
         if one.is_none() {
             // SAFETY: `groups` whole groups are the row's.
-            let numbers = unsafe { symbols.indexes::<N>(position, lanes) };
+            let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut good = enough;
             unroll!(N, i, { good &= (numbers[i] as u32) < self.shape.tables });
-            if lane.group.any_in_step(!good) {
+            if of.group.any_in_step(!good) {
                 return 0;
             }
             unroll!(N, i, {
@@ -201,7 +197,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
             } else {
                 unroll!(N, i, { offsets[i] = self.offset(memory, numbers[i] as u32) });
             }
-        } else if N > 1 && lane.group.any_in_step(!enough) {
+        } else if N > 1 && of.group.any_in_step(!enough) {
             return 0;
         }
         let mut popped = [0; N];
@@ -209,57 +205,38 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         'groups: {
             unroll!(N, i, {
                 // SAFETY: the place is that of a table.
-                let found = unsafe { L::find::<T, F>(memory, places[i], lane.state, precision) };
-                if BYPASS && lane.group.any_in_step(found.freq == 0) {
+                let found = unsafe { L::find::<T, F>(memory, places[i], of.state, precision) };
+                if BYPASS && of.group.any_in_step(found.freq == 0) {
                     break 'groups;
                 }
-                let taken = advance::<F>(lane.state, precision, found.freq, found.rank);
-                let wanted = words_wanted::<F>(taken);
-                let (before, total) = lane.group.sums(wanted, F::WORDS_BITS, lane.group.before);
-                if N == 1 && lane.group.any_in_step(total > lane.cursor) {
+                let taken = advance::<F>(of.state, precision, found.freq, found.rank);
+                let (mut before, mut total) =
+                    of.group.ranks(taken < F::LOWER_BOUND, of.group.before);
+                if F::PACKED_WORDS == 2 {
+                    let second = taken < F::LOWER_BOUND >> F::WORD_BITS;
+                    let ranks = of.group.ranks(second, of.group.before);
+                    (before, total) = (before + ranks.0, total + ranks.1);
+                }
+                let end = simt.before::<F::Word>(row.end, total);
+                if N == 1 && of.group.any_in_step(end < row.begin) {
                     return 0;
                 }
-                let (words, end) = (lane.words.as_ptr(), lane.cursor - before);
+                let from =
+                    if M::LANES == 1 { row.end } else { simt.before::<F::Word>(row.end, before) };
                 // SAFETY: `total` words are left, and of a tile all that its groups can want.
-                lane.state = unsafe { renormalise_at::<F, N>(taken, wanted, words, end) };
-                lane.cursor -= total;
+                unsafe {
+                    of.state = simt.load_below::<F>(taken, from);
+                    if F::PACKED_WORDS == 2 {
+                        of.state = simt.load_below::<F>(of.state, from - F::Word::BYTES as u64);
+                    }
+                }
+                row.end = end;
                 popped[i] = offsets[i].wrapping_add_unsigned(found.symbol);
                 done = i + 1;
             });
         }
         // SAFETY: as above.
-        unsafe { symbols.stores(position, lanes, popped, done) };
+        unsafe { of.symbols.stores(&of.group, group, of.fours, popped, done) };
         done as u32
     }
-}
-
-/// [`renormalise`](crate::codec::step::renormalise) by a number of words known already, the last of
-/// which lies before `end`.
-///
-/// # Safety
-/// The row has `end` words, `wanted` of them this lane's; and in a tile, `N > 1`, at least as many
-/// as a symbol can want: each lane then loads those, without a branch, and drops what it does not
-/// want.
-#[inline(always)]
-unsafe fn renormalise_at<F: RansFamily, const N: usize>(
-    mut x: F::State,
-    wanted: u32,
-    words: *const F::Word,
-    end: u32,
-) -> F::State {
-    let mut turn = 0;
-    while turn < F::MAX_WORDS {
-        // SAFETY: `end` is at most the row's length.
-        let word = unsafe { words.add(end as usize).sub(1 + turn as usize) };
-        if N > 1 {
-            // SAFETY: the caller's promise.
-            let filled = (x << F::WORD_BITS) | F::State::from_u32(unsafe { *word }.to_u32());
-            x = if turn < wanted { filled } else { x };
-        } else if turn < wanted {
-            // SAFETY: the caller's promise.
-            x = (x << F::WORD_BITS) | F::State::from_u32(unsafe { *word }.to_u32());
-        }
-        turn += 1;
-    }
-    x
 }

@@ -125,6 +125,8 @@ where
 /// One lane's part of a row being pushed.
 pub(super) struct Lane<S, M, F: RansFamily, E> {
     pub(super) group: Group<S, M>,
+    /// The row's number.
+    pub(super) number: u32,
     pub(super) encoder: E,
     pub(super) words: *mut F::Word,
     pub(super) capacity: u32,
@@ -152,12 +154,18 @@ impl<S: Simt, M: Mapping, F: RansFamily, E: EncoderModel<F>> Lane<S, M, F, E> {
         unsafe { LaneWords::new(self.words, self.cursor + words_before, self.capacity) }
     }
 
-    /// Whether every row of the warp is asked for and none has failed: a fault leaves the rest of
-    /// its row to the general code, and rows of a warp go together.
+    /// Whether the main loop may code the lane: a fault leaves the rest of its row to the general
+    /// code, which skips it.
     #[inline(always)]
-    pub(super) fn all_sound(&self, asked: bool) -> bool {
-        let faulty = self.fault.happened() || self.overflowed;
-        !self.group.any_in_step(!asked || faulty)
+    pub(super) fn is_sound(&self, asked: bool) -> bool {
+        asked && !self.fault.happened()
+    }
+
+    /// Whether a row of the warp is short of capacity: what else may be wrong with its symbols comes
+    /// first, so the general code goes on with all of them.
+    #[inline(always)]
+    pub(super) fn any_overflowed(&self) -> bool {
+        self.group.any_in_step(self.overflowed)
     }
 
     /// Pushes the symbols of a group, highest lane first.
@@ -355,6 +363,7 @@ pub(super) unsafe fn push_row<S, M, F, E, O>(
     let row = unsafe { LaneMemory::<S, M, F>::load(group, row, rows, shape) };
     let mut lane: Lane<_, _, F, _> = Lane {
         group: row.group,
+        number: row.number,
         encoder: encoder(row.symbols, row.number),
         words: row.memory.words,
         capacity: shape.word_stride,

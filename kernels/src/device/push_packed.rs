@@ -4,16 +4,18 @@
 //! entries found, and then the groups are pushed one after another. All that can go wrong is known
 //! before the first of them is: symbols outside their tables, indexes of no table, words without
 //! room. The general code takes such groups.
+//!
+//! Rows that share a warp go through the loop in step; see [`CodedRow`].
 
 use super::group::Mapping;
-use super::memory::{HeldWords, Launch, RowSymbols};
-use super::packed::{SharedTables, TableMemory, behind_places, table};
+use super::memory::{Launch, RowSymbols, RowsMemory};
+use super::packed::{CodedRow, SharedTables, TableMemory, behind_places, table};
 use super::push::{Direct, Lane, Ordinary, encoder_view, push_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{PackedFamily, PackedTable};
-use crate::codec::step::{emit, push_below_bound, push_bound};
-use crate::codec::{EncoderModel, TableRow};
+use crate::codec::step::{emit_one, push_below_bound, push_bound};
+use crate::codec::{EncoderModel, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -34,7 +36,7 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let view = encoder_view::<F, Direct>(launch, shape);
-        let tiles = Tiles { tables, shape: *shape };
+        let tiles = Tiles { tables, rows: launch.rows, shape: *shape };
         push_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),
@@ -44,76 +46,96 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
 
 struct Tiles<S> {
     tables: SharedTables<S>,
+    rows: RowsMemory,
     shape: CodeShape,
+}
+
+/// A row in the main loop.
+struct Row<S, M, F: PackedFamily> {
+    of: CodedRow<S, M, F>,
+    /// Where the next word goes, and where the capacity ends.
+    to: u64,
+    end: u64,
 }
 
 impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F, E> for Tiles<S> {
     const EVERY_GROUP: bool = true;
 
     #[inline(always)]
-    fn run(
-        &self,
-        lane: &mut Lane<S, M, F, E>,
-        symbols: &RowSymbols,
-        asked: bool,
-        group: u32,
-    ) -> u32 {
-        if !lane.all_sound(asked) {
+    fn run(&self, lane: &mut Lane<S, M, F, E>, _: &RowSymbols, asked: bool, mut group: u32) -> u32 {
+        if lane.any_overflowed() {
             return group;
         }
+        let (sound, at) = (lane.is_sound(asked), (lane.number, lane.state, lane.cursor));
+        // SAFETY: the launch's promise.
+        let row =
+            unsafe { CodedRow::<S, M, F>::new(lane.group, self.rows, &self.shape, sound, at) };
+        let Some(of) = row else { return group };
+        let simt = self.tables.simt();
+        let first = simt.global(of.words);
+        let (to, end) = (
+            simt.after::<F::Word>(first, of.cursor),
+            simt.after::<F::Word>(first, self.shape.word_stride),
+        );
+        let mut row = Row { of, to, end };
         if self.tables.are_staged() {
-            self.tiles(self.tables.staged(), lane, symbols, group)
+            self.tiles(self.tables.staged(), &mut row, &mut group);
         } else {
-            self.tiles(self.tables.in_global(), lane, symbols, group)
+            self.tiles(self.tables.in_global(), &mut row, &mut group);
         }
+        if row.of.coded {
+            lane.state = row.of.state;
+            lane.cursor = ((row.to - first) / F::Word::BYTES as u64) as u32;
+        }
+        group
     }
 }
 
 impl<S: Simt> Tiles<S> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
-    fn tiles<T: TableMemory, M: Mapping, F: PackedFamily, E>(
+    fn tiles<T: TableMemory, M: Mapping, F: PackedFamily>(
         &self,
         memory: T,
-        lane: &mut Lane<S, M, F, E>,
-        symbols: &RowSymbols,
-        mut group: u32,
-    ) -> u32 {
-        if symbols.has_one_index() {
+        row: &mut Row<S, M, F>,
+        group: &mut u32,
+    ) {
+        if row.of.symbols.has_one_index() {
             // SAFETY: position 0 is one of the row's.
-            let number = unsafe { symbols.index(0) } as u32;
-            if lane.group.any_in_step(number >= self.shape.tables) {
-                return group;
+            let number = unsafe { row.of.symbols.index(0) } as u32;
+            if row.of.group.any_in_step(number >= self.shape.tables) {
+                return;
             }
             // SAFETY: the number was checked.
             let one = unsafe { table(memory, number) };
-            self.loops::<T, M, F, E, { TILES[0] }>(memory, lane, symbols, &mut group, Some(one));
+            self.loops::<T, M, F, { TILES[0] }>(memory, row, group, Some(one));
         } else {
-            self.loops::<T, M, F, E, { TILES[1] }>(memory, lane, symbols, &mut group, None);
+            self.loops::<T, M, F, { TILES[1] }>(memory, row, group, None);
         }
-        group
     }
 
     #[inline(always)]
-    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, E, const TILE: usize>(
+    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const TILE: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<S, M, F, E>,
-        symbols: &RowSymbols,
+        row: &mut Row<S, M, F>,
         group: &mut u32,
         one: Option<PackedTable>,
     ) {
         loop {
             let tile = TILE as u32;
-            while *group >= tile
-                && self.tile::<T, M, F, E, TILE>(memory, lane, symbols, *group - tile, one)
+            // Fours are aligned where tiles are.
+            let odd = if M::LANES == 1 || M::LANES == 2 { *group % tile } else { 0 };
+            while odd == 0
+                && *group >= tile
+                && self.tile::<T, M, F, TILE>(memory, row, *group - tile, one)
             {
                 *group -= tile;
             }
             // The rest, or one of the next few is not ordinary.
-            let mut single = tile;
+            let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group > 0 {
-                if !self.tile::<T, M, F, E, 1>(memory, lane, symbols, *group - 1, one) {
+                if !self.tile::<T, M, F, 1>(memory, row, *group - 1, one) {
                     return;
                 }
                 *group -= 1;
@@ -127,26 +149,25 @@ impl<S: Simt> Tiles<S> {
 
     /// Pushes `N` groups if all are ordinary.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, E, const N: usize>(
+    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const N: usize>(
         &self,
         memory: T,
-        lane: &mut Lane<S, M, F, E>,
-        symbols: &RowSymbols,
+        row: &mut Row<S, M, F>,
         group: u32,
         one: Option<PackedTable>,
     ) -> bool {
-        let lanes = lane.group.lanes();
-        let position = group * lanes + lane.group.lane;
+        let (of, simt) = (&mut row.of, self.tables.simt());
         // SAFETY: whole groups of the row.
-        let values = unsafe { symbols.loads::<N>(position, lanes) };
-        let mut good = lane.cursor + N as u32 * lanes * F::MAX_WORDS <= lane.capacity;
+        let values = unsafe { of.symbols.loads::<S, M, N>(&of.group, group, of.fours) };
+        let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
+        let mut good = simt.after::<F::Word>(row.to, words) <= row.end;
         let mut tables = [one.unwrap_or_default(); N];
         if one.is_none() {
             // SAFETY: as above.
-            let numbers = unsafe { symbols.indexes::<N>(position, lanes) };
+            let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut named = true;
             unroll!(N, i, { named &= (numbers[i] as u32) < self.shape.tables });
-            if lane.group.any_in_step(!named) {
+            if of.group.any_in_step(!named) {
                 return false;
             }
             unroll!(N, i, {
@@ -159,26 +180,35 @@ impl<S: Simt> Tiles<S> {
         unroll!(N, i, {
             let number = values[i].wrapping_sub(tables[i].offset()) as u32;
             good &= number < tables[i].symbols();
-            let table = entries.wrapping_add(tables[i].base << F::ENTRY_LOG2);
-            at[i] = table.wrapping_add((values[i] as u32) << F::ENTRY_LOG2);
+            let entry = tables[i].base.wrapping_add(values[i] as u32);
+            at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
         });
-        if lane.group.any_in_step(!good) {
+        if of.group.any_in_step(!good) {
             return false;
         }
         let precision = self.shape.precision;
         unroll!(N, i, {
             // SAFETY: an entry of the table.
             let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
-            let mut held = HeldWords::default();
-            let x = emit::<F>(lane.state, push_bound::<F>(entry.freq, precision), &mut held);
-            let (before, total) = lane.group.sums(held.count, F::WORDS_BITS, lane.group.after);
+            let (first, bound) = (of.state, push_bound::<F>(entry.freq, precision));
+            let (emits, mut x) = emit_one::<F>(first, bound);
+            let (mut before, mut total) = of.group.ranks(emits, of.group.after);
+            let second = x;
+            if F::PACKED_WORDS == 2 {
+                let (emits, rest) = emit_one::<F>(second, bound);
+                let ranks = of.group.ranks(emits, of.group.after);
+                (before, total, x) = (before + ranks.0, total + ranks.1, rest);
+            }
+            let to = if M::LANES == 1 { row.to } else { simt.after::<F::Word>(row.to, before) };
             // SAFETY: the capacity holds all that these groups can emit.
             unsafe {
-                let to = lane.words.wrapping_add((lane.cursor + before) as usize);
-                held.store::<S, F>(self.tables.simt(), to);
+                simt.store_from::<F>(first, bound, to);
+                if F::PACKED_WORDS == 2 {
+                    simt.store_from::<F>(second, bound, to + F::Word::BYTES as u64);
+                }
             }
-            lane.cursor += total;
-            lane.state = push_below_bound::<F>(x, &entry, precision);
+            row.to = simt.after::<F::Word>(row.to, total);
+            of.state = push_below_bound::<F>(x, &entry, precision);
         });
         true
     }

@@ -1,6 +1,6 @@
 //! The interface between kernels and a GPU.
 
-use crate::codec::WordInt;
+use crate::codec::{RansFamily, StateInt, WordInt};
 
 /// What a kernel asks of the machine: who am I, and the exchanges between the threads of a warp and
 /// of a block.
@@ -21,18 +21,54 @@ pub trait Simt: Copy {
     /// The value that the thread `source` of the warp gave. All 32 threads call it together.
     fn shuffle(self, value: u32, source: u32) -> u32;
 
-    /// Stores a word of global memory where `yes`. A branch would do, at the price of one
-    /// comparison more and of the warp's divergence.
+    /// An address of global memory as a number, as the sums and accesses below take it.
+    #[inline(always)]
+    fn global<T>(self, pointer: *const T) -> u64 {
+        pointer.expose_provenance() as u64
+    }
+    /// The address `count` words after another: one instruction of the GPU.
+    #[inline(always)]
+    fn after<W: WordInt>(self, address: u64, count: u32) -> u64 {
+        address.wrapping_add(u64::from(count) * W::BYTES as u64)
+    }
+    /// The address `count` words before another, which is below `2^31`.
+    #[inline(always)]
+    fn before<W: WordInt>(self, address: u64, count: u32) -> u64 {
+        address.wrapping_sub(u64::from(count) * W::BYTES as u64)
+    }
+    /// `base + index * 2^log2`, for a constant `log2` of 2 to 4: one instruction of the GPU.
+    #[inline(always)]
+    fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
+        base.wrapping_add(index << log2)
+    }
+    /// Stores the low word of a state that is at least `bound`.
     ///
     /// # Safety
-    /// Where `yes`, the address is one of global memory to which this thread may write.
+    /// Where the state is, the address is one of global memory to which this thread may write.
     #[inline(always)]
-    unsafe fn store_if<W: WordInt>(self, yes: bool, to: *mut W, word: W) {
-        if yes {
+    unsafe fn store_from<F: RansFamily>(self, x: F::State, bound: F::State, at: u64) {
+        if x >= bound {
+            let to: *mut F::Word = core::ptr::with_exposed_provenance_mut(at as usize);
             // SAFETY: the caller's promise.
-            unsafe { *to = word };
+            unsafe { *to = F::Word::from_low(x.low_u32()) };
         }
     }
+    /// Fills a state below the family's bound with the word that ends at an address.
+    ///
+    /// # Safety
+    /// Where the state is below the bound, there is a word of global memory.
+    #[inline(always)]
+    unsafe fn load_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        if x < F::LOWER_BOUND {
+            let end: *const F::Word = core::ptr::with_exposed_provenance(end as usize);
+            // SAFETY: the caller's promise.
+            let word = unsafe { *end.sub(1) };
+            (x << F::WORD_BITS) | F::State::from_u32(word.to_u32())
+        } else {
+            x
+        }
+    }
+
     /// The address of the block's dynamic shared memory, 16 bytes aligned, for the accesses below.
     /// They take addresses of 32 bits: a pointer to shared memory would cost generic loads.
     fn shared(self) -> u32;

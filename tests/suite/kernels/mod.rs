@@ -224,6 +224,18 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
                             case.check::<Rans64>(machine);
                             case.check::<Rans32>(machine);
                         }
+                        // Rows that share a warp, the last of them alone.
+                        let lanes = LANES[seed as usize % 5];
+                        let (rows, count) = (32 / lanes + 3, count / 8 * 8 / (32 / lanes).min(8));
+                        let count = count + seed as u32 % 2 * (case.count % 8);
+                        let case = Case { lanes, rows, count, ..case };
+                        if chosen(case.seed + 7, case.lookup.is_packed()) {
+                            match seed % 3 {
+                                0 => case.check::<Rans64>(machine),
+                                1 => case.check::<Rans32>(machine),
+                                _ => case.check::<Rans32x16>(machine),
+                            }
+                        }
                     }
                 }
                 for index in [IndexForm::Each, IndexForm::One] {
@@ -242,6 +254,14 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
                         case.check_faults::<Rans32x16>(machine);
                         case.check_faults::<Rans64>(machine);
                         case.check_faults::<Rans32>(machine);
+                    }
+                    for lanes in [1, 2, 4, 8, 16] {
+                        let case = Case { lanes, count: lanes * 18 + 7 % lanes, ..case };
+                        if chosen(case.seed + u64::from(lanes), case.lookup.is_packed()) {
+                            case.check_faults::<Rans32x16>(machine);
+                            case.check_faults::<Rans64>(machine);
+                            case.check_faults::<Rans32>(machine);
+                        }
                     }
                 }
             }
