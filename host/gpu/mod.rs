@@ -21,6 +21,7 @@ mod models;
 mod ptx;
 mod quantise;
 mod resident;
+mod rows;
 mod runtime;
 mod staged;
 mod tables;

@@ -22,7 +22,8 @@ pub(super) fn find(kernel: &str) -> Option<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use parans_kernels::abi::{
-        FIX_F32, KERNELS, MODEL_KERNELS, QUANTISE_CDF_F32, QUANTISE_CDF_U32, QUANTISE_F32,
+        FIX_F32, KERNELS, MODEL_KERNELS, MOVE_ROWS, QUANTISE_CDF_F32, QUANTISE_CDF_U32,
+        QUANTISE_F32,
     };
 
     use super::*;
@@ -31,7 +32,7 @@ mod tests {
     fn every_kernel_has_a_module_that_defines_it() {
         let coders = KERNELS.iter().map(|kernel| kernel.name);
         let models = MODEL_KERNELS.iter().map(|kernel| kernel.name);
-        let others = [FIX_F32, QUANTISE_F32, QUANTISE_CDF_F32, QUANTISE_CDF_U32];
+        let others = [FIX_F32, MOVE_ROWS, QUANTISE_F32, QUANTISE_CDF_F32, QUANTISE_CDF_U32];
         let mut kernels = 0;
         for name in coders.chain(models).chain(others) {
             let module = ptx(name).unwrap_or_else(|| panic!("{name} has no PTX"));

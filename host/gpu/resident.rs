@@ -1,7 +1,7 @@
 //! Coding tensors that are on the device already: nothing is copied to the host but the outcome of
 //! each row.
 
-use bytemuck::{Pod, Zeroable, bytes_of};
+use bytemuck::{Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
@@ -89,13 +89,11 @@ impl DeviceStreams {
         let stride = longest + more.div_ceil(size_of::<F::Unit>());
         let device = Self::uninitialised(gpu, (F::FAMILY, streams.lanes()), rows, stride)?;
         device.states.upload(0, bytemuck::cast_slice(parts.states))?;
-        device.lengths.upload(0, &parts.lens.iter().map(|&len| len as u32).collect::<Vec<_>>())?;
-        for (row, &len) in parts.lens.iter().enumerate() {
-            let words = &parts.words[parts.starts[row]..][..len];
-            device
-                .words
-                .upload(row * device.stride * size_of::<F::Unit>(), bytemuck::cast_slice(words))?;
-        }
+        let lens: Vec<u32> = parts.lens.iter().map(|&len| len as u32).collect();
+        device.lengths.upload(0, &lens)?;
+        device.words_to_device(&lens, |row| {
+            bytemuck::cast_slice(&parts.words[parts.starts[row]..][..parts.lens[row]])
+        })?;
         Ok(device)
     }
 
@@ -109,9 +107,12 @@ impl DeviceStreams {
 
     fn copy_to<F: RowFormat>(&self) -> Result<Streams> {
         let states: Vec<F::Field> = self.states_to_host::<F>()?;
-        let lens: Vec<usize> = self.lengths.to_vec()?.into_iter().map(|len| len as usize).collect();
+        let lens = self.lengths.to_vec()?;
+        let packed = self.words_to_host(&lens)?;
+        let lens = lens.into_iter().map(|len| len as usize).collect();
         Streams::from_rows::<F>(self.lanes, &states, lens, |row, words| {
-            self.words_to_host(row, 0, words)
+            bytemuck::cast_slice_mut(words).copy_from_slice(packed.row(row));
+            Ok(())
         })
     }
 
@@ -121,15 +122,14 @@ impl DeviceStreams {
         Ok(states)
     }
 
-    /// Words of a row from `at` on.
-    pub(super) fn words_to_host<W: Pod>(
-        &self,
-        row: usize,
-        at: usize,
-        words: &mut [W],
-    ) -> Result<()> {
-        let at = (row * self.stride + at) * size_of::<W>();
-        self.words.download(at, bytemuck::cast_slice_mut(words))
+    /// Their device.
+    pub(super) fn gpu(&self) -> &Gpu {
+        self.words.memory.gpu()
+    }
+
+    /// Bytes of a word.
+    pub(super) fn word_bytes(&self) -> usize {
+        self.family.word_bytes()
     }
 
     /// Rows.

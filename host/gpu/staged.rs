@@ -174,7 +174,9 @@ fn push_batches<F: RowFormat>(
             }));
         }
         states[fields].copy_from_slice(&device.states_to_host::<F>()?);
-        for (at, pushed) in device.lengths.to_vec()?.into_iter().enumerate() {
+        let pushed = device.lengths.to_vec()?;
+        let words = device.words_to_host(&pushed)?;
+        for (at, pushed) in pushed.into_iter().enumerate() {
             let (row, pushed) = (rows.start + at, pushed as usize);
             let end =
                 lens[row].checked_add(pushed).filter(|end| *end <= starts[row + 1] - starts[row]);
@@ -182,7 +184,7 @@ fn push_batches<F: RowFormat>(
                 return Err(Error::Device(format!("row {row} came back with {pushed} words")));
             };
             let into = &mut parts.words[starts[row] + lens[row]..starts[row] + end];
-            device.words_to_host(at, 0, into)?;
+            bytemuck::cast_slice_mut(into).copy_from_slice(words.row(at));
             lens[row] = end;
         }
     }
@@ -220,12 +222,10 @@ fn pop_batches<F: RowFormat>(
         device.states.upload(0, bytemuck::cast_slice(&states[fields.clone()]))?;
         let lengths: Vec<u32> = lens[rows.clone()].iter().map(|&len| len as u32).collect();
         device.lengths.upload(0, &lengths)?;
-        for (at, row) in rows.clone().enumerate() {
-            let words = &parts.words[parts.starts[row]..][..lens[row]];
-            device
-                .words
-                .upload(at * device.stride * size_of::<F::Unit>(), bytemuck::cast_slice(words))?;
-        }
+        device.words_to_device(&lengths, |at| {
+            let row = rows.start + at;
+            bytemuck::cast_slice(&parts.words[parts.starts[row]..][..lens[row]])
+        })?;
         let mut part = symbols.range(rows.start * columns..rows.end * columns);
         let part = part.as_bytes_mut();
         let buffer = DeviceBuffer::<u8>::new(gpu, part.len())?;

@@ -223,6 +223,54 @@ pub const QUANTISE_CDF_F32: &str = "quantise_cdf_f32";
 /// CDFs of counts: `model::Pmfs::from_counts` on the host.
 pub const QUANTISE_CDF_U32: &str = "quantise_cdf_u32";
 
+/// What [`MOVE_ROWS`] moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MoveShape {
+    /// Rows.
+    pub rows: u32,
+    /// Words from row to row where rows lie apart.
+    pub stride: u32,
+    /// Bytes of a word: 1, 2 or 4.
+    pub word_bytes: u32,
+    /// Warps of a row: each moves [`MOVED_BYTES`], together all of the longest row.
+    pub parts: u32,
+    /// Whether rows are moved together (or, if 0, apart).
+    pub together: u32,
+    /// 0.
+    pub zero: u32,
+}
+
+/// The parameters of [`MOVE_ROWS`], in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct MoveParams {
+    /// Words of all rows, a stride apart.
+    pub apart: DeviceAddress,
+    /// The same without gaps.
+    pub together: DeviceAddress,
+    /// Where each row begins there: u64, in bytes, a multiple of a word.
+    pub offsets: DeviceAddress,
+    /// Words of each row, u32.
+    pub lengths: DeviceAddress,
+    /// The sizes.
+    pub shape: MoveShape,
+}
+
+impl MoveParams {
+    /// Byte range of each kernel parameter in the struct, for launches that take one pointer a
+    /// parameter.
+    pub const FIELDS: [(usize, usize); 5] = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 24)];
+}
+
+const _: () = assert!(size_of::<MoveShape>() == 24 && size_of::<MoveParams>() == 56);
+
+/// The kernel that moves the words of rows together, and apart again: `rows * parts` warps.
+pub const MOVE_ROWS: &str = "move_rows";
+
+/// Bytes of a row that one warp of [`MOVE_ROWS`] moves.
+pub const MOVED_BYTES: u32 = 4096;
+
 /// What a kernel does to the rows, and with which form of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {

@@ -20,6 +20,7 @@ const OTHERS: &[(&str, &str)] = &[
     modules!(@module quantise_cdf_f32),
     modules!(@module quantise_cdf_u32),
     modules!(@module fix_f32),
+    modules!(@module move_rows),
 ];
 
 /// Every kernel's name and the text of its module: those that code from tables, those that code

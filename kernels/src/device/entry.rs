@@ -140,12 +140,12 @@ macro_rules! model_kernel_entry {
     };
 }
 
-/// The entry points that make tables and models of numbers: their parameters are the fields of
-/// [`QuantiseParams`](crate::abi::QuantiseParams) and [`FixParams`](crate::abi::FixParams), in
-/// order.
+/// The entry points that make tables and models of numbers, and that move rows: their parameters
+/// are the fields of [`QuantiseParams`](crate::abi::QuantiseParams),
+/// [`FixParams`](crate::abi::FixParams) and [`MoveParams`](crate::abi::MoveParams), in order.
 #[macro_export]
 #[doc(hidden)]
-macro_rules! preparing_entries {
+macro_rules! other_entries {
     ($simt:expr, $attribute:tt, $abi:tt) => {
         $crate::quantise_entry!(
             $simt,
@@ -159,6 +159,7 @@ macro_rules! preparing_entries {
         $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_f32, quantise_cdf, f32, u32);
         $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_u32, quantise_cdf, u32, u32);
         $crate::fix_entry!($simt, $attribute, $abi);
+        $crate::move_entry!($simt, $attribute, $abi);
     };
 }
 
@@ -205,11 +206,34 @@ macro_rules! fix_entry {
     };
 }
 
+/// The entry point that moves the words of rows.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! move_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*]) => {
+        $($attribute)*
+        #[doc = "See `abi::MoveParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn move_rows(
+            apart: *mut u8,
+            together: *mut u8,
+            offsets: *const u64,
+            lengths: *const u32,
+            shape: $crate::abi::MoveShape,
+        ) {
+            let rows = $crate::device::rows::Rows { apart, together, offsets, lengths };
+            // SAFETY: the launch's promise.
+            unsafe { $crate::device::rows::move_rows($simt, rows, shape) }
+        }
+    };
+}
+
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 #[allow(missing_docs, reason = "the list of kernels documents them")]
 pub mod nvptx_entries {
     use crate::device::nvptx::Nvptx;
     crate::for_each_kernel!(crate::kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
     crate::for_each_model_kernel!(crate::model_kernel_entries => Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"];);
-    crate::preparing_entries!(Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"]);
+    crate::other_entries!(Nvptx, [#[unsafe(no_mangle)]], [extern "ptx-kernel"]);
 }

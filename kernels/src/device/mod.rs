@@ -55,5 +55,6 @@ pub mod pop_packed;
 pub mod push;
 pub mod push_packed;
 pub mod quantise;
+pub mod rows;
 pub mod simt;
 pub mod tans;

@@ -6,8 +6,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parans_kernels::abi::{
-    CodeParams, FIX_F32, FixParams, MODEL_KERNELS, ModelParams, QUANTISE_CDF_F32, QUANTISE_CDF_U32,
-    QUANTISE_F32, QuantiseParams,
+    CodeParams, FIX_F32, FixParams, MODEL_KERNELS, MOVE_ROWS, ModelParams, MoveParams,
+    QUANTISE_CDF_F32, QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams,
 };
 use parans_kernels::device::simt::Simt;
 
@@ -112,7 +112,7 @@ mod entries {
     parans_kernels::for_each_model_kernel!(
         parans_kernels::model_kernel_entries => CURRENT.get().expect("a thread of a launch"), [], [extern "C"];
     );
-    parans_kernels::preparing_entries!(CURRENT.get().expect("a thread of a launch"), [], [extern "C"]);
+    parans_kernels::other_entries!(CURRENT.get().expect("a thread of a launch"), [], [extern "C"]);
 }
 
 macro_rules! call_by_name {
@@ -176,6 +176,20 @@ fn call(kernel: &str, params: &[u8]) {
                     params.fixed_means as *mut _,
                     params.codes as *mut _,
                     params.count,
+                )
+            };
+        }
+        MOVE_ROWS => {
+            let params: &MoveParams = bytemuck::from_bytes(params);
+            // SAFETY: the addresses are those of live buffers of this process, as large as the
+            // shape says.
+            return unsafe {
+                entries::move_rows(
+                    params.apart as *mut _,
+                    params.together as *mut _,
+                    params.offsets as *const _,
+                    params.lengths as *const _,
+                    params.shape,
                 )
             };
         }

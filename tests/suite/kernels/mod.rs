@@ -17,6 +17,7 @@ mod host;
 mod machine;
 mod models;
 mod quantise;
+mod rows;
 mod software;
 mod tables;
 mod tans;
@@ -180,6 +181,10 @@ fn fixed(machine: &dyn Machine, _chosen: &Cases) {
 }
 
 /// Probabilities to frequencies, bit for bit.
+fn rows(machine: &dyn Machine, _chosen: &Cases) {
+    rows::check(machine);
+}
+
 fn quantise(machine: &dyn Machine, _chosen: &Cases) {
     quantise::check(machine);
 }
@@ -284,12 +289,12 @@ mod on_host_threads {
     tests!(crate::kernels::host::HostThreads, |seed: u64, long: bool| {
         seed % if long { 61 } else { 17 } == 3
     };
-        parity narrow_types faults packed tans models model_faults fixed quantise);
+        parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
 
 mod on_software_device {
     tests!(crate::kernels::software::Software::new(), |_: u64, _: bool| true;
-        parity narrow_types faults packed tans models model_faults fixed quantise);
+        parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
 
 #[test]

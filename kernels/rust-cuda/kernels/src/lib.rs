@@ -92,4 +92,4 @@ impl Simt for CudaStd {
 
 parans_kernels::for_each_kernel!(parans_kernels::kernel_entries => CudaStd, [#[kernel]], [];);
 parans_kernels::for_each_model_kernel!(parans_kernels::model_kernel_entries => CudaStd, [#[kernel]], [];);
-parans_kernels::preparing_entries!(CudaStd, [#[kernel]], []);
+parans_kernels::other_entries!(CudaStd, [#[kernel]], []);
