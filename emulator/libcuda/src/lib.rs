@@ -32,7 +32,7 @@
 //!   default stream of a thread (handle 2) is a blocking stream; streams made with
 //!   `CU_STREAM_NON_BLOCKING` wait for events alone.
 //! - `cuCtxSynchronize`, `cuMemFree`, `cuMemFreeHost`, `cuMemHostUnregister`, `cuArrayDestroy`,
-//!   `cuModuleUnload`, an allocation that finds no memory, and the end of the context run
+//!   `cuModuleUnload`, `cuMemcpyPeer`, an allocation that finds no memory, and the end of the context run
 //!   everything, the last created stream first. `cuStreamDestroy` runs nothing.
 //! - `cuStreamQuery` and `cuEventQuery` answer `CUDA_ERROR_NOT_READY` and run one piece of work.
 //! - An asynchronous copy reads pageable memory at the call and pinned, registered or managed memory

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::context_calls::{cuCtxDestroy_v2, cuCtxSetCurrent, cuCtxSynchronize};
 use crate::copy::{
     cuMemcpyDtoD_v2, cuMemcpyDtoH_v2, cuMemcpyDtoHAsync_v2, cuMemcpyHtoD_v2, cuMemcpyHtoDAsync_v2,
+    cuMemcpyPeer,
 };
 use crate::errors::{CUresult, CudaError};
 use crate::event::{
@@ -301,6 +302,19 @@ fn destroyed_streams_and_all_streams_run_last_created_first() {
     assert_eq!(byte(at), 1);
     assert_eq!(cuCtxSynchronize(), OK);
     assert_eq!(byte(at), 10);
+}
+
+#[test]
+fn copies_between_contexts_wait_for_all_of_both() {
+    let program = Program::start();
+    let handle = stream(NON_BLOCKING);
+    let (at, copied) = (buffer(3), buffer(0));
+    program.double(at, handle);
+    let own = program.context;
+    assert_eq!(cuMemcpyPeer(copied, own, at, own, BYTES), OK);
+    program.double(at, handle);
+    assert_eq!(cuStreamSynchronize(handle), OK);
+    assert_eq!(byte(copied), 6);
 }
 
 static CALLS: Mutex<Vec<(usize, ThreadId)>> = Mutex::new(Vec::new());
