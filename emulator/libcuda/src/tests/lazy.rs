@@ -248,13 +248,14 @@ fn errors_arrive_where_the_work_is_waited_for() {
     let _faults = lock(&FAULTS);
     let program = Program::start();
     let (one, other) = (stream(NON_BLOCKING), stream(NON_BLOCKING));
-    let (at, untouched) = (buffer(1), buffer(1));
+    let (at, mut memory) = (buffer(1), pinned(7));
     assert_eq!(launch(program.function, one, at, 4), OK);
-    program.double(untouched, one);
+    assert_eq!(cuMemcpyDtoHAsync_v2(memory.0, at, BYTES, one), OK);
     assert_eq!(cuStreamSynchronize(other), OK);
     assert_eq!(byte(at), 1);
     let illegal = CUresult::from(Err(CudaError::IllegalAddress));
     assert_eq!(cuStreamSynchronize(one), illegal);
+    assert_eq!(memory.bytes(), [7; BYTES], "work behind the fault does not run");
     assert_eq!(cuCtxSynchronize(), illegal);
     assert_eq!(cuMemFree_v2(at), illegal);
 }
