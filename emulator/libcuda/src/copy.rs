@@ -255,7 +255,14 @@ exports! {
         bytes: usize,
     ) {
         let stream = Stream::legacy(working()?);
-        enqueue_between(&stream, end(to, to_context)?, end(from, from_context)?, bytes)
+        let (to, from) = (end(to, to_context)?, end(from, from_context)?);
+        // The API orders it with all work of the three contexts, so it is done here.
+        for context in [&stream.context, &to.1, &from.1] {
+            context.queues.run_all();
+        }
+        enqueue_between(&stream, to, from, bytes)?;
+        stream.wait();
+        stream.context.healthy()
     }
 
     fn cuMemcpyPeerAsync(

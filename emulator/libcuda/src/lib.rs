@@ -32,14 +32,14 @@
 //!   default stream of a thread (handle 2) is a blocking stream; streams made with
 //!   `CU_STREAM_NON_BLOCKING` wait for events alone.
 //! - `cuCtxSynchronize`, `cuMemFree`, `cuMemFreeHost`, `cuMemHostUnregister`, `cuArrayDestroy`,
-//!   `cuModuleUnload`, an allocation that finds no memory, and the end of the context run
-//!   everything, the last created stream first. `cuStreamDestroy` runs nothing.
+//!   `cuModuleUnload`, `cuMemcpyPeer`, an allocation that finds no memory, and the end of the
+//!   context run everything, the last created stream first. `cuStreamDestroy` runs nothing.
 //! - `cuStreamQuery` and `cuEventQuery` answer `CUDA_ERROR_NOT_READY` and run one piece of work.
-//! - An asynchronous copy reads pageable memory at the call and pinned, registered or managed memory
-//!   when it runs; into pageable memory it waits. Copies without a stream wait, but for those from
-//!   device to device; so do fills without a stream of memory that the host reaches, and no others.
-//!   (NVIDIA lets a copy from pageable memory return while its last part is under way; here it is
-//!   done.)
+//! - An asynchronous copy reads pageable memory at the call, and pinned, registered or managed
+//!   memory when it runs; into pageable memory it waits. Copies without a stream wait, but for
+//!   those from device to device; so do fills without a stream of memory that the host reaches, and
+//!   no others. (NVIDIA lets a copy from pageable memory return while its last part is under way;
+//!   here it is done.)
 //! - A fault sticks to the context when the kernel runs, so it arrives where the kernel is waited
 //!   for; the work behind it does not run any more.
 //!

@@ -255,6 +255,8 @@ impl Queues {
     /// The queue of this thread's default stream, which is blocking.
     pub(crate) fn of_this_thread(&self) -> Arc<Queue> {
         let mut all = lock(&self.per_thread);
+        // Those of threads that have ended, too: they are held here and among the others.
+        all.retain(|_, queue| Arc::strong_count(queue) > 2 || !queue.is_idle());
         all.entry(std::thread::current().id()).or_insert_with(|| self.add(true)).clone()
     }
 

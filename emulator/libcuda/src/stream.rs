@@ -2,7 +2,7 @@
 
 use crate::abi::{Handle, Host, Out, Status, exports};
 use crate::context::{Context, current};
-use crate::errors::{CUresult, CudaError};
+use crate::errors::{CUresult, CudaError, diagnose};
 use crate::queue::{Point, Queue};
 use crate::sync::lock;
 use crate::table::Table;
@@ -99,7 +99,11 @@ impl Stream {
         }
         let context = self.context.clone();
         self.enqueue(None, move || {
-            if let Err(error) = context.healthy().and_then(|()| work()) {
+            if context.healthy().is_err() {
+                return;
+            }
+            if let Err(error) = work() {
+                diagnose(&format!("work in a stream failed when it ran: {error:?}"));
                 context.stick(error);
             }
         });

@@ -248,6 +248,24 @@ static void faults(void) {
     }
 }
 
+/* A failed assertion has an error of its own. */
+static void assertions(void) {
+    CUcontext context = NULL;
+    CUdeviceptr in = 0, out = 0;
+    OK(cuCtxCreate(&context, NULL, 0, 0));
+    CUfunction positive = function(load("edges"), "positive");
+    OK(cuMemAlloc(&in, 128));
+    OK(cuMemAlloc(&out, 128));
+    OK(cuMemsetD32(in, 1, 32));
+    void *parameters[] = {&in, &out};
+    OK(cuLaunchKernel(positive, 1, 1, 1, 32, 1, 1, 0, NULL, parameters, NULL));
+    OK(cuCtxSynchronize());
+    OK(cuMemsetD32(in + 64, 0, 1));
+    OK(cuLaunchKernel(positive, 1, 1, 1, 32, 1, 1, 0, NULL, parameters, NULL));
+    IS(CUDA_ERROR_ASSERT, cuCtxSynchronize());
+    OK(cuCtxDestroy(context));
+}
+
 #ifdef SOFTWARE
 /* What a real driver need not answer: stale and invented handles, calls that are not there, this library's own. */
 static void software(void) {
@@ -367,6 +385,7 @@ int main(int count, char **arguments) {
     addresses();
     threads(context);
     faults();
+    assertions();
 #ifdef SOFTWARE
     software();
 #endif

@@ -3,8 +3,9 @@
 //! The host rounds to nearest. For the directed modes an operation is done in `f64` *to odd*:
 //! inexact results get their last bit set, so that a later rounding to a narrower type, in
 //! whichever mode, is the one rounding of the exact value. `f64` itself is stepped one place where
-//! the sign of the error, found without rounding ([`exact`]), asks for it. The approximate functions are computed exactly and rounded
-//! once: nearer than the ISA asks for, not bit for bit a GPU's.
+//! the sign of the error, found without rounding ([`exact`]), asks for it. The approximate
+//! functions are computed exactly and rounded once: nearer than the ISA asks for, not bit for bit a
+//! GPU's.
 
 use half::{bf16, f16};
 

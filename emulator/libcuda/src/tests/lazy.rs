@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::context_calls::{cuCtxDestroy_v2, cuCtxSetCurrent, cuCtxSynchronize};
 use crate::copy::{
     cuMemcpyDtoD_v2, cuMemcpyDtoH_v2, cuMemcpyDtoHAsync_v2, cuMemcpyHtoD_v2, cuMemcpyHtoDAsync_v2,
+    cuMemcpyPeer,
 };
 use crate::errors::{CUresult, CudaError};
 use crate::event::{
@@ -247,13 +248,14 @@ fn errors_arrive_where_the_work_is_waited_for() {
     let _faults = lock(&FAULTS);
     let program = Program::start();
     let (one, other) = (stream(NON_BLOCKING), stream(NON_BLOCKING));
-    let (at, untouched) = (buffer(1), buffer(1));
+    let (at, mut memory) = (buffer(1), pinned(7));
     assert_eq!(launch(program.function, one, at, 4), OK);
-    program.double(untouched, one);
+    assert_eq!(cuMemcpyDtoHAsync_v2(memory.0, at, BYTES, one), OK);
     assert_eq!(cuStreamSynchronize(other), OK);
     assert_eq!(byte(at), 1);
     let illegal = CUresult::from(Err(CudaError::IllegalAddress));
     assert_eq!(cuStreamSynchronize(one), illegal);
+    assert_eq!(memory.bytes(), [7; BYTES], "work behind the fault does not run");
     assert_eq!(cuCtxSynchronize(), illegal);
     assert_eq!(cuMemFree_v2(at), illegal);
 }
@@ -301,6 +303,19 @@ fn destroyed_streams_and_all_streams_run_last_created_first() {
     assert_eq!(byte(at), 1);
     assert_eq!(cuCtxSynchronize(), OK);
     assert_eq!(byte(at), 10);
+}
+
+#[test]
+fn copies_between_contexts_wait_for_all_of_both() {
+    let program = Program::start();
+    let handle = stream(NON_BLOCKING);
+    let (at, copied) = (buffer(3), buffer(0));
+    program.double(at, handle);
+    let own = program.context;
+    assert_eq!(cuMemcpyPeer(copied, own, at, own, BYTES), OK);
+    program.double(at, handle);
+    assert_eq!(cuStreamSynchronize(handle), OK);
+    assert_eq!(byte(copied), 6);
 }
 
 static CALLS: Mutex<Vec<(usize, ThreadId)>> = Mutex::new(Vec::new());

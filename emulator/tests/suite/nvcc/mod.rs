@@ -8,6 +8,8 @@
 
 mod device;
 
+mod edges;
+
 mod memory;
 
 mod numbers;
