@@ -23,7 +23,6 @@ pub(super) trait Opened: Send + Sync {
 pub(super) const STAGING: usize = 4 << 20;
 
 /// `CU_STREAM_NON_BLOCKING`.
-#[cfg(feature = "cuda-dynamic")]
 const NON_BLOCKING: u32 = 1;
 
 /// The number of GPUs.
@@ -62,6 +61,14 @@ fn retain(driver: &Driver, device: i32) -> Result<Handle, Failure> {
     // SAFETY: the driver writes one handle.
     driver.check(unsafe { (driver.cuDevicePrimaryCtxRetain)(&raw mut context, device) })?;
     Ok(context)
+}
+
+/// A stream of the current context that no default stream waits for.
+fn make_stream(driver: &Driver) -> Result<Handle, Failure> {
+    let mut stream = std::ptr::null_mut();
+    // SAFETY: the driver writes one handle.
+    driver.check(unsafe { (driver.cuStreamCreate)(&raw mut stream, NON_BLOCKING) })?;
+    Ok(stream)
 }
 
 /// Makes a context current on this thread until it is dropped; then the caller's is again.
@@ -118,13 +125,11 @@ impl Loaded {
     }
 
     fn make(&mut self) -> Result<(), Failure> {
-        // SAFETY: the driver writes one handle, and one address each.
-        unsafe {
-            let driver = &self.driver;
-            driver.check((driver.cuStreamCreate)(&raw mut self.stream, NON_BLOCKING))?;
-            for half in &mut self.halves {
-                driver.check((driver.cuMemAllocHost_v2)(half, STAGING))?;
-            }
+        let driver = &self.driver;
+        self.stream = make_stream(driver)?;
+        for half in &mut self.halves {
+            // SAFETY: the driver writes one address.
+            driver.check(unsafe { (driver.cuMemAllocHost_v2)(half, STAGING) })?;
         }
         Ok(())
     }
@@ -171,9 +176,10 @@ pub(super) struct Linked {
     driver: Driver,
     device: i32,
     raw: Handle,
+    stream: Handle,
     halves: [*mut u8; 2],
-    /// Until it is dropped.
-    inside: Option<(cust::stream::Stream, [cust::memory::LockedBuffer<u8>; 2])>,
+    /// The halves, until it is dropped.
+    buffers: Option<[cust::memory::LockedBuffer<u8>; 2]>,
     // Last, so that it is dropped after what lives in it.
     _context: cust::context::Context,
 }
@@ -190,7 +196,6 @@ unsafe impl Sync for Linked {}
 impl Linked {
     pub(super) fn new(number: usize) -> Result<Self> {
         use cust::memory::LockedBuffer;
-        use cust::stream::{Stream, StreamFlags};
         let driver = Driver::linked();
         let what = format!("opening device cuda:{number}");
         // What a driver newer than cust has against it has to be heard as a number: cust's list of
@@ -207,13 +212,15 @@ impl Linked {
                 LockedBuffer::new(&0, STAGING).map_err(opening)?,
                 LockedBuffer::new(&0, STAGING).map_err(opening)?,
             ];
-            let stream = Stream::new(StreamFlags::NON_BLOCKING, None).map_err(opening)?;
+            // cust 0.3 drops the flag with which the default streams leave a stream alone.
+            let stream = make_stream(&driver).map_err(|error| error.in_context(&what))?;
             Ok(Self {
                 driver,
                 device,
                 raw,
+                stream,
                 halves: halves.each_mut().map(|half| half.as_mut_ptr()),
-                inside: Some((stream, halves)),
+                buffers: Some(halves),
                 _context: context,
             })
         })();
@@ -233,8 +240,7 @@ impl Opened for Linked {
         self.raw
     }
     fn stream(&self) -> Handle {
-        let stream = |(stream, _): &(cust::stream::Stream, _)| stream.as_inner().cast();
-        self.inside.as_ref().map_or(std::ptr::null_mut(), stream)
+        self.stream
     }
     fn halves(&self) -> [*mut u8; 2] {
         self.halves
@@ -244,8 +250,11 @@ impl Opened for Linked {
 #[cfg(feature = "cuda")]
 impl Drop for Linked {
     fn drop(&mut self) {
-        // What is inside is freed in its context.
-        let _entered = Entered::new(&self.driver, self.raw);
-        self.inside = None;
+        // What lives in the context is freed in it.
+        if let Ok(_entered) = Entered::new(&self.driver, self.raw) {
+            self.buffers = None;
+            // SAFETY: the stream is this runtime's own; the driver ends it after its work.
+            let _ = unsafe { (self.driver.cuStreamDestroy_v2)(self.stream) };
+        }
     }
 }

@@ -13,6 +13,8 @@
 
 mod case;
 mod cost;
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
+mod driver;
 mod host;
 mod machine;
 mod models;
@@ -275,8 +277,9 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
 }
 
 macro_rules! tests {
-    ($machine:expr, $chosen:expr; $($test:ident)*) => {
+    ($(#[$attribute:meta])* $machine:expr, $chosen:expr; $($test:ident)*) => {
         $(#[test]
+        $(#[$attribute])*
         fn $test() {
             super::$test(&$machine, &$chosen);
         })*
@@ -294,6 +297,17 @@ mod on_host_threads {
 
 mod on_software_device {
     tests!(crate::kernels::software::Software::new(), |_: u64, _: bool| true;
+        parity narrow_types faults packed tans models model_faults fixed quantise rows);
+}
+
+/// All cases on a GPU; one in eleven where the driver is that of the software device, whose kernels
+/// the tests above run.
+#[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
+mod on_driver {
+    use crate::kernels::driver::Driver;
+
+    tests!(#[ignore = "needs an NVIDIA driver with a device"]
+        Driver::new(), |seed: u64, _: bool| seed % 11 == 3 || !Driver::is_software();
         parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
 
