@@ -1,6 +1,6 @@
 //! Runs every conformance case through every back end present, both directions.
 //!
-//! Cases are the `.safetensors` files of `tests/vectors` and of the folder that `PARANS_VECTORS`
+//! Cases are the `.safetensors` files of `tests/vectors` (or of `vectors` beside the program) and of the folder that `PARANS_VECTORS`
 //! names; `tests/vectors/README.md` describes them. An empty or missing folder is a failure.
 
 mod common;
@@ -61,7 +61,10 @@ fn run(files: &[PathBuf], backends: &[Backend]) -> usize {
 }
 
 fn main() -> ExitCode {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")];
+    // Beside the program, where it was packed for a machine without the sources.
+    let packed = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("vectors")));
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let mut folders = vec![packed.filter(|folder| folder.is_dir()).unwrap_or(sources)];
     folders.extend(std::env::var_os("PARANS_VECTORS").map(PathBuf::from));
     let mut files = Vec::new();
     for folder in &folders {

@@ -61,6 +61,26 @@ impl<T: DeviceElement> DeviceBuffer<T> {
         })
     }
 
+    /// Overwrites all elements with those of another buffer on the same device, on a stream: what a
+    /// kernel that only moved its input would take.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the lengths differ; [`Error::Device`] where the copy fails.
+    pub fn copy_from(&self, other: &Self, stream: StreamHandle) -> Result<()> {
+        if other.len != self.len {
+            return Err(Error::Shape {
+                what: "a device buffer to copy",
+                expected: format!("{} elements", self.len),
+                got: other.len.to_string(),
+            });
+        }
+        let (gpu, bytes) = (self.memory.gpu(), self.len * size_of::<T>());
+        Memory::used_by(gpu, stream, [&self.memory, &other.memory], || match bytes {
+            0 => Ok(()),
+            _ => gpu.runtime().copy(self.address(), other.address(), bytes, stream),
+        })
+    }
+
     /// Reads elements from `at` on, after the work that used the buffer last.
     ///
     /// # Errors

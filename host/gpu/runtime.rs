@@ -130,6 +130,18 @@ pub trait Runtime: Send + Sync {
     /// Where it cannot be started.
     fn fill(&self, to: DeviceAddress, value: u8, bytes: usize, stream: StreamHandle) -> Result<()>;
 
+    /// Copies within the device.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    fn copy(
+        &self,
+        to: DeviceAddress,
+        from: DeviceAddress,
+        bytes: usize,
+        stream: StreamHandle,
+    ) -> Result<()>;
+
     /// Copies from the device, after all earlier work of the stream; the bytes are there when it
     /// returns.
     ///

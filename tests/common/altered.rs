@@ -64,6 +64,9 @@ impl Runtime for Altered {
     fn fill(&self, to: u64, value: u8, bytes: usize, stream: StreamHandle) -> Result<()> {
         self.device.fill(to, value, bytes, stream)
     }
+    fn copy(&self, to: u64, from: u64, bytes: usize, stream: StreamHandle) -> Result<()> {
+        self.device.copy(to, from, bytes, stream)
+    }
     fn download(&self, from: u64, bytes: &mut [u8], stream: StreamHandle) -> Result<()> {
         self.device.download(from, bytes, stream)
     }

@@ -41,7 +41,7 @@ impl State {
         let queue = self.queues.get(&stream).into_iter().flatten();
         let mut before = queue.take_while(|work| !work.reaches(until));
         before.any(|work| match work {
-            Work::Write(..) | Work::Fill(..) | Work::Launch { .. } => true,
+            Work::Write(..) | Work::Fill(..) | Work::Copy(..) | Work::Launch { .. } => true,
             Work::Await(event) => match self.pending.get(event) {
                 Some(&other) => self.has_work(other, Some(*event)),
                 None => false,
@@ -55,6 +55,7 @@ impl State {
 enum Work {
     Write(DeviceAddress, Vec<u8>),
     Fill(DeviceAddress, u8, usize),
+    Copy(DeviceAddress, DeviceAddress, usize),
     Launch { kernel: String, module: emulator::Module, shape: emulator::Launch, params: Vec<u8> },
     Reach(u64),
     Await(u64),
@@ -137,6 +138,9 @@ impl Software {
                 Work::Fill(to, value, bytes) => {
                     self.device.write(to, &vec![value; bytes]).map_err(failed)?;
                 }
+                Work::Copy(to, from, bytes) => {
+                    self.device.copy(to, from, bytes as u64).map_err(failed)?;
+                }
                 Work::Launch { kernel, module, shape, params } => {
                     // On a thread of its own: the device runs blocks on rayon, and a thread of
                     // rayon that waits there may steal work that comes back here.
@@ -206,6 +210,16 @@ impl Runtime for Software {
 
     fn fill(&self, to: DeviceAddress, value: u8, bytes: usize, stream: StreamHandle) -> Result<()> {
         self.put(stream, Work::Fill(to, value, bytes))
+    }
+
+    fn copy(
+        &self,
+        to: DeviceAddress,
+        from: DeviceAddress,
+        bytes: usize,
+        stream: StreamHandle,
+    ) -> Result<()> {
+        self.put(stream, Work::Copy(to, from, bytes))
     }
 
     fn download(&self, from: DeviceAddress, bytes: &mut [u8], stream: StreamHandle) -> Result<()> {

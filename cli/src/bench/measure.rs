@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use ndarray::{Array1, Array2};
-use parans::gpu::{DeviceBuffer, DeviceIndexes, DeviceSymbols, GpuCoder, StreamHandle};
+use parans::gpu::{
+    DeviceBuffer, DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder, StreamHandle,
+};
 use parans::{Coder, Indexes, Streams, Symbols, Tables};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{RngCore, SeedableRng};
@@ -114,12 +116,27 @@ pub(super) struct Figures {
     pub(super) pop: Speed,
     pub(super) bytes_per_symbol: f64,
     /// Million symbols per second of copying the symbols and indexes, in the same process on the
-    /// same threads; `None` on a device.
+    /// same threads; on a device, within the device.
     pub(super) copy: Option<f64>,
 }
 
-/// Times pushes and pops of tensors that lie on the device, by the device's own clock; checked as
-/// on the host.
+/// Bytes of device memory that measurements go round in: more than any L2 cache holds, so that
+/// each launch finds its input in memory.
+const ROUND: usize = 192 << 20;
+/// The most tensors of one round.
+const MOST_TENSORS: usize = 8;
+
+/// A tensor on the device, and room for what is popped.
+struct OnDevice {
+    symbols: DeviceBuffer<i32>,
+    indexes: DeviceBuffer<i32>,
+    popped: DeviceBuffer<i32>,
+    streams: DeviceStreams,
+}
+
+/// Times pushes and pops of tensors that lie on the device, by the device's own clock: each time is
+/// that of a round of launches over several tensors, one after another, after a round to warm up.
+/// Checked as on the host.
 fn measure_on_gpu(
     coder: &GpuCoder<'_>,
     (symbols, indexes): (&[i32], &[i32]),
@@ -128,32 +145,66 @@ fn measure_on_gpu(
 ) -> Result<Figures> {
     let gpu = coder.gpu();
     let (count, columns) = (symbols.len(), symbols.len() / rows);
-    let on_device = DeviceBuffer::from_slice(gpu, symbols)?;
-    let index_buffer = DeviceBuffer::from_slice(gpu, indexes)?;
-    let popped = DeviceBuffer::from_slice(gpu, &vec![-1i32; count])?;
-    let device_symbols = DeviceSymbols::of(&on_device, rows)?;
-    let device_indexes = DeviceIndexes::each(&index_buffer, rows)?;
-    let into = DeviceSymbols::of(&popped, rows)?;
-    let mut streams = coder.streams(rows, columns)?;
+    let tensors = ROUND.div_ceil(12 * count.max(1)).clamp(1, MOST_TENSORS);
+    let mut tensors = (0..tensors)
+        .map(|_| {
+            Ok(OnDevice {
+                symbols: DeviceBuffer::from_slice(gpu, symbols)?,
+                indexes: DeviceBuffer::from_slice(gpu, indexes)?,
+                popped: DeviceBuffer::from_slice(gpu, &vec![-1i32; count])?,
+                streams: coder.streams(rows, columns)?,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
     let (mut push, mut pop) = (Seconds::default(), Seconds::default());
-    let mut bytes = 0;
-    for _ in 0..=repeat {
-        let stream = StreamHandle::OWN;
-        let time = gpu.runtime().time(stream, &mut || {
-            coder.enqueue_push(&mut streams, &device_symbols, &device_indexes)
+    let (mut bytes, mut copy) = (0, f64::INFINITY);
+    let stream = StreamHandle::OWN;
+    for turn in 0..=repeat {
+        let mut time = |work: &mut dyn FnMut(&mut OnDevice) -> parans::Result<()>| {
+            gpu.runtime().time(stream, &mut || tensors.iter_mut().try_for_each(&mut *work))
+        };
+        let pushing = time(&mut |tensor| {
+            let symbols = DeviceSymbols::of(&tensor.symbols, rows)?;
+            let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
+            coder.enqueue_push(&mut tensor.streams, &symbols, &indexes)
         })?;
-        push.0.push(time.as_secs_f64());
-        coder.check(&streams, &device_symbols, &device_indexes)?;
-        bytes = streams.to_streams()?.total_bytes();
-        let time = gpu
-            .runtime()
-            .time(stream, &mut || coder.enqueue_pop(&mut streams, &into, &device_indexes))?;
-        pop.0.push(time.as_secs_f64());
-        coder.check(&streams, &into, &device_indexes)?;
-        ensure!(popped.to_vec()? == symbols, "what was popped is not what was pushed");
-        streams.to_streams()?.expect_initial()?;
+        for tensor in &mut tensors {
+            let symbols = DeviceSymbols::of(&tensor.symbols, rows)?;
+            let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
+            coder.check(&tensor.streams, &symbols, &indexes)?;
+        }
+        bytes = tensors[0].streams.to_streams()?.total_bytes();
+        let mut time = |work: &mut dyn FnMut(&mut OnDevice) -> parans::Result<()>| {
+            gpu.runtime().time(stream, &mut || tensors.iter_mut().try_for_each(&mut *work))
+        };
+        let popping = time(&mut |tensor| {
+            let into = DeviceSymbols::of(&tensor.popped, rows)?;
+            let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
+            coder.enqueue_pop(&mut tensor.streams, &into, &indexes)
+        })?;
+        for tensor in &mut tensors {
+            let into = DeviceSymbols::of(&tensor.popped, rows)?;
+            let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
+            coder.check(&tensor.streams, &into, &indexes)?;
+            ensure!(tensor.popped.to_vec()? == symbols, "what was popped is not what was pushed");
+            tensor.streams.to_streams()?.expect_initial()?;
+        }
+        // Symbols and indexes, read and written once.
+        let copying = gpu.runtime().time(stream, &mut || {
+            tensors.iter().try_for_each(|tensor| {
+                tensor.popped.copy_from(&tensor.symbols, stream)?;
+                tensor.popped.copy_from(&tensor.indexes, stream)
+            })
+        })?;
+        if turn > 0 || repeat == 0 {
+            let each = tensors.len() as f64;
+            push.0.push(pushing.as_secs_f64() / each);
+            pop.0.push(popping.as_secs_f64() / each);
+            copy = copy.min(copying.as_secs_f64() / each);
+        }
     }
-    Ok(figures(count, &push, &pop, bytes))
+    let copy = Some(count as f64 / 1e6 / copy);
+    Ok(Figures { copy, ..figures(count, &push, &pop, bytes) })
 }
 
 /// Seconds that a copy of these symbols and their indexes takes at best, over the pool's threads.

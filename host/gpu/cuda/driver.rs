@@ -65,6 +65,7 @@ functions! {
     fn cuMemFreeHost(address: *mut c_void);
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle);
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle);
+    fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle);
     fn cuMemsetD8Async(to: u64, value: u8, bytes: usize, stream: Handle);
     fn cuStreamCreate(stream: *mut Handle, flags: c_uint);
     fn cuStreamDestroy_v2(stream: Handle);

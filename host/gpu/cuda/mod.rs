@@ -363,6 +363,20 @@ impl Runtime for CudaRuntime {
         self.check(code, || format!("filling {bytes} bytes of the device"))
     }
 
+    fn copy(
+        &self,
+        to: DeviceAddress,
+        from: DeviceAddress,
+        bytes: usize,
+        stream: StreamHandle,
+    ) -> Result<()> {
+        let _entered = self.enter()?;
+        // SAFETY: the driver reports wrong ranges; the stream is the runtime's own, or one that the
+        // caller vouches for.
+        let code = unsafe { (self.driver.cuMemcpyDtoDAsync_v2)(to, from, bytes, self.raw(stream)) };
+        self.check(code, || format!("copying {bytes} bytes within the device"))
+    }
+
     fn download(&self, from: DeviceAddress, bytes: &mut [u8], stream: StreamHandle) -> Result<()> {
         let _entered = self.enter()?;
         let (driver, raw, len) = (&self.driver, self.raw(stream), bytes.len());

@@ -277,9 +277,9 @@ fn packed(machine: &dyn Machine, chosen: &Cases) {
 }
 
 macro_rules! tests {
-    ($(#[$attribute:meta])* $machine:expr, $chosen:expr; $($test:ident)*) => {
+    ($attribute:tt $machine:expr, $chosen:expr; $($test:ident)*) => {
         $(#[test]
-        $(#[$attribute])*
+        #$attribute
         fn $test() {
             super::$test(&$machine, &$chosen);
         })*
@@ -289,14 +289,14 @@ macro_rules! tests {
 /// Threads of the host are slow at meeting one another: they run one case in seventeen, and fewer
 /// of the long ones.
 mod on_host_threads {
-    tests!(crate::kernels::host::HostThreads, |seed: u64, long: bool| {
+    tests!([cfg(test)] crate::kernels::host::HostThreads, |seed: u64, long: bool| {
         seed % if long { 61 } else { 17 } == 3
     };
         parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
 
 mod on_software_device {
-    tests!(crate::kernels::software::Software::new(), |_: u64, _: bool| true;
+    tests!([cfg(test)] crate::kernels::software::Software::new(), |_: u64, _: bool| true;
         parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
 
@@ -306,7 +306,7 @@ mod on_software_device {
 mod on_driver {
     use crate::kernels::driver::Driver;
 
-    tests!(#[ignore = "needs an NVIDIA driver with a device"]
+    tests!([ignore = "needs an NVIDIA driver with a device"]
         Driver::new(), |seed: u64, _: bool| seed % 11 == 3 || !Driver::is_software();
         parity narrow_types faults packed tans models model_faults fixed quantise rows);
 }
