@@ -415,6 +415,66 @@ impl Setup {
     }
 }
 
+/// Long rows and many of them, of every type of symbols and indexes, with tables that fit a block's
+/// shared memory and tables that do not: the same bytes as the reference, and back. With
+/// `PARANS_LONG` in the environment as large as tensors are, else small.
+fn check_long(
+    backend: &Backend,
+    reference: &Backend,
+    family: Family,
+    lanes: usize,
+) -> Result<(), Failed> {
+    let long = std::env::var_os("PARANS_LONG").is_some();
+    let shapes: &[(usize, usize)] =
+        if long { &[(8200, 1000), (3, 40_000), (700, 5003)] } else { &[(37, 70)] };
+    let mut random = Random::seed_from_u64(31 + lanes as u64);
+    for (turn, &(rows, columns)) in shapes.iter().enumerate() {
+        for tables in [1, 3, if long { 250 } else { 40 }] {
+            let precision = family.max_precision().min(if tables == 3 { 15 } else { 12 });
+            let symbols = 200.min(1 << (precision - 1));
+            let cdfs = (0..tables)
+                .map(|_| Table { cdf: random_cdf(&mut random, symbols, precision), offset: 0 });
+            let setup = Setup {
+                family,
+                lanes,
+                precision,
+                bypass: None,
+                alias: false,
+                tables: cdfs.collect(),
+            };
+            let push = setup.random_push(&mut random, rows, columns);
+            let batch = Batch { setup, lookup: Lookup::Auto, rows, pushes: vec![] };
+            let symbols = shaped(&push.symbols, rows, columns);
+            let indexes = shaped(&push.indexes, rows, columns).mapv(|index| index.max(0));
+            // A type of symbols with each type of indexes, in turn.
+            macro_rules! check {
+                ($symbol:ty, $index:ty) => {{
+                    let symbols = symbols.mapv(|symbol| symbol as $symbol);
+                    let indexes = indexes.mapv(|index| index as $index);
+                    let encode = |backend: &Backend| -> Result<_, Error> {
+                        let coder = batch.coder(backend)?;
+                        let bytes = backend.run(|| coder.encode(&symbols, &indexes))?;
+                        let back = backend.run(|| coder.decode::<$symbol>(&bytes, &indexes))?;
+                        Ok((bytes, back))
+                    };
+                    let (bytes, back) = encode(backend).map_err(|error| error.to_string())?;
+                    let (wanted, _) = encode(reference).map_err(|error| error.to_string())?;
+                    let what = format!("{family} x{lanes}, {rows} x {columns}, {tables} tables");
+                    assert!(bytes == wanted, "other bytes: {what}");
+                    assert!(back == symbols, "other symbols: {what}");
+                }};
+            }
+            match (turn + tables) % 4 {
+                0 => check!(u8, i32),
+                1 => check!(i32, u8),
+                2 => check!(u16, u16),
+                _ => check!(i16, i32),
+            }
+        }
+    }
+    Ok(())
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let backends: Vec<Arc<Backend>> = backends::all().into_iter().map(Arc::new).collect();
@@ -441,6 +501,8 @@ fn main() {
                 );
                 let (b, f) = (backend.clone(), first.clone());
                 trial("errors", Box::new(move || check_errors(&b, &f, family, lanes)));
+                let (b, f) = (backend.clone(), first.clone());
+                trial("long", Box::new(move || check_long(&b, &f, family, lanes)));
                 if models::FAMILIES.contains(&family) {
                     let (b, f) = (backend.clone(), first.clone());
                     trial("models", Box::new(move || models::check_family(&b, &f, family, lanes)));

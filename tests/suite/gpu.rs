@@ -184,6 +184,9 @@ fn a_status_that_no_kernel_writes_is_a_device_error() {
     let overwrites = Altered {
         launch: Box::new(|device, launch, stream| {
             device.launch(launch, stream)?;
+            if launch.kernel == "move_rows" {
+                return Ok(());
+            }
             let field = if launch.kernel.starts_with("quantise") { 2 } else { 3 };
             let at = launch.fields[field].0;
             let status = u64::from_le_bytes(launch.params[at..at + 8].try_into().unwrap());
