@@ -79,16 +79,22 @@ impl Simt for CudaStd {
 
     #[inline(always)]
     unsafe fn load_shared_x4(self, at: u32) -> [u32; 4] {
-        // SAFETY: the caller's promise.
-        unsafe { *shared_memory(at) }
+        // SAFETY: the caller's promise; the address is a multiple of 16.
+        let Four(words) = unsafe { *shared_memory(at) };
+        words
     }
 
     #[inline(always)]
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
         // SAFETY: the caller's promise.
-        unsafe { *shared_memory(at) = words };
+        unsafe { *shared_memory(at) = Four(words) };
     }
 }
+
+/// Lets the compiler load and store four words at once.
+#[derive(Clone, Copy)]
+#[repr(align(16))]
+struct Four([u32; 4]);
 
 parans_kernels::for_each_kernel!(parans_kernels::kernel_entries => CudaStd, [#[kernel]], [];);
 parans_kernels::for_each_model_kernel!(parans_kernels::model_kernel_entries => CudaStd, [#[kernel]], [];);
