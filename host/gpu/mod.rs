@@ -17,6 +17,7 @@ mod buffer;
 mod cuda;
 mod launch;
 mod memory;
+mod model_coder;
 mod models;
 mod ptx;
 mod quantise;
@@ -40,7 +41,8 @@ pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 pub use cuda::CudaRuntime;
 pub use launch::Geometry;
-pub use models::{DeviceModels, GpuModelCoder};
+pub use model_coder::GpuModelCoder;
+pub use models::DeviceModels;
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use ptx::ptx;
 pub use resident::{DeviceStreams, GpuCoder};

@@ -7,6 +7,9 @@
 
 mod driver;
 mod open;
+mod staging;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_void};
@@ -16,7 +19,8 @@ use std::time::Duration;
 use parans_kernels::abi::DeviceAddress;
 
 use self::driver::{Code, Driver, Failure, Handle};
-use self::open::{Entered, Opened, STAGING};
+use self::open::{Entered, Opened};
+use self::staging::Staging;
 use super::{EventHandle, Launch, Runtime, StreamHandle, StreamKind};
 use crate::error::{Error, Result};
 
@@ -57,15 +61,6 @@ struct Modules {
 
 // SAFETY: the driver's handles may be used from any thread.
 unsafe impl Send for Modules {}
-
-/// The pinned halves, and after which copy each is free again.
-struct Staging {
-    halves: [*mut u8; 2],
-    sent: [Handle; 2],
-}
-
-// SAFETY: as above.
-unsafe impl Send for Staging {}
 
 /// The events that were recorded and not released yet, by number, and those to record again.
 #[derive(Default)]
@@ -160,14 +155,9 @@ impl CudaRuntime {
         let (name, multiprocessors) = open::name(&driver, opened.device())
             .and_then(|name| Ok((name, attribute(MULTIPROCESSORS)?)))
             .map_err(opening)?;
-        let sent = {
+        let staging = {
             let _entered = Entered::new(&driver, opened.context())?;
-            [event(&driver, WITHOUT_TIME), event(&driver, WITHOUT_TIME)]
-        };
-        let [first, second] = sent;
-        let staging = Staging {
-            halves: opened.halves(),
-            sent: [first.map_err(opening)?, second.map_err(opening)?],
+            Staging::new(&driver, opened.halves()).map_err(opening)?
         };
         Ok(Self {
             name,
@@ -245,21 +235,6 @@ fn destroy(driver: &Driver, event: Handle) {
     let _ = unsafe { (driver.cuEventDestroy_v2)(event) };
 }
 
-impl Staging {
-    /// Waits until a half is free.
-    fn free(&self, driver: &Driver, half: usize) -> Result<(), Failure> {
-        // SAFETY: the event is alive. One that was never recorded counts as done.
-        driver.check(unsafe { (driver.cuEventSynchronize)(self.sent[half]) })
-    }
-
-    /// Marks the copy that was put on a stream as the last of a half.
-    fn mark(&self, driver: &Driver, half: usize, stream: Handle) -> Result<(), Failure> {
-        // SAFETY: the event is alive; the stream is the runtime's own, or one that the caller
-        // vouches for.
-        driver.check(unsafe { (driver.cuEventRecord)(self.sent[half], stream) })
-    }
-}
-
 impl Runtime for CudaRuntime {
     fn name(&self) -> String {
         self.name.clone()
@@ -329,30 +304,9 @@ impl Runtime for CudaRuntime {
 
     fn upload(&self, to: DeviceAddress, bytes: &[u8], stream: StreamHandle) -> Result<()> {
         let _entered = self.enter()?;
-        let (driver, raw) = (&self.driver, self.raw(stream));
-        let staging = lock(&self.staging);
-        for (turn, chunk) in bytes.chunks(STAGING).enumerate() {
-            let half = turn % 2;
-            // What this half carried two turns ago, or in an earlier call.
-            staging
-                .free(driver, half)
-                .and_then(|()| {
-                    let from = staging.halves[half];
-                    // SAFETY: the half is pinned and free, has room for a chunk, stays allocated
-                    // with the runtime, and is not written again before its event.
-                    let code = unsafe {
-                        from.copy_from_nonoverlapping(chunk.as_ptr(), chunk.len());
-                        let to = to + (turn * STAGING) as u64;
-                        (driver.cuMemcpyHtoDAsync_v2)(to, from.cast(), chunk.len(), raw)
-                    };
-                    driver.check(code)
-                })
-                .and_then(|()| staging.mark(driver, half, raw))
-                .map_err(|error| {
-                    error.in_context(&format!("copying {} bytes to the device", bytes.len()))
-                })?;
-        }
-        Ok(())
+        lock(&self.staging).upload(&self.driver, to, bytes, self.raw(stream)).map_err(|error| {
+            error.in_context(&format!("copying {} bytes to the device", bytes.len()))
+        })
     }
 
     fn fill(&self, to: DeviceAddress, value: u8, bytes: usize, stream: StreamHandle) -> Result<()> {
@@ -379,42 +333,10 @@ impl Runtime for CudaRuntime {
 
     fn download(&self, from: DeviceAddress, bytes: &mut [u8], stream: StreamHandle) -> Result<()> {
         let _entered = self.enter()?;
-        let (driver, raw, len) = (&self.driver, self.raw(stream), bytes.len());
-        let copying =
-            |error: Failure| error.in_context(&format!("copying {len} bytes from the device"));
-        let staging = lock(&self.staging);
-        // Uploads that still read a half come first.
-        staging.free(driver, 0).and_then(|()| staging.free(driver, 1)).map_err(copying)?;
-        let chunks = len.div_ceil(STAGING);
-        let part = |turn: usize| turn * STAGING..((turn + 1) * STAGING).min(len);
-        // One turn more than chunks: each turn starts a transfer and empties the half of the turn
-        // before.
-        for turn in 0..=chunks {
-            if turn < chunks {
-                let part = part(turn);
-                let to = staging.halves[turn % 2].cast();
-                // SAFETY: the half is pinned, stays allocated with the runtime, and was emptied a
-                // turn ago.
-                let code = unsafe {
-                    let from = from + part.start as u64;
-                    (driver.cuMemcpyDtoHAsync_v2)(to, from, part.len(), raw)
-                };
-                driver
-                    .check(code)
-                    .and_then(|()| staging.mark(driver, turn % 2, raw))
-                    .map_err(copying)?;
-            }
-            if let Some(earlier) = turn.checked_sub(1) {
-                staging.free(driver, earlier % 2).map_err(copying)?;
-                let part = &mut bytes[part(earlier)];
-                // SAFETY: the half is pinned, and the copy that filled it is done.
-                unsafe {
-                    let half = staging.halves[earlier % 2];
-                    part.as_mut_ptr().copy_from_nonoverlapping(half, part.len());
-                }
-            }
-        }
-        Ok(())
+        let (staging, len) = (lock(&self.staging), bytes.len());
+        staging
+            .download(&self.driver, from, bytes, self.raw(stream))
+            .map_err(|error| error.in_context(&format!("copying {len} bytes from the device")))
     }
 
     fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> Result<()> {
@@ -563,8 +485,8 @@ impl Drop for CudaRuntime {
     fn drop(&mut self) {
         let Ok(_entered) = Entered::new(&self.driver, self.opened.context()) else { return };
         let events = lock(&self.events);
-        let sent = lock(&self.staging).sent;
-        for &event in sent.iter().chain(&events.spare).chain(events.recorded.values()) {
+        lock(&self.staging).destroy(&self.driver);
+        for &event in events.spare.iter().chain(events.recorded.values()) {
             destroy(&self.driver, event);
         }
         drop(events);
@@ -572,44 +494,5 @@ impl Drop for CudaRuntime {
             // SAFETY: loaded here, and no kernel of it runs any more: memory has waited for them.
             let _ = unsafe { (self.driver.cuModuleUnload)(module) };
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore = "needs an NVIDIA driver with two devices: PARANS_DEVICE_COUNT=2 scripts/software-cuda"]
-    fn devices_work_side_by_side_and_the_callers_context_stays_current() {
-        let driver = driver().unwrap();
-        let runtimes = [CudaRuntime::new(0).unwrap(), CudaRuntime::new(1).unwrap()];
-        // The caller works on the second device.
-        let callers = runtimes[1].opened.context();
-        let entered = Entered::new(&driver, callers).unwrap();
-        let bytes = [7u8; 1000];
-        let addresses = runtimes.each_ref().map(|runtime| runtime.alloc(bytes.len()).unwrap());
-        for (runtime, &address) in runtimes.iter().zip(&addresses) {
-            runtime.upload(address, &bytes, StreamHandle::OWN).unwrap();
-            runtime.fill(address, 9, 10, StreamHandle::OWN).unwrap();
-            let event = runtime.record(StreamHandle::OWN).unwrap();
-            runtime.wait(StreamHandle::LEGACY_DEFAULT, event).unwrap();
-            runtime.release(event);
-            let mut back = [0; 1000];
-            runtime.download(address, &mut back, StreamHandle::LEGACY_DEFAULT).unwrap();
-            assert_eq!((back[9], back[10], back[999]), (9, 7, 7));
-            // Errors leave no context behind either.
-            assert!(runtime.load("no PTX").is_err());
-            assert!(runtime.finish(event).is_err());
-            runtime.free(address);
-        }
-        let unknown = driver.check(Code(4242)).unwrap_err();
-        assert!(unknown.to_string().contains("error 4242"), "{unknown}");
-        drop(runtimes);
-        drop(entered);
-        let mut left = std::ptr::null_mut();
-        // SAFETY: the driver writes one handle.
-        let popped = driver.check(unsafe { (driver.cuCtxPopCurrent_v2)(&raw mut left) });
-        assert!(popped.is_err() || left.is_null(), "a context was left on the stack");
     }
 }
