@@ -263,6 +263,26 @@ fn streams_and_indexes_of_other_shapes_are_refused() {
 }
 
 #[test]
+fn sizes_beyond_a_launch_are_refused_before_it() {
+    let gpu = backends::gpu();
+    let coder = Coder::builder(Family::Rans64).gpu(&gpu).build(tables(false)).unwrap();
+    let coder = coder.on_gpu().unwrap();
+    let refused = |symbols: DeviceSymbols<'_>, rows, columns| {
+        let mut streams = DeviceStreams::new(&gpu, Family::Rans64, 2, 1, 64).unwrap();
+        let pushed = coder.push(&mut streams, &symbols, &DeviceIndexes::one(0, rows, columns));
+        assert!(streams.to_streams().unwrap().is_initial(0));
+        pushed.unwrap_err().to_string()
+    };
+    #[allow(unsafe_code, reason = "a tensor of another library is what is tested")]
+    // SAFETY: no work is started with it.
+    let at = |columns, stride| unsafe { DeviceSymbols::at::<u8>(0x7000, 2, columns, stride) };
+    let error = refused(at(3, 1 << 33), 2, 3);
+    assert!(error.contains("8589934592 symbols from row to row"), "{error}");
+    let error = refused(at(1 << 31, 1 << 31), 2, 1 << 31);
+    assert!(error.contains("2147483648 symbols per row"), "{error}");
+}
+
+#[test]
 fn a_gpu_that_is_not_there_is_an_error_of_the_library() {
     let build = |device| Coder::builder(Family::Rans64).device(device).build(tables(false));
     let error = build(Device::Cuda(1000)).unwrap_err();
