@@ -1,8 +1,8 @@
 //! Tensors that live on a device are coded there: nothing but each row's outcome comes back to the
 //! host.
 //!
-//! Runs on the first NVIDIA GPU where the build (`--features cuda-dynamic`) and the machine have one, and
-//! on the software device elsewhere: `cargo run --release --example gpu_roundtrip`.
+//! Runs on the first NVIDIA GPU where the build (`--features cuda-dynamic`) and the machine have
+//! one, and on the software device elsewhere: `cargo run --release --example gpu_roundtrip`.
 
 #[path = "../tests/common/software.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]

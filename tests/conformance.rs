@@ -1,7 +1,8 @@
 //! Runs every conformance case through every back end present, both directions.
 //!
-//! Cases are the `.safetensors` files of `tests/vectors` (or of `vectors` beside the program) and of the folder that `PARANS_VECTORS`
-//! names; `tests/vectors/README.md` describes them. An empty or missing folder is a failure.
+//! Cases are the `.safetensors` files of `tests/vectors` (or of `vectors` beside the program) and
+//! of the folder that `PARANS_VECTORS` names; `tests/vectors/README.md` describes them. An empty or
+//! missing folder is a failure.
 
 mod common;
 

@@ -133,8 +133,8 @@ impl<T: DeviceElement> DeviceBuffer<T> {
     }
 }
 
-/// `len` elements of device memory: those of a [`DeviceBuffer`], or of a tensor that another library
-/// owns.
+/// `len` elements of device memory: those of a [`DeviceBuffer`], or of a tensor that another
+/// library owns.
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceSlice<'b, T> {
     pub(super) memory: Option<&'b Memory>,

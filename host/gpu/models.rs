@@ -69,7 +69,8 @@ impl<'b> DeviceModels<'b> {
 
     /// A fixed-point mean (units of `2^-12`) and a [`Scale`](crate::model::Scale) code per symbol,
     /// rows one after another: see
-    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). A code that is no scale's fails its row when it is coded.
+    /// [`Distributions::from_fixed`](crate::model::Distributions::from_fixed). A code that is no
+    /// scale's fails its row when it is coded.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns` of both.
@@ -135,8 +136,8 @@ impl<'b> DeviceModels<'b> {
     }
 
     /// `each` components a symbol, symbol after symbol and row after row: see
-    /// [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). Weights that do not sum to `2^16`, or a code that is no scale's, fail their row when it
-    /// is coded.
+    /// [`Mixtures::from_fixed`](crate::model::Mixtures::from_fixed). Weights that do not sum to
+    /// `2^16`, or a code that is no scale's, fail their row when it is coded.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are not `rows * columns * each`; [`Error::InvalidArgument`] for
@@ -161,7 +162,8 @@ impl<'b> DeviceModels<'b> {
 
     /// A CDF for each of `rows * columns` symbols, one after another, each from 0 to `2^precision`
     /// and strictly increasing: see [`Pmfs::from_cdf`](crate::model::Pmfs::from_cdf). With
-    /// `sentinel`, the last symbol of each is the bypass sentinel. A CDF that does not increase where a symbol is coded fails its row then.
+    /// `sentinel`, the last symbol of each is the bypass sentinel. A CDF that does not increase
+    /// where a symbol is coded fails its row then.
     ///
     /// # Errors
     /// [`Error::Shape`] where the length is no multiple of `rows * columns`, or leaves no symbol
