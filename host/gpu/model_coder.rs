@@ -4,6 +4,7 @@ use bytemuck::bytes_of;
 use parans_kernels::abi::{Kernel, ModelKernel, ModelParams, ModelShape, index_type};
 
 use super::launch::{Geometry, below};
+use super::tensors::expect_shapes;
 use super::{DeviceModels, DeviceStreams, DeviceSymbols, Gpu, Launch, StreamHandle};
 use crate::cpu::explain;
 use crate::error::{Error, Result};
@@ -127,17 +128,11 @@ impl<'c> GpuModelCoder<'c> {
         let plan = self.plan;
         models.check(plan.precision)?;
         let (rows, columns) = (models.rows, models.columns);
-        for (what, got) in
-            [("symbols", (symbols.rows, symbols.columns)), ("streams", (streams.rows(), columns))]
-        {
-            if got != (rows, columns) {
-                return Err(Error::Shape {
-                    what,
-                    expected: format!("({rows}, {columns}) as the models"),
-                    got: format!("({}, {})", got.0, got.1),
-                });
-            }
-        }
+        expect_shapes(
+            "models",
+            (rows, columns),
+            [("symbols", (symbols.rows, symbols.columns)), ("streams", (streams.rows(), columns))],
+        )?;
         streams.expect_coder(plan)?;
         let lanes = plan.lanes as u32;
         let kernel =

@@ -7,7 +7,7 @@ use parans_kernels::codec::RowFault;
 
 use super::launch::{self, Geometry, below};
 use super::memory::Memory;
-use super::tensors::{DeviceIndexes, DeviceSymbols};
+use super::tensors::{DeviceIndexes, DeviceSymbols, expect_shapes};
 use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
@@ -305,17 +305,11 @@ impl<'c> GpuCoder<'c> {
         indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
         let (rows, columns) = (symbols.rows, symbols.columns);
-        for (what, got) in
-            [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))]
-        {
-            if got != (rows, columns) {
-                return Err(Error::Shape {
-                    what,
-                    expected: format!("({rows}, {columns}) as the symbols"),
-                    got: format!("({}, {})", got.0, got.1),
-                });
-            }
-        }
+        expect_shapes(
+            "symbols",
+            (rows, columns),
+            [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))],
+        )?;
         streams.expect_coder(self.plan)?;
         let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
         shape.index_type = indexes.kind;

@@ -5,7 +5,7 @@ use parans_kernels::abi::{CodeShape, index_type, symbol_type};
 use super::launch::below;
 use super::memory::Memory;
 use super::{DeviceAddress, DeviceBuffer, DeviceElement, DeviceSlice, Gpu, StreamHandle};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::symbols::{NativeSymbol, SymbolSlice, columns_of};
 
 /// Symbols of shape (rows, columns) in device memory.
@@ -86,6 +86,24 @@ impl<'b> DeviceSymbols<'b> {
         let at = row * self.row_stride + position;
         read(gpu, stream, self.address, at, (1 << (self.kind & 3), signed))
     }
+}
+
+/// An error unless all have the shape of what is coded.
+pub(super) fn expect_shapes(
+    of: &str,
+    shape: (usize, usize),
+    others: [(&'static str, (usize, usize)); 2],
+) -> Result<()> {
+    for (what, got) in others {
+        if got != shape {
+            return Err(Error::Shape {
+                what,
+                expected: format!("{shape:?} as the {of}"),
+                got: format!("{got:?}"),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Reads one value for an error's message; 0 where even that fails.
