@@ -173,8 +173,8 @@ impl PackedFamily for Rans64 {
     }
 }
 
-/// The interval of a symbol where alphabet or precision are large: the first slot and the frequency,
-/// of a bypass sentinel with the highest bit set.
+/// The interval of a symbol where alphabet or precision are large: the first slot and the
+/// frequency, of a bypass sentinel with the highest bit set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WideInterval(pub [u32; 2]);
 
@@ -349,8 +349,8 @@ pub fn pack_guide(
     Some(())
 }
 
-/// Packs tables for pop with a [`WideInterval`] per symbol and 16 bits per bucket; `None` where they
-/// do not fit, with some words stored already.
+/// Packs tables for pop with a [`WideInterval`] per symbol and 16 bits per bucket; `None` where
+/// they do not fit, with some words stored already.
 pub fn pack_wide<F: PackedFamily>(
     tables: &[TableDescriptor],
     intervals: &[Interval],

@@ -422,7 +422,7 @@ unsafe fn load<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
         // A lane has four values of each `4 * lanes`.
         let at = (group * M::LANES / 4 + lanes.lane) as usize;
         unroll!(N, i, {
-            if i % 4 == 0 {
+            if i.is_multiple_of(4) {
                 // SAFETY: the caller's promise.
                 let four = unsafe { *from.cast::<V>().add(at + i / 4 * M::LANES as usize) };
                 let four = lanes.deal(four.values().map(&widen));
@@ -457,7 +457,7 @@ unsafe fn store<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
     if in_fours::<M>(N) && fours && count == N {
         let at = (group * M::LANES / 4 + lanes.lane) as usize;
         unroll!(N, i, {
-            if i % 4 == 0 {
+            if i.is_multiple_of(4) {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|j| values[(i + j) % N]);
                 let four = V::of(lanes.collect([a, b, c, d]).map(&narrow));
                 // SAFETY: the caller's promise.

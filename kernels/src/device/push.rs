@@ -163,8 +163,8 @@ impl<S: Simt, M: Mapping, F: RansFamily, E: EncoderModel<F>> Lane<S, M, F, E> {
         asked && !self.fault.happened()
     }
 
-    /// Whether a row of the warp is short of capacity: what else may be wrong with its symbols comes
-    /// first, so the general code goes on with all of them.
+    /// Whether a row of the warp is short of capacity: what else may be wrong with its symbols
+    /// comes first, so the general code goes on with all of them.
     #[inline(always)]
     pub(super) fn any_overflowed(&self) -> bool {
         self.group.any_in_step(self.overflowed)
