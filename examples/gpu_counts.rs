@@ -1,5 +1,5 @@
 //! What the library's launches cost on the software device, one JSON object per line: see
-//! `scripts/gpu-counts`.
+//! `scripts/gpu-counts`. With the argument `budgets`, the most that each may cost instead.
 
 #[path = "../tests/common/counts.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
@@ -9,5 +9,8 @@ mod counts;
 mod software;
 
 fn main() {
-    counts::count_all(|count| println!("{}", count.json()));
+    let budgets = std::env::args().nth(1).is_some_and(|argument| argument == "budgets");
+    counts::count_all(|count| {
+        println!("{}", if budgets { count.budget() } else { count.json() });
+    });
 }

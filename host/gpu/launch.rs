@@ -2,9 +2,9 @@
 
 use parans_kernels::abi::{CodeShape, Kernel, Operation};
 use parans_kernels::codec::packed::{
-    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
+    PackedFamily, PackedSlot, WideInterval, pack_entries, pack_guide, pack_slots, pack_wide,
 };
-use parans_kernels::codec::{EncoderEntry, TableDescriptor};
+use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, TableDescriptor};
 
 use crate::error::{Error, Result};
 use crate::family::Family;
@@ -77,10 +77,12 @@ impl PackedWords {
         let prepared = plan.tables.prepared();
         match plan.family {
             _ if plan.lookup == Lookup::Alias => None,
-            _ if !push => Self::pop(plan),
-            Family::Rans64 => Self::push(plan, prepared.rans64()),
-            Family::Rans32 => Self::push(plan, prepared.rans32()),
-            Family::Rans32x16 => Self::push(plan, prepared.rans32x16()),
+            Family::Rans64 if push => Self::push(plan, prepared.rans64()),
+            Family::Rans32 if push => Self::push(plan, prepared.rans32()),
+            Family::Rans32x16 if push => Self::push(plan, prepared.rans32x16()),
+            Family::Rans64 => Self::pop::<Rans64>(plan),
+            Family::Rans32 => Self::pop::<Rans32>(plan),
+            Family::Rans32x16 => Self::pop::<Rans32x16>(plan),
             _ => None,
         }
     }
@@ -98,24 +100,27 @@ impl PackedWords {
         Some(Self { operation, words })
     }
 
-    /// One load per symbol where a slot fits a word, else two.
-    fn pop(plan: &Plan) -> Option<Self> {
+    /// One load per symbol where a slot fits a word, else two, or a few more.
+    fn pop<F: PackedFamily>(plan: &Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
         let (tables, intervals) = (prepared.tables(), prepared.intervals());
         let precision = plan.tables.precision().bits();
-        for operation in [Operation::PopSlots, Operation::PopGuide] {
+        for operation in [Operation::PopSlots, Operation::PopGuide, Operation::PopWide] {
             Kernel::find(plan.family.name(), operation, plan.lanes as u32)?;
-            let slots = operation == Operation::PopSlots;
-            let slot_bytes = if slots { size_of::<PackedSlot>() } else { 1 };
-            if slot_bytes.saturating_mul(tables.len()) > MOST_PACKED_BYTES >> precision {
+            let table_bytes = match operation {
+                Operation::PopSlots => size_of::<PackedSlot>() << precision.min(31),
+                Operation::PopGuide => 1 << precision.min(31),
+                _ => 2 << WideInterval::bucket_bits(precision),
+            };
+            if table_bytes.saturating_mul(tables.len()) > MOST_PACKED_BYTES {
                 continue;
             }
             let mut words = Vec::new();
             let store = |word| words.push(word);
-            let packed = if slots {
-                pack_slots(tables, intervals, precision, plan.bypass, store)
-            } else {
-                pack_guide(tables, intervals, precision, plan.bypass, store)
+            let packed = match operation {
+                Operation::PopSlots => pack_slots(tables, intervals, precision, plan.bypass, store),
+                Operation::PopGuide => pack_guide(tables, intervals, precision, plan.bypass, store),
+                _ => pack_wide::<F>(tables, intervals, precision, plan.bypass, store),
             };
             if packed.is_some() {
                 return Some(Self { operation, words });

@@ -37,6 +37,9 @@ mod tests {
         for name in coders.chain(models).chain(others) {
             let module = ptx(name).unwrap_or_else(|| panic!("{name} has no PTX"));
             assert!(module.contains(&format!(".visible .entry {name}(")), "{name}");
+            // The largest block of a launch: without it a compiler may choose more registers than
+            // such a block can have.
+            assert_eq!(module.matches("\n.maxntid 512\n").count(), 1, "{name}");
             kernels += 1;
         }
         assert_eq!(MODULES.iter().map(|list| list.len()).sum::<usize>(), kernels);

@@ -294,6 +294,9 @@ pub enum Operation {
     PopSlots,
     /// Pop with packed intervals and a byte per slot, beside [`PopSearch`](Self::PopSearch).
     PopGuide,
+    /// Pop with wide packed intervals and 16 bits per bucket of slots, beside
+    /// [`PopSearch`](Self::PopSearch).
+    PopWide,
 }
 
 /// How a kernel maps a row's lanes to threads.
@@ -442,6 +445,18 @@ macro_rules! for_each_kernel {
             pop_guide_rans32_16_x2: pop_packed Rans32x16 Pair Guide;
             pop_guide_rans32_16_xn: pop_packed Rans32x16 PartOfWarp Guide;
             pop_guide_rans32_16_x32: pop_packed Rans32x16 Warp Guide;
+            pop_wide_rans64_x1: pop_packed Rans64 ThreadInStep Wide;
+            pop_wide_rans64_x2: pop_packed Rans64 Pair Wide;
+            pop_wide_rans64_xn: pop_packed Rans64 PartOfWarp Wide;
+            pop_wide_rans64_x32: pop_packed Rans64 Warp Wide;
+            pop_wide_rans32_x1: pop_packed Rans32 ThreadInStep Wide;
+            pop_wide_rans32_x2: pop_packed Rans32 Pair Wide;
+            pop_wide_rans32_xn: pop_packed Rans32 PartOfWarp Wide;
+            pop_wide_rans32_x32: pop_packed Rans32 Warp Wide;
+            pop_wide_rans32_16_x1: pop_packed Rans32x16 ThreadInStep Wide;
+            pop_wide_rans32_16_x2: pop_packed Rans32x16 Pair Wide;
+            pop_wide_rans32_16_xn: pop_packed Rans32x16 PartOfWarp Wide;
+            pop_wide_rans32_16_x32: pop_packed Rans32x16 Warp Wide;
             push_tans32_x1: push_tans Tans32 Thread States;
             push_tans32_xn: push_tans Tans32 PartOfWarp States;
             push_tans32_x32: push_tans Tans32 Warp States;
@@ -470,6 +485,7 @@ macro_rules! kernel_table {
     (@operation push_packed Direct) => { Operation::PushPacked };
     (@operation pop_packed Slots) => { Operation::PopSlots };
     (@operation pop_packed Guide) => { Operation::PopGuide };
+    (@operation pop_packed Wide) => { Operation::PopWide };
     (@operation push_tans States) => { Operation::PushTans };
     (@operation pop_tans States) => { Operation::PopTans };
     (@family push_tans $family:ident) => { <$crate::codec::$family as TansFamily>::NAME };

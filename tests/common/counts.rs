@@ -37,6 +37,8 @@ pub struct Setup {
     /// Bypass on, and 0.1 % of the symbols escape.
     pub bypass: bool,
     pub lookup: Lookup,
+    /// The smallest symbol. Packed tables hold none above 32767: the general kernels code those.
+    pub offset: i32,
 }
 
 /// One launch.
@@ -55,14 +57,37 @@ pub struct Count {
 impl Count {
     /// The setup and the direction as words without blanks: the name of a budget.
     pub fn name(&self) -> String {
-        let Setup { family, lanes, tables, alphabet, precision, symbols, index, bypass, lookup } =
-            self.setup;
+        let Setup {
+            family,
+            lanes,
+            tables,
+            alphabet,
+            precision,
+            symbols,
+            index,
+            bypass,
+            lookup,
+            offset,
+        } = self.setup;
         let of = |yes, text: &'static str| if yes { text } else { "" };
         format!(
-            "{family}-x{lanes}-t{tables}-a{alphabet}-p{precision}-{symbols}-{index}{}{}-{}",
+            "{family}-x{lanes}-t{tables}-a{alphabet}-p{precision}-{symbols}-{index}-{}{}{}-{}",
+            lookup.name(),
             of(bypass, "-bypass"),
-            of(lookup == Lookup::Alias, "-alias"),
+            of(offset > 0, "-offset"),
             self.direction()
+        )
+    }
+
+    /// A line of the budgets: its name, and 2.5 % more than was counted.
+    pub fn budget(&self) -> String {
+        let most = |counted: f64| (counted * 102.5).ceil() / 100.0;
+        format!(
+            "{} {:.2} {:.2} {:.2}",
+            self.name(),
+            most(self.instructions),
+            most(self.sectors),
+            most(self.wavefronts)
         )
     }
 
@@ -72,8 +97,18 @@ impl Count {
 
     /// One JSON object.
     pub fn json(&self) -> String {
-        let Setup { family, lanes, tables, alphabet, precision, symbols, index, bypass, lookup } =
-            self.setup;
+        let Setup {
+            family,
+            lanes,
+            tables,
+            alphabet,
+            precision,
+            symbols,
+            index,
+            bypass,
+            lookup,
+            ..
+        } = self.setup;
         let (op, kernel, lookup) = (self.direction(), &self.kernel, lookup.name());
         let Self { instructions, sectors, wavefronts, .. } = self;
         format!(
@@ -99,6 +134,7 @@ pub fn setups() -> Vec<Setup> {
         index: "each_i32",
         bypass: false,
         lookup: Lookup::Auto,
+        offset: 0,
     };
     for family in [Family::Rans64, Family::Rans32, Family::Rans32x16, Family::Tans32] {
         for &lanes in Family::LANES {
@@ -113,18 +149,25 @@ pub fn setups() -> Vec<Setup> {
         setups.push(Setup { lanes, tables: 64, index: "row", ..i32s });
     }
     for family in [Family::Rans64, Family::Rans32, Family::Rans32x16] {
-        for lanes in [1, 4, 32] {
+        for lanes in [1, 2, 4, 32] {
             setups.push(Setup { family, lanes, symbols: "u8", index: "one", ..i32s });
             setups.push(Setup { family, lanes, precision: 15, ..i32s });
+            setups.push(Setup { family, lanes, alphabet: 1024, ..i32s });
+        }
+        // Tables that do not pack, and alias tables.
+        for lanes in [1, 4, 32] {
+            let large = Setup { family, lanes, alphabet: 1024, offset: 40_000, ..i32s };
+            setups.push(Setup { lookup: Lookup::Search, ..large });
+            setups.push(Setup { lookup: Lookup::InverseCdf, ..large });
+            setups.push(Setup { family, lanes, lookup: Lookup::Alias, ..i32s });
         }
     }
     for precision in [11, 15] {
         setups.push(Setup { precision, symbols: "u8", index: "one", ..i32s });
     }
-    for lanes in [4, 32] {
-        setups.push(Setup { lanes, lookup: Lookup::Alias, ..i32s });
-        setups.push(Setup { lanes, alphabet: 1024, ..i32s });
+    for lanes in [1, 4, 32] {
         setups.push(Setup { family: Family::Rans64, precision: 18, lanes, ..i32s });
+        setups.push(Setup { family: Family::Tans16, lanes, ..i32s });
     }
     setups
 }
@@ -166,6 +209,7 @@ impl Counter {
         let pmf = gaussians(setup.tables, setup.alphabet);
         let tables = Tables::builder(Precision::new(setup.precision).unwrap())
             .sentinel(setup.bypass)
+            .offsets(&vec![setup.offset; setup.tables])
             .pmf(pmf.view())
             .unwrap();
         let mut builder = Coder::builder(setup.family).lanes(setup.lanes).lookup(setup.lookup);
@@ -195,7 +239,7 @@ impl Counter {
                 let symbol = sums.partition_point(|sum| *sum <= drawn) as i32;
                 let escapes = setup.bypass && rng.random_range(0..1000) == 0;
                 let symbol = if escapes { setup.alphabet as i32 + symbol } else { symbol };
-                S::try_from(symbol).ok().expect("a type that holds the alphabet")
+                S::try_from(setup.offset + symbol).ok().expect("a type that holds the alphabet")
             })
             .collect();
 

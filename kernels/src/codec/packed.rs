@@ -4,7 +4,9 @@
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
 //! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
 //! ([`PackedFamily`]), and for pop either a [`PackedSlot`] per slot, or a [`PackedInterval`] per
-//! symbol and behind them a byte per slot, its symbol's number. What a table lacks here, the bypass
+//! symbol and behind them a byte per slot, its symbol's number, or of large alphabets and
+//! precisions a [`WideInterval`] per symbol and behind them 16 bits per bucket of slots, the number
+//! of its first slot's symbol. What a table lacks here, the bypass
 //! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
 
 use super::bypass::BypassCode;
@@ -127,6 +129,8 @@ pub trait PackedFamily: RansFamily {
     /// The most words that one push emits and one pop reads, in tables that fit their packed form:
     /// those of 32-bit states have a precision of at most 16.
     const PACKED_WORDS: u32;
+    /// The largest precision with which that holds.
+    const PACKED_PRECISION: u32;
     /// Packs an entry, into the first words; `None` where it does not fit.
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]>;
     /// Undoes [`pack`](Self::pack).
@@ -138,6 +142,7 @@ macro_rules! family_of_32_bits {
         $(impl PackedFamily for $family {
             const ENTRY_LOG2: u32 = 3;
             const PACKED_WORDS: u32 = 15u32.div_ceil(Self::WORD_BITS);
+            const PACKED_PRECISION: u32 = 16;
             #[inline(always)]
             fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
                 let interval = PackedInterval::new(Interval { start: entry.start, freq: entry.freq })?;
@@ -156,6 +161,7 @@ family_of_32_bits!(Rans32 Rans32x16);
 impl PackedFamily for Rans64 {
     const ENTRY_LOG2: u32 = 4;
     const PACKED_WORDS: u32 = 1;
+    const PACKED_PRECISION: u32 = Self::MAX_PRECISION;
     #[inline(always)]
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]> {
         let reciprocal = entry.reciprocal;
@@ -164,6 +170,46 @@ impl PackedFamily for Rans64 {
     #[inline(always)]
     fn unpack([low, high, freq, start]: [u32; 4]) -> EncoderEntry<Self> {
         EncoderEntry { reciprocal: u64::from(high) << 32 | u64::from(low), freq, start }
+    }
+}
+
+/// The interval of a symbol where alphabet or precision are large: the first slot and the
+/// frequency, of a bypass sentinel with the highest bit set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WideInterval(pub [u32; 2]);
+
+impl WideInterval {
+    /// Bytes, as a power of two.
+    pub const LOG2: u32 = 3;
+    /// The largest precision.
+    pub const MAX_PRECISION: u32 = 20;
+    const SENTINEL: u32 = 1 << 31;
+
+    /// log2 of the buckets per table. A bucket has at most 16 slots, so that what begins in it is
+    /// found in a few steps.
+    #[inline(always)]
+    pub const fn bucket_bits(precision: u32) -> u32 {
+        let few = if precision < 12 { precision } else { 12 };
+        let enough = precision.saturating_sub(4);
+        if enough > few { enough } else { few }
+    }
+
+    /// Whether the symbols after this one hold the slot.
+    #[inline(always)]
+    pub const fn lies_before(self, slot: u32) -> bool {
+        slot.wrapping_sub(self.start()) >= self.0[1]
+    }
+
+    /// Cumulative frequency.
+    #[inline(always)]
+    pub const fn start(self) -> u32 {
+        self.0[0]
+    }
+
+    /// Frequency; 0 of a bypass sentinel.
+    #[inline(always)]
+    pub const fn freq(self) -> u32 {
+        if self.0[1] & Self::SENTINEL == 0 { self.0[1] } else { 0 }
     }
 }
 
@@ -303,6 +349,52 @@ pub fn pack_guide(
     Some(())
 }
 
+/// Packs tables for pop with a [`WideInterval`] per symbol and 16 bits per bucket; `None` where
+/// they do not fit, with some words stored already.
+pub fn pack_wide<F: PackedFamily>(
+    tables: &[TableDescriptor],
+    intervals: &[Interval],
+    precision: u32,
+    bypass: Option<BypassCode>,
+    store: impl FnMut(u32),
+) -> Option<()> {
+    // A single bucket would not fill a word.
+    let largest = F::PACKED_PRECISION.min(WideInterval::MAX_PRECISION);
+    if !(1..=largest).contains(&precision) {
+        return None;
+    }
+    let mut words = Words { store, count: 0 };
+    words.places(tables, bypass.is_some(), false)?;
+    let mut base = 0;
+    for table in tables {
+        if table.base != base {
+            return None;
+        }
+        base += table.symbols;
+        for (_, Interval { start, freq }, coded) in ordinary(table, intervals, bypass) {
+            words.store(start);
+            words.store(if coded { freq } else { freq | WideInterval::SENTINEL });
+        }
+    }
+    words.end_part();
+    let shift = precision - WideInterval::bucket_bits(precision);
+    for table in tables {
+        let (mut word, mut buckets) = (0, 0);
+        for (number, interval, _) in ordinary(table, intervals, bypass) {
+            while buckets << shift < interval.start + interval.freq {
+                word |= number << (16 * (buckets & 1));
+                buckets += 1;
+                if buckets & 1 == 0 {
+                    words.store(word);
+                    word = 0;
+                }
+            }
+        }
+    }
+    words.end_part();
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,7 +434,9 @@ mod tests {
         for bypass in [None, BypassCode::new(4)] {
             let slots = packed(|store| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, store));
             let guide = packed(|store| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, store));
-            let (intervals, bytes) = (4, 4 + 8);
+            let wide =
+                packed(|store| pack_wide::<Rans64>(&TABLES, &INTERVALS, PRECISION, bypass, store));
+            let (intervals, bytes, buckets) = (4, 4 + 8, 4 + 16);
             for (number, table) in TABLES.iter().enumerate() {
                 let coded = table.symbols - u32::from(bypass.is_some());
                 let place = PackedTable { base: slots[2 * number], place: slots[2 * number + 1] };
@@ -358,6 +452,13 @@ mod tests {
                     let one = PackedSlot(slots[4 + at]);
                     let symbol = guide[bytes + at / 4] >> (8 * (at % 4)) & 0xff;
                     let two = PackedInterval(guide[intervals + (table.base + symbol) as usize]);
+                    let first = wide[buckets + at / 2] >> (16 * (at % 2)) & 0xffff;
+                    let at = intervals + 2 * (table.base + first) as usize;
+                    let three = WideInterval([wide[at], wide[at + 1]]);
+                    assert!(!three.lies_before(slot));
+                    assert_eq!(first, found.symbol);
+                    let freq = if found.symbol < coded { found.freq } else { 0 };
+                    assert_eq!((three.freq(), slot - three.start()), (freq, found.rank));
                     if found.symbol < coded {
                         assert_eq!(
                             (one.symbol(), one.freq(), one.rank()),

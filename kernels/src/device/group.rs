@@ -86,6 +86,12 @@ impl<S: Simt, M: Mapping> Group<S, M> {
         (group, simt.block() * (simt.block_threads() >> log2) + (thread >> log2))
     }
 
+    /// The machine.
+    #[inline(always)]
+    pub fn simt(&self) -> S {
+        self.simt
+    }
+
     /// Lanes a row.
     #[inline(always)]
     pub fn lanes(&self) -> u32 {

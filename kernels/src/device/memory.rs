@@ -79,8 +79,8 @@ pub struct LaneMemory<S, M, F: RansFamily> {
     pub group: Group<S, M>,
     /// The row's number; 0 where the thread has none.
     pub number: u32,
-    /// The row in memory.
-    pub memory: RowMemory<F>,
+    /// The row's words.
+    pub words: *mut F::Word,
     /// Its symbols and indexes.
     pub symbols: RowSymbols,
     /// The lane's state, or a sound one where those of the row are not.
@@ -116,7 +116,7 @@ impl<S: Simt, M: Mapping, F: RansFamily> LaneMemory<S, M, F> {
         };
         let sound = group.ballot(!is_normalised::<F>(state)) == 0;
         let state = if sound { state } else { F::LOWER_BOUND };
-        Self { group, number, memory, symbols, state, length, active, sound }
+        Self { group, number, words: memory.words, symbols, state, length, active, sound }
     }
 
     /// Whether there is anything to code.
@@ -131,7 +131,15 @@ impl<S: Simt, M: Mapping, F: RansFamily> LaneMemory<S, M, F> {
     /// # Safety
     /// As [`load`](Self::load).
     #[inline(always)]
-    pub unsafe fn store(&self, state: F::State, length: u32, outcome: RowStatus, at: u32) {
+    pub unsafe fn store(
+        &self,
+        rows: RowsMemory,
+        shape: &CodeShape,
+        state: F::State,
+        length: u32,
+        outcome: RowStatus,
+        at: u32,
+    ) {
         let status = if self.sound {
             outcome
         } else {
@@ -140,16 +148,20 @@ impl<S: Simt, M: Mapping, F: RansFamily> LaneMemory<S, M, F> {
         if !self.active {
             return;
         }
+        // Found again, so that no register holds the addresses meanwhile.
+        let number = self.group.simt().again(self.number);
         // SAFETY: this lane's state; the row's length and status, written by one lane.
         unsafe {
+            let memory: RowMemory<F> =
+                rows.lane(shape, number, self.group.lanes(), self.group.lane);
             if status.code == 0 {
-                *self.memory.state = state;
+                *memory.state = state;
             }
             if self.group.lane == 0 {
                 if status.code == 0 {
-                    *self.memory.length = length;
+                    *memory.length = length;
                 }
-                *self.memory.status = status;
+                *memory.status = status;
             }
         }
     }
@@ -281,7 +293,7 @@ impl RowSymbols {
         symbols == 0 && (self.has_one_index() || indexes == 0)
     }
 
-    /// The indexes of a lane in `N` groups from `group` on.
+    /// The indexes of a lane in `N` groups from `group` on, where each position has one.
     ///
     /// # Safety
     /// The groups are the row's. With `fours`, [`fours_are_aligned`](Self::fours_are_aligned) and
@@ -293,20 +305,15 @@ impl RowSymbols {
         group: u32,
         fours: bool,
     ) -> [i32; N] {
-        // SAFETY: the caller's promise. The type is looked at once for all.
+        let from = self.indexes;
+        // SAFETY: the caller's promise. The type is looked at once for all, the commonest first.
         unsafe {
-            match self.index_type {
-                index_type::I32 => {
-                    load::<_, Of16<i32>, _, _, _>(self.indexes.cast(), lanes, group, fours, |i| i)
-                }
-                index_type::U16 => {
-                    let of = i32::from;
-                    load::<u16, Of8<u16>, _, _, _>(self.indexes.cast(), lanes, group, fours, of)
-                }
-                index_type::U8 => {
-                    load::<u8, Of4<u8>, _, _, _>(self.indexes, lanes, group, fours, i32::from)
-                }
-                _ => [self.index_constant; N],
+            if self.index_type == index_type::I32 {
+                load::<_, Of16<i32>, _, _, _>(from.cast(), lanes, group, fours, |i| i)
+            } else if self.index_type == index_type::U8 {
+                load::<u8, Of4<u8>, _, _, _>(from, lanes, group, fours, i32::from)
+            } else {
+                load::<u16, Of8<u16>, _, _, _>(from.cast(), lanes, group, fours, i32::from)
             }
         }
     }
@@ -322,22 +329,17 @@ impl RowSymbols {
         group: u32,
         fours: bool,
     ) -> [i32; N] {
-        let symbols = self.symbols.cast_const();
+        let from = self.symbols.cast_const();
         // SAFETY: the caller's promise.
         unsafe {
-            match self.symbol_type {
-                symbol_type::I32 => {
-                    load::<_, Of16<i32>, _, _, _>(symbols.cast(), lanes, group, fours, |s| s)
-                }
-                symbol_type::I16 => {
-                    let of = i32::from;
-                    load::<i16, Of8<i16>, _, _, _>(symbols.cast(), lanes, group, fours, of)
-                }
-                symbol_type::U16 => {
-                    let of = i32::from;
-                    load::<u16, Of8<u16>, _, _, _>(symbols.cast(), lanes, group, fours, of)
-                }
-                _ => load::<u8, Of4<u8>, _, _, _>(symbols, lanes, group, fours, i32::from),
+            if self.symbol_type == symbol_type::I32 {
+                load::<_, Of16<i32>, _, _, _>(from.cast(), lanes, group, fours, |s| s)
+            } else if self.symbol_type == symbol_type::U8 {
+                load::<u8, Of4<u8>, _, _, _>(from, lanes, group, fours, i32::from)
+            } else if self.symbol_type == symbol_type::I16 {
+                load::<i16, Of8<i16>, _, _, _>(from.cast(), lanes, group, fours, i32::from)
+            } else {
+                load::<u16, Of8<u16>, _, _, _>(from.cast(), lanes, group, fours, i32::from)
             }
         }
     }
@@ -358,35 +360,15 @@ impl RowSymbols {
         let to = self.symbols;
         // SAFETY: the caller's promise.
         unsafe {
-            match self.symbol_type & 3 {
-                2 => {
-                    let of = |s| s;
-                    store::<_, Of16<i32>, _, _, _>(
-                        to.cast(),
-                        lanes,
-                        group,
-                        fours,
-                        values,
-                        count,
-                        of,
-                    );
-                }
-                1 => {
-                    let of = |s| s as u16;
-                    store::<_, Of8<u16>, _, _, _>(
-                        to.cast(),
-                        lanes,
-                        group,
-                        fours,
-                        values,
-                        count,
-                        of,
-                    );
-                }
-                _ => {
-                    let of = |s| s as u8;
-                    store::<_, Of4<u8>, _, _, _>(to, lanes, group, fours, values, count, of);
-                }
+            if self.symbol_type == symbol_type::I32 {
+                let of = |s| s;
+                store::<_, Of16<i32>, _, _, _>(to.cast(), lanes, group, fours, values, count, of);
+            } else if self.symbol_type == symbol_type::U8 {
+                let of = |s| s as u8;
+                store::<_, Of4<u8>, _, _, _>(to, lanes, group, fours, values, count, of);
+            } else {
+                let of = |s| s as u16;
+                store::<_, Of8<u16>, _, _, _>(to.cast(), lanes, group, fours, values, count, of);
             }
         }
     }
@@ -440,7 +422,7 @@ unsafe fn load<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
         // A lane has four values of each `4 * lanes`.
         let at = (group * M::LANES / 4 + lanes.lane) as usize;
         unroll!(N, i, {
-            if i % 4 == 0 {
+            if i.is_multiple_of(4) {
                 // SAFETY: the caller's promise.
                 let four = unsafe { *from.cast::<V>().add(at + i / 4 * M::LANES as usize) };
                 let four = lanes.deal(four.values().map(&widen));
@@ -475,7 +457,7 @@ unsafe fn store<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
     if in_fours::<M>(N) && fours && count == N {
         let at = (group * M::LANES / 4 + lanes.lane) as usize;
         unroll!(N, i, {
-            if i % 4 == 0 {
+            if i.is_multiple_of(4) {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|j| values[(i + j) % N]);
                 let four = V::of(lanes.collect([a, b, c, d]).map(&narrow));
                 // SAFETY: the caller's promise.

@@ -64,6 +64,17 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    fn again(self, value: u32) -> u32 {
+        let again;
+        // SAFETY: moves a value.
+        unsafe {
+            asm!("mov.u32 {}, {};", out(reg32) again, in(reg32) value,
+                options(pure, nomem, nostack));
+        }
+        again
+    }
+
+    #[inline(always)]
     fn global<T>(self, pointer: *const T) -> u64 {
         let address;
         // SAFETY: changes the address space of an address.
@@ -141,17 +152,60 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
-    unsafe fn load_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
-        // The words' addresses hold for all: loads have no side effect.
-        macro_rules! load {
-            ($bits:literal, $class:ident, $state:expr, $bound:expr, $bytes:literal, $take:literal) => {{
-                let mut state = $state;
-                // SAFETY: the caller's promise.
+    unsafe fn fill<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        macro_rules! fill {
+            ($class:ident, $state:expr, $load:literal, $take:literal) => {{
+                let filled;
+                // SAFETY: the caller's promise. Loads have no side effect, and nobody stores words
+                // that are loaded.
                 unsafe {
                     asm!(
-                        "{{ .reg .pred p; .reg .b32 w, low;",
+                        concat!("{{ .reg .b32 w, low; ld.global.", $load, " w, [{end}+-{back}];"),
+                        $take,
+                        "}}",
+                        x = in($class) $state, filled = lateout($class) filled,
+                        end = in(reg64) end, back = const F::Word::BYTES,
+                        options(pure, readonly, nostack),
+                    )
+                }
+                filled
+            }};
+        }
+        match F::Word::BYTES {
+            1 => F::State::from_u32(fill!(
+                reg32,
+                x.low_u32(),
+                "u8",
+                "prmt.b32 {filled}, w, {x}, 0x6540;"
+            )),
+            2 => F::State::from_u32(fill!(
+                reg32,
+                x.low_u32(),
+                "u16",
+                "prmt.b32 {filled}, w, {x}, 0x5410;"
+            )),
+            _ => F::State::from_u64(fill!(
+                reg64,
+                x.to_u64(),
+                "u32",
+                "cvt.u32.u64 low, {x}; mov.b64 {filled}, {{w, low}};"
+            )),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fill_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        // The word's register is set before the load: one that only some lanes set would stay
+        // occupied from the beginning of the kernel on.
+        macro_rules! fill {
+            ($bits:literal, $class:ident, $state:expr, $bound:expr, $load:literal, $take:literal) => {{
+                let mut state = $state;
+                // SAFETY: as above.
+                unsafe {
+                    asm!(
+                        "{{ .reg .pred p; .reg .b32 w, low; mov.b32 w, 0;",
                         concat!("setp.lt.u", $bits, " p, {x}, {bound};"),
-                        concat!("@p ld.global.u", $bytes, " w, [{end}+-{back}];"),
+                        concat!("@p ld.global.", $load, " w, [{end}+-{back}];"),
                         $take,
                         "}}",
                         x = inout($class) state, bound = in($class) $bound,
@@ -163,30 +217,28 @@ impl Simt for Nvptx {
             }};
         }
         match F::Word::BYTES {
-            1 => {
-                let bound = F::LOWER_BOUND.low_u32();
-                let take =
-                    load!("32", reg32, x.low_u32(), bound, "8", "@p prmt.b32 {x}, w, {x}, 0x6540;");
-                F::State::from_u32(take)
-            }
-            2 => {
-                let bound = F::LOWER_BOUND.low_u32();
-                let take = load!(
-                    "32",
-                    reg32,
-                    x.low_u32(),
-                    bound,
-                    "16",
-                    "@p prmt.b32 {x}, w, {x}, 0x5410;"
-                );
-                F::State::from_u32(take)
-            }
-            _ => F::State::from_u64(load!(
+            1 => F::State::from_u32(fill!(
+                "32",
+                reg32,
+                x.low_u32(),
+                F::LOWER_BOUND.low_u32(),
+                "u8",
+                "@p prmt.b32 {x}, w, {x}, 0x6540;"
+            )),
+            2 => F::State::from_u32(fill!(
+                "32",
+                reg32,
+                x.low_u32(),
+                F::LOWER_BOUND.low_u32(),
+                "u16",
+                "@p prmt.b32 {x}, w, {x}, 0x5410;"
+            )),
+            _ => F::State::from_u64(fill!(
                 "64",
                 reg64,
                 x.to_u64(),
                 F::LOWER_BOUND.to_u64(),
-                "32",
+                "u32",
                 "cvt.u32.u64 low, {x}; @p mov.b64 {x}, {{w, low}};"
             )),
         }
@@ -209,6 +261,17 @@ impl Simt for Nvptx {
         // as the compiler knows.
         unsafe {
             asm!("ld.shared.u8 {}, [{}];", out(reg32) value, in(reg32) at,
+                options(pure, readonly, nostack));
+        }
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn load_shared_u16(self, at: u32) -> u32 {
+        let value;
+        // SAFETY: as above.
+        unsafe {
+            asm!("ld.shared.u16 {}, [{}];", out(reg32) value, in(reg32) at,
                 options(pure, readonly, nostack));
         }
         value

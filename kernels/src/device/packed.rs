@@ -4,7 +4,9 @@ use super::group::{Group, Mapping};
 use super::memory::{RowSymbols, RowsMemory};
 use super::simt::Simt;
 use crate::abi::CodeShape;
-use crate::codec::packed::{PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, next_part};
+use crate::codec::packed::{
+    PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, WideInterval, next_part,
+};
 use crate::codec::step::slot;
 use crate::codec::{RansFamily, StateInt};
 
@@ -17,8 +19,13 @@ pub trait TableMemory: Copy {
     /// A byte.
     ///
     /// # Safety
-    /// The address lies in the tables; so for the other two, at multiples of their size.
+    /// The address lies in the tables; so for the others, at multiples of their size.
     unsafe fn byte(self, at: u32) -> u32;
+    /// 16 bits.
+    ///
+    /// # Safety
+    /// See [`byte`](Self::byte).
+    unsafe fn half(self, at: u32) -> u32;
     /// A word.
     ///
     /// # Safety
@@ -51,6 +58,11 @@ impl<S: Simt> TableMemory for Staged<S> {
     unsafe fn byte(self, at: u32) -> u32 {
         // SAFETY: the caller's promise; nothing is written there after staging.
         unsafe { self.simt.load_shared_u8(at) }
+    }
+    #[inline(always)]
+    unsafe fn half(self, at: u32) -> u32 {
+        // SAFETY: as above.
+        unsafe { self.simt.load_shared_u16(at) }
     }
     #[inline(always)]
     unsafe fn word(self, at: u32) -> u32 {
@@ -89,6 +101,11 @@ impl TableMemory for InGlobal {
         unsafe { u32::from(*self.0.cast::<u8>().add(at as usize)) }
     }
     #[inline(always)]
+    unsafe fn half(self, at: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { u32::from(*self.0.byte_add(at as usize).cast::<u16>()) }
+    }
+    #[inline(always)]
     unsafe fn word(self, at: u32) -> u32 {
         // SAFETY: the caller's promise.
         unsafe { *self.0.byte_add(at as usize) }
@@ -99,11 +116,17 @@ impl TableMemory for InGlobal {
         #[derive(Clone, Copy)]
         #[repr(align(8))]
         struct Two([u32; 2]);
+        #[derive(Clone, Copy)]
+        #[repr(align(16))]
+        struct TwoWide([u64; 2]);
         // SAFETY: the caller's promise.
         unsafe {
             let at = self.0.byte_add(at as usize);
             if log2 == 4 {
-                return (*at.cast::<Four>()).0;
+                // Entries of four words begin with one of 64 bits; loaded as two words, it would be
+                // loaded again.
+                let TwoWide([a, b]) = *at.cast();
+                return [a as u32, (a >> 32) as u32, b as u32, (b >> 32) as u32];
             }
             let Two([a, b]) = *at.cast();
             [a, b, 0, 0]
@@ -134,15 +157,27 @@ impl<S: Simt> SharedTables<S> {
     pub unsafe fn stage(simt: S, global: *const u32, shape: &CodeShape) -> Self {
         let staged = shape.staged != 0;
         if staged {
+            let step = simt.block_threads() * 16;
             let mut at = simt.thread() * 16;
+            // SAFETY: whole parts of 16 bytes, each copied by one thread; the launch gave the
+            // block as much memory.
+            let copy = |at: u32, words: [u32; 4]| unsafe {
+                simt.store_shared_x4(simt.shared() + at, words);
+            };
+            let load = |at: u32| {
+                // SAFETY: as above.
+                let Four(words) = unsafe { *global.byte_add(at as usize).cast() };
+                words
+            };
+            // Four at once wait for the memory once.
+            while at + 3 * step < shape.staged {
+                let parts = [load(at), load(at + step), load(at + 2 * step), load(at + 3 * step)];
+                unroll!(4, i, { copy(at + i as u32 * step, parts[i]) });
+                at += 4 * step;
+            }
             while at < shape.staged {
-                // SAFETY: whole parts of 16 bytes, each copied by one thread; the launch gave the
-                // block as much memory.
-                unsafe {
-                    let Four(words) = *global.byte_add(at as usize).cast();
-                    simt.store_shared_x4(simt.shared() + at, words);
-                }
-                at += simt.block_threads() * 16;
+                copy(at, load(at));
+                at += step;
             }
             simt.barrier();
         }
@@ -176,12 +211,12 @@ impl<S: Simt> SharedTables<S> {
 
 /// The rows of a warp that the main loop codes. They go through it in step, and the others, past
 /// the last row or failed, with them: each as a copy of the first row that is coded, so that
-/// whatever it stores is stored there already.
+/// whatever it stores is stored there already. It stays that copy, and is not asked for any more.
 #[derive(Clone, Copy, Debug)]
 pub struct CodedRow<S, M, F: RansFamily> {
     /// The lanes of the row.
     pub group: Group<S, M>,
-    /// Whether this thread's row is coded.
+    /// Whether that is this thread's own row.
     pub coded: bool,
     /// Its symbols and indexes.
     pub symbols: RowSymbols,
@@ -189,15 +224,12 @@ pub struct CodedRow<S, M, F: RansFamily> {
     pub fours: bool,
     /// Its words.
     pub words: *mut F::Word,
-    /// The lane's state.
-    pub state: F::State,
-    /// Words in use.
-    pub cursor: u32,
 }
 
 impl<S: Simt, M: Mapping, F: RansFamily> CodedRow<S, M, F> {
-    /// The row of the calling thread, or the one that it goes along with; `None` where the warp has
-    /// none to code. `coded` says whether this lane's row is to be coded.
+    /// The row of the calling thread, or the one that it goes along with, whose number, state and
+    /// cursor it then has; `None` where the warp has none to code. `coded` says whether this lane's
+    /// row is to be coded.
     ///
     /// # Safety
     /// The memory is what [`abi`](crate::abi) says for a launch of this shape.
@@ -207,7 +239,7 @@ impl<S: Simt, M: Mapping, F: RansFamily> CodedRow<S, M, F> {
         rows: RowsMemory,
         shape: &CodeShape,
         coded: bool,
-        (mut number, mut state, mut cursor): (u32, F::State, u32),
+        (number, state, cursor): (&mut u32, &mut F::State, &mut u32),
     ) -> Option<Self> {
         let coded_rows = group.whole_rows(coded);
         if coded_rows == 0 {
@@ -215,21 +247,22 @@ impl<S: Simt, M: Mapping, F: RansFamily> CodedRow<S, M, F> {
         }
         let coded = group.is_in(coded_rows);
         if coded_rows != u32::MAX {
-            let other = group.of_first(coded_rows, number);
-            let other_cursor = group.of_first(coded_rows, cursor);
+            let other = group.of_first(coded_rows, *number);
+            let other_cursor = group.of_first(coded_rows, *cursor);
             let low = group.of_first(coded_rows, state.low_u32());
             let high = group.of_first(coded_rows, (state.to_u64() >> 32) as u32);
             if !coded {
-                (number, cursor) = (other, other_cursor);
-                state = F::State::from_u64(u64::from(high) << 32 | u64::from(low));
+                *number = other;
+                *cursor = other_cursor;
+                *state = F::State::from_u64(u64::from(high) << 32 | u64::from(low));
             }
         }
         // SAFETY: the number of a row.
         let (memory, symbols) = unsafe {
-            (rows.lane::<F>(shape, number, group.lanes(), group.lane), rows.row(shape, number))
+            (rows.lane::<F>(shape, *number, group.lanes(), group.lane), rows.row(shape, *number))
         };
         let fours = !group.any_in_step(!symbols.fours_are_aligned());
-        Some(Self { group, coded, symbols, fours, words: memory.words, state, cursor })
+        Some(Self { group, coded, symbols, fours, words: memory.words })
     }
 }
 
@@ -262,7 +295,7 @@ pub struct PackedFound {
     pub rank: u32,
 }
 
-/// The two forms of packed tables that pop reads.
+/// The forms of packed tables that pop reads.
 pub trait PackedLookup: Copy {
     /// Where a table is.
     type Place: Copy + Default;
@@ -289,6 +322,49 @@ pub struct Slots;
 /// A byte per slot and a [`PackedInterval`] a symbol: two loads.
 #[derive(Clone, Copy, Debug)]
 pub struct Guide;
+
+/// 16 bits per bucket of slots and a [`WideInterval`] a symbol: two loads, or a few more.
+#[derive(Clone, Copy, Debug)]
+pub struct Wide;
+
+impl PackedLookup for Wide {
+    /// The intervals and the buckets.
+    type Place = (u32, u32);
+    #[inline(always)]
+    unsafe fn place<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> (u32, u32) {
+        // SAFETY: the caller's promise.
+        let table = unsafe { table(memory, number) };
+        let intervals = behind_places(memory, shape);
+        let buckets = intervals + next_part(shape.entries << WideInterval::LOG2);
+        let bits = WideInterval::bucket_bits(shape.precision);
+        (memory.scaled(intervals, table.base, WideInterval::LOG2), buckets + (number << (bits + 1)))
+    }
+    #[inline(always)]
+    unsafe fn find<T: TableMemory, F: RansFamily>(
+        memory: T,
+        (intervals, buckets): (u32, u32),
+        state: F::State,
+        precision: u32,
+    ) -> PackedFound {
+        let slot = slot::<F>(state, precision);
+        let bucket = slot >> (precision - WideInterval::bucket_bits(precision));
+        // SAFETY: a table has 16 bits for each bucket, which name one of its intervals; the last of
+        // them ends behind every slot.
+        unsafe {
+            let mut symbol = memory.half(buckets + 2 * bucket);
+            loop {
+                let at = memory.scaled(intervals, symbol, WideInterval::LOG2);
+                let [start, freq, ..] = memory.words(at, WideInterval::LOG2);
+                let interval = WideInterval([start, freq]);
+                if !interval.lies_before(slot) {
+                    let (freq, rank) = (interval.freq(), slot.wrapping_sub(start));
+                    return PackedFound { symbol, freq, rank };
+                }
+                symbol += 1;
+            }
+        }
+    }
+}
 
 impl PackedLookup for Slots {
     type Place = u32;

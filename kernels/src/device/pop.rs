@@ -78,12 +78,13 @@ pub(super) trait Ordinary<S, M, F: RansFamily, D> {
     /// Whether it is asked before every group, or only before the first.
     const EVERY_GROUP: bool;
     /// Pops groups from `group` on, up to the first that is not ordinary or to `groups`, and gives
-    /// where that is. A row that is not asked to be popped goes along with those of its warp.
+    /// where that is. A row that is not asked to be popped goes along with those of its warp; one
+    /// that failed may become one that is not asked.
     fn run(
         &self,
         lane: &mut Lane<'_, S, M, F, D>,
-        symbols: &RowSymbols,
-        asked: bool,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
         group: u32,
         groups: u32,
     ) -> u32;
@@ -97,8 +98,8 @@ impl<S, M, F: RansFamily, D> Ordinary<S, M, F, D> for () {
     fn run(
         &self,
         _: &mut Lane<'_, S, M, F, D>,
-        _: &RowSymbols,
-        _: bool,
+        _: &mut RowSymbols,
+        _: &mut bool,
         group: u32,
         _: u32,
     ) -> u32 {
@@ -123,12 +124,13 @@ where
     fn run(
         &self,
         lane: &mut Lane<'_, S, M, F, TableRow<DecoderView<'_, L>, I>>,
-        symbols: &RowSymbols,
-        asked: bool,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
         mut group: u32,
         groups: u32,
     ) -> u32 {
         let DecoderView { tables, lookup } = lane.decoder.view;
+        let asked = *asked;
         // SAFETY: a row with a group is not empty.
         let table = unsafe { table_of_row(symbols, &tables) };
         // All rows of the warp or none: they vote together.
@@ -153,7 +155,7 @@ where
 /// One lane's part of a row being popped.
 pub(super) struct Lane<'a, S, M, F: RansFamily, D> {
     pub(super) group: Group<S, M>,
-    /// The row's number.
+    /// The number of the row in memory that the lane reads and writes.
     pub(super) number: u32,
     pub(super) decoder: D,
     pub(super) words: &'a [F::Word],
@@ -268,8 +270,8 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, 
     #[inline(always)]
     fn run<O: Ordinary<S, M, F, D>>(
         &mut self,
-        symbols: RowSymbols,
-        asked: bool,
+        mut symbols: RowSymbols,
+        mut asked: bool,
         count: u32,
         ordinary: &O,
     ) {
@@ -278,11 +280,11 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, 
         let turns = groups + u32::from(tail != 0);
         let mut group = 0;
         if !O::EVERY_GROUP && groups > 0 {
-            group = ordinary.run(self, &symbols, asked, group, groups);
+            group = ordinary.run(self, &mut symbols, &mut asked, group, groups);
         }
         while group < turns {
             if group < groups && O::EVERY_GROUP {
-                group = ordinary.run(self, &symbols, asked, group, groups);
+                group = ordinary.run(self, &mut symbols, &mut asked, group, groups);
                 if group == turns {
                     break;
                 }
@@ -394,13 +396,13 @@ pub(super) unsafe fn pop_row<S, M, F, D, O>(
     }
     // SAFETY: the caller's promise.
     let row = unsafe { LaneMemory::<S, M, F>::load(group, row, rows, shape) };
-    let (memory, cursor) = (row.memory, row.length.min(shape.word_stride));
+    let cursor = row.length.min(shape.word_stride);
     let mut lane: Lane<'_, _, _, F, _> = Lane {
         group: row.group,
         number: row.number,
         decoder: decoder(row.symbols, row.number),
         // SAFETY: nobody writes the row's words, and those in use were written before.
-        words: unsafe { core::slice::from_raw_parts(memory.words.cast_const(), cursor as usize) },
+        words: unsafe { core::slice::from_raw_parts(row.words.cast_const(), cursor as usize) },
         state: row.state,
         cursor,
         truncated: LaneFault::NONE,
@@ -415,5 +417,5 @@ pub(super) unsafe fn pop_row<S, M, F, D, O>(
         outcome = RowStatus { code: RowError::Truncated as u32, position: 0 };
     }
     // SAFETY: the caller's promise.
-    unsafe { row.store(lane.state, lane.cursor, outcome, 0) };
+    unsafe { row.store(rows, shape, lane.state, lane.cursor, outcome, 0) };
 }

@@ -18,8 +18,9 @@ use crate::codec::packed::PackedFamily;
 use crate::codec::step::advance;
 use crate::codec::{DecoderModel, TableRow, WordInt};
 
-/// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
-/// hide more latency and take more registers.
+/// Groups of a tile where one table codes the row, or a warp codes a row without bypass, and where
+/// symbols have indexes otherwise: more of them hide more latency and take more registers, and more
+/// of them are lost where one is not ordinary.
 const TILES: [usize; 2] = [8, 4];
 
 /// Pops every symbol of the calling thread's lane.
@@ -53,9 +54,20 @@ struct Tiles<S, L> {
     lookup: core::marker::PhantomData<L>,
 }
 
+/// What became of a tile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    /// Groups that were popped.
+    groups: u32,
+    /// Whether the next group is one that has bypass digits.
+    escaped: bool,
+}
+
 /// A row in the main loop.
 struct Row<S, M, F: PackedFamily> {
     of: CodedRow<S, M, F>,
+    /// The lane's state.
+    state: F::State,
     /// Where the words begin, and where those that are left end.
     begin: u64,
     end: u64,
@@ -70,20 +82,21 @@ impl<S: Simt, M: Mapping, F: PackedFamily, D: DecoderModel<F>, L: PackedLookup> 
     fn run(
         &self,
         lane: &mut Lane<'_, S, M, F, D>,
-        _: &RowSymbols,
-        asked: bool,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
         mut group: u32,
         groups: u32,
     ) -> u32 {
-        let (sound, at) = (lane.is_sound(asked), (lane.number, lane.state, lane.cursor));
+        let sound = lane.is_sound(*asked);
+        let at = (&mut lane.number, &mut lane.state, &mut lane.cursor);
         // SAFETY: the launch's promise.
         let row =
             unsafe { CodedRow::<S, M, F>::new(lane.group, self.rows, &self.shape, sound, at) };
         let Some(of) = row else { return group };
         let simt = self.tables.simt();
         let begin = simt.global(of.words);
-        let end = simt.after::<F::Word>(begin, of.cursor);
-        let mut row = Row { of, begin, end };
+        let end = simt.after::<F::Word>(begin, lane.cursor);
+        let mut row = Row { of, state: lane.state, begin, end };
         let (staged, global) = (self.tables.staged(), self.tables.in_global());
         let at = (&mut group, groups);
         match (self.tables.are_staged(), lane.decoder.bypass().is_some()) {
@@ -92,15 +105,19 @@ impl<S: Simt, M: Mapping, F: PackedFamily, D: DecoderModel<F>, L: PackedLookup> 
             (false, false) => self.tiles::<_, _, _, false>(global, &mut row, at),
             (false, true) => self.tiles::<_, _, _, true>(global, &mut row, at),
         }
-        if row.of.coded {
-            lane.state = row.of.state;
-            lane.cursor = ((row.end - begin) / F::Word::BYTES as u64) as u32;
-        }
+        *asked &= row.of.coded;
+        *symbols = row.of.symbols;
+        lane.state = row.state;
+        lane.cursor = ((row.end - begin) / F::Word::BYTES as u64) as u32;
+        let words = row.of.words.cast_const();
+        // SAFETY: the words in use of a row.
+        lane.words = unsafe { core::slice::from_raw_parts(words, lane.cursor as usize) };
         group
     }
 }
 
-/// A table as the main loop reads it: where its slots are, and its offset.
+/// The one table as the main loop reads it: where its slots are, and its offset. Where each symbol
+/// has its table, what they share.
 type Known<L> = (<L as PackedLookup>::Place, i32);
 
 impl<S: Simt, L: PackedLookup> Tiles<S, L> {
@@ -117,36 +134,55 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
             let number = unsafe { row.of.symbols.index(0) } as u32;
             if !row.of.group.any_in_step(number >= self.shape.tables) {
                 // SAFETY: the number was checked.
-                let one = unsafe { L::place(memory, number, &self.shape) };
-                let one = Some((one, self.offset(memory, number)));
-                self.loops::<T, M, F, BYPASS, { TILES[0] }>(memory, row, at, one);
+                let place = unsafe { L::place(memory, number, &self.shape) };
+                let known = (place, self.offset(memory, number));
+                self.loops::<T, M, F, BYPASS, true, { TILES[0] }>(memory, row, at, known);
             }
-        } else {
-            self.loops::<T, M, F, BYPASS, { TILES[1] }>(memory, row, at, None);
+        } else if self.shape.tables > 0 {
+            // The offset of all tables, where they have the same.
+            let known = (L::Place::default(), self.offset(memory, 0));
+            if M::LANES == 32 && !BYPASS {
+                self.loops::<T, M, F, BYPASS, false, { TILES[0] }>(memory, row, at, known);
+            } else {
+                self.loops::<T, M, F, BYPASS, false, { TILES[1] }>(memory, row, at, known);
+            }
         }
     }
 
     #[inline(always)]
-    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const BYPASS: bool, const TILE: usize>(
+    fn loops<
+        T: TableMemory,
+        M: Mapping,
+        F: PackedFamily,
+        const BYPASS: bool,
+        const ONE: bool,
+        const TILE: usize,
+    >(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
         (group, groups): (&mut u32, u32),
-        one: Option<Known<L>>,
+        known: Known<L>,
     ) {
         loop {
             let tile = TILE as u32;
             // Fours are aligned where tiles are.
             let odd = if M::LANES == 1 || M::LANES == 2 { group.wrapping_neg() % tile } else { 0 };
-            let mut done = if odd == 0 { tile } else { 0 };
-            while done == tile && groups - *group >= tile {
-                done = self.tile::<T, M, F, BYPASS, TILE>(memory, row, *group, one);
-                *group += done;
+            while odd == 0 && *group + tile <= groups {
+                let done = self.tile::<T, M, F, BYPASS, ONE, TILE>(memory, row, *group, known);
+                *group += done.groups;
+                if done.escaped {
+                    return;
+                }
+                if done.groups == 0 {
+                    break;
+                }
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group < groups {
-                if self.tile::<T, M, F, BYPASS, 1>(memory, row, *group, one) == 0 {
+                let done = self.tile::<T, M, F, BYPASS, ONE, 1>(memory, row, *group, known);
+                if done.groups == 0 {
                     return;
                 }
                 *group += 1;
@@ -165,51 +201,55 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         unsafe { table(memory, number) }.offset()
     }
 
-    /// Pops groups, as many as are ordinary, and gives how many.
+    /// Pops groups, as many as are ordinary.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const BYPASS: bool, const N: usize>(
+    fn tile<
+        T: TableMemory,
+        M: Mapping,
+        F: PackedFamily,
+        const BYPASS: bool,
+        const ONE: bool,
+        const N: usize,
+    >(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
         group: u32,
-        one: Option<Known<L>>,
-    ) -> u32 {
-        let (of, simt, precision) = (&mut row.of, self.tables.simt(), self.shape.precision);
+        known: Known<L>,
+    ) -> Done {
+        let (of, simt, precision) = (&row.of, self.tables.simt(), self.shape.precision);
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         // Of a single group it is known in time how many words it takes.
         let enough = N == 1 || simt.after::<F::Word>(row.begin, words) <= row.end;
-        let one_of_all = one.unwrap_or_default();
-        let (mut places, mut offsets) = ([one_of_all.0; N], [one_of_all.1; N]);
-        if one.is_none() {
+        let (mut places, mut offsets) = ([known.0; N], [known.1; N]);
+        if !ONE {
             // SAFETY: `groups` whole groups are the row's.
             let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut good = enough;
             unroll!(N, i, { good &= (numbers[i] as u32) < self.shape.tables });
             if of.group.any_in_step(!good) {
-                return 0;
+                return Done::default();
             }
             unroll!(N, i, {
                 // SAFETY: the numbers were checked.
                 places[i] = unsafe { L::place(memory, numbers[i] as u32, &self.shape) };
             });
-            if self.shape.same_offset != 0 {
-                offsets = [self.offset(memory, 0); N];
-            } else {
+            if self.shape.same_offset == 0 {
                 unroll!(N, i, { offsets[i] = self.offset(memory, numbers[i] as u32) });
             }
         } else if N > 1 && of.group.any_in_step(!enough) {
-            return 0;
+            return Done::default();
         }
         let mut popped = [0; N];
         let mut done = 0;
         'groups: {
             unroll!(N, i, {
                 // SAFETY: the place is that of a table.
-                let found = unsafe { L::find::<T, F>(memory, places[i], of.state, precision) };
+                let found = unsafe { L::find::<T, F>(memory, places[i], row.state, precision) };
                 if BYPASS && of.group.any_in_step(found.freq == 0) {
                     break 'groups;
                 }
-                let taken = advance::<F>(of.state, precision, found.freq, found.rank);
+                let taken = advance::<F>(row.state, precision, found.freq, found.rank);
                 let (mut before, mut total) =
                     of.group.ranks(taken < F::LOWER_BOUND, of.group.before);
                 if F::PACKED_WORDS == 2 {
@@ -219,16 +259,16 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 }
                 let end = simt.before::<F::Word>(row.end, total);
                 if N == 1 && of.group.any_in_step(end < row.begin) {
-                    return 0;
+                    return Done::default();
                 }
                 let from =
                     if M::LANES == 1 { row.end } else { simt.before::<F::Word>(row.end, before) };
                 // SAFETY: `total` words are left, and of a tile all that its groups can want.
-                unsafe {
-                    of.state = simt.load_below::<F>(taken, from);
-                    if F::PACKED_WORDS == 2 {
-                        of.state = simt.load_below::<F>(of.state, from - F::Word::BYTES as u64);
-                    }
+                row.state = unsafe { fill_at::<S, M, F, N>(simt, taken, from) };
+                if F::PACKED_WORDS == 2 {
+                    let from = from - F::Word::BYTES as u64;
+                    // SAFETY: as above.
+                    row.state = unsafe { fill_at::<S, M, F, N>(simt, row.state, from) };
                 }
                 row.end = end;
                 popped[i] = offsets[i].wrapping_add_unsigned(found.symbol);
@@ -237,6 +277,28 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         }
         // SAFETY: as above.
         unsafe { of.symbols.stores(&of.group, group, of.fours, popped, done) };
-        done as u32
+        Done { groups: done as u32, escaped: BYPASS && done < N }
+    }
+}
+
+/// Gives a state that is below the family's bound the word that ends at an address. Lanes of a row
+/// load from the same sectors whether they want a word or not, which saves a branch; rows of one or
+/// two lanes have sectors of their own.
+///
+/// # Safety
+/// In a tile, `N > 1`, there is a word at the address; of a single group where it is wanted.
+#[inline(always)]
+unsafe fn fill_at<S: Simt, M: Mapping, F: PackedFamily, const N: usize>(
+    simt: S,
+    x: F::State,
+    end: u64,
+) -> F::State {
+    if N == 1 || M::LANES == 1 || M::LANES == 2 {
+        // SAFETY: the caller's promise.
+        unsafe { simt.fill_below::<F>(x, end) }
+    } else {
+        // SAFETY: as above.
+        let filled = unsafe { simt.fill::<F>(x, end) };
+        if x < F::LOWER_BOUND { filled } else { x }
     }
 }

@@ -57,12 +57,13 @@ pub(super) trait Ordinary<S, M, F: RansFamily, E> {
     /// Whether it is asked before every group, or only before the first.
     const EVERY_GROUP: bool;
     /// Pushes groups from the one before `group` down, to the first that is not ordinary, and gives
-    /// how many are left. A row that is not asked to be pushed goes along with those of its warp.
+    /// how many are left. A row that is not asked to be pushed goes along with those of its warp;
+    /// one that failed may become one that is not asked.
     fn run(
         &self,
         lane: &mut Lane<S, M, F, E>,
-        symbols: &RowSymbols,
-        asked: bool,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
         group: u32,
     ) -> u32;
 }
@@ -72,7 +73,7 @@ impl<S, M, F: RansFamily, E> Ordinary<S, M, F, E> for () {
     const EVERY_GROUP: bool = true;
 
     #[inline(always)]
-    fn run(&self, _: &mut Lane<S, M, F, E>, _: &RowSymbols, _: bool, group: u32) -> u32 {
+    fn run(&self, _: &mut Lane<S, M, F, E>, _: &mut RowSymbols, _: &mut bool, group: u32) -> u32 {
         group
     }
 }
@@ -94,10 +95,11 @@ where
     fn run(
         &self,
         lane: &mut Lane<S, M, F, TableRow<EncoderView<'_, F, P>, I>>,
-        symbols: &RowSymbols,
-        asked: bool,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
         mut group: u32,
     ) -> u32 {
+        let asked = *asked;
         // SAFETY: a row with a group is not empty.
         let table = unsafe { table_of_row(symbols, &lane.encoder.view.tables) };
         // All rows of the warp or none: they vote together.
@@ -125,7 +127,7 @@ where
 /// One lane's part of a row being pushed.
 pub(super) struct Lane<S, M, F: RansFamily, E> {
     pub(super) group: Group<S, M>,
-    /// The row's number.
+    /// The number of the row in memory that the lane reads and writes.
     pub(super) number: u32,
     pub(super) encoder: E,
     pub(super) words: *mut F::Word,
@@ -252,8 +254,8 @@ impl<S: Simt, M: Mapping, F: RansFamily, E: EncoderModel<F>> Lane<S, M, F, E> {
     #[inline(always)]
     fn run<O: Ordinary<S, M, F, E>>(
         &mut self,
-        symbols: RowSymbols,
-        asked: bool,
+        mut symbols: RowSymbols,
+        mut asked: bool,
         count: u32,
         ordinary: &O,
     ) {
@@ -266,13 +268,13 @@ impl<S: Simt, M: Mapping, F: RansFamily, E: EncoderModel<F>> Lane<S, M, F, E> {
                 in_tail = false;
             }
             if left > 0 {
-                left = ordinary.run(self, &symbols, asked, left);
+                left = ordinary.run(self, &mut symbols, &mut asked, left);
             }
         }
         left += u32::from(in_tail);
         while left > 0 {
             if O::EVERY_GROUP && !in_tail {
-                left = ordinary.run(self, &symbols, asked, left);
+                left = ordinary.run(self, &mut symbols, &mut asked, left);
                 if left == 0 {
                     break;
                 }
@@ -365,7 +367,7 @@ pub(super) unsafe fn push_row<S, M, F, E, O>(
         group: row.group,
         number: row.number,
         encoder: encoder(row.symbols, row.number),
-        words: row.memory.words,
+        words: row.words,
         capacity: shape.word_stride,
         state: row.state,
         cursor: row.length.min(shape.word_stride),
@@ -376,5 +378,5 @@ pub(super) unsafe fn push_row<S, M, F, E, O>(
     // Before looking at `sound`, in which rows of a warp differ: the outcome takes all threads.
     let outcome = lane.outcome();
     // SAFETY: the caller's promise.
-    unsafe { row.store(lane.state, lane.cursor, outcome, shape.symbols) };
+    unsafe { row.store(rows, shape, lane.state, lane.cursor, outcome, shape.symbols) };
 }

@@ -53,6 +53,8 @@ struct Tiles<S> {
 /// A row in the main loop.
 struct Row<S, M, F: PackedFamily> {
     of: CodedRow<S, M, F>,
+    /// The lane's state.
+    state: F::State,
     /// Where the next word goes, and where the capacity ends.
     to: u64,
     end: u64,
@@ -62,11 +64,18 @@ impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F,
     const EVERY_GROUP: bool = true;
 
     #[inline(always)]
-    fn run(&self, lane: &mut Lane<S, M, F, E>, _: &RowSymbols, asked: bool, mut group: u32) -> u32 {
+    fn run(
+        &self,
+        lane: &mut Lane<S, M, F, E>,
+        symbols: &mut RowSymbols,
+        asked: &mut bool,
+        mut group: u32,
+    ) -> u32 {
         if lane.any_overflowed() {
             return group;
         }
-        let (sound, at) = (lane.is_sound(asked), (lane.number, lane.state, lane.cursor));
+        let sound = lane.is_sound(*asked);
+        let at = (&mut lane.number, &mut lane.state, &mut lane.cursor);
         // SAFETY: the launch's promise.
         let row =
             unsafe { CodedRow::<S, M, F>::new(lane.group, self.rows, &self.shape, sound, at) };
@@ -74,19 +83,20 @@ impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F,
         let simt = self.tables.simt();
         let first = simt.global(of.words);
         let (to, end) = (
-            simt.after::<F::Word>(first, of.cursor),
+            simt.after::<F::Word>(first, lane.cursor),
             simt.after::<F::Word>(first, self.shape.word_stride),
         );
-        let mut row = Row { of, to, end };
+        let mut row = Row { of, state: lane.state, to, end };
         if self.tables.are_staged() {
             self.tiles(self.tables.staged(), &mut row, &mut group);
         } else {
             self.tiles(self.tables.in_global(), &mut row, &mut group);
         }
-        if row.of.coded {
-            lane.state = row.of.state;
-            lane.cursor = ((row.to - first) / F::Word::BYTES as u64) as u32;
-        }
+        *asked &= row.of.coded;
+        *symbols = row.of.symbols;
+        lane.words = row.of.words;
+        lane.state = row.state;
+        lane.cursor = ((row.to - first) / F::Word::BYTES as u64) as u32;
         group
     }
 }
@@ -156,7 +166,7 @@ impl<S: Simt> Tiles<S> {
         group: u32,
         one: Option<PackedTable>,
     ) -> bool {
-        let (of, simt) = (&mut row.of, self.tables.simt());
+        let (of, simt) = (&row.of, self.tables.simt());
         // SAFETY: whole groups of the row.
         let values = unsafe { of.symbols.loads::<S, M, N>(&of.group, group, of.fours) };
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
@@ -190,7 +200,7 @@ impl<S: Simt> Tiles<S> {
         unroll!(N, i, {
             // SAFETY: an entry of the table.
             let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
-            let (first, bound) = (of.state, push_bound::<F>(entry.freq, precision));
+            let (first, bound) = (row.state, push_bound::<F>(entry.freq, precision));
             let (emits, mut x) = emit_one::<F>(first, bound);
             let (mut before, mut total) = of.group.ranks(emits, of.group.after);
             let second = x;
@@ -208,7 +218,7 @@ impl<S: Simt> Tiles<S> {
                 }
             }
             row.to = simt.after::<F::Word>(row.to, total);
-            of.state = push_below_bound::<F>(x, &entry, precision);
+            row.state = push_below_bound::<F>(x, &entry, precision);
         });
         true
     }

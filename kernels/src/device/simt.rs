@@ -21,6 +21,11 @@ pub trait Simt: Copy {
     /// The value that the thread `source` of the warp gave. All 32 threads call it together.
     fn shuffle(self, value: u32, source: u32) -> u32;
 
+    /// The value, of which the compiler does not know that it is the same.
+    #[inline(always)]
+    fn again(self, value: u32) -> u32 {
+        value
+    }
     /// An address of global memory as a number, as the sums and accesses below take it.
     #[inline(always)]
     fn global<T>(self, pointer: *const T) -> u64 {
@@ -53,20 +58,25 @@ pub trait Simt: Copy {
             unsafe { *to = F::Word::from_low(x.low_u32()) };
         }
     }
-    /// Fills a state below the family's bound with the word that ends at an address.
+    /// The state and behind it the word that ends at an address.
     ///
     /// # Safety
-    /// Where the state is below the bound, there is a word of global memory.
+    /// There is a word of global memory.
     #[inline(always)]
-    unsafe fn load_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
-        if x < F::LOWER_BOUND {
-            let end: *const F::Word = core::ptr::with_exposed_provenance(end as usize);
-            // SAFETY: the caller's promise.
-            let word = unsafe { *end.sub(1) };
-            (x << F::WORD_BITS) | F::State::from_u32(word.to_u32())
-        } else {
-            x
-        }
+    unsafe fn fill<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        let end: *const F::Word = core::ptr::with_exposed_provenance(end as usize);
+        // SAFETY: the caller's promise.
+        let word = unsafe { *end.sub(1) };
+        (x << F::WORD_BITS) | F::State::from_u32(word.to_u32())
+    }
+    /// The same where the state is below the family's bound, else the state.
+    ///
+    /// # Safety
+    /// Where it is below, there is a word of global memory.
+    #[inline(always)]
+    unsafe fn fill_below<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
+        // SAFETY: the caller's promise.
+        if x < F::LOWER_BOUND { unsafe { self.fill::<F>(x, end) } } else { x }
     }
 
     /// The address of the block's dynamic shared memory, 16 bytes aligned, for the accesses below.
@@ -78,6 +88,11 @@ pub trait Simt: Copy {
     /// The address is one of the block's shared memory, and no other thread writes there since the
     /// last barrier.
     unsafe fn load_shared_u8(self, at: u32) -> u32;
+    /// Loads 16 bits of shared memory.
+    ///
+    /// # Safety
+    /// As [`load_shared_u8`](Self::load_shared_u8), at a multiple of 2.
+    unsafe fn load_shared_u16(self, at: u32) -> u32;
     /// Loads a word of shared memory.
     ///
     /// # Safety

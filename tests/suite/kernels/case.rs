@@ -6,7 +6,7 @@ use bytemuck::{Pod, cast_slice};
 use parans_emulator::Report;
 use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowStatus};
 use parans_kernels::codec::packed::{
-    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots,
+    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots, pack_wide,
 };
 use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
@@ -38,12 +38,14 @@ pub enum Lookup {
     Slots,
     /// Packed tables, with a byte per slot.
     Guide,
+    /// Packed tables, with 16 bits per bucket of slots.
+    Wide,
 }
 
 impl Lookup {
     /// Whether the kernels read packed tables.
     pub fn is_packed(self) -> bool {
-        matches!(self, Self::Slots | Self::Guide)
+        matches!(self, Self::Slots | Self::Guide | Self::Wide)
     }
 }
 
@@ -312,7 +314,7 @@ impl Case {
         let mut precision = max_precision.min(rng.random_range(9..=16));
         if self.lookup == Lookup::Slots {
             precision = precision.min(PackedSlot::MAX_PRECISION);
-        } else if self.lookup == Lookup::Guide {
+        } else if matches!(self.lookup, Lookup::Guide | Lookup::Wide) {
             precision = precision.min(15);
         }
         if self.precision != 0 {
@@ -452,7 +454,7 @@ impl Case {
                 ($($lanes:literal)*) => {
                     match (self.lanes, self.lookup) {
                         $(
-                            ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide) => pop_row::<F, _, [_; $lanes]>(
+                            ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide | Lookup::Wide) => pop_row::<F, _, [_; $lanes]>(
                                 &search.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
                             ($lanes, Lookup::Alias) => pop_row::<F, _, [_; $lanes]>(
                                 &alias.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
@@ -573,6 +575,7 @@ impl Case {
             Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, store),
             Operation::PopSlots => pack_slots(places, intervals, precision, bypass, store),
             Operation::PopGuide => pack_guide(places, intervals, precision, bypass, store),
+            Operation::PopWide => pack_wide::<F>(places, intervals, precision, bypass, store),
             _ => Some(()),
         };
         packed.expect("tables that fit their packed form");
@@ -587,7 +590,7 @@ impl Case {
     ) -> Outcome {
         let operation = match self.lookup {
             Lookup::Alias => Operation::PushAlias,
-            Lookup::Slots | Lookup::Guide => Operation::PushPacked,
+            Lookup::Slots | Lookup::Guide | Lookup::Wide => Operation::PushPacked,
             _ => Operation::Push,
         };
         self.run(machine, operation, data, rows).0
@@ -605,6 +608,7 @@ impl Case {
             Lookup::Alias => Operation::PopAlias,
             Lookup::Slots => Operation::PopSlots,
             Lookup::Guide => Operation::PopGuide,
+            Lookup::Wide => Operation::PopWide,
         };
         self.run(machine, operation, data, rows)
     }

@@ -1,11 +1,14 @@
 //! What a symbol costs on the software device: `cargo test --test suite kernels::cost --
 //! --nocapture` prints it.
 
-use parans_kernels::abi::ModelForm;
+use std::collections::{BTreeMap, BTreeSet};
+
+use parans_kernels::abi::{KERNELS, ModelForm};
 use parans_kernels::codec::packed::PackedFamily;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RansFamily};
 use parans_kernels::model::Kind;
 
+use crate::common::counts;
 use crate::kernels::case::{Case, IndexForm, Lookup, SymbolType};
 use crate::kernels::models::ModelCase;
 use crate::kernels::software::Software;
@@ -105,4 +108,32 @@ pub fn check(machine: &Software) {
         print_models::<Rans32x16>(machine, lanes);
         print_models::<Rans64>(machine, lanes);
     }
+}
+
+/// The launches that a coder makes stay within what `scripts/gpu-counts budgets` last printed, and
+/// every kernel is among them.
+pub fn check_launches() {
+    let mut budgets: BTreeMap<&str, [f64; 3]> = include_str!("budgets.txt")
+        .lines()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let name = words.next().unwrap();
+            let numbers: Vec<f64> = words.map(|word| word.parse().unwrap()).collect();
+            (name, numbers.try_into().unwrap())
+        })
+        .collect();
+    let mut counted = BTreeSet::new();
+    let mut exceeded = Vec::new();
+    counts::count_all(|count| {
+        let got = [count.instructions, count.sectors, count.wavefronts];
+        let budget = budgets.remove(&*count.name());
+        if budget.is_none_or(|most| got.iter().zip(most).any(|(got, most)| *got > most)) {
+            exceeded.push(format!("{}: {got:?}, at most {budget:?}", count.name()));
+        }
+        counted.insert(count.kernel);
+    });
+    assert!(exceeded.is_empty(), "scripts/gpu-counts budgets prints new ones: {exceeded:#?}");
+    assert!(budgets.is_empty(), "not counted any more: {budgets:?}");
+    let missing: Vec<_> = KERNELS.iter().filter(|k| !counted.contains(k.name)).collect();
+    assert!(missing.is_empty(), "no launch of {missing:?}");
 }

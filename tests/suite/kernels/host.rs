@@ -87,6 +87,9 @@ impl Simt for HostThread {
     unsafe fn load_shared_u8(self, at: u32) -> u32 {
         self.words::<1>(at & !3)[0] >> (8 * (at & 3)) & 0xff
     }
+    unsafe fn load_shared_u16(self, at: u32) -> u32 {
+        self.words::<1>(at & !3)[0] >> (8 * (at & 2)) & 0xffff
+    }
     unsafe fn load_shared(self, at: u32) -> u32 {
         self.words::<1>(at)[0]
     }

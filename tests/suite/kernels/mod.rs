@@ -195,7 +195,7 @@ fn quantise(machine: &dyn Machine, _chosen: &Cases) {
 /// ordinary ones, long rows for their tiles.
 fn packed(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 4000;
-    for lookup in [Lookup::Slots, Lookup::Guide] {
+    for lookup in [Lookup::Slots, Lookup::Guide, Lookup::Wide] {
         for staged in [true, false] {
             for bypass in [0, 1, 4] {
                 for (count, symbols) in [
@@ -314,4 +314,9 @@ mod on_driver {
 #[test]
 fn cost() {
     cost::check(&software::Software::new());
+}
+
+#[test]
+fn launch_costs() {
+    cost::check_launches();
 }

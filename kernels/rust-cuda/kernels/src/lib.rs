@@ -66,6 +66,12 @@ impl Simt for CudaStd {
     }
 
     #[inline(always)]
+    unsafe fn load_shared_u16(self, at: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { u32::from(*shared_memory::<u16>(at)) }
+    }
+
+    #[inline(always)]
     unsafe fn load_shared(self, at: u32) -> u32 {
         // SAFETY: the caller's promise.
         unsafe { *shared_memory(at) }
