@@ -225,7 +225,7 @@ fn a_kernel_is_loaded_once_when_it_is_first_launched() {
     let loaded = LOADED.lock().unwrap();
     // Where the PTX is one module with all kernels, that is all there is to load.
     if loaded.len() > 1 {
-        assert_eq!(*loaded, ["fix_f32", "push_rans64_xn", "pop_inverse_rans64_xn"]);
+        assert_eq!(*loaded, ["fix_f32", "push_packed_rans64_xn", "pop_slots_rans64_xn"]);
     }
 }
 
