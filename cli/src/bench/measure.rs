@@ -159,7 +159,7 @@ fn measure_on_gpu(
     let (mut push, mut pop) = (Seconds::default(), Seconds::default());
     let (mut bytes, mut copy) = (0, f64::INFINITY);
     let stream = StreamHandle::OWN;
-    for turn in 0..=repeat {
+    for _ in 0..=repeat {
         let mut time = |work: &mut dyn FnMut(&mut OnDevice) -> parans::Result<()>| {
             gpu.runtime().time(stream, &mut || tensors.iter_mut().try_for_each(&mut *work))
         };
@@ -196,12 +196,10 @@ fn measure_on_gpu(
                 tensor.popped.copy_from(&tensor.indexes, stream)
             })
         })?;
-        if turn > 0 || repeat == 0 {
-            let each = tensors.len() as f64;
-            push.0.push(pushing.as_secs_f64() / each);
-            pop.0.push(popping.as_secs_f64() / each);
-            copy = copy.min(copying.as_secs_f64() / each);
-        }
+        let each = tensors.len() as f64;
+        push.0.push(pushing.as_secs_f64() / each);
+        pop.0.push(popping.as_secs_f64() / each);
+        copy = copy.min(copying.as_secs_f64() / each);
     }
     let copy = Some(count as f64 / 1e6 / copy);
     Ok(Figures { copy, ..figures(count, &push, &pop, bytes) })
