@@ -33,7 +33,7 @@ impl<'b> DeviceSymbols<'b> {
     /// The symbols of a buffer, `rows` rows one after another.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) where its length is no multiple of `rows`.
+    /// [`Error::Shape`] where its length is no multiple of `rows`.
     pub fn of<S: NativeSymbol>(buffer: &'b DeviceBuffer<S>, rows: usize) -> Result<Self> {
         let columns = columns_of("device symbols", buffer.len(), rows)?;
         let kind = symbol_kind(S::erase(&[]));
@@ -163,7 +163,7 @@ impl<'b> DeviceIndexes<'b> {
     /// A table per symbol, `rows` rows one after another.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) where the length is no multiple of `rows`.
+    /// [`Error::Shape`] where the length is no multiple of `rows`.
     pub fn each<I: DeviceIndex>(
         indexes: impl Into<DeviceSlice<'b, I>>,
         rows: usize,

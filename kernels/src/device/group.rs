@@ -183,6 +183,13 @@ impl<S: Simt, M: Mapping> Group<S, M> {
         if M::LANES == 1 { value } else { self.simt.shuffle(value, self.first + lane) }
     }
 
+    /// The value that the lane `distance` after this one has; where there is none, any.
+    #[inline(always)]
+    pub fn of_later(&self, value: u32, distance: u32) -> u32 {
+        let source = (self.lane + distance) & (self.lanes() - 1);
+        self.simt.shuffle(value, self.first + source)
+    }
+
     /// Sums counts below `2^bits` of the row's lanes: over the lanes in `side` (`before` or
     /// `after`), and over all.
     ///

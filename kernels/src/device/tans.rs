@@ -5,7 +5,9 @@
 //! joined in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
 //! bits is ever exchanged.
 //!
-//! Push: the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group
+//! Push: without bypass digits in a group of symbols, a prefix sum over the lanes gives each the
+//! bits up to its own last one, and it stores the words that end in its bits; with digits, the
+//! lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group
 //! of symbols, each lane computes from the counts of the lanes before it where its bits are and
 //! reads them itself; with digits, symbol by symbol.
 
@@ -192,6 +194,12 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
         let position = group * lanes + lane.group.lane;
         let (bits, raw) = lane.take_bits(&view, &symbols, position, count);
         let digits = lane.group.any_in_step(bits & DIGITS != 0);
+        if M::LANES != 1 && !digits {
+            // SAFETY: the row's region; lanes store different words of it.
+            unsafe { lane.push_together(bits & 0xffff, bits >> COUNT_AT) };
+            overflowed |= lane.clamp_cursor();
+            continue;
+        }
         // All lanes do the same to their copies of the buffer; the first one's words are written.
         let capacity = if lane.group.lane == 0 { lane.capacity } else { 0 };
         // SAFETY: the row's region; no other lane writes.
@@ -212,10 +220,7 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
             lane.buffer.push::<T>(bits & 0xffff, (bits & !DIGITS) >> COUNT_AT, &mut sink);
         }
         lane.cursor = sink.position();
-        if lane.cursor > lane.capacity {
-            overflowed = true;
-            lane.cursor = lane.capacity;
-        }
+        overflowed |= lane.clamp_cursor();
     }
     let (first, mut status) = lane.fault.settle(&lane.group);
     if first == LaneFault::NEVER && overflowed {
@@ -253,6 +258,61 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
                 (0, 0)
             }
         }
+    }
+
+    /// Pushes `count` (at most 15) bits of each lane, the last lane's first: every lane stores the
+    /// words that end in its bits.
+    ///
+    /// # Safety
+    /// No other thread but the row's lanes, which all call it together, uses its words past the
+    /// cursor.
+    #[inline(always)]
+    unsafe fn push_together(&mut self, value: u32, count: u32) {
+        let (lanes, lane) = (self.group.lanes(), self.group.lane);
+        // The bits up to this lane's last one, at the upper end of a word, and how many those are
+        // with the buffer's. No word is longer than half of that, so more need not be held.
+        let mut top = value.unbounded_shl(32 - count);
+        let mut end = count;
+        if lane == lanes - 1 {
+            let BitBuffer { bits, len } = self.buffer;
+            top |= bits.unbounded_shl(32 - len) >> count;
+            end += len;
+        }
+        let mut distance = 1;
+        while distance < lanes {
+            let earlier = self.group.of_later(top, distance);
+            let more = self.group.of_later(end, distance);
+            if lane + distance < lanes {
+                top |= earlier.unbounded_shr(end);
+                end += more;
+            }
+            distance <<= 1;
+        }
+        // Words of 16 bits end once in as many bits at most, those of 8 twice.
+        let (mut word, first) = (end / T::WORD_BITS, (end - count) / T::WORD_BITS);
+        while word > first {
+            let behind = end - word * T::WORD_BITS;
+            let bits = top >> (32 - T::WORD_BITS - behind);
+            word -= 1;
+            let at = self.cursor.wrapping_add(word);
+            if at < self.capacity {
+                // SAFETY: below the capacity; the word ends in this lane's bits, and so in no other
+                // lane's.
+                unsafe { *self.words().add(at as usize) = crate::codec::WordInt::from_low(bits) };
+            }
+        }
+        let (top, end) = (self.group.broadcast(top, 0), self.group.broadcast(end, 0));
+        let len = end % T::WORD_BITS;
+        self.buffer = BitBuffer { bits: top.unbounded_shr(32 - len), len };
+        self.cursor = self.cursor.wrapping_add(end / T::WORD_BITS);
+    }
+
+    /// Whether the words went past the row's capacity.
+    #[inline(always)]
+    fn clamp_cursor(&mut self) -> bool {
+        let overflowed = self.cursor > self.capacity;
+        self.cursor = self.cursor.min(self.capacity);
+        overflowed
     }
 
     /// The buffer and the words left after `bits` bits were taken from here, and whether there were
