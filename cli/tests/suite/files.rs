@@ -298,42 +298,63 @@ fn recognised_files_that_change_are_errors() {
     let header =
         format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000,), }");
     let npy = [b"\x93NUMPY\x01\0\x76\0", header.as_bytes(), &weights].concat();
-    let directory = place(&[("m.safetensors", &safetensors_file()), ("a.npy", &npy)]);
+    let files = [("m.safetensors", safetensors_file()), ("a.npy", npy)];
+    let directory = place(&files.each_ref().map(|(name, content)| (*name, &content[..])));
     let at = directory.path();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for name in ["m.safetensors", "a.npy"] {
+        // The writers end when the test does, however it does.
+        let _ends = OnDrop(|| stop.store(true, Ordering::Relaxed));
+        for (name, _) in &files {
             let path = at.join(name);
             let stop = &stop;
             scope.spawn(move || {
-                let mut file = File::options().write(true).open(path).unwrap();
                 let mut byte = 0u8;
                 while !stop.load(Ordering::Relaxed) {
                     byte = byte.wrapping_add(1);
-                    file.seek(SeekFrom::End(-(i64::from(byte) + 1) * 1000)).unwrap();
-                    file.write_all(&[byte; 16]).unwrap();
+                    // It is not there for a moment where it was compressed and removed.
+                    if let Ok(mut file) = File::options().write(true).open(&path) {
+                        file.seek(SeekFrom::End(-(i64::from(byte) + 1) * 1000)).unwrap();
+                        file.write_all(&[byte; 16]).unwrap();
+                    }
                     std::thread::sleep(Duration::from_micros(200));
                 }
             });
         }
         let mut failures = 0;
-        for round in 0..6 {
-            let name = ["m.safetensors", "a.npy"][round % 2];
+        for round in 0..40 {
+            let (name, content) = &files[round % 2];
             let output = run(at, &format!("-f --rm {name}"));
             let said = String::from_utf8_lossy(&output.stderr);
             if output.status.success() {
-                // So short that the clock of the file system did not move: at the least it reads.
+                // So short that the clock of the file system did not move, or the writer did not
+                // run: at the least it reads.
                 succeed(at, &format!("-t {name}.parans"));
+                std::fs::rename(at.join(format!("{name}.parans")), at.join("read")).unwrap();
+                let new = at.join("new");
+                std::fs::write(&new, content).unwrap();
+                std::fs::rename(new, at.join(name)).unwrap();
                 continue;
             }
             failures += 1;
             assert_eq!((output.status.code(), said.lines().count()), (Some(IO), 1), "{said}");
             assert!(said.contains("changed while it was read: nothing is written"), "{said}");
             assert!(at.join(name).exists() && !at.join(format!("{name}.parans")).exists());
+            if failures == 4 {
+                break;
+            }
         }
-        stop.store(true, Ordering::Relaxed);
-        assert!(failures > 2, "{failures} of 6 noticed");
+        assert!(failures == 4, "{failures} of 40 noticed");
     });
+}
+
+/// Calls a function when it is dropped, in a panic too.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// Starts the program with its output in a pipe that is not read yet, changes the file, and lets
