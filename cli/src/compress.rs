@@ -46,9 +46,10 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let mut progress = Progress::new(&input.path, input.length(), &args.common);
     let zip = zip_layout(&input)?;
-    let (output, summary) =
+    let (output, summary, recognised) =
         input.read_ahead(|ahead| write(&input, ahead, zip, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
+    refuse_change(&input, change.as_deref().filter(|_| recognised))?;
     output.commit()?;
     let seconds = progress.done();
     if !quiet {
@@ -79,14 +80,24 @@ fn zip_layout(input: &Input) -> Result<Option<Layout>> {
     Ok(recognise().map_err(|error| named(error, input.path.display()))?)
 }
 
-/// Writes the frame. The bytes that are hashed, recognised and coded are one copy of the input.
+/// Refuses what was read of a recognised file that has changed meanwhile: parts of it may be of two
+/// versions.
+fn refuse_change(input: &Input, change: Option<&str>) -> Result<()> {
+    match change {
+        Some(change) => bail!("{}: {change}: nothing is written", input.path.display()),
+        None => Ok(()),
+    }
+}
+
+/// Writes the frame, and says whether its content was recognised. The bytes that are hashed,
+/// recognised and coded are one copy of the input.
 fn write(
     input: &Input,
     mut ahead: ReadAhead,
     zip: Option<Layout>,
     output: Output,
     progress: &mut Progress,
-) -> Result<(Output, Summary)> {
+) -> Result<(Output, Summary, bool)> {
     // The content of a device or a file in /proc has a length that its metadata do not say.
     let length = input.length().filter(|&length| length > 0);
     let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
@@ -109,12 +120,10 @@ fn write(
         ahead.consume(n);
         progress.at(writer.position());
     }
-    if let Some(change) = input.changed(Some(writer.position()))?
-        && recognised
-    {
-        bail!("{}: {change}: nothing is written", input.path.display());
-    }
-    Ok(writer.finish()?)
+    let change = input.changed(Some(writer.position()))?;
+    refuse_change(input, change.as_deref().filter(|_| recognised))?;
+    let (output, summary) = writer.finish()?;
+    Ok((output, summary, recognised))
 }
 
 /// As much of the beginning as it takes to recognise it.

@@ -336,10 +336,18 @@ fn recognised_files_that_change_are_errors() {
                 std::fs::rename(new, at.join(name)).unwrap();
                 continue;
             }
+            assert_eq!(output.status.code(), Some(IO), "{said}");
+            assert!(at.join(name).exists());
+            let frame = at.join(format!("{name}.parans"));
+            if said.contains("kept: changed while it was read") {
+                // It changed after all of it was read and written.
+                succeed(at, &format!("-t {name}.parans"));
+                std::fs::remove_file(frame).unwrap();
+                continue;
+            }
             failures += 1;
-            assert_eq!((output.status.code(), said.lines().count()), (Some(IO), 1), "{said}");
             assert!(said.contains("changed while it was read: nothing is written"), "{said}");
-            assert!(at.join(name).exists() && !at.join(format!("{name}.parans")).exists());
+            assert!(said.lines().count() == 1 && !frame.exists(), "{said}");
             if failures == 4 {
                 break;
             }
