@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use ndarray::{Array1, Array2};
 use parans::gpu::{
-    DeviceBuffer, DeviceIndexes, DeviceStreams, DeviceSymbols, GpuCoder, StreamHandle,
+    DeviceBuffer, DeviceIndexes, DeviceStreams, DeviceSymbols, Gpu, GpuCoder, StreamHandle,
 };
 use parans::{Coder, Indexes, Streams, Symbols, Tables};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -158,31 +158,24 @@ fn measure_on_gpu(
         .collect::<Result<Vec<_>>>()?;
     let (mut push, mut pop) = (Seconds::default(), Seconds::default());
     let (mut bytes, mut copy) = (0, f64::INFINITY);
-    let stream = StreamHandle::OWN;
     for _ in 0..=repeat {
-        let mut time = |work: &mut dyn FnMut(&mut OnDevice) -> parans::Result<()>| {
-            gpu.runtime().time(stream, &mut || tensors.iter_mut().try_for_each(&mut *work))
-        };
-        let pushing = time(&mut |tensor| {
+        push.0.push(time_round(gpu, &mut tensors, |tensor| {
             let symbols = DeviceSymbols::of(&tensor.symbols, rows)?;
             let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
             coder.enqueue_push(&mut tensor.streams, &symbols, &indexes)
-        })?;
-        for tensor in &mut tensors {
+        })?);
+        for tensor in &tensors {
             let symbols = DeviceSymbols::of(&tensor.symbols, rows)?;
             let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
             coder.check(&tensor.streams, &symbols, &indexes)?;
         }
         bytes = tensors[0].streams.to_streams()?.total_bytes();
-        let mut time = |work: &mut dyn FnMut(&mut OnDevice) -> parans::Result<()>| {
-            gpu.runtime().time(stream, &mut || tensors.iter_mut().try_for_each(&mut *work))
-        };
-        let popping = time(&mut |tensor| {
+        pop.0.push(time_round(gpu, &mut tensors, |tensor| {
             let into = DeviceSymbols::of(&tensor.popped, rows)?;
             let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
             coder.enqueue_pop(&mut tensor.streams, &into, &indexes)
-        })?;
-        for tensor in &mut tensors {
+        })?);
+        for tensor in &tensors {
             let into = DeviceSymbols::of(&tensor.popped, rows)?;
             let indexes = DeviceIndexes::each(&tensor.indexes, rows)?;
             coder.check(&tensor.streams, &into, &indexes)?;
@@ -190,19 +183,25 @@ fn measure_on_gpu(
             tensor.streams.to_streams()?.expect_initial()?;
         }
         // Symbols and indexes, read and written once.
-        let copying = gpu.runtime().time(stream, &mut || {
-            tensors.iter().try_for_each(|tensor| {
-                tensor.popped.copy_from(&tensor.symbols, stream)?;
-                tensor.popped.copy_from(&tensor.indexes, stream)
-            })
-        })?;
-        let each = tensors.len() as f64;
-        push.0.push(pushing.as_secs_f64() / each);
-        pop.0.push(popping.as_secs_f64() / each);
-        copy = copy.min(copying.as_secs_f64() / each);
+        copy = copy.min(time_round(gpu, &mut tensors, |tensor| {
+            tensor.popped.copy_from(&tensor.symbols, StreamHandle::OWN)?;
+            tensor.popped.copy_from(&tensor.indexes, StreamHandle::OWN)
+        })?);
     }
     let copy = Some(count as f64 / 1e6 / copy);
     Ok(Figures { copy, ..figures(count, &push, &pop, bytes) })
+}
+
+/// Seconds per tensor that the device takes for work on all of them, one after another.
+fn time_round(
+    gpu: &Gpu,
+    tensors: &mut [OnDevice],
+    mut work: impl FnMut(&mut OnDevice) -> parans::Result<()>,
+) -> Result<f64> {
+    let time = gpu
+        .runtime()
+        .time(StreamHandle::OWN, &mut || tensors.iter_mut().try_for_each(&mut work))?;
+    Ok(time.as_secs_f64() / tensors.len() as f64)
 }
 
 /// Seconds that a copy of these symbols and their indexes takes at best, over the pool's threads.
