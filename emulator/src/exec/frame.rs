@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use super::undefined::Undefined;
+use super::marks::Undefined;
 use crate::ir::{Function, Reg, WIDE};
 use crate::memory::order::lanes_of;
 

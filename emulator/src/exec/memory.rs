@@ -7,6 +7,7 @@ use super::access::{
 use super::atomics;
 use super::core::{Core, Step};
 use super::frame::{Frame, LANES, Lanes};
+use super::marks::Mark;
 use super::undefined;
 use crate::ir::{Atom, Instr, Mem, NONE, Place, Reg, Rmw, WIDE};
 use crate::memory::order::lanes_of;
@@ -162,7 +163,10 @@ fn load_lane(core: &mut Core<'_>, who: &mut Who<'_>, mem: &Mem, place: Place, wh
                         return Err(unwritten(core, who, part(n), Space::Local));
                     }
                     if reg != NONE {
-                        who.frames[who.frame].undefined.mark(reg, part(n), who.line);
+                        let One { lane, address, size, .. } = part(n);
+                        let (lanes, line) = (1 << lane, who.line);
+                        let mark = Mark { reg, lanes, address, size, line };
+                        who.frames[who.frame].undefined.add(mark);
                     }
                 }
             }

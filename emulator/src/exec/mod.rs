@@ -14,6 +14,7 @@ mod float;
 mod frame;
 mod int;
 mod launch;
+mod marks;
 mod memory;
 mod paths;
 mod sync;

@@ -5,70 +5,11 @@
 //! the fault comes where a marked value decides something: as a guard, an address, an operand of
 //! an atomic or of an instruction that other threads see, or stored to memory that they see.
 
-use super::access::{One, Who};
+use super::access::Who;
 use super::core::{Core, Step};
+use super::marks::Mark;
 use crate::ir::{Instr, NONE, Op, PRED, Reg};
 use crate::{Action, Fault, Space};
-
-/// The marked registers of a frame.
-#[derive(Debug, Default)]
-pub(crate) struct Undefined {
-    marks: Vec<Mark>,
-}
-
-/// Lanes of a register, and the read that they come from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark {
-    /// Tagged with its file.
-    reg: Reg,
-    lanes: u32,
-    address: u64,
-    size: u32,
-    line: u32,
-}
-
-impl Undefined {
-    /// Whether no register is marked.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
-
-    /// Forgets all marks.
-    pub(crate) fn clear(&mut self) {
-        self.marks.clear();
-    }
-
-    /// Marks a lane with a read.
-    pub(super) fn mark(&mut self, reg: Reg, read: One, line: u32) {
-        let One { lane, address, size, .. } = read;
-        self.add(Mark { reg, lanes: 1 << lane, address, size, line });
-    }
-
-    fn add(&mut self, mark: Mark) {
-        let same = |held: &&mut Mark| held.reg == mark.reg && held.line == mark.line;
-        match self.marks.iter_mut().find(same) {
-            Some(held) => held.lanes |= mark.lanes,
-            None => self.marks.push(mark),
-        }
-    }
-
-    /// Removes the marks of lanes that are written.
-    pub(super) fn remove(&mut self, reg: Reg, lanes: u32) {
-        self.marks.retain_mut(|mark| {
-            if mark.reg == reg {
-                mark.lanes &= !lanes;
-            }
-            mark.lanes != 0
-        });
-    }
-
-    /// The marks of some lanes of a register.
-    pub(super) fn of(&self, reg: Reg, lanes: u32) -> impl Iterator<Item = Mark> {
-        let found = self.marks.iter().filter(move |mark| mark.reg == reg);
-        found.map(move |mark| Mark { lanes: mark.lanes & lanes, ..*mark }).filter(|m| m.lanes != 0)
-    }
-}
 
 /// The fault of a marked value that decides something: that of the read it comes from.
 #[cold]
