@@ -49,7 +49,7 @@ pub use resident::{DeviceStreams, GpuCoder};
 pub use runtime::{EventHandle, Launch, Runtime, StreamHandle, StreamKind};
 pub(crate) use staged::{Staged, pop, push};
 pub(crate) use tables::DeviceTables;
-pub use tensors::{DeviceIndexes, DeviceSymbols};
+pub use tensors::{DeviceIndex, DeviceIndexes, DeviceSymbols};
 
 /// An opened device. Cloning shares it.
 #[derive(Clone)]

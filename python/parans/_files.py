@@ -1,0 +1,229 @@
+"""Files of named tensors: frames whose content is a safetensors file, and any other frame."""
+
+import contextlib
+import io
+import json
+import os
+import tempfile
+
+import numpy
+
+from parans import _parans
+from parans._frames import is_tensor
+
+_CODES = {
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float32": "F32",
+    "float64": "F64",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "int8": "I8",
+    "uint8": "U8",
+    "int16": "I16",
+    "uint16": "U16",
+    "int32": "I32",
+    "uint32": "U32",
+    "int64": "I64",
+    "uint64": "U64",
+    "bool": "BOOL",
+}
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A binary file that takes the place of ``path`` when the block ends well: until then, and
+    after an error, what was there stays whole."""
+    path = os.fspath(path)
+    folder, name = os.path.split(os.path.abspath(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mode = 0o666 & ~_umask()
+        with contextlib.suppress(OSError):
+            mode = os.stat(path).st_mode & 0o777
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def dtype_name(tensor):
+    """The name of a tensor's element type in numpy, ml_dtypes and PyTorch."""
+    dtype = tensor.dtype
+    return getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+
+
+def _head(tensors, metadata):
+    """The header of a safetensors file of these tensors."""
+    header = {} if metadata is None else {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors:
+        kind = dtype_name(tensor)
+        if kind not in _CODES:
+            raise ValueError(f"tensor {name!r}: safetensors has no element type {kind}")
+        size = 1
+        for length in tensor.shape:
+            size *= int(length)
+        begin, end = end, end + size * _width(kind)
+        shape = [int(length) for length in tensor.shape]
+        header[name] = {"dtype": _CODES[kind], "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _width(kind):
+    if kind == "bool" or kind.startswith("float8"):
+        return 1
+    return int("".join(filter(str.isdigit, kind))) // 8
+
+
+def save_file(tensors, filename, metadata=None):
+    """Compresses named arrays or tensors to a file, with the signature of safetensors' function.
+
+    The content of the file is a safetensors file: ``parans -d`` makes that of it. The file takes
+    the place of an earlier one only when it is whole.
+    """
+    if any(not isinstance(name, str) for name in tensors):
+        raise ValueError("the names of tensors are strings")
+    # Wide elements first, then by name: as safetensors orders them, so that all are aligned.
+    ordered = sorted(tensors.items(), key=lambda item: (-_width(dtype_name(item[1])), item[0]))
+    head = _head(ordered, metadata)
+    with replacing(filename) as file:
+        _parans.write_file(file, head, [tensor for _, tensor in ordered])
+
+
+def load_file(filename):
+    """Gives the tensors of a file as a dictionary by name: numpy arrays, or
+    :class:`parans.Tensor` for element types that numpy lacks."""
+    with open(filename) as archive:
+        return {name: archive[name] for name in archive}
+
+
+class Archive(_parans.Archive):
+    """A frame opened for reading at random: from a path, bytes, or a binary file object that
+    seeks (fsspec's among them). Only the chunks that are asked for are read.
+
+    ``archive[name]`` is a tensor, or bytes; iteration gives the names.
+    """
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def __len__(self):
+        return len(self.keys())
+
+    def __contains__(self, name):
+        return name in self.keys()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        return None
+
+    def __getitem__(self, name):
+        if self.container in ("npy", "npz"):
+            return self._numpy(name)
+        dtype, _, offset, length = self.info(name)
+        if dtype is None:
+            return self.read(offset, offset + length)
+        tensor = self.tensor(name)
+        return tensor if dtype.startswith(("bfloat", "float8")) else tensor.numpy()
+
+    def _numpy(self, name):
+        """An array of a numpy file, whose own header says how it lies."""
+        self.info(name)
+        loaded = numpy.load(self.file(), allow_pickle=False)
+        return loaded[name] if self.container == "npz" else loaded
+
+    def metadata(self):
+        """The ``__metadata__`` of a safetensors content; an empty dictionary where there is
+        none."""
+        if self.container != "safetensors":
+            return {}
+        length = int.from_bytes(self.read(0, 8), "little")
+        return json.loads(self.read(8, 8 + length)).get("__metadata__", {})
+
+    def file(self):
+        """The content as a binary file object that seeks and is read by ranges."""
+        return io.BufferedReader(_Content(self), 1 << 16)
+
+
+def open(source):
+    """Opens a frame for reading at random; see :class:`Archive`."""
+    return Archive(source)
+
+
+class _Content(io.RawIOBase):
+    """The content of an archive as a file."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self._length = archive.content_length
+        self._at = 0
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        if base + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer):
+        stop = min(self._at + len(buffer), self._length)
+        data = self._archive.read(self._at, stop) if stop > self._at else b""
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+class Writer:
+    """Writes named tensors and bytes one after another as one frame, to a path or a binary file
+    object. As a context manager it ends the frame; a path then takes the place of an earlier
+    file, and after an error nothing is there."""
+
+    def __init__(self, target, *, chunk_size=None):
+        self._stack = contextlib.ExitStack()
+        file = target
+        if not hasattr(target, "write"):
+            file = self._stack.enter_context(replacing(target))
+        try:
+            self._frame = _parans.FrameFile(file, chunk_size=chunk_size)
+        except BaseException as error:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def add(self, name, data):
+        """Writes an array, a tensor or bytes under a name."""
+        (self._frame.add if is_tensor(data) else self._frame.add_bytes)(name, data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            try:
+                self._frame.finish()
+            except BaseException as failed:
+                self._stack.__exit__(type(failed), failed, failed.__traceback__)
+                raise
+        return self._stack.__exit__(kind, error, trace)
