@@ -81,8 +81,14 @@ impl CodedRows {
     ///
     /// # Errors
     /// `Unsupported` for a family or bypass that the format has no number for; `InvalidArgument`
-    /// for checkpoints of other streams.
+    /// for checkpoints of other streams, and for tables with
+    /// [unused slots](crate::TablesBuilder::unused_slots).
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        if !self.tables.are_whole() {
+            return Err(Error::InvalidArgument(
+                "coded rows with tables that end before 2^precision: the format has none".into(),
+            ));
+        }
         let family = self.streams.family();
         let number = number_of(family)?;
         let bypass = match self.bypass {

@@ -76,7 +76,7 @@ impl PackedWords {
     pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
         let prepared = plan.tables.prepared();
         match plan.family {
-            _ if plan.lookup == Lookup::Alias => None,
+            _ if plan.lookup == Lookup::Alias || !prepared.are_whole() => None,
             Family::Rans64 if push => Self::push(plan, prepared.rans64()),
             Family::Rans32 if push => Self::push(plan, prepared.rans32()),
             Family::Rans32x16 if push => Self::push(plan, prepared.rans32x16()),

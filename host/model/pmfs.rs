@@ -83,7 +83,7 @@ impl Pmfs {
         let precision: Precision = precision.try_into().map_err(Into::into)?;
         let cdf = cdf.into();
         let mut made = Self::quantise(cdf, precision, false, |row, values| {
-            check_cdf(values, precision.bits(), row)
+            check_cdf(values, precision.bits(), row, false)
         })?;
         made.width = cdf.dim().2;
         made.sentinel = sentinel;

@@ -101,8 +101,8 @@ fn build_row(
         let first = i as u32 * cut;
         let own = divide[i] - first;
         let own_shift = first.wrapping_sub(ranks[i]);
-        ranks[i] += own;
         let other_shift = divide[i].wrapping_sub(ranks[other[i]]);
+        ranks[i] += own;
         ranks[other[i]] += cut - own;
         buckets.push(AliasBucket {
             divide: divide[i],

@@ -14,6 +14,7 @@ pub struct TablesBuilder<'a> {
     sizes: Option<&'a [usize]>,
     offsets: Option<&'a [i32]>,
     sentinel: Sentinel,
+    unused_slots: bool,
 }
 
 /// Which symbol of each table is the bypass sentinel.
@@ -26,7 +27,13 @@ enum Sentinel {
 
 impl<'a> TablesBuilder<'a> {
     pub(super) fn new(precision: Result<Precision>) -> Self {
-        Self { precision, sizes: None, offsets: None, sentinel: Sentinel::None }
+        Self {
+            precision,
+            sizes: None,
+            offsets: None,
+            sentinel: Sentinel::None,
+            unused_slots: false,
+        }
     }
 
     /// Ragged alphabets: of row k only the first `sizes[k]` values count (for CDF rows: `sizes[k]`
@@ -53,6 +60,15 @@ impl<'a> TablesBuilder<'a> {
     /// (CompressAI's tail mass), and none is added.
     pub fn sentinel_is_last(mut self) -> Self {
         self.sentinel = Sentinel::Last;
+        self
+    }
+
+    /// Lets CDF rows end before `2^precision`: the slots behind a row's end are no symbol's, and no
+    /// stream that was coded with the row has them. torch_ans makes such rows of alphabets that are
+    /// padded to one length. They are coded without vectors; alias tables, tANS and the frames'
+    /// [`CodedRows`](crate::frame::CodedRows) have no place for them.
+    pub fn unused_slots(mut self, unused: bool) -> Self {
+        self.unused_slots = unused;
         self
     }
 
@@ -98,14 +114,16 @@ impl<'a> TablesBuilder<'a> {
     }
 
     /// Takes CDF rows of shape (tables, alphabet + 1) as they are: from 0 to `2^precision`,
-    /// strictly increasing.
+    /// strictly increasing. With [`unused_slots`](Self::unused_slots) they may end before.
     ///
     /// # Errors
     /// [`Error::InvalidTable`] names the first value that breaks this.
     pub fn cdf<'c>(self, cdf: impl Into<ArrayView2<'c, i32>>) -> Result<Tables> {
+        let unused = self.unused_slots;
         // Rows that are trusted to hold one, as torch_ans trusts them.
-        self.sentinel_is_last()
-            .quantise(cdf.into(), |row, values, precision| check_cdf(values, precision, row))
+        self.sentinel_is_last().quantise(cdf.into(), |row, values, precision| {
+            check_cdf(values, precision, row, unused)
+        })
     }
 
     fn quantise<T: Copy + Sync>(
@@ -150,7 +168,8 @@ impl<'a> TablesBuilder<'a> {
     }
 }
 
-pub(crate) fn check_cdf(cdf: &[i32], precision: u32, row: usize) -> Result<Vec<u32>> {
+/// The frequencies of a CDF row, which may end before `2^precision` where slots may be unused.
+pub(crate) fn check_cdf(cdf: &[i32], precision: u32, row: usize, unused: bool) -> Result<Vec<u32>> {
     let invalid = |reason: String| Err(Error::InvalidTable { row, reason });
     quantise::check_alphabet(cdf.len().saturating_sub(1), precision, row)?;
     if cdf[0] != 0 {
@@ -169,7 +188,7 @@ pub(crate) fn check_cdf(cdf: &[i32], precision: u32, row: usize) -> Result<Vec<u
         freqs.push((end - i64::from(pair[0])) as u32);
     }
     let end = freqs.iter().map(|&f| u64::from(f)).sum::<u64>();
-    if end != 1 << precision {
+    if end > 1 << precision || end < 1 << precision && !unused {
         return invalid(format!("the CDF ends in {end}, not 2^{precision}"));
     }
     Ok(freqs)

@@ -20,6 +20,7 @@ mod prepared;
 pub(crate) mod quantise;
 mod slots;
 mod tans;
+mod tensor;
 pub(crate) use tans::{TansRowsForm, TansWideForm};
 
 use std::fmt;
@@ -264,17 +265,19 @@ impl Tables {
         self.inner.table_intervals(table).iter().map(|interval| interval.freq)
     }
 
-    /// The CDF of a table: `alphabet + 1` values from 0 to `2^precision`, strictly increasing.
+    /// The CDF of a table: `alphabet + 1` values, strictly increasing from 0 to `2^precision`, or to
+    /// where its [unused slots](TablesBuilder::unused_slots) begin.
     ///
     /// # Panics
     /// Where there is no such table.
     pub fn cdf(&self, table: usize) -> Vec<u32> {
-        let intervals = self.inner.table_intervals(table);
-        intervals
-            .iter()
-            .map(|interval| interval.start)
-            .chain([1 << self.precision().bits()])
-            .collect()
+        let ends = self.inner.table_intervals(table).iter().map(|one| one.start + one.freq);
+        std::iter::once(0).chain(ends).collect()
+    }
+
+    /// Whether every slot of every table is a symbol's.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.inner.are_whole()
     }
 
     /// Whether the tables were built without a bypass sentinel.

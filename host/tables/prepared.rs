@@ -34,6 +34,9 @@ pub(crate) struct Prepared {
     precision: Precision,
     tables: Vec<TableDescriptor>,
     intervals: Vec<Interval>,
+    /// Whether every slot of every table is a symbol's. The forms that need that are not made of
+    /// other tables.
+    whole: bool,
     /// The most bytes of a form whose size is not that of the intervals: a few bytes can ask for
     /// many.
     limit: usize,
@@ -69,7 +72,13 @@ impl Prepared {
         tables: Vec<TableDescriptor>,
         intervals: Vec<Interval>,
     ) -> Self {
+        let end = |table: &TableDescriptor| {
+            let last = (table.base + table.symbols).checked_sub(1).map(|at| intervals[at as usize]);
+            last.map_or(0, |last| u64::from(last.start) + u64::from(last.freq))
+        };
+        let whole = tables.iter().all(|table| end(table) == 1 << precision.bits());
         Self {
+            whole,
             precision,
             tables,
             intervals,
@@ -111,9 +120,22 @@ impl Prepared {
         Ok(())
     }
 
+    /// Refuses tables with slots of no symbol.
+    fn expect_whole(&self, form: &str) -> Result<()> {
+        if self.whole {
+            return Ok(());
+        }
+        Err(Error::InvalidArgument(format!("{form} of CDF rows that end before 2^precision")))
+    }
+
     /// A size of `bytes` for each of `2^bits` entries of each table.
     fn size(&self, bits: u32, bytes: u64) -> u64 {
         (self.tables.len() as u64).saturating_mul(bytes << bits)
+    }
+
+    /// Whether every slot of every table is a symbol's.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.whole
     }
 
     pub(crate) fn precision(&self) -> Precision {
@@ -206,7 +228,9 @@ impl Prepared {
                 symbols.extend(std::iter::repeat_n(symbol as u16, (end - filled) as usize));
                 filled = end;
             }
-            debug_assert_eq!(symbols.len(), row_end);
+            // Slots of no symbol are the last one's, as the search finds them.
+            let last = self.tables[table].symbols.saturating_sub(1);
+            symbols.resize(row_end, last as u16);
         }
         InverseCdf { symbols, bits }
     }
@@ -214,12 +238,14 @@ impl Prepared {
     /// The packed form, for tables that have one.
     pub(crate) fn packed(&self) -> Option<&PackedForm> {
         let packed = || Packed::build(&self.tables, &self.intervals, self.precision.bits());
-        self.packed.get_or_init(|| packed().map(PackedForm::new)).as_ref()
+        let build = || self.whole.then(packed).flatten().map(PackedForm::new);
+        self.packed.get_or_init(build).as_ref()
     }
 
     /// The slots of a single small table.
     pub(crate) fn slots(&self) -> Option<&[u32; SLOTS]> {
-        self.slots.get_or_init(|| slots::build(&self.tables, &self.intervals)).as_deref()
+        let build = || self.whole.then(|| slots::build(&self.tables, &self.intervals)).flatten();
+        self.slots.get_or_init(build).as_deref()
     }
 
     /// The alias form.
@@ -227,6 +253,7 @@ impl Prepared {
         if let Some(form) = self.alias.get() {
             return Ok(form);
         }
+        self.expect_whole("alias tables")?;
         self.expect_within("the alias tables", self.size(self.precision.bits(), 4))?;
         let form = AliasForm::build(&self.tables, &self.intervals, self.precision.bits())?;
         Ok(self.alias.get_or_init(|| form))
@@ -237,6 +264,7 @@ impl Prepared {
         if let Some(form) = self.tans.get() {
             return Ok(form);
         }
+        self.expect_whole("tANS")?;
         // The states' entries and next states, and the two forms for several rows at once.
         self.expect_within("the states", self.size(self.precision.bits(), 2 + 3 * 4))?;
         let form = TansForm::build(&self.tables, &self.intervals, self.precision.bits())?;

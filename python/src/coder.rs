@@ -328,6 +328,11 @@ pub(crate) fn zeros<T: Copy + Default>(rows: usize, columns: usize) -> PyResult<
 }
 
 impl Coder {
+    /// A coder that was built elsewhere: four-byte lengths, all of them written.
+    pub(crate) fn of(coder: parans::Coder) -> Self {
+        Self { coder, length_bytes: 4, known_rows: false, reshaped: false }
+    }
+
     fn streams_of_device(&self, rows: usize) -> PyResult<parans::Streams> {
         if self.reshaped {
             return Err(value(&"parallel_rows with arrays on a GPU: reshape them instead"));

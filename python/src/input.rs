@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use bytemuck::{AnyBitPattern, NoUninit};
+use dlpark::DlpackFlags;
 use dlpark::ffi::{DLDataType, DLDeviceType};
 use dlpark::python::{ImportRequest, ImportedDlpack};
-use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
 use parans::Dtype;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
@@ -27,6 +28,8 @@ pub(crate) struct Input<'py> {
     pub(crate) shape: Vec<usize>,
     pub(crate) place: Place,
     data: Data<'py>,
+    /// Whether its owner lets others write to it.
+    writable: bool,
 }
 
 enum Data<'py> {
@@ -90,7 +93,11 @@ impl<'py> Input<'py> {
         let address = unsafe { (*array.as_array_ptr()).fields.data }.cast::<u8>().cast_const();
         let owner = || Owner::Object { _kept: array.clone().into_any() };
         // SAFETY: numpy's arrays hold what their shape and strides say.
-        unsafe { Self::of_memory(dtype, shape, array.strides(), address, Place::Cpu, owner) }
+        let input =
+            unsafe { Self::of_memory(dtype, shape, array.strides(), address, Place::Cpu, owner) };
+        // SAFETY: as above.
+        let flags = unsafe { (*array.as_array_ptr()).fields.flags };
+        Ok(Self { writable: flags & npyffi::NPY_ARRAY_WRITEABLE != 0, ..input? })
     }
 
     fn of_dlpack(object: &Bound<'py, PyAny>, stream: Stream) -> PyResult<Self> {
@@ -121,9 +128,11 @@ impl<'py> Input<'py> {
         let strides: Vec<isize> = strides.iter().map(|&n| n as isize * size).collect();
         // SAFETY: the descriptor was validated, and its producer vouches for what it points to.
         let address = unsafe { tensor.offset_bytes_ptr() }.map_err(|e| value(&e))?;
+        let writable = !kept.flags().contains(DlpackFlags::READ_ONLY);
         let owner = || Owner::Dlpack { _kept: kept };
         // SAFETY: as above.
-        unsafe { Self::of_memory(dtype, shape, &strides, address, place, owner) }
+        let input = unsafe { Self::of_memory(dtype, shape, &strides, address, place, owner) };
+        Ok(Self { writable, ..input? })
     }
 
     /// The array of a shape and strides (in bytes) at an address.
@@ -157,7 +166,7 @@ impl<'py> Input<'py> {
             let message = "an array on a GPU must be contiguous: call .contiguous()";
             return Err(PyBufferError::new_err(message));
         };
-        Ok(Self { dtype, shape, place, data })
+        Ok(Self { dtype, shape, place, data, writable: false })
     }
 
     /// The elements' bytes in host memory, slowest dimension first.
@@ -175,6 +184,22 @@ impl<'py> Input<'py> {
                 std::slice::from_raw_parts(*address, *length)
             },
             Data::Copied(bytes) => bytes,
+        }
+    }
+
+    /// The elements' bytes, to be written in place.
+    ///
+    /// # Errors
+    /// `ValueError` for an array that is read-only, not contiguous, or on a GPU.
+    pub(crate) fn bytes_mut(&mut self) -> PyResult<&mut [u8]> {
+        match &self.data {
+            Data::Borrowed { length: 0, .. } => Ok(&mut []),
+            Data::Borrowed { address, length, .. } if self.writable && self.place == Place::Cpu => {
+                // SAFETY: the owner keeps so many bytes there and lets others write to them. As
+                // for `bytes`, whoever uses the array in another thread meanwhile gets a mixture.
+                Ok(unsafe { std::slice::from_raw_parts_mut(address.cast_mut(), *length) })
+            }
+            _ => Err(value(&"an array to write to is contiguous, writable and in host memory")),
         }
     }
 

@@ -10,6 +10,7 @@ mod models;
 mod streams;
 mod tables;
 mod tensor;
+mod torch_ans;
 
 use pyo3::prelude::*;
 
@@ -36,5 +37,15 @@ fn _parans(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frame::compress_tensor, module)?)?;
     module.add_function(wrap_pyfunction!(frame::decompress, module)?)?;
     module.add_function(wrap_pyfunction!(frame::write_file, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_coder, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_push, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_pop, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_strings, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::quantised_cdf, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::inverse_cdf, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::alias_tensors, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::tans_tensor, module)?)?;
+    module.add_function(wrap_pyfunction!(torch_ans::torch_ans_initial, module)?)?;
     Ok(())
 }

@@ -27,3 +27,4 @@ mod order0;
 mod overhead;
 mod salvage;
 mod tans;
+mod unused_slots;
