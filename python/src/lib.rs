@@ -2,6 +2,7 @@
 //! library's views and back; all coding is the library's.
 
 mod coder;
+mod compressai;
 mod errors;
 mod frame;
 mod gpu;
@@ -47,5 +48,10 @@ fn _parans(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(torch_ans::alias_tensors, module)?)?;
     module.add_function(wrap_pyfunction!(torch_ans::tans_tensor, module)?)?;
     module.add_function(wrap_pyfunction!(torch_ans::torch_ans_initial, module)?)?;
+    module.add_class::<compressai::RansEncoder>()?;
+    module.add_class::<compressai::BufferedRansEncoder>()?;
+    module.add_class::<compressai::RansDecoder>()?;
+    module.add_function(wrap_pyfunction!(compressai::encode_batch, module)?)?;
+    module.add_function(wrap_pyfunction!(compressai::decode_batch, module)?)?;
     Ok(())
 }

@@ -51,14 +51,19 @@ const MOST_KEPT: usize = 4 << 20;
 /// one call do not pay for an inverse of it.
 const MOST_SLOTS: usize = 1 << 26;
 
-/// The coder of an operator's tables.
-#[allow(clippy::too_many_arguments, reason = "they are the operator's")]
-fn coder(
+/// The values of an operator's tables.
+pub(crate) struct TableValues<'a> {
+    pub(crate) cells: &'a [i32],
+    pub(crate) shape: (usize, usize),
+    pub(crate) sizes: &'a [i32],
+    pub(crate) offsets: Option<&'a [i32]>,
+}
+
+/// The coder of tables. The same tables give the same coder.
+pub(crate) fn coder(
     py: Python<'_>,
     (family, lanes, alias): (Family, usize, bool),
-    cdfs: &Input<'_>,
-    sizes: &Input<'_>,
-    offsets: Option<&Input<'_>>,
+    tables: &TableValues<'_>,
     precision: u32,
     digits: Option<u32>,
     device: &str,
@@ -74,24 +79,11 @@ fn coder(
         let text = format!("freq_precision must be in [1, {limit}] for {family} (got {precision})");
         return Err(PyValueError::new_err(text));
     }
-    let (cdfs_values, sizes_values) = (cdfs.integers()?, sizes.integers()?);
-    let offsets_values = offsets.map(Input::integers).transpose()?;
-    let view = rows(&cdfs.shape, &cdfs_values)?;
+    let view = ArrayView2::from_shape(tables.shape, tables.cells).map_err(|e| value(&e))?;
     let negative = |_| value(&"cdfs_sizes holds a negative size");
-    let counts: Vec<usize> = sizes_values
-        .iter()
-        .map(|&n| usize::try_from(n))
-        .collect::<Result<_, _>>()
-        .map_err(negative)?;
-    // The part of each row that says what the table is.
-    let part = match form {
-        Form::Tans => {
-            let states = 1usize << precision;
-            (2 * states).min(view.ncols())..(3 * states).min(view.ncols())
-        }
-        _ => 0..counts.iter().copied().max().unwrap_or(0).min(view.ncols()),
-    };
-    let tensors = hash(view.slice(s![.., part]), &sizes_values, offsets_values.as_deref());
+    let counts = tables.sizes.iter().map(|&n| usize::try_from(n)).collect::<Result<Vec<_>, _>>();
+    let counts = counts.map_err(negative)?;
+    let tensors = hash(form, precision, view, &counts, tables.offsets);
     let (table_count, columns) = view.dim();
     let tensors = (tensors, table_count, columns);
     let device = device.to_owned();
@@ -105,7 +97,7 @@ fn coder(
     }
     drop(kept);
     let coder = py.detach(|| {
-        let offsets = offsets_values.as_deref();
+        let offsets = tables.offsets;
         let tables = match form {
             Form::Tans => Tables::from_tans_tensor(view, bits, &counts, offsets)?,
             _ => {
@@ -141,16 +133,30 @@ fn coder(
     Ok(coder)
 }
 
-fn hash(cdfs: ArrayView2<'_, i32>, sizes: &[i32], offsets: Option<&[i32]>) -> u128 {
+/// A hash of what says what the tables are: the front of each CDF row, or the symbols of tANS'
+/// states.
+fn hash(
+    form: Form,
+    precision: u32,
+    cells: ArrayView2<'_, i32>,
+    counts: &[usize],
+    offsets: Option<&[i32]>,
+) -> u128 {
     let mut hash = Xxh3::new();
-    for row in cdfs.rows() {
-        match row.to_slice() {
+    for (row, &count) in cells.rows().into_iter().zip(counts) {
+        let states = 1usize << precision;
+        let part = match form {
+            Form::Tans => 2 * states..3 * states,
+            _ => 0..count,
+        };
+        let part = part.start.min(row.len())..part.end.min(row.len());
+        match row.slice(s![part.clone()]).to_slice() {
             Some(row) => hash.update(bytemuck::cast_slice(row)),
-            None => row.iter().for_each(|value| hash.update(&value.to_ne_bytes())),
+            None => row.slice(s![part]).iter().for_each(|n| hash.update(&n.to_ne_bytes())),
         }
     }
-    hash.update(bytemuck::cast_slice(sizes));
-    // As zeros are.
+    hash.update(bytemuck::cast_slice(counts));
+    // None is as zeros are.
     if let Some(offsets) = offsets.filter(|offsets| offsets.iter().any(|&offset| offset != 0)) {
         hash.update(bytemuck::cast_slice(offsets));
     }
@@ -162,6 +168,46 @@ type Operator = (String, usize, bool);
 
 fn parts(operator: &Operator) -> PyResult<(Family, usize, bool)> {
     Ok((family(&operator.0)?, operator.1, operator.2))
+}
+
+/// The coder of the tensors that an operator is given.
+struct Tensors<'py> {
+    cdfs: Input<'py>,
+    sizes: Input<'py>,
+    offsets: Option<Input<'py>>,
+}
+
+impl<'py> Tensors<'py> {
+    fn new(
+        cdfs: &Bound<'py, PyAny>,
+        sizes: &Bound<'py, PyAny>,
+        offsets: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Self> {
+        let offsets = offsets.map(Input::on_host).transpose()?;
+        Ok(Self { cdfs: Input::on_host(cdfs)?, sizes: Input::on_host(sizes)?, offsets })
+    }
+
+    fn coder(
+        &self,
+        py: Python<'_>,
+        parts: (Family, usize, bool),
+        precision: u32,
+        digits: Option<u32>,
+        device: &str,
+    ) -> PyResult<Coder> {
+        let [rows, columns] = self.cdfs.shape[..] else {
+            return Err(value(&"cdfs have one row per table"));
+        };
+        let (cells, sizes) = (self.cdfs.integers()?, self.sizes.integers()?);
+        let offsets = self.offsets.as_ref().map(Input::integers).transpose()?;
+        let tables = TableValues {
+            cells: &cells,
+            shape: (rows, columns),
+            sizes: &sizes,
+            offsets: offsets.as_deref(),
+        };
+        coder(py, parts, &tables, precision, digits, device)
+    }
 }
 
 /// The coder of an operator over these tables, on a device. The same tables give the same coder.
@@ -177,11 +223,8 @@ pub(crate) fn torch_ans_coder<'py>(
     bypass: Option<u32>,
     device: &str,
 ) -> PyResult<PyCoder> {
-    let (cdfs, sizes) = (Input::on_host(cdfs)?, Input::on_host(cdfs_sizes)?);
-    let offsets = offsets.map(Input::on_host).transpose()?;
-    let parts = parts(&operator)?;
-    let coder = coder(py, parts, &cdfs, &sizes, offsets.as_ref(), precision, bypass, device)?;
-    Ok(PyCoder::of(coder))
+    let tensors = Tensors::new(cdfs, cdfs_sizes, offsets)?;
+    Ok(PyCoder::of(tensors.coder(py, parts(&operator)?, precision, bypass, device)?))
 }
 
 /// The rows of a stream tensor.
@@ -248,14 +291,13 @@ pub(crate) fn torch_ans_push<'py>(
     precision: u32,
     bypass: Option<u32>,
 ) -> PyResult<()> {
-    let (cdfs, sizes) = (Input::on_host(cdfs)?, Input::on_host(cdfs_sizes)?);
+    let tensors = Tensors::new(cdfs, cdfs_sizes, offsets)?;
     let (symbols, indexes) = (Input::on_host(symbols)?, Input::on_host(indexes)?);
-    let offsets = offsets.map(Input::on_host).transpose()?;
     if symbols.shape != indexes.shape {
         return Err(value(&"indexes and symbols must have the same shape"));
     }
     let parts = parts(&operator)?;
-    let coder = coder(py, parts, &cdfs, &sizes, offsets.as_ref(), precision, bypass, "cpu")?;
+    let coder = tensors.coder(py, parts, precision, bypass, "cpu")?;
     let mut tensor = stream_of(stream)?;
     let mut streams = streams(parts.0, parts.1, &tensor)?;
     let (symbol_values, index_values) = (symbols.integers()?, indexes.integers()?);
@@ -279,11 +321,10 @@ pub(crate) fn torch_ans_pop<'py>(
     precision: u32,
     bypass: Option<u32>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (cdfs, sizes) = (Input::on_host(cdfs)?, Input::on_host(cdfs_sizes)?);
+    let tensors = Tensors::new(cdfs, cdfs_sizes, offsets)?;
     let indexes = Input::on_host(indexes)?;
-    let offsets = offsets.map(Input::on_host).transpose()?;
     let parts = parts(&operator)?;
-    let coder = coder(py, parts, &cdfs, &sizes, offsets.as_ref(), precision, bypass, "cpu")?;
+    let coder = tensors.coder(py, parts, precision, bypass, "cpu")?;
     let mut tensor = stream_of(stream)?;
     let mut streams = streams(parts.0, parts.1, &tensor)?;
     let index_values = indexes.integers()?;

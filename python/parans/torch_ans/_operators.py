@@ -149,6 +149,8 @@ def _pop(
 
 
 def _init_stream(size, num_interleaves=1, preallocate_size=0, *, family):
+    if num_interleaves not in (1, 2, 4, 8, 32):
+        raise ValueError(f"num_interleaves must be 1, 2, 4, 8 or 32 (got {num_interleaves})")
     row = torch.from_numpy(_parans.torch_ans_initial(family, num_interleaves))
     if preallocate_size < 0:
         raise ValueError(f"preallocate_size must be >= 0, got {preallocate_size}")
