@@ -3,91 +3,12 @@
 import contextlib
 import io
 import json
-import os
-import tempfile
 
 import numpy
 
-from parans import _parans
+from parans import _parans, _safetensors
 from parans._frames import is_tensor
-
-_CODES = {
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "float32": "F32",
-    "float64": "F64",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-    "int8": "I8",
-    "uint8": "U8",
-    "int16": "I16",
-    "uint16": "U16",
-    "int32": "I32",
-    "uint32": "U32",
-    "int64": "I64",
-    "uint64": "U64",
-    "bool": "BOOL",
-}
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A binary file that takes the place of ``path`` when the block ends well: until then, and
-    after an error, what was there stays whole."""
-    path = os.fspath(path)
-    folder, name = os.path.split(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mode = 0o666 & ~_umask()
-        with contextlib.suppress(OSError):
-            mode = os.stat(path).st_mode & 0o777
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def dtype_name(tensor):
-    """The name of a tensor's element type in numpy, ml_dtypes and PyTorch."""
-    dtype = tensor.dtype
-    return getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
-
-
-def _head(tensors, metadata):
-    """The header of a safetensors file of these tensors."""
-    header = {} if metadata is None else {"__metadata__": dict(metadata)}
-    end = 0
-    for name, tensor in tensors:
-        kind = dtype_name(tensor)
-        if kind not in _CODES:
-            raise ValueError(f"tensor {name!r}: safetensors has no element type {kind}")
-        size = 1
-        for length in tensor.shape:
-            size *= int(length)
-        begin, end = end, end + size * _width(kind)
-        shape = [int(length) for length in tensor.shape]
-        header[name] = {"dtype": _CODES[kind], "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _width(kind):
-    if kind == "bool" or kind.startswith("float8"):
-        return 1
-    return int("".join(filter(str.isdigit, kind))) // 8
+from parans._replace import replacing
 
 
 def save_file(tensors, filename, metadata=None):
@@ -99,8 +20,8 @@ def save_file(tensors, filename, metadata=None):
     if any(not isinstance(name, str) for name in tensors):
         raise ValueError("the names of tensors are strings")
     # Wide elements first, then by name: as safetensors orders them, so that all are aligned.
-    ordered = sorted(tensors.items(), key=lambda item: (-_width(dtype_name(item[1])), item[0]))
-    head = _head(ordered, metadata)
+    ordered = sorted(tensors.items(), key=lambda item: (-_safetensors.width(_safetensors.dtype_name(item[1])), item[0]))
+    head = _safetensors.head(ordered, metadata)
     with replacing(filename) as file:
         _parans.write_file(file, head, [tensor for _, tensor in ordered])
 

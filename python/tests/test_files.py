@@ -75,7 +75,7 @@ def test_a_failed_save_leaves_the_file_whole(tmp_path):
 def test_permissions_are_those_of_the_file_before(tmp_path):
     path = tmp_path / "model.parans"
     parans.save_file(tensors(), path)
-    assert path.stat().st_mode & 0o777 == 0o666 & ~parans._files._umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~parans._replace._umask()
     path.chmod(0o640)
     parans.save_file(tensors(), path)
     assert path.stat().st_mode & 0o777 == 0o640

@@ -7,42 +7,11 @@ import torch
 
 from parans import _parans
 from parans.torch_ans import _tables
+from parans.torch_ans._capacity import reserve
 from parans.torch_ans._tables import host as _host
 
 FAMILIES = ("rans64", "rans32", "rans32_16")
 TANS = ("tans32", "tans16", "tans8")
-#: Bytes of a word of each family's streams.
-WORD_BYTES = {"rans64": 4, "rans32": 1, "rans32_16": 2, "tans32": 2, "tans16": 1, "tans8": 1}
-
-
-def worst_case_bytes(used, symbols, precision, bypass, digit_bits, lanes, word_bytes):
-    """Bytes that the longest row can have after a push of so many symbols: torch_ans' bound, which
-    its callers reserve by."""
-    if bypass and digit_bits < 1:
-        raise ValueError(f"bypass_precision must be >= 1, got {digit_bits}")
-    bits = precision
-    if bypass:
-        digits = -(-32 // digit_bits)
-        bits += (digits + 1 + digits // ((1 << digit_bits) - 1)) * digit_bits
-    return used + (symbols * bits + 7) // 8 + (lanes + 1) * word_bytes
-
-
-def _reserve(stream, symbols, needed, used_bytes):
-    """Gives a stream the columns that a push can need, in place."""
-    columns = needed // stream.element_size() + 1
-    if columns <= stream.size(1):
-        return
-    if used_bytes >= 0:
-        raise ValueError(
-            f"the stream has {stream.size(1)} columns but this call needs {columns} "
-            f"(used_bytes={used_bytes}); when used_bytes is given the caller owns the stream "
-            "capacity"
-        )
-    before = stream.clone()
-    stream.resize_(stream.size(0), columns)
-    stream[:, : before.size(1)].copy_(before)
-    stream[:, before.size(1) :].zero_()
-
 
 def _check(stream, indexes, cdfs, cdfs_sizes):
     if stream.dim() != 2 or stream.dtype != torch.int32:
@@ -87,16 +56,8 @@ def _push(
         raise ValueError("Symbols batch size mismatch!")
     _check(stream, indexes, cdfs, cdfs_sizes)
     family, lanes, _ = operator
-    rows = stream.size(0)
-    used = used_bytes
-    if used < 0:
-        used = int(stream[:, 0].max()) if rows else 0
-    needed = worst_case_bytes(
-        used, symbols.size(1), freq_precision, bypass_coding, bypass_precision, lanes,
-        WORD_BYTES[family],
-    )
-    _reserve(stream, symbols, needed, used_bytes)
     digits = bypass_precision if bypass_coding else None
+    reserve(stream, symbols.size(1), freq_precision, digits, family, lanes, used_bytes)
     if stream.is_cuda:
         tables = (cdfs, cdfs_sizes, offsets)
         coder, coded, indexes, place, current = _on_device(
