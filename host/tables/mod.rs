@@ -265,8 +265,8 @@ impl Tables {
         self.inner.table_intervals(table).iter().map(|interval| interval.freq)
     }
 
-    /// The CDF of a table: `alphabet + 1` values, strictly increasing from 0 to `2^precision`, or to
-    /// where its [unused slots](TablesBuilder::unused_slots) begin.
+    /// The CDF of a table: `alphabet + 1` values, strictly increasing from 0 to `2^precision`, or
+    /// to where its [unused slots](TablesBuilder::unused_slots) begin.
     ///
     /// # Panics
     /// Where there is no such table.

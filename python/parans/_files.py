@@ -19,8 +19,7 @@ def save_file(tensors, filename, metadata=None):
     """
     if any(not isinstance(name, str) for name in tensors):
         raise ValueError("the names of tensors are strings")
-    # Wide elements first, then by name: as safetensors orders them, so that all are aligned.
-    ordered = sorted(tensors.items(), key=lambda item: (-_safetensors.width(_safetensors.dtype_name(item[1])), item[0]))
+    ordered = sorted(tensors.items(), key=_safetensors.order)
     head = _safetensors.head(ordered, metadata)
     with replacing(filename) as file:
         _parans.write_file(file, head, [tensor for _, tensor in ordered])

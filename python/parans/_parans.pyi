@@ -13,6 +13,44 @@ _DType: TypeAlias = Any
 _Stream: TypeAlias = Any
 _Operator: TypeAlias = tuple[str, int, bool]
 
+__all__ = [
+    "Archive",
+    "BufferedRansEncoder",
+    "Coder",
+    "Distributions",
+    "EntropyBottleneck",
+    "Error",
+    "FrameFile",
+    "GaussianConditional",
+    "Mixtures",
+    "ModelCoder",
+    "Pmfs",
+    "RansDecoder",
+    "RansEncoder",
+    "Streams",
+    "Tables",
+    "Tensor",
+    "Uniforms",
+    "__version__",
+    "alias_tensors",
+    "compress_bytes",
+    "compress_tensor",
+    "decode_batch",
+    "decompress",
+    "encode_batch",
+    "inverse_cdf",
+    "quantise",
+    "quantised_cdf",
+    "tans_tensor",
+    "torch_ans_coder",
+    "torch_ans_initial",
+    "torch_ans_pop",
+    "torch_ans_push",
+    "torch_ans_stream",
+    "torch_ans_strings",
+    "write_file",
+]
+
 __version__: str
 
 class Error(Exception): ...

@@ -27,6 +27,13 @@ def dtype_name(tensor):
     return getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
 
 
+def order(item):
+    """Where a named tensor stands in a file: wide elements first, then by name, as safetensors
+    has it, so that all are aligned."""
+    name, tensor = item
+    return -width(dtype_name(tensor)), name
+
+
 def head(tensors, metadata):
     """The header of a safetensors file of these tensors."""
     header = {} if metadata is None else {"__metadata__": dict(metadata)}

@@ -1,5 +1,5 @@
-//! CompressAI's coders: rans64 rows of one lane at 16 bits with bypass digits of 4 bits, whose words
-//! stand in the opposite order.
+//! CompressAI's coders: rans64 rows of one lane at 16 bits with bypass digits of 4 bits, whose
+//! words stand in the opposite order.
 
 use numpy::{PyArray1, PyArrayMethods};
 use parans::{Coder, Family, Indexes, Streams, Symbols};

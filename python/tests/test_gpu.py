@@ -143,7 +143,7 @@ def test_narrow_symbols_and_indexes(context):
     tables, symbols, indexes = work()
     coder = parans.Coder(tables, "rans32_16", lanes=8, device="cuda:0")
     expected = coder.encode(symbols, indexes)
-    narrow = DeviceArray(symbols.astype(np.uint8), None), DeviceArray(indexes.astype(np.uint8), None)
+    narrow = [DeviceArray(array.astype(np.uint8), None) for array in (symbols, indexes)]
     assert coder.encode(*narrow) == expected
     found = coder.decode(expected, narrow[1], dtype="uint8")
     np.testing.assert_array_equal(fetched(found, symbols.shape, np.uint8), symbols)

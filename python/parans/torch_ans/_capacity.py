@@ -4,7 +4,14 @@
 WORD_BYTES = {"rans64": 4, "rans32": 1, "rans32_16": 2, "tans32": 2, "tans16": 1, "tans8": 1}
 
 #: The largest precision of each family. rans32_16 stands before rans32, which it begins as.
-LARGEST_PRECISION = {"rans64": 31, "rans32_16": 15, "rans32": 23, "tans32": 15, "tans16": 15, "tans8": 7}
+LARGEST_PRECISION = {
+    "rans64": 31,
+    "rans32_16": 15,
+    "rans32": 23,
+    "tans32": 15,
+    "tans16": 15,
+    "tans8": 7,
+}
 
 
 def family_of(impl):
