@@ -87,6 +87,10 @@ def open(source):
     return Archive(source)
 
 
+# Bytes that are decoded for one read at most: many chunks, so that all cores have some.
+_PIECE = 16 << 20
+
+
 class _Content(io.RawIOBase):
     """The content of an archive as a file."""
 
@@ -108,8 +112,14 @@ class _Content(io.RawIOBase):
         self._at = base + offset
         return self._at
 
+    def readall(self):
+        # Python's own way decodes a chunk again for every few kilobytes of it.
+        begin, self._at = self._at, max(self._at, self._length)
+        return self._archive.read(min(begin, self._length), self._length)
+
     def readinto(self, buffer):
-        stop = min(self._at + len(buffer), self._length)
+        # A large read in pieces, so that what is read is not held twice.
+        stop = min(self._at + min(len(buffer), _PIECE), self._length)
         data = self._archive.read(self._at, stop) if stop > self._at else b""
         buffer[: len(data)] = data
         self._at += len(data)

@@ -26,11 +26,8 @@ from torch.distributed.checkpoint.filesystem import (
 )
 
 from parans import pt
-from parans._files import _Content
+from parans._files import _PIECE, _Content
 from parans._files import open as _open
-
-# Bytes that are decoded in one call: many chunks, so that all cores have some.
-_PIECE = 16 << 20
 
 _NO_SAFETENSORS = (
     "DCP's SAFETENSORS format cannot be compressed: its writer does not pass tensors through "
@@ -67,11 +64,11 @@ class ParansExtension(StreamTransformExtension):
         return _Writing(output, self._chunk_size)
 
     def transform_from(self, input):
-        archive = _open(_Part(input))
+        archive = _open(_Content(_Part(input)))
         if archive.content_length <= _PIECE:
             # PyTorch reads a file's ends many times over; here they are decoded once.
             return io.BytesIO(archive.read(0, archive.content_length))
-        return io.BufferedReader(_Reading(archive), 1 << 16)
+        return archive.file()
 
 
 class _Writing(pt.Writer):
@@ -88,45 +85,18 @@ class _Writing(pt.Writer):
         self._output.close()
 
 
-class _Reading(_Content):
-    """The content of a frame, decoded in pieces: a tensor that is read is not held twice."""
-
-    def readinto(self, buffer):
-        return super().readinto(memoryview(buffer)[:_PIECE])
-
-
-class _Part(io.RawIOBase):
-    """A part of a file as DCP gives it, with positions from the part's beginning: DCP's own
-    answers to ``seek`` are positions in the whole file."""
+class _Part:
+    """A part of a file as DCP gives it, to be read by positions in the part: DCP's own answers to
+    ``seek`` are positions in the whole file."""
 
     def __init__(self, view):
         self._view = view
         view.seek(0, io.SEEK_END)
-        self._length = view.tell()
-        self._at = 0
+        self.content_length = view.tell()
 
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def seek(self, offset, whence=io.SEEK_SET):
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the beginning")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer):
-        wanted = min(len(buffer), self._length - self._at)
-        if wanted <= 0:
-            return 0
-        self._view.seek(self._at)
-        data = self._view.read(wanted)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def read(self, start, stop):
+        self._view.seek(start)
+        return self._view.read(stop - start)
 
 
 class _Files(FileSystem):

@@ -1,4 +1,4 @@
-"""A codec of numcodecs, for zarr's version 2 format and for HDF5 through kerchunk.
+"""A codec of numcodecs, for version 2 of zarr's format and for all else that takes such codecs.
 
 Importing this module registers it; numcodecs also finds it by its entry point::
 

@@ -6,114 +6,28 @@ pickle that says which storages there are and of which element type, then one me
 it. The frame holds the archive byte for byte; what is not understood is coded as plain bytes.
 """
 
-import pickletools
 import struct
 
-import numpy
 import torch
 
 from parans import _parans
+from parans._pickle import storages
 
 # Bytes in front of the first storage that are held until it begins: the pickle is most of them.
 _HELD = 64 << 20
 
 _LOCAL = b"PK\x03\x04"
 
-# The element types of storage classes, and of the types in pickles that have untyped storages.
-# Complex numbers are two floats.
-_STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "ComplexDoubleStorage": torch.complex128,
-    "ComplexFloatStorage": torch.complex64,
+# Element types that parans has, and as which the elements of others are coded.
+_KNOWN = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool}
+_KNOWN |= {torch.int8, torch.int16, torch.int32, torch.int64, torch.float8_e4m3fn}
+_KNOWN |= {torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.float8_e5m2}
+_LIKE = {
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+    torch.float8_e4m3fnuz: torch.float8_e4m3fn,
+    torch.float8_e5m2fnuz: torch.float8_e5m2,
 }
-_UNTYPED = {
-    "float8_e4m3fn": torch.float8_e4m3fn,
-    "float8_e4m3fnuz": torch.float8_e4m3fn,
-    "float8_e5m2": torch.float8_e5m2,
-    "float8_e5m2fnuz": torch.float8_e5m2,
-    "uint16": torch.uint16,
-    "uint32": torch.uint32,
-    "uint64": torch.uint64,
-}
-_PARTS = {torch.complex64: torch.float32, torch.complex128: torch.float64}
-
-
-def storages(pickle):
-    """The storages that a pickle of ``torch.save`` refers to: bytes and element type by key.
-
-    The pickle's opcodes are read and nothing is executed: a stack of strings, numbers and tuples
-    is kept, and everything else on it is None. What follows the pickle is not read. Raises
-    ``ValueError`` for what is not a pickle.
-    """
-    found = {}
-    stack, memo = [], {}
-    try:
-        for opcode, argument, _ in pickletools.genops(pickle):
-            name = opcode.name
-            if name == "MARK":
-                stack.append(pickletools.markobject)
-            elif "PUT" in name:
-                memo[argument] = stack[-1]
-            elif name == "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            elif "GET" in name:
-                stack.append(memo[argument])
-            else:
-                taken = _take(stack, opcode.stack_before)
-                value = _value(name, argument, taken, found)
-                stack.extend([value] * len(opcode.stack_after))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ValueError("this is not a pickle") from error
-    return found
-
-
-def _take(stack, wanted):
-    """Takes off the stack what an opcode takes, in its order."""
-    if pickletools.markobject in wanted:
-        at = len(stack) - 1 - stack[::-1].index(pickletools.markobject)
-        above = stack[at + 1 :]
-        del stack[at:]
-        # What lies below the mark (the list of APPENDS) stays: it is given back as None.
-        below = wanted.index(pickletools.markobject)
-        if below:
-            del stack[-below:]
-        return above
-    at = len(stack) - len(wanted)
-    if at < 0:
-        raise IndexError("the stack is empty")
-    taken = stack[at:]
-    del stack[at:]
-    return taken
-
-
-def _value(name, argument, taken, found):
-    """What an opcode leaves on the stack; a storage or its element type goes to ``found``."""
-    if name.startswith("TUPLE"):
-        return tuple(taken)
-    if name == "STACK_GLOBAL":
-        return f"{taken[0]} {taken[1]}"
-    if name == "BINPERSID":
-        _, kind, key, _, count = taken[0]
-        dtype = _STORAGES.get(kind.rpartition(" ")[2])
-        # Untyped storages count bytes.
-        found[key] = (count * (1 if dtype is None else dtype.itemsize), dtype)
-        return ("storage", key)
-    if name == "REDUCE" and taken[0] == "torch._utils _rebuild_tensor_v3":
-        (_, key), dtype = taken[1][0], taken[1][6]
-        found[key] = (found[key][0], _UNTYPED.get(dtype.rpartition(" ")[2]))
-        return None
-    return argument
-
-
 class Writer:
     """A binary file for ``torch.save`` that writes a frame to another binary file.
 
@@ -209,7 +123,7 @@ class Writer:
         if self._storages is None:
             self._storages = self._read_pickle()
         size, dtype = self._storages.pop(key, (0, None))
-        self._storage = (name, size, dtype) if size else None
+        self._storage = (name, size, _LIKE.get(dtype, dtype)) if size else None
         return self._storage is not None
 
     def _read_pickle(self):
@@ -231,28 +145,11 @@ class Writer:
             self._part += here
             here = self._part
         if len(here) == size:
-            if dtype is None or size % dtype.itemsize:
+            if dtype not in _KNOWN or size % dtype.itemsize:
                 self._frame.write(here)
             else:
-                self._frame.add(name, _tensor(here, dtype))
+                self._frame.add(name, here, str(dtype).removeprefix("torch."))
             self._storage = None
             self._part = bytearray()
         return rest
 
-
-class _Memory:
-    """Memory as numpy's array interface describes it. It says that it may be written to, which
-    nobody does: PyTorch warns of memory that may not."""
-
-    def __init__(self, view):
-        self._view = numpy.frombuffer(view, "u1")
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": self._view.shape,
-            "typestr": "|u1",
-            "data": (self._view.ctypes.data, False),
-        }
-
-
-def _tensor(view, dtype):
-    return torch.from_numpy(numpy.asarray(_Memory(view))).view(_PARTS.get(dtype, dtype))

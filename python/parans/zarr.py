@@ -42,7 +42,10 @@ class ParansCodec(BytesBytesCodec):
 
     def _encode_sync(self, chunk_bytes, chunk_spec):
         data = numpy.ascontiguousarray(chunk_bytes.as_numpy_array())
-        frame = compress(data, chunk_spec.dtype.to_native_dtype(), self.chunk_size)
+        # In zarr 3.0 it is numpy's own type.
+        dtype = chunk_spec.dtype
+        dtype = dtype.to_native_dtype() if hasattr(dtype, "to_native_dtype") else dtype
+        frame = compress(data, dtype, self.chunk_size)
         return chunk_spec.prototype.buffer.from_bytes(frame)
 
     def _decode_sync(self, chunk_bytes, chunk_spec):

@@ -156,6 +156,7 @@ impl Coder {
         tables, family="rans64", *, lanes=1, lookup="auto", bypass=None, device="cpu",
         length_bytes=4, known_rows=false, parallel_rows=None, skip_indexes_past_end=false
     ))]
+    #[allow(clippy::too_many_arguments, reason = "they are a call's keywords")]
     fn new(
         py: Python<'_>,
         tables: &QuantisedTables,

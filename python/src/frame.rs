@@ -241,8 +241,21 @@ impl FrameFile {
         Ok(Self(Mutex::new(Some(writer.or_raise()?))))
     }
 
-    /// Writes an array or tensor under a name.
-    fn add(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Writes an array or tensor under a name; or the bytes of elements of ``dtype``, as a vector.
+    #[pyo3(signature = (name, data, dtype=None))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        data: &Bound<'_, PyAny>,
+        dtype: Option<&str>,
+    ) -> PyResult<()> {
+        if let Some(dtype) = dtype {
+            let (data, dtype) = (BytesLike::new(data)?, dtype.parse::<Dtype>().or_raise()?);
+            let bytes = data.bytes();
+            let shape = [(bytes.len() / dtype.size()) as u64];
+            return self.with(py, |writer| writer.write_tensor(name, dtype, &shape, bytes));
+        }
         let input = Input::on_host(data)?;
         let shape: Vec<u64> = input.shape.iter().map(|&n| n as u64).collect();
         let (bytes, dtype) = (input.bytes(), input.dtype);

@@ -436,10 +436,10 @@ pub(crate) fn alias_tensors<'py>(
     cdfs: &Bound<'py, PyAny>,
     cdfs_sizes: &Bound<'py, PyAny>,
     precision: u32,
-) -> PyResult<(Bound<'py, PyArray2<i32>>, Bound<'py, PyArray2<i32>>)> {
+) -> PyResult<[Bound<'py, PyArray2<i32>>; 2]> {
     let (tables, width) = cdf_tables(cdfs, cdfs_sizes, precision)?;
     let (push, pop) = py.detach(|| tables.to_alias_tensors(width)).or_raise()?;
-    Ok((push.to_pyarray(py), pop.to_pyarray(py)))
+    Ok([push.to_pyarray(py), pop.to_pyarray(py)])
 }
 
 /// torch_ans' tANS tensor of CDF rows.

@@ -49,9 +49,9 @@ def whole(dtype, seed=0):
 
 def shard(tensor, mesh, dimension):
     """This process' part of a tensor, as a distributed tensor."""
-    parts = torch.tensor_split(tensor, 1, dimension)[0].chunk(mesh.size(), dimension)
+    part = tensor.chunk(mesh.size(), dimension)[mesh.get_local_rank()]
     return DTensor.from_local(
-        parts[mesh.get_local_rank()].contiguous(),
+        part.clone(memory_format=torch.contiguous_format),
         mesh,
         [Shard(dimension)],
         run_check=False,
@@ -110,8 +110,7 @@ def save_and_reshard(rank, folder):
     state = {"model": model.state_dict(), "optimizer": get_optimizer_state_dict(model, optimizer)}
     dcp.save(state, storage_writer=parans.dcp.writer(f"{folder}/adam", thread_count=2))
 
-    # PyTorch 2.15 cannot stage a distributed tensor on CPUs, with its own writer as well.
-    state = {name(dtype): whole(dtype) for dtype in DTYPES}
+    state = {name(dtype): shard(whole(dtype), mesh, 0) for dtype in DTYPES}
     dcp.async_save(state, storage_writer=parans.dcp.writer(f"{folder}/later")).result()
     dist.destroy_process_group()
 
@@ -254,6 +253,23 @@ def test_the_safetensors_format_is_refused(tmp_path):
     assert "SAFETENSORS" in str(failure.value.failures[0][0])
 
 
+def test_dcp_alone_says_that_it_lacks_the_extension(tmp_path):
+    state = {"a": torch.ones(3)}
+    dcp.save(state, storage_writer=parans.dcp.writer(tmp_path), no_dist=True)
+    with pytest.raises(CheckpointException) as failure:
+        dcp.load(state, storage_reader=dcp.FileSystemReader(tmp_path), no_dist=True)
+    assert "Unknown extension" in str(failure.value.failures[0][0])
+
+
+def test_large_objects_are_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(parans.dcp, "_PIECE", 4000)
+    state = {"bytes": bytes(range(256)) * 1000, "names": [f"name {n}" for n in range(9000)]}
+    dcp.save(state, storage_writer=parans.dcp.writer(tmp_path), no_dist=True)
+    found = dict.fromkeys(state)
+    dcp.load(found, storage_reader=parans.dcp.reader(tmp_path), no_dist=True)
+    assert found == state
+
+
 def test_large_tensors_are_decoded_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(parans.dcp, "_PIECE", 4000)
     lengths = []
@@ -323,6 +339,8 @@ KINDS = {
     torch.float64: "float64",
     torch.bool: "bool",
     torch.uint16: "uint16",
+    torch.float8_e4m3fnuz: "float8_e4m3fn",
+    torch.float8_e8m0fnu: None,
     torch.int8: "int8",
     **{dtype: name(dtype) for dtype in DTYPES},
 }
@@ -337,12 +355,23 @@ def test_storages_are_found(dtype):
         frame = written(data, piece)
         with parans.open(frame) as found:
             assert found.read(0, found.content_length) == data
-            kinds = [found.info(entry)[0] for entry in found]
-            assert kinds == [KINDS[dtype], "float32"]
-            [first, _] = found
-            _, _, offset, length = found.info(first)
+            kinds = {entry: found.info(entry) for entry in found}
+        wanted = {"archive/data/0": KINDS[dtype], "archive/data/1": "float32"}
+        assert {entry: kind[0] for entry, kind in kinds.items()} == {
+            entry: kind for entry, kind in wanted.items() if kind
+        }
         with zipfile.ZipFile(io.BytesIO(data)) as members:
-            assert data[offset : offset + length] == members.read(first)
+            for entry, (_, _, offset, length) in kinds.items():
+                assert data[offset : offset + length] == members.read(entry)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_every_pickle_protocol_is_read(protocol):
+    value = {"a": torch.ones(300), "b": torch.ones(20).bfloat16(), "c": torch.ones(7).half()}
+    value.update({f"name {n}": n * 1000 for n in range(300)}, again=value["b"][3:])
+    found = parans.open(written(archive(value, pickle_protocol=protocol), 1 << 20))
+    kinds = [found.info(entry)[0] for entry in found]
+    assert kinds == ["float32", "bfloat16", "float16"]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +401,9 @@ def test_a_pickle_that_is_wrong_executes_nothing():
         def __reduce__(self):
             return (pytest.fail, ("executed",))
 
-    assert parans.pt.storages(zipfile.ZipFile(io.BytesIO(archive([Trap()]))).read("archive/data.pkl")) == {}
-    for data in (b"", b"\x80\x02", b"\x80\x02Q.", b"\x80\x02tR.", b"\x80\x02h\x07.", b"\x80\x02NQ."):
+    with zipfile.ZipFile(io.BytesIO(archive([Trap(), torch.ones(3)]))) as members:
+        pickle = members.read("archive/data.pkl")
+    assert parans.pt.storages(pickle + b"what follows") == {"0": (12, torch.float32)}
+    for wrong in (b"", b"\x80\x02", b"Q.", b"tR.", b"h\x07.", b"NQ.", b"a.", b"X\xff\xff\0\0."):
         with pytest.raises(ValueError):
-            parans.pt.storages(data)
+            parans.pt.storages(wrong)

@@ -96,9 +96,7 @@ def test_element_types():
         "int64",
         "int64",
     ]
-    assert [element(name) for name in ("S4", "U4", "V8", "f4,i2", numpy.longdouble)] == [
-        None
-    ] * 5
+    assert [element(name) for name in ("S4", "U4", "V8", "f4,i2", numpy.longdouble)] == [None] * 5
 
 
 def test_types_of_ml_dtypes():
@@ -114,7 +112,8 @@ def test_types_of_ml_dtypes():
 @pytest.mark.parametrize("size", [399, 401, 0])
 def test_out_of_another_size_is_refused(size):
     frame = Parans().encode(numpy.arange(100, dtype="f4"))
-    with pytest.raises((ValueError, parans.Error)):
+    # More than what fits is not even decoded.
+    with pytest.raises(parans.Error if size < 400 else ValueError):
         Parans().decode(frame, out=bytearray(size))
 
 

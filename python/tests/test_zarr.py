@@ -5,10 +5,9 @@ import json
 import numpy
 import pytest
 
-zarr = pytest.importorskip("zarr", minversion="3", reason="zarr 3 is not installed")
+zarr = pytest.importorskip("zarr", minversion="3.1", reason="zarr 3.1 or newer is not installed")
 
-import zarr.codecs  # noqa: E402
-import zarr.storage  # noqa: E402
+from zarr import codecs, storage  # noqa: E402
 from zarr.registry import get_codec_class  # noqa: E402
 
 import parans  # noqa: E402
@@ -62,12 +61,12 @@ def test_round_trip(array):
 @pytest.mark.parametrize(
     "options",
     [
-        {"serializer": zarr.codecs.BytesCodec(endian="big")},
-        {"filters": [zarr.codecs.TransposeCodec(order=(1, 0))]},
+        {"serializer": codecs.BytesCodec(endian="big")},
+        {"filters": [codecs.TransposeCodec(order=(1, 0))]},
         {"shards": (20, 32)},
-        {"compressors": [ParansCodec(), zarr.codecs.Crc32cCodec()]},
-        {"compressors": [zarr.codecs.Crc32cCodec(), ParansCodec(chunk_size=99)]},
-        {"compressors": [zarr.codecs.GzipCodec(), ParansCodec()]},
+        {"compressors": [ParansCodec(), codecs.Crc32cCodec()]},
+        {"compressors": [codecs.Crc32cCodec(), ParansCodec(chunk_size=99)]},
+        {"compressors": [codecs.GzipCodec(), ParansCodec()]},
         {"chunks": (1, 1)},
         {"chunks": (40, 64)},
         {"fill_value": 3.5},
@@ -86,7 +85,7 @@ def test_with_other_codecs(options):
 def test_shards_as_one_string_of_bytes():
     """The codec behind shards, whose bytes are elements and an index."""
     store = {}
-    inner = zarr.codecs.ShardingCodec(chunk_shape=(5, 8), codecs=[zarr.codecs.BytesCodec()])
+    inner = codecs.ShardingCodec(chunk_shape=(5, 8), codecs=[codecs.BytesCodec()])
     make(ARRAYS["f4"], store, serializer=inner)
     assert numpy.array_equal(zarr.open_array(store, mode="r")[...], ARRAYS["f4"])
 
@@ -102,7 +101,7 @@ def test_text_of_any_length():
 
 def test_files(tmp_path):
     path = tmp_path / "array.zarr"
-    make(ARRAYS["f4"], zarr.storage.LocalStore(path))
+    make(ARRAYS["f4"], storage.LocalStore(path))
     metadata = json.loads((path / "zarr.json").read_text())
     assert metadata["codecs"][-1] == {"name": "parans", "configuration": {}}
     chunk = (path / "c" / "0" / "0").read_bytes()
@@ -148,7 +147,7 @@ def test_version_2_of_the_format():
 
 def test_damage_raises_the_error(tmp_path):
     path = tmp_path / "array.zarr"
-    made = make(ARRAYS["f4"], zarr.storage.LocalStore(path))
+    made = make(ARRAYS["f4"], storage.LocalStore(path))
     chunk = path / "c" / "1" / "1"
     data = bytearray(chunk.read_bytes())
     for at in range(0, len(data), 97):
