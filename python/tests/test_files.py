@@ -170,6 +170,8 @@ def test_ctrl_c_ends_a_long_call():
     """A signal that comes while bytes are coded is raised at the next block."""
     import signal
 
+    # A program in the background of a shell is started without the handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     data = np.random.default_rng(4).integers(0, 256, 256 << 20, dtype=np.uint8)
     timer = threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,))
     timer.start()
@@ -177,6 +179,7 @@ def test_ctrl_c_ends_a_long_call():
         for _ in range(50):
             parans.compress(data.data)
     timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_other_threads_run_meanwhile():
