@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::octets::{Octets, PLACES, Places, Quad, Quads};
+use super::octets::{EightPlaces, Octets, PLACES, Places, Quad, Quads, last_words};
 use super::orders::{EXPAND_FOUR, EXPAND_WORDS, Orders};
 use super::traits::{Bits, RunOn};
 
@@ -462,8 +462,8 @@ impl Octets for Avx2Octets {
     }
 
     #[inline(always)]
-    fn set_places(self, places: &mut Places<'_>, at: usize, entries: V) {
-        let (last, to) = places.eight(at);
+    fn set_places(self, mut places: EightPlaces<'_>, entries: V) {
+        let (last, to) = places.parts();
         let last = self.splat(last);
         let entries = with_features!(_mm256_min_epu32(entries, last));
         self.store(self.shl::<4>(entries), to);
@@ -642,21 +642,35 @@ impl Octets for Avx2Octets {
     }
 
     #[inline(always)]
-    fn expand_words(self, words: &[u16; 8], mask: u8) -> V {
-        // SAFETY: the token proves AVX2; 16 and 32 bytes are there.
+    fn expand_words(self, words: &[u16], end: usize, mask: u8) -> V {
+        let at = end.wrapping_sub(8);
+        // SAFETY: the token proves AVX2; 16 bytes are there before the end, and 32 of an order.
         unsafe {
-            let words = _mm256_broadcastsi128_si256(_mm_loadu_si128(words.as_ptr().cast()));
+            let words = if words.len() >= 8 && at <= words.len() - 8 {
+                _mm_loadu_si128(words.as_ptr().add(at).cast())
+            } else {
+                let words: [u16; 8] = last_words(words, end);
+                _mm_loadu_si128(words.as_ptr().cast())
+            };
             let order = EXPAND_WORDS[usize::from(mask)].as_ptr();
+            let words = _mm256_broadcastsi128_si256(words);
             _mm256_shuffle_epi8(words, _mm256_loadu_si256(order.cast()))
         }
     }
 
     #[inline(always)]
-    fn expand_fours(self, words: [&[u32; 4]; 2], mask: u8) -> V {
+    fn expand_fours(self, words: &[u32], ends: [usize; 2], mask: u8) -> V {
+        let at = [ends[0].wrapping_sub(4), ends[1].wrapping_sub(4)];
         let orders = [&EXPAND_FOUR[usize::from(mask & 15)], &EXPAND_FOUR[usize::from(mask >> 4)]];
-        // SAFETY: the token proves AVX2; 16 bytes are there each time.
+        // SAFETY: the token proves AVX2; 16 bytes are there before each end, and of an order.
         unsafe {
-            let words = load_two(words[0].as_ptr().cast(), words[1].as_ptr().cast());
+            let words = if words.len() >= 4 && at[0].max(at[1]) <= words.len() - 4 {
+                load_two(words.as_ptr().add(at[0]).cast(), words.as_ptr().add(at[1]).cast())
+            } else {
+                let [low, high]: [[u32; 4]; 2] =
+                    [last_words(words, ends[0]), last_words(words, ends[1])];
+                load_two(low.as_ptr().cast(), high.as_ptr().cast())
+            };
             let order = load_two(orders[0].as_ptr().cast(), orders[1].as_ptr().cast());
             _mm256_shuffle_epi8(words, order)
         }

@@ -5,6 +5,9 @@
 //! [`Quad`]s, entries of 16 bytes that one load brings: where gathers are slow, or wanted for
 //! something else, four loads and four shuffles bring as much as four gathers.
 
+#[cfg(test)]
+mod tests;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::aligned::Aligned;
@@ -75,17 +78,35 @@ impl<'a> Places<'a> {
         self.offsets[range].fill(entry.min(self.last) * size_of::<Quad>() as u32);
     }
 
-    /// The table, its last index, and eight places from one on.
+    /// A range of places, eight at a time.
     #[inline(always)]
-    pub(super) fn eight(&mut self, at: usize) -> (u32, &mut [u32; 8]) {
-        let offsets = self.offsets[at..].first_chunk_mut().expect("eight places");
-        (self.last, offsets)
+    pub(crate) fn eights(
+        &mut self,
+        range: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = EightPlaces<'_>> {
+        let last = self.last;
+        let (eights, _) = self.offsets[range].as_chunks_mut();
+        eights.iter_mut().map(move |offsets| EightPlaces { last, offsets })
     }
 
     /// The table, and every place in bytes.
     #[inline(always)]
     pub(super) fn parts(&self) -> (&'a [Quad], &[u32; PLACES]) {
         (self.table, &self.offsets)
+    }
+}
+
+/// Eight of [`Places`].
+pub(crate) struct EightPlaces<'a> {
+    last: u32,
+    offsets: &'a mut [u32; 8],
+}
+
+impl EightPlaces<'_> {
+    /// The last index of the table, and the places in bytes.
+    #[inline(always)]
+    pub(super) fn parts(&mut self) -> (u32, &mut [u32; 8]) {
+        (self.last, self.offsets)
     }
 }
 
@@ -193,8 +214,8 @@ pub(crate) trait Octets: Bits {
     fn gather_before(self, bytes: &[u8], end: Self::V) -> Self::V;
     /// The `table[min(i, last)]` of each element `i`: result `k` has element `k` of all.
     fn load_quads(self, table: &Quads<'_, Self::V>, index: Self::V) -> [Self::V; 4];
-    /// Sets eight places from `at` on, as [`Places::set`] does.
-    fn set_places(self, places: &mut Places<'_>, at: usize, entries: Self::V);
+    /// Sets eight places, as [`Places::set`] does.
+    fn set_places(self, places: EightPlaces<'_>, entries: Self::V);
     /// The entries at eight places, blocks of `L` from `at` on, each `stride` places after the one
     /// before: result `k` has element `k` of all.
     fn quads_at<const L: usize>(
@@ -245,9 +266,23 @@ pub(crate) trait Octets: Bits {
     fn before<const L: usize>(self, mask: u8) -> Self::V;
     /// How many of the elements of each one's block of `L` are in the mask.
     fn total<const L: usize>(self, mask: u8) -> Self::V;
-    /// Deals out the eight words, the last first: each element of the mask gets the next, the
-    /// others 0.
-    fn expand_words(self, words: &[u16; 8], mask: u8) -> Self::V;
-    /// Deals out four words likewise to each half of the elements.
-    fn expand_fours(self, words: [&[u32; 4]; 2], mask: u8) -> Self::V;
+    /// Deals out the words before word `end` of `words`, the last first: each element of the mask
+    /// gets the next, the others 0. Where fewer than eight precede it, 0 stands for the others; an
+    /// end outside `words` gives anything.
+    fn expand_words(self, words: &[u16], end: usize, mask: u8) -> Self::V;
+    /// Deals out words likewise to each half of the elements, from an end of its own, where four
+    /// have to precede it.
+    fn expand_fours(self, words: &[u32], ends: [usize; 2], mask: u8) -> Self::V;
+}
+
+/// The words before an end, as many as there are, behind zeros.
+#[cold]
+#[inline(never)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "see `Octets`"))]
+pub(super) fn last_words<W: Copy + Default, const N: usize>(words: &[W], end: usize) -> [W; N] {
+    let mut last = [W::default(); N];
+    for (back, word) in last.iter_mut().rev().enumerate() {
+        *word = words.get(end.wrapping_sub(back + 1)).copied().unwrap_or_default();
+    }
+    last
 }

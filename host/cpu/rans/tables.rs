@@ -62,8 +62,8 @@ impl<'a> PackedTables<'a> {
         }
     }
 
-    /// The position of a symbol's entry, and whether the symbol lies outside its table and the entry
-    /// is that of bypass digits; `None` where it cannot be coded.
+    /// The position of a symbol's entry, and whether the symbol lies outside its table and the
+    /// entry is that of bypass digits; `None` where it cannot be coded.
     pub(super) fn entry_of(&self, symbol: i32, index: i32) -> Option<(u32, bool)> {
         let table = self.table_of(index)?;
         if table == self.count {

@@ -31,27 +31,51 @@ impl<V: Copy> Emitted<V> {
     }
 }
 
-/// The words of a block's rows and how many each has; rows that are not there have none.
-pub(crate) struct RowWords<'w, W> {
-    pub(super) words: [&'w mut [W]; STATES],
-    pub(super) lens: [usize; STATES],
+/// What is free of the words of each row of a block; of rows that are not there nothing.
+pub(crate) struct FreeWords<'w, W>([&'w mut [W]; STATES]);
+
+impl<'w, W> FreeWords<'w, W> {
+    /// What the rows have after so many words each.
+    pub(super) fn new(words: impl Iterator<Item = &'w mut [W]>, lens: &[usize]) -> Self {
+        let mut free = Self(std::array::from_fn(|_| Default::default()));
+        for ((row, words), &len) in words.enumerate().zip(lens) {
+            free.0[row] = words;
+            free.take(row, len);
+        }
+        free
+    }
+
+    /// What is free of a row.
+    pub(super) fn of_row(&mut self, row: usize) -> &mut [W] {
+        self.0[row]
+    }
+
+    /// How much that is.
+    pub(super) fn len(&self, row: usize) -> usize {
+        self.0[row].len()
+    }
+
+    /// Takes the first of a row's.
+    #[inline(always)]
+    pub(super) fn take(&mut self, row: usize, count: usize) {
+        self.0[row] = std::mem::take(&mut self.0[row]).get_mut(count..).unwrap_or_default();
+    }
 }
 
 /// Appends `count` words to a row, which an expression stores to an array of `$most`: in place
 /// where so many fit.
 macro_rules! append {
-    ($rows:ident, $row:expr, $count:expr, $most:literal, |$out:ident| $store:expr) => {{
+    ($free:ident, $row:expr, $count:expr, $most:literal, |$out:ident| $store:expr) => {{
         let (row, count) = ($row, $count as usize);
-        let (words, len) = (&mut *$rows.words[row], $rows.lens[row]);
-        if let Some($out) = words.get_mut(len..).and_then(|free| free.first_chunk_mut()) {
+        if let Some($out) = $free.of_row(row).first_chunk_mut() {
             $store;
         } else {
             let mut all = [0; $most];
             let $out = &mut all;
             $store;
-            words.get_mut(len..len + count)?.copy_from_slice(&all[..count]);
+            $free.of_row(row).get_mut(..count)?.copy_from_slice(&all[..count]);
         }
-        $rows.lens[row] = len + count;
+        $free.take(row, count);
     }};
 }
 
@@ -112,7 +136,7 @@ pub(crate) trait OctetWord: WordInt {
     fn append<S: Octets, const L: usize>(
         s: S,
         emitted: &Emitted<S::V>,
-        rows: &mut RowWords<'_, Self>,
+        free: &mut FreeWords<'_, Self>,
     ) -> Option<()>;
 }
 
@@ -136,7 +160,7 @@ impl OctetWord for u32 {
     fn append<S: Octets, const L: usize>(
         s: S,
         emitted: &Emitted<S::V>,
-        rows: &mut RowWords<'_, Self>,
+        free: &mut FreeWords<'_, Self>,
     ) -> Option<()> {
         let across = 8 / L;
         for u in 0..OCTETS {
@@ -145,7 +169,7 @@ impl OctetWord for u32 {
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
                 let (row, v) = (u * across + r, words[r]);
                 let mask = mask_of_row::<S, L>(s, masks, r);
-                append!(rows, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
+                append!(free, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
             });
         }
         Some(())
@@ -171,7 +195,7 @@ impl OctetWord for u16 {
     fn append<S: Octets, const L: usize>(
         s: S,
         emitted: &Emitted<S::V>,
-        rows: &mut RowWords<'_, Self>,
+        free: &mut FreeWords<'_, Self>,
     ) -> Option<()> {
         let across = 8 / L;
         for pair in 0..OCTETS / 2 {
@@ -185,7 +209,7 @@ impl OctetWord for u16 {
                 let v = s.compress_words::<L>(words[r], masks);
                 unroll!(h in 0 1 => {
                     let (row, count) = ((2 * pair + h) * across + r, masks[h].count_ones());
-                    append!(rows, row, count, 8, |out| s.store_words::<{ h as i32 }>(v, out));
+                    append!(free, row, count, 8, |out| s.store_words::<{ h as i32 }>(v, out));
                 });
             });
         }
@@ -213,7 +237,7 @@ impl OctetWord for u8 {
     fn append<S: Octets, const L: usize>(
         s: S,
         emitted: &Emitted<S::V>,
-        rows: &mut RowWords<'_, Self>,
+        free: &mut FreeWords<'_, Self>,
     ) -> Option<()> {
         let across = 8 / L;
         for pair in 0..OCTETS / 2 {
@@ -223,7 +247,7 @@ impl OctetWord for u8 {
                 unroll!(h in 0 1 => {
                     let row = (2 * pair + h) * across + r;
                     let mask = byte_mask_of_row::<S, L>(s, of_octets[h], r);
-                    append!(rows, row, mask.count_ones(), 16, |out| {
+                    append!(free, row, mask.count_ones(), 16, |out| {
                         s.compress_bytes::<L, { h as i32 }>(words[r], mask, out)
                     });
                 });

@@ -57,7 +57,8 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
         precision: u32,
     ) -> Self::States<S>;
 
-    /// How many bits each state takes, which has a symbol less.
+    /// How many bits each state takes, which has a symbol less. By the sign of a difference, not by
+    /// a comparison: of those the compiler makes masks of bits, which cost more.
     fn wanted<S: Octets>(s: S, states: Self::States<S>) -> S::V;
 
     /// Shifts so many bits in, from the top of those of `words`.
@@ -72,8 +73,8 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
 impl OctetFamily for Rans64 {
     type States<S: Octets> = S::W;
 
-    /// Quotients below 2^50: the roundings of the state and of the inverse, of one in 2^53 each, put
-    /// an estimate off by a quarter at most.
+    /// Quotients below 2^50: the roundings of the state and of the inverse, of one in 2^53 each,
+    /// put an estimate off by a quarter at most.
     const LEAST_PRECISION_TO_PUSH: u32 = 13;
 
     fn quads(form: &PackedForm) -> &[Quad] {
@@ -130,8 +131,8 @@ impl OctetFamily for Rans64 {
 
     #[inline(always)]
     fn wanted<S: Octets>(s: S, x: S::W) -> S::V {
-        // All of `x >> 31` is in the low halves.
-        s.and(s.eq(s.narrow(s.shr64::<31>(x)), s.splat(0)), s.splat(32))
+        let below = s.narrow_high(s.sub64(x, s.splat64(1 << 31)));
+        s.and(s.shr::<26>(below), s.splat(32))
     }
 
     #[inline(always)]
@@ -157,8 +158,8 @@ macro_rules! states32 {
     () => {
         type States<S: Octets> = S::V;
 
-        /// Quotients below 2^21: the roundings of the state and of the inverse, of one in 2^24 each,
-        /// put an estimate off by a quarter at most.
+        /// Quotients below 2^21: the roundings of the state and of the inverse, of one in 2^24
+        /// each, put an estimate off by a quarter at most.
         const LEAST_PRECISION_TO_PUSH: u32 = 10;
 
         fn quads(form: &PackedForm) -> &[Quad] {
@@ -212,7 +213,7 @@ impl OctetFamily for Rans32x16 {
 
     #[inline(always)]
     fn wanted<S: Octets>(s: S, x: S::V) -> S::V {
-        s.and(s.gt(s.splat(1 << 15), x), s.splat(16))
+        s.and(s.shr::<27>(s.sub(x, s.splat(1 << 15))), s.splat(16))
     }
 }
 
@@ -244,7 +245,7 @@ impl OctetFamily for Rans32 {
         // A state of at least 2^23 before an advance is at least 2^7 after it: two bytes always
         // suffice.
         let eight = s.splat(8);
-        let first = s.and(s.gt(s.splat(1 << 23), x), eight);
-        s.add(first, s.and(s.gt(s.splat(1 << 15), x), eight))
+        let first = s.and(s.shr::<28>(s.sub(x, s.splat(1 << 23))), eight);
+        s.add(first, s.and(s.shr::<28>(s.sub(x, s.splat(1 << 15))), eight))
     }
 }

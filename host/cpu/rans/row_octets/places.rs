@@ -5,9 +5,9 @@ use std::ops::Range;
 use parans_kernels::codec::RowIndexes;
 
 use super::super::tables::PackedTables;
-use super::columns_to_push;
+use super::{STATES, columns_to_push};
 use crate::simd::{Aligned, Octets, PLACES, Places, RunOn, Work};
-use crate::symbols::{Indexes, SymbolSlice};
+use crate::symbols::SymbolSlice;
 
 /// Bypass digits that a row pushes before a step.
 pub(super) struct Digits {
@@ -19,11 +19,11 @@ pub(super) struct Digits {
 
 /// The symbols of a block.
 pub(super) struct BlockSymbols<'a> {
-    pub(super) first_row: usize,
     pub(super) rows: usize,
     pub(super) symbols: SymbolSlice<'a>,
     pub(super) columns: usize,
-    pub(super) indexes: &'a Indexes<'a>,
+    /// Of each row.
+    pub(super) indexes: [RowIndexes<'a>; STATES],
 }
 
 impl<'a> BlockSymbols<'a> {
@@ -75,7 +75,7 @@ impl<S: Octets, const L: usize> RunOn<S> for FindPlaces<'_, '_, L> {
         let Self { tables, block, range, places, widened, digits } = self;
         for row in 0..block.rows {
             let values = block.of_row(row, range.clone());
-            let index = block.indexes.row(block.first_row + row);
+            let index = block.indexes[row];
             let first = row * columns_to_push(L);
             let whole = range.len() / 8 * 8;
             let columns = range.start..range.start + whole;
@@ -92,7 +92,7 @@ impl<S: Octets, const L: usize> RunOn<S> for FindPlaces<'_, '_, L> {
             }
         }
         let rest = block.rows * columns_to_push(L);
-        places.fill(rest..PLACES.min(super::STATES / L * columns_to_push(L)), tables.skipped());
+        places.fill(rest..PLACES.min(STATES / L * columns_to_push(L)), tables.skipped());
         Some(())
     }
 }
@@ -113,16 +113,17 @@ fn find_regular<S: Octets>(
     let values = values.widen(bytemuck::cast_slice_mut(&mut widened.symbols[..]));
     let (values, _) = bytemuck::cast_slice::<_, u32>(values).as_chunks::<8>();
     let zero = s.splat(0);
+    let places = places.eights(first..first + columns.len());
     // The largest value of all, modulo 2^32, and the largest index.
     let (mut largest, mut last) = (zero, zero);
     let indexes = match index {
         RowIndexes::One(one) => {
             let table = tables.table_of(one)? as usize;
             let (base, offset) = (s.splat(packed.places[table]), s.splat(packed.offsets[table]));
-            for (k, value) in values.iter().enumerate() {
+            for (value, places) in values.iter().zip(places) {
                 let value = s.sub(s.load(value), offset);
                 largest = s.max(largest, value);
-                s.set_places(places, first + 8 * k, s.add(base, value));
+                s.set_places(places, s.add(base, value));
             }
             let limit = s.splat(packed.symbols[table] - less);
             let outside = s.any(s.eq(s.max(largest, limit), largest));
@@ -144,11 +145,11 @@ fn find_regular<S: Octets>(
     let count = s.splat(tables.count);
     if let Some((size, offset)) = packed.uniform {
         let (offset, stride) = (s.splat(offset), s.splat(packed.stride));
-        for (k, (value, index)) in values.iter().zip(indexes).enumerate() {
+        for ((value, index), places) in values.iter().zip(indexes).zip(places) {
             let (value, index) = (s.sub(s.load(value), offset), s.load(index));
             largest = s.max(largest, value);
             last = s.max(last, index);
-            s.set_places(places, first + 8 * k, s.add(s.mul(index, stride), value));
+            s.set_places(places, s.add(s.mul(index, stride), value));
         }
         let limit = s.splat(size - less);
         let outside = s.eq(s.max(largest, limit), largest);
@@ -156,13 +157,13 @@ fn find_regular<S: Octets>(
     }
     let mut outside = zero;
     let less = s.splat(less);
-    for (k, (value, index)) in values.iter().zip(indexes).enumerate() {
+    for ((value, index), places) in values.iter().zip(indexes).zip(places) {
         let index = s.load(index);
         last = s.max(last, index);
         let limit = s.sub(s.gather(&packed.symbols, index), less);
         let value = s.sub(s.load(value), s.gather(&packed.offsets, index));
         outside = s.or(outside, s.eq(s.max(value, limit), value));
-        s.set_places(places, first + 8 * k, s.add(s.gather(&packed.places, index), value));
+        s.set_places(places, s.add(s.gather(&packed.places, index), value));
     }
     Some(!s.any(s.or(outside, s.eq(s.max(last, count), last))))
 }

@@ -98,8 +98,8 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize>(
         let used = s.vectorize(find)?;
         let (lanes, ahead, steps) = (&mut lanes, &ahead, (end - begin) / L);
         macro_rules! take {
-            ($each:literal, $plain:literal) => {
-                s.vectorize(Take::<F, L, $each, $plain> {
+            ($each:literal, $plain:literal, $bypass:literal) => {
+                s.vectorize(Take::<F, L, $each, $plain, $bypass> {
                     tables,
                     scratch,
                     lanes,
@@ -111,9 +111,10 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize>(
             };
         }
         match (used, plain) {
-            (UsedTables::First, true) => take!(false, true),
-            (UsedTables::First, false) => take!(false, false),
-            (UsedTables::Each, _) => take!(true, false),
+            _ if tables.bypass.is_some() => take!(true, false, true),
+            (UsedTables::First, true) => take!(false, true, false),
+            (UsedTables::First, false) => take!(false, false, false),
+            (UsedTables::Each, _) => take!(true, false, false),
         }
         let (symbols, range, last) = (&mut block.symbols, begin..end, end == whole);
         s.vectorize(Store::<L> { scratch, rows, symbols, columns, range, non_temporal, last })?;
@@ -187,7 +188,10 @@ impl<S: Octets, const L: usize> RunOn<S> for FindTables<'_, '_, L> {
     fn run(self, s: S) -> Option<UsedTables> {
         let Self { tables, scratch, of_rows, range } = self;
         let (across, count) = (8 / L, tables.count);
-        if count == 1 && of_rows.iter().all(|&row| all_first(s, row, range.clone())) {
+        if count == 1
+            && tables.bypass.is_none()
+            && of_rows.iter().all(|&row| all_first(s, row, range.clone()))
+        {
             return Some(UsedTables::First);
         }
         let steps = columns_to_pop(L) / L;
@@ -258,8 +262,16 @@ fn all_below<S: Octets>(s: S, indexes: &[u32], limit: u32) -> bool {
 }
 
 /// Takes steps, the first first; symbols go where the tables are. `EACH`: [`UsedTables::Each`].
-/// `PLAIN`: buckets store all slots, and no runs.
-struct Take<'a, 't, F: OctetFamily, const L: usize, const EACH: bool, const PLAIN: bool> {
+/// `PLAIN`: buckets store all slots, and no runs. `BYPASS`: bypass is on.
+struct Take<
+    'a,
+    't,
+    F: OctetFamily,
+    const L: usize,
+    const EACH: bool,
+    const PLAIN: bool,
+    const BYPASS: bool,
+> {
     tables: &'a PackedTables<'t>,
     scratch: &'a mut Scratch,
     lanes: &'a mut Lanes<F>,
@@ -270,8 +282,8 @@ struct Take<'a, 't, F: OctetFamily, const L: usize, const EACH: bool, const PLAI
     ahead: &'a [&'a [u8]; STATES],
 }
 
-impl<F: OctetFamily, const L: usize, const EACH: bool, const PLAIN: bool> Work
-    for Take<'_, '_, F, L, EACH, PLAIN>
+impl<F: OctetFamily, const L: usize, const EACH: bool, const PLAIN: bool, const BYPASS: bool> Work
+    for Take<'_, '_, F, L, EACH, PLAIN, BYPASS>
 {
     /// `None` where the scalar path has to.
     type Output = Option<()>;
@@ -362,44 +374,17 @@ impl<V: Copy> Cursor<V> {
             self.end = s.sub(self.end, total);
             return word;
         }
-        if L == 8 {
-            let words: &[u16] = bytemuck::cast_slice(words);
-            let end = self.ends[0];
-            self.ends[0] = end.wrapping_sub(mask.count_ones() as usize);
-            let from = words.get(end.wrapping_sub(8)..).and_then(|words| words.first_chunk());
-            let dealt = match from {
-                Some(from) => s.expand_words(from, mask),
-                None => s.expand_words(&last_words(words, end), mask),
-            };
-            return s.shl::<16>(dealt);
-        }
-        let words: &[u32] = bytemuck::cast_slice(words);
         let [first, second] = self.ends;
+        if L == 8 {
+            self.ends[0] = first.wrapping_sub(mask.count_ones() as usize);
+            return s.shl::<16>(s.expand_words(bytemuck::cast_slice(words), first, mask));
+        }
         self.ends = [
             first.wrapping_sub((mask & 15).count_ones() as usize),
             second.wrapping_sub((mask >> 4).count_ones() as usize),
         ];
-        let from = [first, second]
-            .map(|end| words.get(end.wrapping_sub(4)..).and_then(|words| words.first_chunk()));
-        match from {
-            [Some(first), Some(second)] => s.expand_fours([first, second], mask),
-            _ => {
-                let (first, second) = (last_words(words, first), last_words(words, second));
-                s.expand_fours([&first, &second], mask)
-            }
-        }
+        s.expand_fours(bytemuck::cast_slice(words), [first, second], mask)
     }
-}
-
-/// The words before an end, as many as there are, behind zeros.
-#[cold]
-#[inline(never)]
-fn last_words<W: WordInt, const N: usize>(words: &[W], end: usize) -> [W; N] {
-    let mut last = [W::default(); N];
-    for (back, word) in last.iter_mut().rev().enumerate() {
-        *word = words.get(end.wrapping_sub(back + 1)).copied().unwrap_or_default();
-    }
-    last
 }
 
 impl<F: OctetFamily> Lanes<F> {
@@ -410,8 +395,14 @@ impl<F: OctetFamily> Lanes<F> {
     }
 }
 
-impl<S: Octets, F: OctetFamily, const L: usize, const EACH: bool, const PLAIN: bool> RunOn<S>
-    for Take<'_, '_, F, L, EACH, PLAIN>
+impl<
+    S: Octets,
+    F: OctetFamily,
+    const L: usize,
+    const EACH: bool,
+    const PLAIN: bool,
+    const BYPASS: bool,
+> RunOn<S> for Take<'_, '_, F, L, EACH, PLAIN, BYPASS>
 {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
@@ -422,45 +413,69 @@ impl<S: Octets, F: OctetFamily, const L: usize, const EACH: bool, const PLAIN: b
         let mut x: [F::States<S>; OCTETS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
         let mut cursors: [Cursor<S::V>; OCTETS] =
             std::array::from_fn(|u| Cursor::new::<S, F::Word>(s, &lanes.ends[u]));
-        for step in 0..steps {
-            // As many lines of indexes as octets, of as many rows. All rows have as many bytes.
-            let (row, line) = (OCTETS * step % (STATES / L), OCTETS * step / (STATES / L));
-            if 64 * line < ahead[0].len() {
-                unroll!(u in 0 1 2 3 => { s.prefetch_near(ahead[row + u], 64 * line); });
+        // Words are read downwards on many cursors at once, which no prefetcher follows: prefetch
+        // what the tile is likely to take.
+        for (ends, floors) in lanes.ends.iter().zip(&lanes.floors) {
+            for e in (0..8).step_by(L) {
+                let line = 64 / size_of::<F::Word>();
+                let used = ends[e].saturating_sub(floors[e]).max(0) as usize;
+                for back in (line..used.min(3 * line)).step_by(line) {
+                    s.prefetch_near(words, ends[e] as usize - back);
+                }
             }
-            unroll!(u in 0 1 2 3 => {
-                let at = u * of_octet + step;
-                let table = if EACH { Some(s.load(&scratch.steps[at])) } else { None };
-                let found = lookup.find::<S, PLAIN>(s, table, F::low(s, x[u]));
-                s.store(found.symbol, &mut scratch.steps[at]);
-                let state = F::advance(s, x[u], found.freq, found.rank, tables.precision);
-                let bits = F::wanted(s, state);
-                let word = cursors[u].take::<S, F::Word, L>(s, words, bits, step % 2 == 0);
-                x[u] = F::shift_in(s, state, bits, word);
-                if let Some(bypass) = bypass {
-                    let table = table.unwrap_or(s.splat(0));
-                    let mut last = s.eq(found.symbol, lookup.last(s, table));
-                    if EACH {
-                        last = s.and(last, s.gt(count, table));
-                    }
-                    let outside = s.signs(last) & used(rows * L, u);
-                    if outside != 0 {
-                        F::store(s, x[u], &mut lanes.states[u]);
-                        cursors[u].store::<S, F::Word, L>(s, &mut lanes.ends[u]);
-                        let mut of_step = [0; 8];
-                        s.store(table, &mut of_step);
-                        let symbols = &mut scratch.steps[at];
-                        let packed = tables.packed;
-                        digits::<F, L>(bypass, packed, lanes, words, u, outside, &of_step, symbols)?;
-                        x[u] = F::load(s, &lanes.states[u]);
-                        cursors[u] = Cursor::new::<S, F::Word>(s, &lanes.ends[u]);
-                        if L == 1 {
-                            let bytes = bytemuck::cast_slice(words);
-                            cursors[u].next = s.gather_before(bytes, cursors[u].end);
+        }
+        macro_rules! take_step {
+            ($step:expr, $fetch:literal) => {{
+                let step = $step;
+                // As many lines of indexes as octets, of as many rows. All rows have as many bytes.
+                let (row, line) = (OCTETS * step % (STATES / L), OCTETS * step / (STATES / L));
+                if 64 * line < ahead[0].len() {
+                    unroll!(u in 0 1 2 3 => { s.prefetch_near(ahead[row + u], 64 * line); });
+                }
+                unroll!(u in 0 1 2 3 => {
+                    let at = u * of_octet + step;
+                    let table = if EACH { Some(s.load(&scratch.steps[at])) } else { None };
+                    let found = lookup.find::<S, PLAIN>(s, table, F::low(s, x[u]));
+                    s.store(found.symbol, &mut scratch.steps[at]);
+                    let state = F::advance(s, x[u], found.freq, found.rank, tables.precision);
+                    let bits = F::wanted(s, state);
+                    let word = cursors[u].take::<S, F::Word, L>(s, words, bits, $fetch);
+                    x[u] = F::shift_in(s, state, bits, word);
+                    if BYPASS && let (Some(table), Some(bypass)) = (table, bypass) {
+                        let last = s.eq(found.symbol, lookup.last(s, table));
+                        let last = s.and(last, s.gt(count, table));
+                        let outside = s.signs(last) & used(rows * L, u);
+                        if outside != 0 {
+                            F::store(s, x[u], &mut lanes.states[u]);
+                            cursors[u].store::<S, F::Word, L>(s, &mut lanes.ends[u]);
+                            let mut of_step = [0; 8];
+                            s.store(table, &mut of_step);
+                            let symbols = &mut scratch.steps[at];
+                            let packed = tables.packed;
+                            digits::<F, L>(bypass, packed, lanes, words, u, outside, &of_step, symbols)?;
+                            x[u] = F::load(s, &lanes.states[u]);
+                            cursors[u] = Cursor::new::<S, F::Word>(s, &lanes.ends[u]);
+                            if L == 1 {
+                                let bytes = bytemuck::cast_slice(words);
+                                cursors[u].next = s.gather_before(bytes, cursors[u].end);
+                            }
                         }
                     }
+                });
+            }};
+        }
+        let mut step = 0;
+        while step < steps {
+            take_step!(step, true);
+            step += 1;
+            if L == 1 {
+                // The words that were fetched last for two steps.
+                if step == steps {
+                    break;
                 }
-            });
+                take_step!(step, false);
+                step += 1;
+            }
         }
         unroll!(u in 0 1 2 3 => {
             F::store(s, x[u], &mut lanes.states[u]);

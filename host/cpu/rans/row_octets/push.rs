@@ -8,11 +8,11 @@
 use std::ops::Range;
 
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{DirectPlacement, EncoderView, WordWriter};
+use parans_kernels::codec::{DirectPlacement, EncoderView, RowIndexes, WordWriter};
 
 use super::super::entries::bytes_of;
 use super::super::tables::PackedTables;
-use super::emitted::{Emitted, OctetWord, RowWords};
+use super::emitted::{Emitted, FreeWords, OctetWord};
 use super::family::OctetFamily;
 use super::places::{BlockSymbols, Digits, FindPlaces, Widened};
 use super::{OCTETS, STATES, columns_to_push};
@@ -57,14 +57,13 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize>(
         return None;
     }
     let count = rows.lens.len();
-    let mut words =
-        RowWords { words: std::array::from_fn(|_| Default::default()), lens: [0; STATES] };
-    for (to, words) in words.words.iter_mut().zip(split_rows(&mut *rows.words, rows.starts)) {
-        *to = words;
-    }
-    words.lens[..count].copy_from_slice(rows.lens);
+    let mut words = FreeWords::new(split_rows(&mut *rows.words, rows.starts), rows.lens);
     let groups = columns / L;
-    let of_block = BlockSymbols { first_row, rows: count, symbols, columns, indexes };
+    let mut of_rows = [RowIndexes::One(0); STATES];
+    for (row, of_row) in of_rows.iter_mut().enumerate().take(count) {
+        *of_row = indexes.row(first_row + row);
+    }
+    let of_block = BlockSymbols { rows: count, symbols, columns, indexes: of_rows };
     push_tails::<F, L>(view, rows.states, &mut words, &of_block)?;
 
     let mut states = [[F::LOWER_BOUND; 8]; OCTETS];
@@ -82,8 +81,8 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize>(
         for (row, ahead) in symbols_ahead.iter_mut().enumerate().take(count) {
             *ahead = of_block.of_row(row, later.clone()).as_bytes();
         }
-        for (row, ahead) in indexes_ahead.iter_mut().enumerate().take(count) {
-            *ahead = bytes_of(indexes.row(first_row + row), later.clone());
+        for (ahead, &of_row) in indexes_ahead.iter_mut().zip(&of_rows[..count]) {
+            *ahead = bytes_of(of_row, later.clone());
         }
         // In the order of a push; within a step, rows do not meet.
         let mut digits = std::mem::take(digits);
@@ -97,12 +96,13 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize>(
             done = step + 1;
             for d in digits {
                 let x = &mut states.as_flattened_mut()[d.row * L + d.lane];
-                let mut writer = WordWriter::new(words.words[d.row], words.lens[d.row]);
+                let mut writer = WordWriter::new(words.of_row(d.row), 0);
                 *x = tables.bypass?.push::<F>(*x, d.raw, &mut writer);
                 if writer.overflowed() {
                     return None;
                 }
-                words.lens[d.row] = writer.len();
+                let len = writer.len();
+                words.take(d.row, len);
             }
         }
         digits.clear();
@@ -111,7 +111,9 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize>(
         s.vectorize(Take::<F, L> { tables, places, states, words, ahead: &ahead, steps: 0..done })?;
     }
     rows.states.copy_from_slice(&states.as_flattened()[..rows.states.len()]);
-    rows.lens.copy_from_slice(&words.lens[..count]);
+    for (row, len) in rows.lens.iter_mut().enumerate() {
+        *len = rows.starts[row + 1] - rows.starts[row] - words.len(row);
+    }
     Some(())
 }
 
@@ -119,7 +121,7 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize>(
 fn push_tails<F: OctetFamily, const L: usize>(
     view: &EncoderView<'_, F, DirectPlacement>,
     states: &mut [F::State],
-    words: &mut RowWords<'_, F::Word>,
+    words: &mut FreeWords<'_, F::Word>,
     block: &BlockSymbols<'_>,
 ) -> Option<()> {
     let columns = block.columns;
@@ -129,9 +131,11 @@ fn push_tails<F: OctetFamily, const L: usize>(
     }
     let (states, _) = states.as_chunks_mut::<L>();
     for (row, states) in states.iter_mut().enumerate() {
-        let (of_row, len) = (block.indexes.row(block.first_row + row), &mut words.lens[row]);
-        let (symbols, words) = (block.of_row(row, 0..columns), &mut *words.words[row]);
-        encode_columns(view, states, words, len, symbols, of_row, columns - tail..columns)?;
+        let (of_row, symbols) = (block.indexes[row], block.of_row(row, 0..columns));
+        let (free, mut len) = (words.of_row(row), 0);
+        let tail = columns - tail..columns;
+        encode_columns(view, states, free, &mut len, symbols, of_row, tail)?;
+        words.take(row, len);
     }
     Some(())
 }
@@ -141,7 +145,7 @@ struct Take<'a, 'w, 't, F: OctetFamily, const L: usize> {
     tables: &'a PackedTables<'t>,
     places: &'a Places<'t>,
     states: &'a mut States<F>,
-    words: &'a mut RowWords<'w, F::Word>,
+    words: &'a mut FreeWords<'w, F::Word>,
     ahead: &'a Ahead<'a>,
     steps: Range<usize>,
 }

@@ -89,6 +89,12 @@ impl<S: Octets, const L: usize> RunOn<S> for Store<'_, '_, L> {
                     store_lines(s, of_row, out, range.clone(), last);
                 }
                 symbols => {
+                    let width = symbols.width();
+                    let next = width * (first + range.end);
+                    let bytes = symbols.as_bytes_mut();
+                    for at in (next..next + width * range.len()).step_by(64) {
+                        s.prefetch_to_write(bytes, at);
+                    }
                     let mut out = symbols.range(first + range.start..first + range.end);
                     out.narrow(bytemuck::cast_slice(&of_row[LINE..LINE + range.len()])).ok()?;
                 }
