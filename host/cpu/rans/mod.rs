@@ -82,7 +82,7 @@ struct Shape {
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
-/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 16 states or more | row-octets |
+/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 8 steps or more | row-octets |
 /// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more | interleaved |
 /// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more | interleaved |
 /// | any | any | any | any | scalar |
@@ -108,7 +108,13 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         {
             Path::RowParallel
         }
-        (Level::Avx2, ..) if octets && rows * lanes >= row_octets::LEAST_STATES => Path::RowOctets,
+        (Level::Avx2, ..)
+            if octets
+                && rows * lanes >= row_octets::LEAST_STATES
+                && columns >= row_octets::LEAST_STEPS * lanes =>
+        {
+            Path::RowOctets
+        }
         _ if rows * lanes >= least_interleaved => Path::Interleaved,
         _ => Path::Scalar,
     }

@@ -32,14 +32,19 @@ impl<V: Copy> Emitted<V> {
 }
 
 /// What is free of the words of each row of a block; of rows that are not there nothing.
-pub(crate) struct FreeWords<'w, W>([&'w mut [W]; STATES]);
+pub(crate) struct FreeWords<'w, W> {
+    of_rows: [&'w mut [W]; STATES],
+    /// Whether some words did not fit.
+    lacking: bool,
+}
 
-impl<'w, W> FreeWords<'w, W> {
+impl<'w, W: Copy> FreeWords<'w, W> {
     /// What the rows have after so many words each.
     pub(super) fn new(words: impl Iterator<Item = &'w mut [W]>, lens: &[usize]) -> Self {
-        let mut free = Self(std::array::from_fn(|_| Default::default()));
+        let of_rows = std::array::from_fn(|_| Default::default());
+        let mut free = Self { of_rows, lacking: false };
         for ((row, words), &len) in words.enumerate().zip(lens) {
-            free.0[row] = words;
+            free.of_rows[row] = words;
             free.take(row, len);
         }
         free
@@ -47,35 +52,53 @@ impl<'w, W> FreeWords<'w, W> {
 
     /// What is free of a row.
     pub(super) fn of_row(&mut self, row: usize) -> &mut [W] {
-        self.0[row]
+        self.of_rows[row]
     }
 
     /// How much that is.
     pub(super) fn len(&self, row: usize) -> usize {
-        self.0[row].len()
+        self.of_rows[row].len()
     }
 
     /// Takes the first of a row's.
     #[inline(always)]
     pub(super) fn take(&mut self, row: usize, count: usize) {
-        self.0[row] = std::mem::take(&mut self.0[row]).get_mut(count..).unwrap_or_default();
+        let free = std::mem::take(&mut self.of_rows[row]);
+        self.of_rows[row] = free.get_mut(count..).unwrap_or_default();
+    }
+
+    /// Appends words to a row that has capacity for few or too few.
+    #[cold]
+    #[inline(never)]
+    fn append_last(&mut self, row: usize, words: &[W]) {
+        match self.of_rows[row].get_mut(..words.len()) {
+            Some(free) => free.copy_from_slice(words),
+            None => self.lacking = true,
+        }
+        self.take(row, words.len());
+    }
+
+    /// `None` where some words did not fit.
+    pub(super) fn check(&self) -> Option<()> {
+        (!self.lacking).then_some(())
     }
 }
 
 /// Appends `count` words to a row, which an expression stores to an array of `$most`: in place
-/// where so many fit.
+/// where so many fit. Words that do not fit are only noted, since a way out of the loop over steps
+/// would make the compiler put off the steps' arithmetic until after it, by way of memory.
 macro_rules! append {
     ($free:ident, $row:expr, $count:expr, $most:literal, |$out:ident| $store:expr) => {{
         let (row, count) = ($row, $count as usize);
         if let Some($out) = $free.of_row(row).first_chunk_mut() {
             $store;
+            $free.take(row, count);
         } else {
             let mut all = [0; $most];
             let $out = &mut all;
             $store;
-            $free.of_row(row).get_mut(..count)?.copy_from_slice(&all[..count]);
+            $free.append_last(row, &all[..count]);
         }
-        $free.take(row, count);
     }};
 }
 
@@ -132,12 +155,12 @@ pub(crate) trait OctetWord: WordInt {
         of_octets: [[S::V; 2]; 2],
     );
 
-    /// Appends the words of a batch; `None` where a row lacks capacity.
+    /// Appends the words of a batch.
     fn append<S: Octets, const L: usize>(
         s: S,
         emitted: &Emitted<S::V>,
         free: &mut FreeWords<'_, Self>,
-    ) -> Option<()>;
+    );
 }
 
 impl OctetWord for u32 {
@@ -161,7 +184,7 @@ impl OctetWord for u32 {
         s: S,
         emitted: &Emitted<S::V>,
         free: &mut FreeWords<'_, Self>,
-    ) -> Option<()> {
+    ) {
         let across = 8 / L;
         for u in 0..OCTETS {
             let words = s.transpose::<L>(emitted.words[u]);
@@ -172,7 +195,6 @@ impl OctetWord for u32 {
                 append!(free, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
             });
         }
-        Some(())
     }
 }
 
@@ -196,7 +218,7 @@ impl OctetWord for u16 {
         s: S,
         emitted: &Emitted<S::V>,
         free: &mut FreeWords<'_, Self>,
-    ) -> Option<()> {
+    ) {
         let across = 8 / L;
         for pair in 0..OCTETS / 2 {
             let words = s.transpose_words::<L>(emitted.words[pair]);
@@ -213,7 +235,6 @@ impl OctetWord for u16 {
                 });
             });
         }
-        Some(())
     }
 }
 
@@ -238,7 +259,7 @@ impl OctetWord for u8 {
         s: S,
         emitted: &Emitted<S::V>,
         free: &mut FreeWords<'_, Self>,
-    ) -> Option<()> {
+    ) {
         let across = 8 / L;
         for pair in 0..OCTETS / 2 {
             let words = s.transpose_words::<L>(emitted.words[pair]);
@@ -253,6 +274,5 @@ impl OctetWord for u8 {
                 });
             });
         }
-        Some(())
     }
 }

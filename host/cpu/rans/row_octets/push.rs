@@ -190,12 +190,12 @@ impl<S: Octets, F: OctetFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, F,
                     F::Word::note(s, &mut emitted, pair, k, [from_a, from_b]);
                 });
             }
-            F::Word::append::<S, L>(s, &emitted, words)?;
+            F::Word::append::<S, L>(s, &emitted, words);
             end -= now;
         }
         for u in 0..OCTETS {
             F::store(s, x[u], &mut states[u]);
         }
-        Some(())
+        words.check()
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Scratch {
     /// The tables of some rows, where they are not their indexes as they lie in memory.
     pub(super) mapped: [[u32; columns_to_pop(8)]; 8],
     /// Row by row: symbols of the tile before that wait for the rest of their line, and the tile's.
-    rows: Vec<u32>,
+    rows: Box<Aligned<[u32; STATES * (LINE + columns_to_pop(1))]>>,
 }
 
 impl Scratch {
@@ -33,7 +33,7 @@ impl Scratch {
         Self {
             steps: Aligned([[0; 8]; STEPS]),
             mapped: [[0; columns_to_pop(8)]; 8],
-            rows: vec![0; STATES * (LINE + columns_to_pop(1))],
+            rows: Box::new(Aligned([0; STATES * (LINE + columns_to_pop(1))])),
         }
     }
 }
@@ -65,16 +65,17 @@ impl<S: Octets, const L: usize> RunOn<S> for Store<'_, '_, L> {
         let Scratch { steps, rows: of_rows, .. } = scratch;
         let across = 8 / L;
         let width = LINE + columns_to_pop(L);
-        for u in 0..rows.div_ceil(across) {
-            for at in (0..range.len()).step_by(8) {
+        let of_octet = columns_to_pop(L) / L;
+        let used = range.len().div_ceil(8) * across;
+        for (u, steps) in steps.chunks_exact(of_octet).enumerate().take(rows.div_ceil(across)) {
+            for (block, steps) in steps[..used].chunks_exact(across).enumerate() {
                 let mut v = [s.splat(0); 8];
-                let first = u * (columns_to_pop(L) / L) + at / L;
-                let steps = &steps[first..first + across];
                 unroll!(r in 0 1 2 3 4 5 6 7 below across => { v[r] = s.load(&steps[r]); });
                 let v = s.transpose::<L>(v);
+                let first = u * across * width + LINE + 8 * block;
+                let to = &mut of_rows[first..first + (across - 1) * width + 8];
                 unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                    let to = &mut of_rows[(u * across + r) * width + LINE + at..];
-                    if let Some(to) = to.first_chunk_mut() {
+                    if let Some(to) = to[r * width..].first_chunk_mut() {
                         s.store(v[r], to);
                     }
                 });
