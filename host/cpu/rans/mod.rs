@@ -81,6 +81,7 @@ struct Shape {
 /// | any | any | alias | any | scalar |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
+/// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 8 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
 /// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 8 steps or more | row-octets |
 /// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more | interleaved |
@@ -95,6 +96,12 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         Direction::Push => interleaved::least_states_to_push(lanes),
         Direction::Pop => interleaved::least_states_to_pop(lanes),
     };
+    let long = columns >= row_octets::LEAST_STEPS * lanes;
+    let octets_push = octets
+        && long
+        && direction == Direction::Push
+        && lanes >= F::LEAST_LANES_BESIDE_AVX512
+        && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
         (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
         (_, lane_parallel::LANES, ..)
@@ -103,16 +110,13 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
             Path::LaneParallel
         }
         (_, lane_parallel::LANES, ..) => Path::Scalar,
+        (Level::Avx512Gather, ..) if octets_push => Path::RowOctets,
         (Level::Avx512Gather | Level::Avx512Permute, ..)
             if rows * lanes >= row_parallel::LEAST_STATES =>
         {
             Path::RowParallel
         }
-        (Level::Avx2, ..)
-            if octets
-                && rows * lanes >= row_octets::LEAST_STATES
-                && columns >= row_octets::LEAST_STEPS * lanes =>
-        {
+        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
             Path::RowOctets
         }
         _ if rows * lanes >= least_interleaved => Path::Interleaved,

@@ -24,6 +24,10 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     /// The least precision at which quotients are exact: below it they have too many bits.
     const LEAST_PRECISION_TO_PUSH: u32;
 
+    /// From so many lanes on a push is faster than that of vectors of sixteen, on processors with
+    /// AVX-512 whose gathers are fast.
+    const LEAST_LANES_BESIDE_AVX512: usize;
+
     /// The entries that [`push`](Self::push) reads.
     fn quads(form: &PackedForm) -> &[Quad];
 
@@ -76,6 +80,7 @@ impl OctetFamily for Rans64 {
     /// Quotients below 2^50: the roundings of the state and of the inverse, of one in 2^53 each,
     /// put an estimate off by a quarter at most.
     const LEAST_PRECISION_TO_PUSH: u32 = 13;
+    const LEAST_LANES_BESIDE_AVX512: usize = 4;
 
     fn quads(form: &PackedForm) -> &[Quad] {
         form.quads64()
@@ -161,6 +166,7 @@ macro_rules! states32 {
         /// Quotients below 2^21: the roundings of the state and of the inverse, of one in 2^24
         /// each, put an estimate off by a quarter at most.
         const LEAST_PRECISION_TO_PUSH: u32 = 10;
+        const LEAST_LANES_BESIDE_AVX512: usize = 1;
 
         fn quads(form: &PackedForm) -> &[Quad] {
             form.quads32()

@@ -410,6 +410,7 @@ impl<
         let lookup = PartLookup::new(s, tables)?;
         let of_octet = columns_to_pop(L) / L;
         let (bypass, count) = (tables.bypass, s.splat(tables.count));
+        let precision = tables.precision;
         let mut x: [F::States<S>; OCTETS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
         let mut cursors: [Cursor<S::V>; OCTETS] =
             std::array::from_fn(|u| Cursor::new::<S, F::Word>(s, &lanes.ends[u]));
@@ -437,7 +438,7 @@ impl<
                     let table = if EACH { Some(s.load(&scratch.steps[at])) } else { None };
                     let found = lookup.find::<S, PLAIN>(s, table, F::low(s, x[u]));
                     s.store(found.symbol, &mut scratch.steps[at]);
-                    let state = F::advance(s, x[u], found.freq, found.rank, tables.precision);
+                    let state = F::advance(s, x[u], found.freq, found.rank, precision);
                     let bits = F::wanted(s, state);
                     let word = cursors[u].take::<S, F::Word, L>(s, words, bits, $fetch);
                     x[u] = F::shift_in(s, state, bits, word);
