@@ -81,11 +81,11 @@ struct Shape {
 /// | any | any | alias | any | scalar |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
-/// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 8 steps or more | row-octets |
+/// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
-/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 8 steps or more | row-octets |
-/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more | interleaved |
-/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more | interleaved |
+/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 16 steps or more | row-octets |
+/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
+/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
 /// | any | any | any | any | scalar |
 ///
 /// Tables without a packed form (a precision above 16, an alphabet above 2^16) go through the
@@ -119,7 +119,9 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
             Path::RowOctets
         }
-        _ if rows * lanes >= least_interleaved => Path::Interleaved,
+        _ if rows * lanes >= least_interleaved && columns >= interleaved::CHUNK => {
+            Path::Interleaved
+        }
         _ => Path::Scalar,
     }
 }

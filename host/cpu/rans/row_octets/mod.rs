@@ -34,7 +34,7 @@ pub(super) const LEAST_STATES: usize = 24;
 
 /// With fewer steps than this, what a block costs once would take longer than its symbols. Fewer in
 /// unit tests, so that those take this path.
-pub(super) const LEAST_STEPS: usize = if cfg!(test) { 1 } else { 8 };
+pub(super) const LEAST_STEPS: usize = if cfg!(test) { 1 } else { 16 };
 
 /// Whether a plan's symbols can be pushed here.
 pub(super) fn can_push<F: OctetFamily>(tables: &PackedTables<'_>) -> bool {
