@@ -5,6 +5,8 @@
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
+use super::avx2_octets::Avx2Octets;
+#[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
 use super::level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
@@ -45,6 +47,17 @@ bound!(
 bound!(
     /// Work for the levels of 512 bits, of which the target has none.
     RunOn512: Work
+);
+
+#[cfg(target_arch = "x86_64")]
+bound!(
+    /// Work for the levels that have vectors of eight elements.
+    RunOnOctets: RunOn<Avx2Octets>
+);
+#[cfg(not(target_arch = "x86_64"))]
+bound!(
+    /// Work for the levels that have vectors of eight elements, of which the target has none.
+    RunOnOctets: Work
 );
 
 #[cfg(target_arch = "x86_64")]
@@ -94,6 +107,27 @@ pub(crate) fn dispatch_512<W: RunOn512>(level: Level, work: W) -> Result<W::Outp
                 None => Err(work),
             }
         }
+        _ => Err(work),
+    }
+}
+
+/// Whether [`dispatch_octets`] runs work at `level`.
+pub(crate) fn has_octets(level: Level) -> bool {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512Gather | Level::Avx512Permute => Avx2Octets::new().is_some(),
+        _ => false,
+    }
+}
+
+/// Runs `work` for vectors of eight elements at `level`; gives it back where the level has none.
+pub(crate) fn dispatch_octets<W: RunOnOctets>(level: Level, work: W) -> Result<W::Output, W> {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512Gather | Level::Avx512Permute => match Avx2Octets::new() {
+            Some(token) => Ok(super::octets::Octets::vectorize(token, work)),
+            None => Err(work),
+        },
         _ => Err(work),
     }
 }

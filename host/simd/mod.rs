@@ -26,6 +26,8 @@ mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_octets;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_loads;
@@ -40,6 +42,13 @@ mod dispatch;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod octets;
+#[cfg(target_arch = "x86_64")]
+mod orders;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
 #[cfg(test)]
@@ -57,10 +66,13 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::{Avx512, REVERSE_WORDS};
 pub(crate) use byte_table::ByteTable;
-pub(crate) use dispatch::{dispatch, dispatch_512, dispatch_bits, dispatch_loops};
+pub(crate) use dispatch::{
+    dispatch, dispatch_512, dispatch_bits, dispatch_loops, dispatch_octets, has_octets,
+};
 pub use level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 pub(crate) use neon::Neon;
+pub(crate) use octets::{MOST_QUADS, Octets, PLACES, Places, Quad, Quads};
 pub(crate) use traits::{Bits, Bounded, RunOn, Simd, Simd512, Work};
 pub(crate) use unroll::unroll;
 

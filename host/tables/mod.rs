@@ -17,6 +17,11 @@ mod lookups;
 )]
 mod packed;
 mod prepared;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod quads;
 pub(crate) mod quantise;
 mod slots;
 mod tans;

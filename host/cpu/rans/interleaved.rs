@@ -26,8 +26,8 @@ use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
 use crate::tables::OneSymbolLookup;
 
-/// Symbols of a row in a chunk.
-const CHUNK: usize = 64;
+/// Symbols of a row in a chunk. Shorter rows would go to the codec chunk by chunk.
+pub(super) const CHUNK: usize = 64;
 
 /// Fewer states gain nothing; those of one row of four lanes are in flight together in the codec as
 /// well.

@@ -17,6 +17,11 @@ mod lookup;
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "so far only x86-64 has vectors for rows")
 )]
+mod row_octets;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
 mod row_parallel;
 mod scalar;
 mod tables;
@@ -25,9 +30,14 @@ mod tests;
 
 use super::block::{DecodeBlock, EncodeBlock, Failed};
 use crate::plan::{Lookup, Plan};
-use crate::simd::Level;
+use crate::simd::{Level, has_octets};
 use lane_parallel::LaneFamily;
+use row_octets::OctetFamily;
 use tables::PackedTables;
+
+/// A family that every path codes.
+pub(super) trait PathFamily: LaneFamily + OctetFamily {}
+impl<F: LaneFamily + OctetFamily> PathFamily for F {}
 
 /// How rows are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +46,8 @@ enum Path {
     Scalar,
     /// Eight states in scalar registers.
     Interleaved,
+    /// Eight states per vector, of as many rows as they take: 8 rows of one lane, 1 of eight.
+    RowOctets,
     /// Sixteen states per vector, of as many rows as they take: 16 rows of one lane, 2 of eight.
     RowParallel,
     /// A row of 32 lanes in two vectors.
@@ -57,6 +69,8 @@ struct Shape {
     /// Rows that are left to code.
     rows: usize,
     columns: usize,
+    /// Whether there are octets for the plan's symbols.
+    octets: bool,
 }
 
 /// Chooses the path of a block's next rows. The first line that fits:
@@ -67,20 +81,27 @@ struct Shape {
 /// | any | any | alias | any | scalar |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
+/// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
-/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more | interleaved |
-/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more | interleaved |
+/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 16 steps or more | row-octets |
+/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
+/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
 /// | any | any | any | any | scalar |
 ///
 /// Tables without a packed form (a precision above 16, an alphabet above 2^16) go through the
-/// scalar path as well. AVX2 loops over rows side by side belong with [`row_parallel`], whose loops
-/// are generic over the SIMD interface.
-fn path<F: LaneFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
-    let Shape { direction, lanes, rows, columns } = shape;
+/// scalar path as well.
+fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
+    let Shape { direction, lanes, rows, columns, octets } = shape;
     let least_interleaved = match direction {
         Direction::Push => interleaved::least_states_to_push(lanes),
         Direction::Pop => interleaved::least_states_to_pop(lanes),
     };
+    let long = columns >= row_octets::LEAST_STEPS * lanes;
+    let octets_push = octets
+        && long
+        && direction == Direction::Push
+        && lanes >= F::LEAST_LANES_BESIDE_AVX512
+        && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
         (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
         (_, lane_parallel::LANES, ..)
@@ -89,32 +110,39 @@ fn path<F: LaneFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
             Path::LaneParallel
         }
         (_, lane_parallel::LANES, ..) => Path::Scalar,
+        (Level::Avx512Gather, ..) if octets_push => Path::RowOctets,
         (Level::Avx512Gather | Level::Avx512Permute, ..)
             if rows * lanes >= row_parallel::LEAST_STATES =>
         {
             Path::RowParallel
         }
-        _ if rows * lanes >= least_interleaved => Path::Interleaved,
+        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
+            Path::RowOctets
+        }
+        _ if rows * lanes >= least_interleaved && columns >= interleaved::CHUNK => {
+            Path::Interleaved
+        }
         _ => Path::Scalar,
     }
 }
 
 /// Pushes a block of rows.
-pub(super) fn push<F: LaneFamily>(plan: &Plan, block: EncodeBlock<'_, F>) -> Result<(), Failed> {
+pub(super) fn push<F: PathFamily>(plan: &Plan, block: EncodeBlock<'_, F>) -> Result<(), Failed> {
     push_at(Level::current(), plan, block)
 }
 
 /// Pushes a block of rows at a level.
-fn push_at<F: LaneFamily>(
+fn push_at<F: PathFamily>(
     level: Level,
     plan: &Plan,
     mut block: EncodeBlock<'_, F>,
 ) -> Result<(), Failed> {
-    let mut tables = None;
+    let (mut tables, mut octets) = (None, has_octets(level));
     loop {
         let (direction, lanes) = (Direction::Push, plan.lanes);
         let (rows, columns) = (block.rows.len(), block.columns);
-        let path = path::<F>(level, plan.lookup, Shape { direction, lanes, rows, columns });
+        let shape = Shape { direction, lanes, rows, columns, octets };
+        let path = path::<F>(level, plan.lookup, shape);
         let tables = match path {
             Path::Scalar => return scalar::push(plan, block),
             _ => tables.get_or_insert_with(|| PackedTables::new(plan)),
@@ -123,6 +151,13 @@ fn push_at<F: LaneFamily>(
         let left = match path {
             Path::LaneParallel => lane_parallel::push(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::push(level, plan, tables, &mut block),
+            Path::RowOctets if row_octets::can_push::<F>(tables) => {
+                row_octets::push(level, plan, tables, &mut block)
+            }
+            Path::RowOctets => {
+                octets = false;
+                continue;
+            }
             _ => interleaved::push(plan, tables, &mut block),
         };
         if let Some(left) = left {
@@ -132,21 +167,22 @@ fn push_at<F: LaneFamily>(
 }
 
 /// Pops a block of rows.
-pub(super) fn pop<F: LaneFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
+pub(super) fn pop<F: PathFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
     pop_at(Level::current(), plan, block)
 }
 
 /// Pops a block of rows at a level.
-fn pop_at<F: LaneFamily>(
+fn pop_at<F: PathFamily>(
     level: Level,
     plan: &Plan,
     mut block: DecodeBlock<'_, F>,
 ) -> Result<(), Failed> {
-    let mut tables = None;
+    let (mut tables, mut octets) = (None, has_octets(level));
     loop {
         let (direction, lanes) = (Direction::Pop, plan.lanes);
         let (rows, columns) = (block.lens.len(), block.columns);
-        let path = path::<F>(level, plan.lookup, Shape { direction, lanes, rows, columns });
+        let shape = Shape { direction, lanes, rows, columns, octets };
+        let path = path::<F>(level, plan.lookup, shape);
         let tables = match path {
             Path::Scalar => return scalar::pop(plan, block),
             _ => tables.get_or_insert_with(|| PackedTables::new(plan)),
@@ -155,6 +191,13 @@ fn pop_at<F: LaneFamily>(
         let left = match path {
             Path::LaneParallel => lane_parallel::pop(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::pop(level, plan, tables, &mut block),
+            Path::RowOctets if row_octets::can_pop(tables) => {
+                row_octets::pop(level, plan, tables, &mut block)
+            }
+            Path::RowOctets => {
+                octets = false;
+                continue;
+            }
             _ => interleaved::pop(plan, tables, &mut block),
         };
         if let Some(left) = left {

@@ -62,6 +62,24 @@ impl<'a> PackedTables<'a> {
         }
     }
 
+    /// The position of a symbol's entry, and whether the symbol lies outside its table and the
+    /// entry is that of bypass digits; `None` where it cannot be coded.
+    pub(super) fn entry_of(&self, symbol: i32, index: i32) -> Option<(u32, bool)> {
+        let table = self.table_of(index)?;
+        if table == self.count {
+            return Some((self.skipped(), false));
+        }
+        let table = table as usize;
+        let (base, size) = (self.packed.places[table], self.packed.symbols[table]);
+        let value = (symbol as u32).wrapping_sub(self.packed.offsets[table]);
+        let limit = size - u32::from(self.bypass.is_some());
+        if value < limit {
+            Some((base + value, false))
+        } else {
+            self.bypass.is_some().then_some((base + limit, true))
+        }
+    }
+
     /// Which indexes name a table, and which skip their symbol.
     #[inline(always)]
     fn classify<S: Simd512>(&self, s: S, index: S::U32) -> (u16, u16) {

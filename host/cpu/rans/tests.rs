@@ -8,7 +8,7 @@ use parans_kernels::codec::{self, WordInt};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{LaneFamily, pop_at, push_at, scalar};
+use super::{PathFamily, pop_at, push_at, scalar};
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, Rows};
 use crate::family::HostFamily;
 use crate::plan::{Plan, RowPlan};
@@ -25,7 +25,7 @@ struct Batch<F: HostFamily> {
     lens: Vec<usize>,
 }
 
-impl<F: LaneFamily> Batch<F> {
+impl<F: PathFamily> Batch<F> {
     fn initial(rows: usize, lanes: usize, capacity: usize) -> Self {
         let capacity = capacity.next_multiple_of(8);
         Self {
@@ -84,7 +84,7 @@ impl<F: LaneFamily> Batch<F> {
 }
 
 /// A random case of a family, checked at every level.
-fn check<F: LaneFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) {
+fn check<F: PathFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: Range<i32>) {
     let lanes = [1, 2, 4, 8, 32, 32][rng.random_range(0..6)];
     let precision = rng.random_range(1..=16.min(F::MAX_PRECISION));
     let count = [1, 1, 2, 5, 30][rng.random_range(0..5)];
@@ -236,7 +236,7 @@ fn check<F: LaneFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: R
 /// How many random cases each family and symbol type gets.
 const CASES: u64 = 150;
 
-fn check_all<F: LaneFamily>() {
+fn check_all<F: PathFamily>() {
     for seed in 0..CASES {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         check::<F, i32>(&mut rng, -100_000..100_000);

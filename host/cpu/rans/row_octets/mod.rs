@@ -1,0 +1,159 @@
+//! Rows across vectors of eight elements: eight states in an *octet*, whether they are eight rows
+//! of one lane or one of eight, and four octets in flight.
+//!
+//! What makes it fast without the instructions of AVX-512: an entry is 16 bytes that one load
+//! brings, with all that a symbol needs; quotients are products in floating point; words of eight
+//! states are regrouped by rows and compressed by a permutation from a table, without a branch.
+//! Symbols outside their table and skipped symbols are nothing irregular here.
+//!
+//! The loops are generic over [`Octets`] and the arithmetic over [`OctetFamily`].
+
+mod emitted;
+mod family;
+mod lookup;
+mod places;
+mod pop;
+mod push;
+mod store;
+
+use super::tables::PackedTables;
+use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::cpu::codec::encoder_view;
+use crate::plan::Plan;
+use crate::simd::{Level, MOST_QUADS, Octets, PLACES, RunOn, Work, dispatch_octets};
+pub(crate) use family::OctetFamily;
+
+/// Octets of states in a block of rows.
+const OCTETS: usize = 4;
+
+/// States of a block.
+const STATES: usize = 8 * OCTETS;
+
+/// With fewer states than this, eight at a time in scalar registers are faster.
+pub(super) const LEAST_STATES: usize = 24;
+
+/// With fewer steps than this, what a block costs once would take longer than its symbols. Fewer in
+/// unit tests, so that those take this path.
+pub(super) const LEAST_STEPS: usize = if cfg!(test) { 1 } else { 16 };
+
+/// Whether a plan's symbols can be pushed here.
+pub(super) fn can_push<F: OctetFamily>(tables: &PackedTables<'_>) -> bool {
+    tables.precision >= F::LEAST_PRECISION_TO_PUSH && tables.packed.entries.len() <= MOST_QUADS
+}
+
+/// Whether a plan's symbols can be popped here.
+pub(super) fn can_pop(tables: &PackedTables<'_>) -> bool {
+    tables.form.parts().is_some_and(|parts| parts.buckets.len() <= MOST_QUADS)
+}
+
+/// Columns of a tile to push: rows of one lane have fewer, or a block's symbols and indexes would
+/// outgrow the L1 cache.
+const fn columns_to_push(lanes: usize) -> usize {
+    if lanes == 1 { PLACES / STATES } else { 2 * PLACES / STATES }
+}
+
+/// Pushes as many of the block's rows as fill vectors; gives back rows that it gave up.
+pub(super) fn push<'a, F: OctetFamily>(
+    level: Level,
+    plan: &Plan,
+    tables: &PackedTables<'_>,
+    block: &mut EncodeBlock<'a, F>,
+) -> Option<EncodeBlock<'a, F>> {
+    let work = PushRows { plan, tables, block };
+    dispatch_octets(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.rows.len())))
+}
+
+/// Pops likewise.
+pub(super) fn pop<'a, F: OctetFamily>(
+    level: Level,
+    plan: &Plan,
+    tables: &PackedTables<'_>,
+    block: &mut DecodeBlock<'a, F>,
+) -> Option<DecodeBlock<'a, F>> {
+    let work = PopRows { plan, tables, block };
+    dispatch_octets(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.lens.len())))
+}
+
+struct PushRows<'a, 'p, F: OctetFamily> {
+    plan: &'p Plan,
+    tables: &'p PackedTables<'p>,
+    block: &'p mut EncodeBlock<'a, F>,
+}
+
+impl<'a, F: OctetFamily> Work for PushRows<'a, '_, F> {
+    type Output = Option<EncodeBlock<'a, F>>;
+}
+
+impl<S: Octets, F: OctetFamily> RunOn<S> for PushRows<'_, '_, F> {
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        match self.plan.lanes {
+            1 => self.push::<S, 1>(s),
+            2 => self.push::<S, 2>(s),
+            4 => self.push::<S, 4>(s),
+            _ => self.push::<S, 8>(s),
+        }
+    }
+}
+
+impl<'a, F: OctetFamily> PushRows<'a, '_, F> {
+    #[inline(always)]
+    fn push<S: Octets, const L: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
+        let Self { plan, tables, block } = self;
+        let view = encoder_view::<F>(plan);
+        let Some(mut scratch) = push::Scratch::new(F::quads(tables.form)) else {
+            return Some(block.take(block.rows.len()));
+        };
+        let mut snapshot = Snapshot::new();
+        while block.rows.len() * L >= LEAST_STATES {
+            let mut rows = block.take(block.rows.len().min(STATES / L));
+            snapshot.take(rows.rows.states, rows.rows.lens);
+            if push::rows::<S, F, L>(s, tables, &view, &mut scratch, &mut rows).is_none() {
+                snapshot.restore(rows.rows.states, rows.rows.lens);
+                return Some(rows);
+            }
+        }
+        None
+    }
+}
+
+struct PopRows<'a, 'p, F: OctetFamily> {
+    plan: &'p Plan,
+    tables: &'p PackedTables<'p>,
+    block: &'p mut DecodeBlock<'a, F>,
+}
+
+impl<'a, F: OctetFamily> Work for PopRows<'a, '_, F> {
+    type Output = Option<DecodeBlock<'a, F>>;
+}
+
+impl<S: Octets, F: OctetFamily> RunOn<S> for PopRows<'_, '_, F> {
+    #[inline(always)]
+    fn run(self, s: S) -> Self::Output {
+        match self.plan.lanes {
+            1 => self.pop::<S, 1>(s),
+            2 => self.pop::<S, 2>(s),
+            4 => self.pop::<S, 4>(s),
+            _ => self.pop::<S, 8>(s),
+        }
+    }
+}
+
+impl<'a, F: OctetFamily> PopRows<'a, '_, F> {
+    #[inline(always)]
+    fn pop<S: Octets, const L: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
+        let Self { plan, tables, block } = self;
+        let (mut snapshot, mut scratch) = (Snapshot::new(), store::Scratch::new());
+        while block.lens.len() * L >= LEAST_STATES {
+            let mut rows = block.take(block.lens.len().min(STATES / L));
+            snapshot.take(rows.states, rows.lens);
+            let done = pop::rows::<S, F, L>(s, tables, &mut scratch, &mut rows);
+            s.fence();
+            if done.is_none() || pop::tails::<F, L>(plan, &mut rows).is_none() {
+                snapshot.restore(rows.states, rows.lens);
+                return Some(rows);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,142 @@
+//! The last loop of a pop: symbols are stored where the caller wants them.
+
+use std::ops::Range;
+
+use super::{OCTETS, STATES};
+use crate::simd::{Aligned, Octets, RunOn, Work, unroll};
+use crate::symbols::SymbolSliceMut;
+
+/// Columns of a tile to pop: rows of one lane have fewer, or all rows together would outgrow the L1
+/// cache.
+pub(super) const fn columns_to_pop(lanes: usize) -> usize {
+    if lanes == 1 { 64 } else { 128 }
+}
+
+/// Vectors of steps in a tile, over all octets.
+const STEPS: usize = OCTETS * columns_to_pop(1);
+
+/// Symbols of a line.
+const LINE: usize = 16;
+
+/// What a tile keeps in the L1 cache.
+pub(super) struct Scratch {
+    /// The tables of each step, by octet, and after it its symbols in their place.
+    pub(super) steps: Aligned<[[u32; 8]; STEPS]>,
+    /// The tables of some rows, where they are not their indexes as they lie in memory.
+    pub(super) mapped: [[u32; columns_to_pop(8)]; 8],
+    /// Row by row: symbols of the tile before that wait for the rest of their line, and the tile's.
+    rows: Box<Aligned<[u32; STATES * (LINE + columns_to_pop(1))]>>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self {
+            steps: Aligned([[0; 8]; STEPS]),
+            mapped: [[0; columns_to_pop(8)]; 8],
+            rows: Box::new(Aligned([0; STATES * (LINE + columns_to_pop(1))])),
+        }
+    }
+}
+
+/// Stores a range of columns.
+pub(super) struct Store<'a, 's, const L: usize> {
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) rows: usize,
+    pub(super) symbols: &'a mut SymbolSliceMut<'s>,
+    pub(super) columns: usize,
+    pub(super) range: Range<usize>,
+    /// Whether 32-bit symbols are stored non-temporally, in whole lines: what a row's last line
+    /// lacks waits for the next range. A fence must follow: the block's, as each range would wait
+    /// for memory at its own.
+    pub(super) non_temporal: bool,
+    /// Whether no range follows.
+    pub(super) last: bool,
+}
+
+impl<const L: usize> Work for Store<'_, '_, L> {
+    /// `None` where a symbol does not fit its type.
+    type Output = Option<()>;
+}
+
+impl<S: Octets, const L: usize> RunOn<S> for Store<'_, '_, L> {
+    #[inline(always)]
+    fn run(self, s: S) -> Option<()> {
+        let Self { scratch, rows, symbols, columns, range, non_temporal, last } = self;
+        let Scratch { steps, rows: of_rows, .. } = scratch;
+        let across = 8 / L;
+        let width = LINE + columns_to_pop(L);
+        let of_octet = columns_to_pop(L) / L;
+        let used = range.len().div_ceil(8) * across;
+        for (u, steps) in steps.chunks_exact(of_octet).enumerate().take(rows.div_ceil(across)) {
+            for (block, steps) in steps[..used].chunks_exact(across).enumerate() {
+                let mut v = [s.splat(0); 8];
+                unroll!(r in 0 1 2 3 4 5 6 7 below across => { v[r] = s.load(&steps[r]); });
+                let v = s.transpose::<L>(v);
+                let first = u * across * width + LINE + 8 * block;
+                let to = &mut of_rows[first..first + (across - 1) * width + 8];
+                unroll!(r in 0 1 2 3 4 5 6 7 below across => {
+                    if let Some(to) = to[r * width..].first_chunk_mut() {
+                        s.store(v[r], to);
+                    }
+                });
+            }
+        }
+        for (row, of_row) in of_rows.chunks_exact_mut(width).enumerate().take(rows) {
+            let first = row * columns;
+            match &mut *symbols {
+                SymbolSliceMut::I32(symbols) if non_temporal => {
+                    let out: &mut [u32] = bytemuck::cast_slice_mut(symbols);
+                    let out = &mut out[first..first + columns];
+                    store_lines(s, of_row, out, range.clone(), last);
+                }
+                symbols => {
+                    let width = symbols.width();
+                    let next = width * (first + range.end);
+                    let bytes = symbols.as_bytes_mut();
+                    for at in (next..next + width * range.len()).step_by(64) {
+                        s.prefetch_to_write(bytes, at);
+                    }
+                    let mut out = symbols.range(first + range.start..first + range.end);
+                    out.narrow(bytemuck::cast_slice(&of_row[LINE..LINE + range.len()])).ok()?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Stores the symbols of a row in whole lines, but for the ends of the row.
+#[inline(always)]
+fn store_lines<S: Octets>(
+    s: S,
+    of_row: &mut [u32],
+    out: &mut [u32],
+    range: Range<usize>,
+    last: bool,
+) {
+    // How far into a line the row begins.
+    let into = out.as_ptr() as usize / size_of::<u32>() % LINE;
+    let mut at = range.start;
+    if at > 0 {
+        // What waits for the rest of its line, or of the row's first one.
+        at -= ((into + at) % LINE).min(at);
+    } else if into > 0 {
+        let head = (LINE - into).min(range.end);
+        out[..head].copy_from_slice(&of_row[LINE..LINE + head]);
+        at = head;
+    }
+    let place = |at: usize| LINE + at - range.start;
+    while range.end - at >= LINE {
+        let from = of_row[place(at)..].first_chunk();
+        if let (Some(from), Some(line)) = (from, out[at..].first_chunk_mut()) {
+            s.copy_non_temporal(from, line);
+        }
+        at += LINE;
+    }
+    if last {
+        out[at..range.end].copy_from_slice(&of_row[place(at)..place(range.end)]);
+    } else {
+        let end = place(range.end);
+        of_row.copy_within(end - LINE..end, 0);
+    }
+}
