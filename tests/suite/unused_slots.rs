@@ -38,7 +38,8 @@ fn streams_are_those_of_whole_tables() {
         for lanes in Family::LANES {
             for lookup in [Lookup::Search, Lookup::InverseCdf] {
                 let builder = || Coder::builder(family).lanes(*lanes).lookup(lookup);
-                let expected = builder().build(whole()).unwrap().encode(&symbols, &indexes).unwrap();
+                let expected =
+                    builder().build(whole()).unwrap().encode(&symbols, &indexes).unwrap();
                 for coder in [builder(), builder().gpu(&gpu)] {
                     let coder = coder.build(short()).unwrap();
                     assert_eq!(coder.encode(&symbols, &indexes).unwrap(), expected);
