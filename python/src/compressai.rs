@@ -63,37 +63,33 @@ fn coder(
     offsets: &Bound<'_, PyAny>,
 ) -> PyResult<Coder> {
     let (sizes, offsets) = (integers(sizes)?, integers(offsets)?);
-    let (shape, cells) = match cdfs.cast::<PyList>() {
-        Ok(list) => lists(list, &sizes)?,
+    let (lists, input);
+    let cells;
+    let rows = match cdfs.cast::<PyList>() {
+        Ok(list) => {
+            lists = fronts(list, &sizes)?;
+            lists.iter().map(Vec::as_slice).collect()
+        }
         Err(_) => {
-            let input = Input::on_host(cdfs)?;
-            (input.rows_and_columns(), input.integers()?.into_owned())
+            input = Input::on_host(cdfs)?;
+            cells = input.integers()?;
+            cells.chunks_exact(input.rows_and_columns().1.max(1)).collect()
         }
     };
-    let tables =
-        torch_ans::TableValues { cells: &cells, shape, sizes: &sizes, offsets: Some(&offsets) };
+    let tables = torch_ans::TableValues { rows, sizes: &sizes, offsets: Some(&offsets) };
     torch_ans::coder(py, (Family::Rans64, 1, false), &tables, PRECISION, Some(DIGITS), "cpu")
 }
 
 /// The rows of a list of lists, each as far as its size goes.
-fn lists(list: &Bound<'_, PyList>, sizes: &[i32]) -> PyResult<((usize, usize), Vec<i32>)> {
+fn fronts(list: &Bound<'_, PyList>, sizes: &[i32]) -> PyResult<Vec<Vec<i32>>> {
     if list.len() != sizes.len() {
         return Err(value(&format!("{} CDFs and {} sizes", list.len(), sizes.len())));
     }
-    let mut rows = Vec::with_capacity(sizes.len());
-    for (row, &size) in list.iter().zip(sizes) {
-        let size = usize::try_from(size).unwrap_or(0);
-        rows.push(match row.cast::<PyList>() {
-            Ok(row) => front_of(row, size)?,
-            Err(_) => integers(&row)?,
-        });
-    }
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let mut cells = zeros::<i32>(rows.len(), columns)?;
-    for (to, from) in cells.chunks_exact_mut(columns.max(1)).zip(&rows) {
-        to[..from.len()].copy_from_slice(from);
-    }
-    Ok(((rows.len(), columns), cells))
+    let one = |(row, &size): (Bound<'_, PyAny>, &i32)| match row.cast::<PyList>() {
+        Ok(row) => front_of(row, usize::try_from(size).unwrap_or(0)),
+        Err(_) => integers(&row),
+    };
+    list.iter().zip(sizes).map(one).collect()
 }
 
 /// A row's bytes in CompressAI's order from those in torch_ans', and back.

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use numpy::ndarray::{ArrayView2, s};
+use numpy::ndarray::Array2;
 use numpy::{PyArray1, PyArray2, ToPyArray};
 use parans::{Coder, Family, Indexes, Lookup, Precision, Streams, Symbols, Tables};
 use pyo3::exceptions::PyValueError;
@@ -51,12 +51,31 @@ const MOST_KEPT: usize = 4 << 20;
 /// one call do not pay for an inverse of it.
 const MOST_SLOTS: usize = 1 << 26;
 
-/// The values of an operator's tables.
+/// The values of an operator's tables: rows of any lengths, which are read and not copied where
+/// their coder is known.
 pub(crate) struct TableValues<'a> {
-    pub(crate) cells: &'a [i32],
-    pub(crate) shape: (usize, usize),
+    pub(crate) rows: Vec<&'a [i32]>,
     pub(crate) sizes: &'a [i32],
     pub(crate) offsets: Option<&'a [i32]>,
+}
+
+impl TableValues<'_> {
+    /// The rows as an array, short ones padded with zeros.
+    fn matrix(&self) -> parans::Result<Array2<i32>> {
+        let columns = self.rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let cells = self.rows.len().checked_mul(columns);
+        let mut out = Vec::new();
+        let reserved = cells.is_some_and(|cells| out.try_reserve_exact(cells).is_ok());
+        if !reserved {
+            return Err(parans::Error::InvalidArgument("there is no memory for tables".into()));
+        }
+        for row in &self.rows {
+            out.extend_from_slice(row);
+            out.resize(out.len() + columns - row.len(), 0);
+        }
+        Array2::from_shape_vec((self.rows.len(), columns), out)
+            .map_err(|error| parans::Error::InvalidArgument(error.to_string()))
+    }
 }
 
 /// The coder of tables. The same tables give the same coder.
@@ -79,13 +98,11 @@ pub(crate) fn coder(
         let text = format!("freq_precision must be in [1, {limit}] for {family} (got {precision})");
         return Err(PyValueError::new_err(text));
     }
-    let view = ArrayView2::from_shape(tables.shape, tables.cells).map_err(|e| value(&e))?;
     let negative = |_| value(&"cdfs_sizes holds a negative size");
     let counts = tables.sizes.iter().map(|&n| usize::try_from(n)).collect::<Result<Vec<_>, _>>();
     let counts = counts.map_err(negative)?;
-    let tensors = hash(form, precision, view, &counts, tables.offsets);
-    let (table_count, columns) = view.dim();
-    let tensors = (tensors, table_count, columns);
+    let values: usize = tables.rows.iter().map(|row| row.len()).sum();
+    let tensors = (hash(form, precision, tables, &counts), tables.rows.len(), values);
     let device = device.to_owned();
     let key = Key { form, family, lanes, precision, bypass: digits, device, tensors };
     let mut kept = CODERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -97,7 +114,8 @@ pub(crate) fn coder(
     }
     drop(kept);
     let coder = py.detach(|| {
-        let offsets = tables.offsets;
+        let (matrix, offsets) = (tables.matrix()?, tables.offsets);
+        let view = matrix.view();
         let tables = match form {
             Form::Tans => Tables::from_tans_tensor(view, bits, &counts, offsets)?,
             _ => {
@@ -123,7 +141,7 @@ pub(crate) fn coder(
             .build(tables)
     });
     let coder = coder.or_raise()?;
-    if table_count * columns <= MOST_KEPT {
+    if values <= MOST_KEPT {
         let mut kept = CODERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if kept.len() >= MOST_CODERS {
             kept.remove(0);
@@ -135,29 +153,21 @@ pub(crate) fn coder(
 
 /// A hash of what says what the tables are: the front of each CDF row, or the symbols of tANS'
 /// states.
-fn hash(
-    form: Form,
-    precision: u32,
-    cells: ArrayView2<'_, i32>,
-    counts: &[usize],
-    offsets: Option<&[i32]>,
-) -> u128 {
+fn hash(form: Form, precision: u32, tables: &TableValues<'_>, counts: &[usize]) -> u128 {
     let mut hash = Xxh3::new();
-    for (row, &count) in cells.rows().into_iter().zip(counts) {
-        let states = 1usize << precision;
+    let states = 1usize << precision;
+    for (row, &count) in tables.rows.iter().zip(counts) {
         let part = match form {
             Form::Tans => 2 * states..3 * states,
             _ => 0..count,
         };
         let part = part.start.min(row.len())..part.end.min(row.len());
-        match row.slice(s![part.clone()]).to_slice() {
-            Some(row) => hash.update(bytemuck::cast_slice(row)),
-            None => row.slice(s![part]).iter().for_each(|n| hash.update(&n.to_ne_bytes())),
-        }
+        hash.update(bytemuck::cast_slice(&row[part]));
     }
     hash.update(bytemuck::cast_slice(counts));
     // None is as zeros are.
-    if let Some(offsets) = offsets.filter(|offsets| offsets.iter().any(|&offset| offset != 0)) {
+    let offsets = tables.offsets.filter(|offsets| offsets.iter().any(|&offset| offset != 0));
+    if let Some(offsets) = offsets {
         hash.update(bytemuck::cast_slice(offsets));
     }
     hash.digest128()
@@ -195,14 +205,13 @@ impl<'py> Tensors<'py> {
         digits: Option<u32>,
         device: &str,
     ) -> PyResult<Coder> {
-        let [rows, columns] = self.cdfs.shape[..] else {
+        let [_, columns] = self.cdfs.shape[..] else {
             return Err(value(&"cdfs have one row per table"));
         };
         let (cells, sizes) = (self.cdfs.integers()?, self.sizes.integers()?);
         let offsets = self.offsets.as_ref().map(Input::integers).transpose()?;
         let tables = TableValues {
-            cells: &cells,
-            shape: (rows, columns),
+            rows: cells.chunks_exact(columns.max(1)).collect(),
             sizes: &sizes,
             offsets: offsets.as_deref(),
         };
