@@ -262,7 +262,8 @@ def test_dcp_alone_says_that_it_lacks_the_extension(tmp_path):
 
 
 def test_large_objects_are_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(parans.dcp, "_PIECE", 4000)
+    for module in (parans.dcp, parans._files):
+        monkeypatch.setattr(module, "_PIECE", 4000)
     state = {"bytes": bytes(range(256)) * 1000, "names": [f"name {n}" for n in range(9000)]}
     dcp.save(state, storage_writer=parans.dcp.writer(tmp_path), no_dist=True)
     found = dict.fromkeys(state)
@@ -271,7 +272,8 @@ def test_large_objects_are_read_at_once(tmp_path, monkeypatch):
 
 
 def test_large_tensors_are_decoded_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(parans.dcp, "_PIECE", 4000)
+    for module in (parans.dcp, parans._files):
+        monkeypatch.setattr(module, "_PIECE", 4000)
     lengths = []
     read = parans.Archive.read
 
