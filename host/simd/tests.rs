@@ -5,10 +5,10 @@ use super::{Bounded, ByteTable, Level, RunOn, Simd, Simd512, Work, dispatch, dis
 type Elements = [u32; 16];
 
 /// A generator of awkward elements: small, large, all ones, random (splitmix64).
-struct Source(u64);
+pub(super) struct Source(pub(super) u64);
 
 impl Source {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +16,7 @@ impl Source {
         z ^ (z >> 31)
     }
 
-    fn elements(&mut self) -> Elements {
+    pub(super) fn elements<const N: usize>(&mut self) -> [u32; N] {
         std::array::from_fn(|_| {
             let value = self.next();
             match value >> 60 {
@@ -110,7 +110,7 @@ fn check_quotients<S: Simd>(simd: S, source: &mut Source) {
     let d = source.elements().map(|d| (d & 0xffff) + 1);
     // Dividends where the quotient changes, up to the largest quotient, and any.
     let most = |d: u32| (u64::from(d) << 20).min(1 << 31) as u32;
-    let values = source.elements();
+    let values: Elements = source.elements();
     let x: Elements = std::array::from_fn(|i| {
         let x = values[i] % most(d[i]);
         match values[i] >> 30 {

@@ -1,34 +1,12 @@
 //! Vectors of eight elements against plain arrays.
 
+use super::super::tests::Source;
 use super::super::{Level, RunOn, Work, dispatch_octets, has_octets};
 use super::{Octets, PLACES, Places, Quad, Quads};
 
 type Elements = [u32; 8];
 
-/// A generator of awkward elements: small, large, all ones, random (splitmix64).
-struct Source(u64);
-
 impl Source {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn elements(&mut self) -> Elements {
-        std::array::from_fn(|_| {
-            let value = self.next();
-            match value >> 60 {
-                0 => 0,
-                1 => u32::MAX,
-                2..6 => value as u32 >> (value >> 40 & 31),
-                _ => value as u32,
-            }
-        })
-    }
-
     fn wide(&mut self) -> [u64; 8] {
         std::array::from_fn(|_| self.next() >> (self.next() % 64))
     }
@@ -142,7 +120,7 @@ fn check_wide<S: Octets>(s: S, source: &mut Source) {
 /// Estimates of quotients are exact or one more, up to the largest that a push asks for.
 fn check_quotients<S: Octets>(s: S, source: &mut Source) {
     let freq = source.elements().map(|f| (f & 0xffff) + 1);
-    let near = source.elements();
+    let near: Elements = source.elements();
     // Dividends where the quotient changes, and any.
     let dividend = |most: u64, f: u64, any: u64, near: u32| {
         let x = match near % 4 {
@@ -180,7 +158,7 @@ fn check_quotients<S: Octets>(s: S, source: &mut Source) {
 
 fn check_tables<S: Octets>(s: S, source: &mut Source) {
     let table: [Quad; 77] = std::array::from_fn(|_| {
-        let [a, b, c, d, ..] = source.elements();
+        let [a, b, c, d, ..]: Elements = source.elements();
         Quad([a, b, c, d])
     });
     // Some past the end, which find the last one.

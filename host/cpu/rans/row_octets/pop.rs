@@ -451,9 +451,10 @@ impl<
                             cursors[u].store::<S, F::Word, L>(s, &mut lanes.ends[u]);
                             let mut of_step = [0; 8];
                             s.store(table, &mut of_step);
-                            let symbols = &mut scratch.steps[at];
-                            let packed = tables.packed;
-                            digits::<F, L>(bypass, packed, lanes, words, u, outside, &of_step, symbols)?;
+                            let (packed, out) = (tables.packed, &mut scratch.steps[at]);
+                            digits::<F, L>(
+                                bypass, packed, lanes, words, u, outside, &of_step, out,
+                            )?;
                             x[u] = F::load(s, &lanes.states[u]);
                             cursors[u] = Cursor::new::<S, F::Word>(s, &lanes.ends[u]);
                             if L == 1 {

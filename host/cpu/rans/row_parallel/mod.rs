@@ -5,10 +5,8 @@
 //! states and up to 64 word cursors, whose steps overlap. Symbols outside their table and skipped
 //! symbols are nothing irregular here.
 //!
-//! The loops are generic over [`Simd512`] and the arithmetic over [`VectorFamily`]. An instruction
-//! set with other registers joins by implementing the interface, or where other loops pay (AVX2:
-//! four states of 64 bits per register, words transposed and permuted by `pext` masks), by a second
-//! set of loops beside `push` and `pop`.
+//! The loops are generic over [`Simd512`] and the arithmetic over [`VectorFamily`]. AVX2 has loops
+//! of its own, in `row_octets`.
 
 mod entries;
 mod indexes;
