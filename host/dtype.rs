@@ -109,7 +109,16 @@ impl Dtype {
         }
     }
 
-    /// Its names in numpy and PyTorch.
+    /// The name in numpy, in ml_dtypes for what numpy lacks, and in PyTorch.
+    pub const fn numpy_name(self) -> &'static str {
+        match self.aliases() {
+            [name, ..] => name,
+            [] => "bool",
+        }
+    }
+
+    /// Its names in numpy and PyTorch, where they are others than the safetensors name in lower
+    /// case; the common one first.
     const fn aliases(self) -> &'static [&'static str] {
         match self {
             Self::F16 => &["float16", "half"],

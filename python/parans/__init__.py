@@ -18,7 +18,7 @@ Arrays are numpy's, or any object with ``__dlpack__`` (PyTorch, JAX, CuPy). What
 a ``ValueError``; damaged bytes and failing devices are a :class:`parans.Error`.
 """
 
-from parans._coders import Coder, ModelCoder
+from parans._coders import Coder
 from parans._files import Archive, Writer, load_file, open, save_file
 from parans._frames import compress, decompress
 from parans._parans import (
@@ -27,6 +27,7 @@ from parans._parans import (
     Error,
     GaussianConditional,
     Mixtures,
+    ModelCoder,
     Pmfs,
     Streams,
     Tables,

@@ -1,4 +1,4 @@
-"""Coders whose results are arrays of the kind that they were given."""
+"""The coder whose results are arrays of the kind that it was given."""
 
 from parans import _parans
 from parans._arrays import like
@@ -19,7 +19,3 @@ class Coder(_parans.Coder):
         their ``shape``. Raises :class:`parans.Error` for damaged bytes."""
         symbols = super().decode(data, indexes, shape=shape, dtype=dtype, stream=stream)
         return like(symbols, indexes)
-
-
-class ModelCoder(_parans.ModelCoder):
-    __doc__ = _parans.ModelCoder.__doc__

@@ -19,10 +19,10 @@ def save_file(tensors, filename, metadata=None):
     """
     if any(not isinstance(name, str) for name in tensors):
         raise ValueError("the names of tensors are strings")
-    ordered = sorted(tensors.items(), key=_safetensors.order)
-    head = _safetensors.head(ordered, metadata)
+    described = _safetensors.ordered(tensors)
+    head = _safetensors.head(described, metadata)
     with replacing(filename) as file:
-        _parans.write_file(file, head, [tensor for _, tensor in ordered])
+        _parans.write_file(file, head, [part[1] for part in described])
 
 
 def load_file(filename):

@@ -37,6 +37,7 @@ __all__ = [
     "compress_tensor",
     "decode_batch",
     "decompress",
+    "element_type",
     "encode_batch",
     "inverse_cdf",
     "quantise",
@@ -231,7 +232,7 @@ class Uniforms:
 
 _Models: TypeAlias = Distributions | Mixtures | Pmfs | Uniforms
 
-@disjoint_base
+@final
 class ModelCoder:
     def __new__(
         cls,
@@ -302,6 +303,7 @@ class FrameFile:
     def write(self, data: Buffer) -> int: ...
     def finish(self) -> None: ...
 
+def element_type(name: str) -> tuple[str, int]: ...
 def compress_bytes(
     data: Buffer,
     *,

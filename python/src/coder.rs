@@ -2,95 +2,20 @@
 
 use std::sync::Arc;
 
-use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray};
-use parans::{Bypass, Dtype, Indexes, Symbols};
+use parans::{Bypass, Dtype, Symbols};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::{OrRaise, value};
-use crate::gpu::{self, Stream};
+use crate::gpu;
+use crate::indexes::TableIndexes;
 use crate::input::{BytesLike, Input, Place, rows_and_columns};
+use crate::stream::Stream;
 use crate::streams::{Streams, family, merged};
-use crate::tables::Tables as QuantisedTables;
+use crate::tables::Tables;
 use crate::tensor::Tensor;
-
-/// Which table codes each symbol: one for all, or an array.
-pub(crate) enum Tables<'py> {
-    One(i32),
-    Each(Input<'py>),
-}
-
-impl<'py> Tables<'py> {
-    pub(crate) fn new(object: Option<&Bound<'py, PyAny>>, stream: Stream) -> PyResult<Self> {
-        match object {
-            None => Ok(Self::One(0)),
-            Some(object) => match object.extract::<i32>() {
-                Ok(index) if !object.hasattr("shape")? => Ok(Self::One(index)),
-                _ => Ok(Self::Each(Input::new(object, stream)?)),
-            },
-        }
-    }
-
-    /// Calls with the indexes of symbols of a shape. One per row is an array of shape (rows, 1,
-    /// ...), one per column of shape (1, columns, ...), one per symbol of the symbols' shape.
-    fn with<T>(
-        &self,
-        shape: &[usize],
-        code: impl FnOnce(Indexes<'_>) -> PyResult<T>,
-    ) -> PyResult<T> {
-        let (rows, columns) = rows_and_columns(shape);
-        let input = match self {
-            Self::One(index) => return code(Indexes::one(*index, rows, columns)),
-            Self::Each(input) => input,
-        };
-        if input.place != Place::Cpu {
-            return Err(value(&"indexes on a GPU for symbols in host memory"));
-        }
-        if input.shape != shape {
-            let own = input.rows_and_columns();
-            let same_dimensions = input.shape.len() == shape.len() && shape.len() > 1;
-            if same_dimensions && own == (rows, 1) {
-                return code(Indexes::per_row(&input.integers()?, columns));
-            }
-            if same_dimensions && own.0 == 1 && input.shape[1..] == shape[1..] {
-                return code(Indexes::per_column(&input.integers()?, rows));
-            }
-            return Err(value(&format!(
-                "indexes of shape {:?} for symbols of shape {shape:?}",
-                input.shape
-            )));
-        }
-        macro_rules! each {
-            ($type:ty) => {{
-                let values = input.elements::<$type>();
-                let view = ArrayView2::from_shape((rows, columns), &values);
-                code(Indexes::from(view.map_err(|e| value(&e))?))
-            }};
-        }
-        match input.dtype {
-            Dtype::I32 => each!(i32),
-            Dtype::U16 => each!(u16),
-            Dtype::U8 => each!(u8),
-            Dtype::U32 => each!(u32),
-            Dtype::I64 => each!(i64),
-            _ => {
-                let values = input.integers()?;
-                code(Indexes::each(&values, rows).or_raise()?)
-            }
-        }
-    }
-
-    /// The shape of what they are the indexes of.
-    fn shape(&self, given: Option<Vec<usize>>) -> PyResult<Vec<usize>> {
-        match (given, self) {
-            (Some(shape), _) => Ok(shape),
-            (None, Self::Each(input)) => Ok(input.shape.clone()),
-            (None, Self::One(_)) => Err(value(&"one index for all symbols: give their shape")),
-        }
-    }
-}
 
 /// Calls a macro with the Rust type of symbols of an element type.
 macro_rules! with_symbol_type {
@@ -159,7 +84,7 @@ impl Coder {
     #[allow(clippy::too_many_arguments, reason = "they are a call's keywords")]
     fn new(
         py: Python<'_>,
-        tables: &QuantisedTables,
+        tables: &Tables,
         family: &str,
         lanes: usize,
         lookup: &str,
@@ -197,8 +122,8 @@ impl Coder {
     }
 
     #[getter]
-    fn tables(&self) -> QuantisedTables {
-        QuantisedTables(self.coder.tables().clone())
+    fn tables(&self) -> Tables {
+        Tables(self.coder.tables().clone())
     }
 
     /// Initial streams for this coder.
@@ -218,7 +143,7 @@ impl Coder {
         stream: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let stream = Stream::new(stream)?;
-        let (symbols, tables) = (Input::new(symbols, stream)?, Tables::new(indexes, stream)?);
+        let (symbols, tables) = (Input::new(symbols, stream)?, TableIndexes::new(indexes, stream)?);
         self.push_input(py, &mut streams.0, &symbols, &tables, stream)
     }
 
@@ -235,7 +160,7 @@ impl Coder {
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let stream = Stream::new(stream)?;
-        let tables = Tables::new(indexes, stream)?;
+        let tables = TableIndexes::new(indexes, stream)?;
         let shape = tables.shape(shape)?;
         let dtype = dtype.map_or(Ok(Dtype::I32), self::dtype)?;
         self.pop_input(py, &mut streams.0, &tables, shape, dtype, stream)
@@ -251,7 +176,7 @@ impl Coder {
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let stream = Stream::new(stream)?;
-        let (symbols, tables) = (Input::new(symbols, stream)?, Tables::new(indexes, stream)?);
+        let (symbols, tables) = (Input::new(symbols, stream)?, TableIndexes::new(indexes, stream)?);
         if symbols.place != Place::Cpu {
             let rows = symbols.rows_and_columns().0;
             let mut streams = self.streams_of_device(rows)?;
@@ -286,11 +211,11 @@ impl Coder {
         stream: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let stream = Stream::new(stream)?;
-        let (data, tables) = (BytesLike::new(data)?, Tables::new(indexes, stream)?);
+        let (data, tables) = (BytesLike::new(data)?, TableIndexes::new(indexes, stream)?);
         let shape = tables.shape(shape)?;
         let dtype = dtype.map_or(Ok(Dtype::I32), self::dtype)?;
         let (rows, columns) = rows_and_columns(&shape);
-        if matches!(&tables, Tables::Each(input) if input.place != Place::Cpu) {
+        if matches!(&tables, TableIndexes::Each(input) if input.place != Place::Cpu) {
             self.streams_of_device(0)?;
             let merged = merged(self.length_bytes, self.known_rows.then_some(rows))?;
             let (family, lanes) = (self.coder.family(), self.coder.lanes());
@@ -346,7 +271,7 @@ impl Coder {
         py: Python<'_>,
         streams: &mut parans::Streams,
         symbols: &Input<'_>,
-        tables: &Tables<'_>,
+        tables: &TableIndexes<'_>,
         stream: Stream,
     ) -> PyResult<()> {
         if symbols.place != Place::Cpu {
@@ -369,13 +294,13 @@ impl Coder {
         &self,
         py: Python<'py>,
         streams: &mut parans::Streams,
-        tables: &Tables<'_>,
+        tables: &TableIndexes<'_>,
         shape: Vec<usize>,
         dtype: Dtype,
         stream: Stream,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (rows, columns) = rows_and_columns(&shape);
-        if let Tables::Each(Input { place: Place::Cuda(number), .. }) = tables {
+        if let TableIndexes::Each(Input { place: Place::Cuda(number), .. }) = tables {
             macro_rules! pop {
                 ($type:ty) => {
                     Arc::new(gpu::pop::<$type>(

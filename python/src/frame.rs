@@ -336,8 +336,7 @@ impl Archive {
         let entry = entry.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         Ok(match entry.kind {
             EntryKind::Tensor { dtype, shape } => {
-                let name =
-                    dtype.parse().map_or(dtype, |known: Dtype| crate::tensor::name(known).into());
+                let name = dtype.parse().map_or(dtype, |known: Dtype| known.numpy_name().into());
                 (Some(name), shape, entry.offset, entry.length)
             }
             _ => (None, Vec::new(), entry.offset, entry.length),

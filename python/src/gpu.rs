@@ -1,59 +1,16 @@
 //! Coding of arrays in device memory, on the caller's stream.
 
-use std::ffi::c_void;
-use std::ptr::without_provenance_mut;
-
-use dlpark::ffi::DLDevice;
-use dlpark::python::consumer::stream::cuda;
-use dlpark::python::{DlpackStream, StreamArg};
 use parans::gpu::{
     DeviceBuffer, DeviceElement, DeviceIndex, DeviceIndexes, DeviceSlice, DeviceStreams,
-    DeviceSymbols, GpuCoder, StreamHandle, StreamKind,
+    DeviceSymbols, GpuCoder,
 };
 use parans::{Coder, Dtype, NativeSymbol, Streams};
 use pyo3::prelude::*;
 
-use crate::coder::Tables;
 use crate::errors::{OrRaise, value};
+use crate::indexes::TableIndexes;
 use crate::input::{Input, Place};
-
-/// The stream that work on device memory runs on: the legacy default stream unless said otherwise,
-/// which is PyTorch's current stream unless that was changed.
-#[derive(Clone, Copy)]
-pub(crate) struct Stream(pub(crate) StreamHandle);
-
-impl Default for Stream {
-    fn default() -> Self {
-        Self(StreamHandle::LEGACY_DEFAULT)
-    }
-}
-
-impl Stream {
-    /// The stream of a Python argument: none, a handle, or an object with `cuda_stream`, as
-    /// `torch.cuda.Stream` has it.
-    pub(crate) fn new(object: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let Some(object) = object else { return Ok(Self::default()) };
-        let handle: u64 = match object.getattr_opt("cuda_stream")? {
-            Some(handle) => handle.extract()?,
-            None => object.extract()?,
-        };
-        // SAFETY: the caller says that this is a stream of the device's primary context, and keeps
-        // it until the call returns, which waits for its work.
-        Ok(Self(unsafe { StreamHandle::from_raw(handle) }))
-    }
-}
-
-// SAFETY: the argument is the stream that the caller named, by CUDA's convention.
-unsafe impl DlpackStream for Stream {
-    fn as_python_arg(&self, _py: Python<'_>, _device: DLDevice) -> PyResult<StreamArg> {
-        let handle: usize = match self.0.kind() {
-            StreamKind::PerThreadDefault => 2,
-            StreamKind::Raw(handle) => handle as usize,
-            _ => 0,
-        };
-        Ok(cuda(without_provenance_mut::<c_void>(handle)))
-    }
-}
+use crate::stream::Stream;
 
 /// The coder on the device of an array.
 fn coder_of(coder: &Coder, stream: Stream) -> PyResult<GpuCoder<'_>> {
@@ -74,7 +31,7 @@ pub(crate) fn push(
     coder: &Coder,
     streams: &mut Streams,
     symbols: &Input<'_>,
-    tables: &Tables<'_>,
+    tables: &TableIndexes<'_>,
     stream: Stream,
 ) -> PyResult<()> {
     let (rows, columns) = symbols.rows_and_columns();
@@ -117,7 +74,7 @@ pub(crate) fn pop<S: NativeSymbol + DeviceElement>(
     coder: &Coder,
     streams: &mut Streams,
     (rows, columns): (usize, usize),
-    tables: &Tables<'_>,
+    tables: &TableIndexes<'_>,
     stream: Stream,
 ) -> PyResult<DeviceBuffer<S>> {
     let on_gpu = coder_of(coder, stream)?;
@@ -133,18 +90,18 @@ pub(crate) fn pop<S: NativeSymbol + DeviceElement>(
 
 fn with_indexes(
     on_gpu: &GpuCoder<'_>,
-    tables: &Tables<'_>,
+    tables: &TableIndexes<'_>,
     rows: usize,
     columns: usize,
     code: impl FnOnce(&DeviceIndexes<'_>) -> PyResult<()>,
 ) -> PyResult<()> {
     match tables {
-        Tables::One(index) => code(&DeviceIndexes::one(*index, rows, columns)),
-        Tables::Each(input) if input.place == Place::Cpu => {
+        TableIndexes::One(index) => code(&DeviceIndexes::one(*index, rows, columns)),
+        TableIndexes::Each(input) if input.place == Place::Cpu => {
             let buffer = DeviceBuffer::from_slice(on_gpu.gpu(), &input.integers()?).or_raise()?;
             code(&DeviceIndexes::each(&buffer, rows).or_raise()?)
         }
-        Tables::Each(input) => match input.dtype {
+        TableIndexes::Each(input) => match input.dtype {
             Dtype::I32 => code(&each::<i32>(input, rows)?),
             Dtype::U16 => code(&each::<u16>(input, rows)?),
             Dtype::U8 => code(&each::<u8>(input, rows)?),

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMemoryView, PyString};
 
 use crate::errors::{OrRaise, value};
-use crate::gpu::Stream;
+use crate::stream::Stream;
 
 /// Where an array lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +299,8 @@ unsafe fn gather(
     }
 }
 
-fn numpy_dtype(name: &str) -> PyResult<Dtype> {
+/// The element type of a name in numpy, ml_dtypes or PyTorch.
+pub(crate) fn numpy_dtype(name: &str) -> PyResult<Dtype> {
     // ml_dtypes' IEEE variants are other types than PyTorch's, which the names here mean.
     if name == "float8_e4m3" {
         return Err(value(&"element type \"float8_e4m3\"; PyTorch's is float8_e4m3fn"));

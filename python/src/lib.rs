@@ -6,8 +6,10 @@ mod compressai;
 mod errors;
 mod frame;
 mod gpu;
+mod indexes;
 mod input;
 mod models;
+mod stream;
 mod streams;
 mod tables;
 mod tensor;
@@ -21,6 +23,7 @@ fn _parans(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Error", module.py().get_type::<errors::Error>())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<tensor::Tensor>()?;
+    module.add_function(wrap_pyfunction!(tensor::element_type, module)?)?;
     module.add_class::<tables::Tables>()?;
     module.add_class::<streams::Streams>()?;
     module.add_class::<coder::Coder>()?;

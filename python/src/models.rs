@@ -210,7 +210,7 @@ impl Uniforms {
 /// Codes symbols with a distribution of each symbol's own. A rANS family; ``precision`` None is one
 /// that suits it; ``bypass`` is the bits of the digits that symbols far from their distribution
 /// are coded with, None makes them errors.
-#[pyclass(frozen, subclass, module = "parans._parans")]
+#[pyclass(frozen, module = "parans")]
 pub(crate) struct ModelCoder(model::ModelCoder);
 
 /// Calls a macro with the models that an object holds and their shape.

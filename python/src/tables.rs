@@ -1,9 +1,8 @@
 //! Quantised tables.
 
-use ndarray::ArrayView2;
-use numpy::ndarray;
+use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, ToPyArray};
-use parans::{Dtype, Precision, Result, TablesBuilder};
+use parans::{Dtype, Precision, TablesBuilder};
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::prelude::*;
 
@@ -86,6 +85,32 @@ fn options(
     Ok(Options { precision, sizes, offsets: array_of(offsets, |n| n)?, sentinel })
 }
 
+/// The tables of probabilities of any float type.
+///
+/// # Errors
+/// `TypeError` for other elements, and what the builder raises.
+pub(crate) fn quantised(
+    py: Python<'_>,
+    pmf: &Input<'_>,
+    builder: TablesBuilder<'_>,
+) -> PyResult<parans::Tables> {
+    macro_rules! of {
+        ($type:ty) => {{
+            let values = pmf.elements::<$type>();
+            let rows = rows(&pmf.shape, &values)?;
+            py.detach(|| builder.pmf(rows))
+        }};
+    }
+    let tables = match pmf.dtype {
+        Dtype::F16 => of!(half::f16),
+        Dtype::Bf16 => of!(half::bf16),
+        Dtype::F32 => of!(f32),
+        Dtype::F64 => of!(f64),
+        other => return Err(PyTypeError::new_err(format!("probabilities of {other}"))),
+    };
+    tables.or_raise()
+}
+
 #[pymethods]
 impl Tables {
     /// Quantises probabilities of shape (tables, alphabet), of any positive sum.
@@ -102,21 +127,7 @@ impl Tables {
         let input = Input::on_host(pmf)?;
         let options = options(precision, sizes, offsets, sentinel)?;
         let builder = options.builder()?;
-        macro_rules! of {
-            ($type:ty) => {{
-                let values = input.elements::<$type>();
-                let rows = rows(&input.shape, &values)?;
-                py.detach(|| builder.pmf(rows))
-            }};
-        }
-        let tables: Result<parans::Tables> = match input.dtype {
-            Dtype::F16 => of!(half::f16),
-            Dtype::Bf16 => of!(half::bf16),
-            Dtype::F32 => of!(f32),
-            Dtype::F64 => of!(f64),
-            other => return Err(PyTypeError::new_err(format!("probabilities of {other}"))),
-        };
-        Ok(Self(tables.or_raise()?))
+        Ok(Self(quantised(py, &input, builder)?))
     }
 
     /// Quantises integer counts of shape (tables, alphabet), in integers only.

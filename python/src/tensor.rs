@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::errors::value;
-use crate::input::to_dlpack;
+use crate::input::{numpy_dtype, to_dlpack};
 
 /// Memory of a device that lives until the last that looks at it lets go.
 pub(crate) trait DeviceMemory: Send + Sync {
@@ -114,29 +114,15 @@ impl Tensor {
 pub(crate) fn numpy_name(dtype: Dtype) -> Option<&'static str> {
     match dtype {
         Dtype::Bf16 | Dtype::F8E4M3 | Dtype::F8E5M2 => None,
-        _ => Some(name(dtype)),
+        _ => Some(dtype.numpy_name()),
     }
 }
 
-/// The type's name in numpy, ml_dtypes and PyTorch.
-pub(crate) fn name(dtype: Dtype) -> &'static str {
-    match dtype {
-        Dtype::F16 => "float16",
-        Dtype::Bf16 => "bfloat16",
-        Dtype::F32 => "float32",
-        Dtype::F64 => "float64",
-        Dtype::F8E4M3 => "float8_e4m3fn",
-        Dtype::F8E5M2 => "float8_e5m2",
-        Dtype::I8 => "int8",
-        Dtype::U8 => "uint8",
-        Dtype::I16 => "int16",
-        Dtype::U16 => "uint16",
-        Dtype::I32 => "int32",
-        Dtype::U32 => "uint32",
-        Dtype::I64 => "int64",
-        Dtype::U64 => "uint64",
-        _ => "bool",
-    }
+/// The name of a type in a safetensors header, and the bytes of an element.
+#[pyfunction]
+pub(crate) fn element_type(name: &str) -> PyResult<(&'static str, usize)> {
+    let dtype = numpy_dtype(name)?;
+    Ok((dtype.name(), dtype.size()))
 }
 
 #[pymethods]
@@ -144,7 +130,7 @@ impl Tensor {
     /// The element type's name in numpy, ml_dtypes and PyTorch: ``"float32"``, ``"bfloat16"``, ...
     #[getter]
     fn dtype(&self) -> &'static str {
-        name(self.dtype)
+        self.dtype.numpy_name()
     }
 
     /// Elements along each dimension.
@@ -183,10 +169,10 @@ impl Tensor {
                 let module = py.import("ml_dtypes").map_err(|_| {
                     PyImportError::new_err(format!(
                         "numpy has no {}: install ml_dtypes, or take the tensor by DLPack",
-                        name(self.dtype)
+                        self.dtype.numpy_name()
                     ))
                 })?;
-                module.getattr(name(self.dtype))?
+                module.getattr(self.dtype.numpy_name())?
             }
         };
         let shape = PyTuple::new(py, &self.shape)?;
@@ -235,7 +221,7 @@ impl Tensor {
 
     fn __repr__(&self) -> String {
         let device = self.device_name();
-        format!("parans.Tensor({:?}, {}, {device})", self.shape, name(self.dtype))
+        format!("parans.Tensor({:?}, {}, {device})", self.shape, self.dtype.numpy_name())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::coder::{Coder as PyCoder, array_of, bypass, zeros};
 use crate::errors::{OrRaise, value};
 use crate::input::{BytesLike, Input};
 use crate::streams::family;
-use crate::tables::rows;
+use crate::tables::{quantised, rows};
 
 /// How an operator is to find symbols, and what its table tensor holds behind the CDF rows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,20 +61,13 @@ pub(crate) struct TableValues<'a> {
 
 impl TableValues<'_> {
     /// The rows as an array, short ones padded with zeros.
-    fn matrix(&self) -> parans::Result<Array2<i32>> {
+    fn matrix(&self) -> PyResult<Array2<i32>> {
         let columns = self.rows.iter().map(|row| row.len()).max().unwrap_or(0);
-        let cells = self.rows.len().checked_mul(columns);
-        let mut out = Vec::new();
-        let reserved = cells.is_some_and(|cells| out.try_reserve_exact(cells).is_ok());
-        if !reserved {
-            return Err(parans::Error::InvalidArgument("there is no memory for tables".into()));
+        let mut cells = zeros(self.rows.len(), columns)?;
+        for (to, row) in cells.chunks_exact_mut(columns.max(1)).zip(&self.rows) {
+            to[..row.len()].copy_from_slice(row);
         }
-        for row in &self.rows {
-            out.extend_from_slice(row);
-            out.resize(out.len() + columns - row.len(), 0);
-        }
-        Array2::from_shape_vec((self.rows.len(), columns), out)
-            .map_err(|error| parans::Error::InvalidArgument(error.to_string()))
+        Array2::from_shape_vec((self.rows.len(), columns), cells).map_err(|e| value(&e))
     }
 }
 
@@ -113,9 +106,9 @@ pub(crate) fn coder(
         return Ok(coder);
     }
     drop(kept);
+    let matrix = tables.matrix()?;
     let coder = py.detach(|| {
-        let (matrix, offsets) = (tables.matrix()?, tables.offsets);
-        let view = matrix.view();
+        let (view, offsets) = (matrix.view(), tables.offsets);
         let tables = match form {
             Form::Tans => Tables::from_tans_tensor(view, bits, &counts, offsets)?,
             _ => {
@@ -383,25 +376,7 @@ pub(crate) fn quantised_cdf<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let input = Input::on_host(pmf)?;
     let bits = Precision::new(precision).or_raise()?;
-    let builder = Tables::builder(bits);
-    macro_rules! of {
-        ($type:ty) => {{
-            let values = input.elements::<$type>();
-            let rows = rows(&input.shape, &values)?;
-            py.detach(|| builder.pmf(rows))
-        }};
-    }
-    let tables = match input.dtype {
-        parans::Dtype::F16 => of!(half::f16),
-        parans::Dtype::F64 => of!(f64),
-        parans::Dtype::Bf16 => of!(half::bf16),
-        _ => {
-            let values = input.floats()?;
-            let rows = rows(&input.shape, &values)?;
-            py.detach(|| builder.pmf(rows))
-        }
-    };
-    let tables = tables.or_raise()?;
+    let tables = quantised(py, &input, Tables::builder(bits))?;
     let columns = tables.alphabet(0) + 1;
     // 2^31 wraps, as in torch_ans.
     let cells = (0..tables.len()).flat_map(|table| tables.cdf(table)).map(|value| value as i32);
