@@ -181,11 +181,11 @@ impl<S: Octets, F: OctetFamily, const L: usize> RunOn<S> for Take<'_, '_, '_, F,
                 unroll!(pair in 0 1 => {
                     const A: usize = 2 * pair;
                     const B: usize = 2 * pair + 1;
-                    let at = [A, B].map(|octet| octet * batch * stride + step * L);
-                    let (a, from_a) =
-                        F::push::<S, L>(s, x[A], places, at[0], stride, precision);
-                    let (b, from_b) =
-                        F::push::<S, L>(s, x[B], places, at[1], stride, precision);
+                    let at = step * L;
+                    let at_a = A * batch * stride + at;
+                    let (a, from_a) = F::push::<S, L>(s, x[A], places, at_a, stride, precision);
+                    let at_b = B * batch * stride + at;
+                    let (b, from_b) = F::push::<S, L>(s, x[B], places, at_b, stride, precision);
                     (x[A], x[B]) = (a, b);
                     F::Word::note(s, &mut emitted, pair, k, [from_a, from_b]);
                 });
