@@ -8,7 +8,7 @@ keep named tensors in a file                  :func:`save_file`, :func:`load_fil
 code integers with tables                     :class:`Tables`, :class:`Coder`, :class:`Streams`
 code integers with a distribution of each     :class:`ModelCoder` and the models it takes
 code the latents of a learned compressor      :class:`GaussianConditional`,
-                                              :class:`EntropyBottleneck`
+                                              :class:`EntropyBottleneck`, :func:`quantise`
 run torch_ans' or CompressAI's callers        :mod:`parans.torch_ans`, :mod:`parans.compressai`
 compress PyTorch's distributed checkpoints    :mod:`parans.dcp`
 compress zarr's and HDF5's chunks             :mod:`parans.zarr`, :mod:`parans.numcodecs`
@@ -34,6 +34,7 @@ from parans._parans import (
     Tensor,
     Uniforms,
     __version__,
+    quantise,
 )
 
 __all__ = [
@@ -56,5 +57,6 @@ __all__ = [
     "decompress",
     "load_file",
     "open",
+    "quantise",
     "save_file",
 ]

@@ -216,6 +216,10 @@ def test_learned_helpers():
     bottleneck = parans.EntropyBottleneck([[0.5, 0.4, 0.1], [0.9, 0.1]], [-1, 2], [0.0, 3.0])
     assert bottleneck.build_indexes(3).tolist() == [0, 0, 0, 1, 1, 1]
     assert len(bottleneck.tables) == 2
+    rounded = parans.quantise(np.array([[0.5, 2.6, -1.5]]), np.array([[0.0, 0.2, 0.0]]))
+    assert rounded.dtype == np.int32 and rounded.tolist() == [[0, 2, -2]]
+    with pytest.raises(ValueError, match="row 0, symbol 0"):
+        parans.quantise([[np.nan]], [[0.0]])
 
 
 def test_one_coder_in_many_threads():
