@@ -15,6 +15,7 @@
 //! [`formats::float`](crate::formats::float) describes the bytes; `layout.rs` says where each bit
 //! of an element goes and why.
 
+pub(crate) mod difference;
 mod layout;
 mod pack;
 mod plan;

@@ -95,6 +95,16 @@ impl Sampler {
     }
 }
 
+/// The same sample of two strings of bytes of one length, of elements of `size` bytes.
+pub(super) fn sample_pair<'a>(
+    [one, other]: &'a mut [Vec<u8>; 2],
+    bytes: &'a [u8],
+    base: &'a [u8],
+    size: usize,
+) -> (&'a [u8], &'a [u8]) {
+    (sample(one, bytes, BLOCK * size), sample(other, base, BLOCK * size))
+}
+
 /// Evenly spread blocks of `block` bytes, or all bytes if there are few.
 fn sample<'a>(buffer: &'a mut Vec<u8>, bytes: &'a [u8], block: usize) -> &'a [u8] {
     let blocks = bytes.len() / block;

@@ -103,7 +103,7 @@ vectorized! {
 }
 
 #[inline(always)]
-fn load<'a, T: Word>(bytes: &[u8], block: &'a mut [T; BLOCK]) -> &'a mut [T] {
+pub(super) fn load<'a, T: Word>(bytes: &[u8], block: &'a mut [T; BLOCK]) -> &'a mut [T] {
     let block = &mut block[..bytes.len() / size_of::<T>()];
     bytemuck::cast_slice_mut(block).copy_from_slice(bytes);
     if cfg!(target_endian = "big") {
@@ -113,7 +113,7 @@ fn load<'a, T: Word>(bytes: &[u8], block: &'a mut [T; BLOCK]) -> &'a mut [T] {
 }
 
 #[inline(always)]
-fn store<T: Word>(block: &mut [T], bytes: &mut [u8]) {
+pub(super) fn store<T: Word>(block: &mut [T], bytes: &mut [u8]) {
     if cfg!(target_endian = "big") {
         block.iter_mut().for_each(|bits| *bits = bits.swap_le());
     }

@@ -1,5 +1,5 @@
 //! The unsigned integers that carry an element's bits through the split: one small trait, so that
-//! each loop is written once for 16, 32 and 64 bits.
+//! each loop is written once for 8, 16, 32 and 64 bits.
 
 use std::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
 
@@ -63,4 +63,4 @@ macro_rules! word {
         }
     )*};
 }
-word!(u16, u32, u64);
+word!(u8, u16, u32, u64);
