@@ -2,8 +2,8 @@
 
 /// What went wrong. Every public function of the library that can fail returns this type.
 ///
-/// The variants keep five causes distinct: an argument that cannot be right, bytes that are
-/// damaged, bytes that end too early, something this build cannot do, and a device that failed.
+/// The variants keep six causes distinct: an argument that cannot be right, bytes that are
+/// damaged, bytes that end too early, something this build cannot do, content that needs other content, and a device that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -51,6 +51,9 @@ pub enum Error {
     /// More content than the caller allows ([`ReadOptions`](crate::frame::ReadOptions)).
     #[error("{0}")]
     TooLarge(String),
+    /// The [`Base`](crate::frame::Base) that content is coded against is missing or another one.
+    #[error("{0}")]
+    Base(String),
     /// A device, its driver or its memory failed.
     #[error("device error: {0}")]
     Device(String),

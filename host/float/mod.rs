@@ -30,7 +30,7 @@ mod word;
 mod zeros;
 
 use layout::Layout;
-use plan::Sampler;
+use plan::{Plan, Sampler};
 use plane::Found;
 use planes::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
 use word::Word;
@@ -119,14 +119,20 @@ impl Encoder {
         out.len() - start
     }
 
-    fn encode_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        out.push(BYTES);
-        plane::write(&mut self.coder, bytes, self.sampler.is_byte_plane_worth_coding(bytes), out);
+    /// About how many bytes the coding of elements of several bytes takes.
+    pub(crate) fn estimate(&mut self, dtype: Dtype, bytes: &[u8]) -> usize {
+        let bytes = &bytes[..bytes.len() - bytes.len() % dtype.size()];
+        let bits = match dtype.size() {
+            2 => self.plan_words::<u16>(dtype, bytes).bits,
+            4 => self.plan_words::<u32>(dtype, bytes).bits,
+            8 => self.plan_words::<u64>(dtype, bytes).bits,
+            _ => 8.0,
+        };
+        (bits / 8.0 * (bytes.len() / dtype.size()) as f64) as usize
     }
 
-    /// Appends nothing if a sample shows nothing but noise.
-    fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
-        let plan = match dtype.exponent_mantissa() {
+    fn plan_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8]) -> Plan {
+        match dtype.exponent_mantissa() {
             Some((exponent, mantissa)) => {
                 let stats = split::stats::<T>(self.level, mantissa, elements);
                 let layout = Layout::float(exponent, mantissa, &stats);
@@ -134,7 +140,17 @@ impl Encoder {
                 self.sampler.plan_floats::<T>(self.level, layout, without_zeros, elements)
             }
             None => self.sampler.plan_integers::<T>(self.level, elements),
-        };
+        }
+    }
+
+    fn encode_bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        out.push(BYTES);
+        plane::write(&mut self.coder, bytes, self.sampler.is_byte_plane_worth_coding(bytes), out);
+    }
+
+    /// Appends nothing if a sample shows nothing but noise.
+    fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
+        let plan = self.plan_words::<T>(dtype, elements);
         if plan.bits >= f64::from(T::BITS) {
             return;
         }

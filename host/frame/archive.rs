@@ -2,20 +2,26 @@
 //! touching the rest.
 
 use std::{
+    borrow::Cow,
     io::{Read, Seek, Write},
     ops::Range,
+    sync::Arc,
 };
 
 use rayon::prelude::*;
 
 use super::{
-    chunk::ChunkDecoder,
-    index::{Container, Entry, Index},
+    base::{Base, Bases},
+    chunk::{ChunkDecoder, repeated},
+    index::{BaseName, Container, Entry, Index},
     layout::entries_in_content,
     options::batch_bytes,
     places::{FoundFrame, Places},
     reader::{decode, in_chunk},
-    wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, HEADER, Header, INDEX_HEADER},
+    walk::no_source,
+    wire::{
+        CHUNK_HEADER, ChunkCodec, ChunkHeader, ChunkInfo, FOOTER, HEADER, Header, INDEX_HEADER,
+    },
 };
 use crate::{Error, Result};
 
@@ -39,6 +45,50 @@ struct Frame {
     chunk: usize,
     base: u64,
     container: Container,
+    /// The number of the first of the bases that it names.
+    first_base: usize,
+    bases: Bases,
+}
+
+/// A chunk as it was read, with all that it takes to decode it.
+pub(super) struct Fetched<'a> {
+    info: ChunkInfo,
+    /// Where it begins in the content of all frames, and in that of its own.
+    pub(super) content: u64,
+    offset: u64,
+    header: Header,
+    /// From its header on.
+    bytes: Cow<'a, [u8]>,
+    bases: Bases,
+    /// The chunk that it repeats.
+    source: Option<Box<Fetched<'static>>>,
+}
+
+impl Fetched<'_> {
+    /// Decodes it, and the one that it repeats in its place.
+    pub(super) fn decode(&self, decoder: &mut ChunkDecoder, out: &mut Vec<u8>) -> Result<()> {
+        let (header, coded) = self.check()?;
+        let Some(source) = &self.source else {
+            return decode(decoder, &header, coded, &self.bases, out);
+        };
+        let (header, coded) = source.check()?;
+        if !header.kept || header.info.raw != self.info.raw {
+            return Err(no_source());
+        }
+        decode(decoder, &header, coded, &source.bases, out)
+    }
+
+    /// Checks the header against the index.
+    fn check(&self) -> Result<(ChunkHeader, &[u8])> {
+        let Header { max_chunk, id, .. } = self.header;
+        let short = || Error::Truncated("the file ends inside a chunk".into());
+        let (header, coded) = self.bytes.split_first_chunk().ok_or_else(short)?;
+        let header = ChunkHeader::from_bytes(header, max_chunk)?;
+        if header.info != self.info || header.id != id || header.offset != self.offset {
+            return Err(Error::Corrupt("the chunk header differs from the index".into()));
+        }
+        Ok((header, coded.get(..self.info.coded as usize).ok_or_else(short)?))
+    }
 }
 
 impl<R: Read + Seek> FrameArchive<R> {
@@ -98,7 +148,10 @@ impl<R: Read + Seek> FrameArchive<R> {
         // The contents of several frames make no container together.
         self.index.container =
             if self.frames.is_empty() { index.container } else { Container::None };
-        self.frames.push(Frame { header, chunk, base, container: index.container });
+        let first_base = self.index.bases.len();
+        self.index.bases.extend(index.bases);
+        let (container, bases) = (index.container, Bases::default());
+        self.frames.push(Frame { header, chunk, base, container, first_base, bases });
         let mut at = (base, start + HEADER as u64);
         self.starts.pop();
         for chunk in &index.chunks {
@@ -128,6 +181,81 @@ impl<R: Read + Seek> FrameArchive<R> {
         self.index.entries.extend(
             entries.into_iter().map(|entry| Entry { offset: base + entry.offset, ..entry }),
         );
+    }
+
+    /// What the frames are coded against: [`FrameArchive::set_bases`] takes as many.
+    #[must_use]
+    pub fn bases(&self) -> &[BaseName] {
+        &self.index.bases
+    }
+
+    /// Takes the bases that [`FrameArchive::bases`] names, in that order. Without them, content that
+    /// is coded against them cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::Base`] for a base that is not the one named, `InvalidArgument` for another number
+    /// of them.
+    pub fn set_bases(&mut self, bases: Vec<Arc<Base>>) -> Result<()> {
+        let names = &self.index.bases;
+        if bases.len() != names.len() {
+            return Err(Error::InvalidArgument(format!(
+                "{} bases for frames that name {}",
+                bases.len(),
+                names.len()
+            )));
+        }
+        bases.iter().zip(names).try_for_each(|(base, name)| base.expect(name))?;
+        let mut end = bases.len();
+        for frame in self.frames.iter_mut().rev() {
+            frame.bases = bases[frame.first_base..end].to_vec().into();
+            end = frame.first_base;
+        }
+        Ok(())
+    }
+
+    /// Reads a chunk, and the one that it repeats.
+    pub(super) fn fetch(&mut self, number: usize) -> Result<Fetched<'static>> {
+        let frame = self.frames.partition_point(|frame| frame.chunk <= number) - 1;
+        let mut bytes = Vec::new();
+        let length = CHUNK_HEADER as u64 + u64::from(self.index.chunks[number].coded);
+        self.places.bytes(self.starts[number].1 as i64, length, &mut bytes)?;
+        self.fetched(frame, number, bytes.into())
+    }
+
+    /// What was read of a chunk, with the one that it repeats.
+    fn fetched<'a>(
+        &mut self,
+        frame: usize,
+        number: usize,
+        bytes: Cow<'a, [u8]>,
+    ) -> Result<Fetched<'a>> {
+        let Frame { header, base, chunk: first, ref bases, .. } = self.frames[frame];
+        let content = self.starts[number].0;
+        let mut fetched = Fetched {
+            info: self.index.chunks[number],
+            content,
+            offset: content - base,
+            header,
+            bytes,
+            bases: bases.clone(),
+            source: None,
+        };
+        if fetched.info.codec == ChunkCodec::Repeat {
+            let (header, coded) = fetched.check()?;
+            if !header.matches(coded) {
+                return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
+            }
+            let source = fetched.offset.checked_sub(repeated(coded)?).ok_or_else(no_source)?;
+            let chunks = &self.starts[first..number];
+            let found = chunks.binary_search_by_key(&(base + source), |&(content, _)| content);
+            let source = first + found.map_err(|_| no_source())?;
+            // One that repeats another in its turn is refused when it is decoded.
+            if self.index.chunks[source].codec == ChunkCodec::Repeat {
+                return Err(no_source());
+            }
+            fetched.source = Some(Box::new(self.fetch(source)?));
+        }
+        Ok(fetched)
     }
 
     /// The directory and the table of chunks, of all frames together.
@@ -238,25 +366,25 @@ impl<R: Read + Seek> FrameArchive<R> {
             if (coded.len() as u64) < end - begin {
                 return Err(Error::Truncated(format!("the file ends inside chunks {batch:?}")));
             }
-            let (starts, index) = (&self.starts, &self.index);
-            let decoded: Vec<Result<Vec<u8>>> = batch
-                .clone()
+            let mut fetched = Vec::with_capacity(batch.len());
+            for number in batch.clone() {
+                let at = (self.starts[number].1 - begin) as usize;
+                let length = CHUNK_HEADER + self.index.chunks[number].coded as usize;
+                let bytes = Cow::Borrowed(&coded[at..at + length]);
+                fetched.push(self.fetched(frame, number, bytes));
+            }
+            let decoded: Vec<Result<Vec<u8>>> = fetched
                 .into_par_iter()
-                .map_init(ChunkDecoder::new, |decoder, number| {
-                    let (content, at) = starts[number];
-                    let info = index.chunks[number];
-                    let bytes = &coded[(at - begin) as usize..];
-                    decode_chunk(decoder, info, &self.frames[frame], content, bytes).map_err(
-                        |error| {
-                            let content = content..content + u64::from(info.raw);
-                            in_chunk(error, number as u64, &content)
-                        },
-                    )
+                .map_init(ChunkDecoder::new, |decoder, fetched| {
+                    let mut out = Vec::new();
+                    fetched?.decode(decoder, &mut out)?;
+                    Ok(out)
                 })
                 .collect();
             for (number, bytes) in batch.zip(decoded) {
-                let bytes = bytes?;
-                let at = self.starts[number].0;
+                let (at, raw) = (self.starts[number].0, self.index.chunks[number].raw);
+                let bytes = bytes
+                    .map_err(|error| in_chunk(error, number as u64, &(at..at + u64::from(raw))))?;
                 let from = content.start.saturating_sub(at) as usize;
                 let to = (content.end - at).min(bytes.len() as u64) as usize;
                 output.write_all(&bytes[from..to])?;
@@ -342,24 +470,4 @@ fn bytes_after<R: Read + Seek>(places: &mut Places<R>) -> Result<Option<Error>> 
     Ok(Some(Error::Corrupt(format!(
         "bytes after the end of the frame, from file offset {place}, begin no other frame"
     ))))
-}
-
-/// Checks the chunk whose header `bytes` begins with against the index, and decodes it.
-fn decode_chunk(
-    decoder: &mut ChunkDecoder,
-    info: ChunkInfo,
-    frame: &Frame,
-    content: u64,
-    bytes: &[u8],
-) -> Result<Vec<u8>> {
-    let Header { max_chunk, id, .. } = frame.header;
-    let header: &[u8; CHUNK_HEADER] =
-        bytes.first_chunk().expect("the range read covers whole chunks");
-    let header = ChunkHeader::from_bytes(header, max_chunk)?;
-    if header.info != info || header.id != id || frame.base + header.offset != content {
-        return Err(Error::Corrupt("the chunk header differs from the index".into()));
-    }
-    let mut out = Vec::new();
-    decode(decoder, &header, &bytes[CHUNK_HEADER..CHUNK_HEADER + info.coded as usize], &mut out)?;
-    Ok(out)
 }

@@ -1,18 +1,40 @@
 //! One chunk of content to coded bytes and back: the choice between the codecs of a frame.
 
 use super::{
+    base::{Bases, check_of},
+    columns::{put, take},
     element,
-    wire::{ChunkCodec, ChunkInfo},
+    wire::{ChunkCodec, ChunkInfo, Fields},
 };
-use crate::{Error, Result, dtype::Dtype, float_codec as float, order0};
+use crate::{
+    Error, Result,
+    dtype::Dtype,
+    float_codec::{self as float, difference},
+    order0,
+    simd::Level,
+};
 
 /// Codes chunks; keeps the scratch memory of the coders between them.
 pub(super) struct ChunkEncoder {
     bytes: order0::Encoder,
     numbers: float::Encoder,
+    differences: difference::Encoder,
     coded: Vec<u8>,
     other: Vec<u8>,
 }
+
+/// What a chunk can be coded against: as many bytes of a base.
+#[derive(Clone, Copy)]
+pub(super) struct Against<'a> {
+    /// The number of the base in the frame's list.
+    pub(super) number: u64,
+    /// Where the bytes are in the base.
+    pub(super) offset: u64,
+    pub(super) bytes: &'a [u8],
+}
+
+/// An estimate below this share of another's decides without trying both.
+const SURE: f64 = 0.95;
 
 /// A chunk's order-0 entropy is estimated from so many pieces of so many bytes.
 const SAMPLES: usize = 16;
@@ -23,6 +45,7 @@ impl ChunkEncoder {
         Self {
             bytes: order0::Encoder::new(),
             numbers: float::Encoder::new(),
+            differences: difference::Encoder::at_level(Level::current()),
             coded: Vec::new(),
             other: Vec::new(),
         }
@@ -46,7 +69,57 @@ impl ChunkEncoder {
     /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than
     /// `raw.len()`, and says about how much less it is than a coding as bytes. `dtype` is a hint:
     /// bytes that are not whole elements are coded as bytes.
-    pub(super) fn encode(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
+    pub(super) fn encode(
+        &mut self,
+        raw: &[u8],
+        dtype: Option<Dtype>,
+        against: Option<Against<'_>>,
+    ) -> (ChunkInfo, u64) {
+        let Some(against) = against else { return self.encode_alone(raw, dtype) };
+        let dtype = dtype.filter(|dtype| raw.len().is_multiple_of(dtype.size()));
+        let elements = dtype.unwrap_or(Dtype::U8);
+        let plan = self.differences.plan(elements, raw, against.bytes);
+        let alone = match (&plan, dtype) {
+            (None, _) => f64::INFINITY,
+            (_, Some(dtype)) if element::id(dtype).is_some() => {
+                self.numbers.estimate(dtype, raw) as f64
+            }
+            _ => estimate(raw) as f64,
+        };
+        let estimated = plan.as_ref().map_or(0.0, |plan| plan.bytes as f64);
+        if constant_element(raw).is_some() || alone < SURE * estimated {
+            return self.encode_alone(raw, dtype);
+        }
+        let alone = (estimated >= SURE * alone).then(|| self.encode_alone(raw, dtype));
+        self.other.clear();
+        let out = &mut self.other;
+        put(against.number, out);
+        put(against.offset, out);
+        out.extend(check_of(against.bytes).to_le_bytes());
+        self.differences.encode(plan, elements, raw, against.bytes, out);
+        match alone {
+            Some(alone) if self.coded.len() <= out.len() => alone,
+            None if out.len() >= raw.len() => self.encode_alone(raw, dtype),
+            _ => {
+                std::mem::swap(&mut self.coded, &mut self.other);
+                let coded = self.coded.len() as u32;
+                let element = element::id(elements).unwrap_or_default();
+                let codec = ChunkCodec::Base;
+                let saved = raw.len() - self.coded.len();
+                (ChunkInfo { codec, element, raw: raw.len() as u32, coded }, saved as u64)
+            }
+        }
+    }
+
+    /// A chunk that repeats one which is `distance` bytes of content before it.
+    pub(super) fn repeat(&mut self, raw: usize, distance: u64) -> ChunkInfo {
+        self.coded.clear();
+        put(distance, &mut self.coded);
+        let coded = self.coded.len() as u32;
+        ChunkInfo { codec: ChunkCodec::Repeat, element: 0, raw: raw as u32, coded }
+    }
+
+    fn encode_alone(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
         let out = &mut self.coded;
         out.clear();
         let mut saved = 0;
@@ -112,23 +185,49 @@ fn constant_element(raw: &[u8]) -> Option<&[u8]> {
     [1, 2, 4, 8].iter().find(|n| repeats(n)).map(|&n| &raw[..n])
 }
 
+/// How many bytes before a chunk the one begins that it repeats.
+///
+/// # Errors
+/// `Corrupt` or `Truncated` for bytes no encoder wrote.
+pub(super) fn repeated(coded: &[u8]) -> Result<u64> {
+    let mut fields = Fields(coded);
+    let distance = take(&mut fields)?;
+    if !fields.0.is_empty() {
+        return Err(Error::Corrupt("bytes after the distance of a repeated chunk".into()));
+    }
+    Ok(distance)
+}
+
 /// Decodes chunks; keeps the scratch memory of the decoders between them.
 pub(super) struct ChunkDecoder {
     bytes: order0::Decoder,
     numbers: float::Decoder,
+    differences: difference::Decoder,
+    base: Vec<u8>,
 }
 
 impl ChunkDecoder {
     pub(super) fn new() -> Self {
-        Self { bytes: order0::Decoder::new(), numbers: float::Decoder::new() }
+        Self {
+            bytes: order0::Decoder::new(),
+            numbers: float::Decoder::new(),
+            differences: difference::Decoder::at_level(Level::current()),
+            base: Vec::new(),
+        }
     }
 
     /// Fills `out`, `info.raw` bytes, from `coded`, `info.coded` bytes.
     ///
     /// # Errors
     /// `Corrupt` or `Truncated` for bytes no encoder wrote, `Unsupported` for an element type this
-    /// build does not know.
-    pub(super) fn decode(&mut self, info: ChunkInfo, coded: &[u8], out: &mut [u8]) -> Result<()> {
+    /// build does not know, `Base` and what reading gives where the base is not at hand.
+    pub(super) fn decode(
+        &mut self,
+        info: ChunkInfo,
+        coded: &[u8],
+        bases: &Bases,
+        out: &mut [u8],
+    ) -> Result<()> {
         debug_assert_eq!((coded.len(), out.len()), (info.coded as usize, info.raw as usize));
         match info.codec {
             ChunkCodec::Stored => out.copy_from_slice(coded),
@@ -147,6 +246,23 @@ impl ChunkDecoder {
                 }
                 self.numbers.decode(dtype, coded, out)?;
             }
+            ChunkCodec::Base => {
+                let dtype = match info.element {
+                    0 => Dtype::U8,
+                    element => element::from_id(element)?,
+                };
+                let mut fields = Fields(coded);
+                let (number, offset) = (take(&mut fields)?, take(&mut fields)?);
+                let check = fields.u32()?;
+                let end = offset.checked_add(out.len() as u64).ok_or_else(|| {
+                    Error::Corrupt(format!("a chunk against bytes from {offset} of its base"))
+                })?;
+                bases.read(number, offset..end, check, &mut self.base)?;
+                self.differences.decode(dtype, fields.0, &self.base, out)?;
+            }
+            ChunkCodec::Repeat => {
+                return Err(Error::Corrupt("a chunk repeats one that repeats another".into()));
+            }
         }
         Ok(())
     }
@@ -160,10 +276,10 @@ mod tests {
 
     fn round_trip(raw: &[u8], dtype: Option<Dtype>) -> ChunkInfo {
         let mut encoder = ChunkEncoder::new();
-        let (info, _) = encoder.encode(raw, dtype);
+        let (info, _) = encoder.encode(raw, dtype, None);
         let coded = encoder.coded();
         let mut back = vec![0; raw.len()];
-        ChunkDecoder::new().decode(info, coded, &mut back).unwrap();
+        ChunkDecoder::new().decode(info, coded, &Bases::default(), &mut back).unwrap();
         assert_eq!(back, raw);
         assert!(coded.len() <= raw.len());
         let checked = ChunkInfo::new(info.codec.id(), info.element, info.raw, info.coded, 1 << 24);

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use super::{
     columns::{self, add_difference, difference, put, take, take_count},
-    index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME},
+    index::{
+        BaseName, Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME,
+    },
     wire::{ChunkCodec, ChunkInfo, Fields},
 };
 use crate::{Error, Result};
@@ -51,8 +53,8 @@ impl Index {
         put(self.entries.len() as u64, &mut head);
 
         let codecs = chunks().map(|chunk| chunk.codec.id()).collect();
-        let planes = chunks().filter(|chunk| chunk.codec == ChunkCodec::Planes);
-        let elements = planes.map(|chunk| chunk.element).collect();
+        let typed = chunks().filter(|chunk| chunk.codec.is_typed());
+        let elements = typed.map(|chunk| chunk.element).collect();
         let (mut raw, mut coded) = (Vec::new(), Vec::new());
         let mut before = 0;
         for chunk in chunks() {
@@ -98,9 +100,19 @@ impl Index {
             counted.append(&mut types);
             types = counted;
         }
+        let mut bases = Vec::new();
+        if self.has_bases() {
+            put(self.bases.len() as u64, &mut bases);
+            for base in &self.bases {
+                bases.extend(base.check.to_le_bytes());
+                put(base.length, &mut bases);
+                put(base.name.len() as u64, &mut bases);
+                bases.extend(base.name.as_bytes());
+            }
+        }
         vec![
             head, codecs, elements, raw, coded, kinds, fronts, backs, middles, names, lengths,
-            offsets, types, number, dimensions, shapes,
+            offsets, types, number, dimensions, shapes, bases,
         ]
     }
 
@@ -115,7 +127,8 @@ impl Index {
         let mut fields = Fields(&plain);
         let container = usize::from(fields.u8()?);
         let container = *Container::ALL.get(container).ok_or_else(|| {
-            Error::Unsupported(format!("container {container}: this build knows 0 to 3"))
+            let last = Container::ALL.len() - 1;
+            Error::Unsupported(format!("container {container}: this build knows 0 to {last}"))
         })?;
         let chunks = take_count(&mut fields, "chunks")?;
         let entries = take_count(&mut fields, "entries")?;
@@ -128,6 +141,9 @@ impl Index {
         let mut index = Self { container, ..Self::default() };
         index.chunks = read_chunks(&mut fields, chunks, max_chunk)?;
         index.entries = read_entries(&mut fields, entries, index.content_length(), allowed.names)?;
+        if index.has_bases() {
+            index.bases = read_bases(&mut fields)?;
+        }
         if !fields.0.is_empty() {
             return Err(Error::Corrupt(format!("{} bytes too many in the index", fields.0.len())));
         }
@@ -161,8 +177,9 @@ impl Allowed {
 /// The chunks; `count` is at most the bytes left.
 fn read_chunks(fields: &mut Fields<'_>, count: usize, max_chunk: u32) -> Result<Vec<ChunkInfo>> {
     let codecs = fields.bytes(count)?;
-    let planes = codecs.iter().filter(|&&codec| codec == ChunkCodec::Planes.id()).count();
-    let mut elements = fields.bytes(planes)?.iter();
+    let typed = |codec: u8| ChunkCodec::from_id(codec).is_ok_and(ChunkCodec::is_typed);
+    let typed_chunks = codecs.iter().filter(|&&codec| typed(codec)).count();
+    let mut elements = fields.bytes(typed_chunks)?.iter();
     let mut raws = Vec::with_capacity(count);
     let mut raw = 0;
     for _ in 0..count {
@@ -170,10 +187,7 @@ fn read_chunks(fields: &mut Fields<'_>, count: usize, max_chunk: u32) -> Result<
         raws.push(narrow(raw)?);
     }
     let chunks = codecs.iter().zip(raws).map(|(&codec, raw)| {
-        let element = match codec == ChunkCodec::Planes.id() {
-            true => elements.next().copied().unwrap_or_default(),
-            false => 0,
-        };
+        let element = if typed(codec) { elements.next().copied().unwrap_or_default() } else { 0 };
         ChunkInfo::new(codec, element, raw, narrow(take(fields)?)?, max_chunk)
     });
     chunks.collect()
@@ -284,6 +298,20 @@ fn read_tensors(fields: &mut Fields<'_>, count: usize) -> Result<Vec<EntryKind>>
     tensors.collect()
 }
 
+/// The bases.
+fn read_bases(fields: &mut Fields<'_>) -> Result<Vec<BaseName>> {
+    let count = take_count(fields, "bases")?;
+    let bases = (0..count).map(|_| {
+        let (check, length) = (fields.u64()?, take(fields)?);
+        let name = take(fields)?;
+        if name > MAX_NAME as u64 {
+            return Err(Error::Corrupt(format!("a base's name of {name} bytes")));
+        }
+        Ok(BaseName { check, length, name: text(fields.bytes(name as usize)?.to_vec())? })
+    });
+    bases.collect()
+}
+
 fn text(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::Corrupt("a name in the index is not UTF-8".into()))
 }
@@ -304,6 +332,7 @@ mod tests {
                 ChunkInfo::new(0, 0, 10, 10, 16).unwrap(),
                 ChunkInfo::new(1, 0, 6, 2, 16).unwrap(),
             ],
+            bases: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! reader at random starts from it; a reader that came through the chunks compares it with what it
 //! saw.
 
-use super::wire::{CHUNK_HEADER, ChunkInfo, HEADER};
+use super::wire::{CHUNK_HEADER, ChunkCodec, ChunkInfo, HEADER};
 use crate::{Error, Result};
 
 /// The most dimensions of a tensor that a directory can name.
@@ -43,7 +43,7 @@ impl Container {
 }
 
 /// What a directory entry names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EntryKind {
     /// Plain bytes.
@@ -108,6 +108,18 @@ impl Entry {
     }
 }
 
+/// What a frame says of a [`Base`](super::Base) that its chunks are coded against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BaseName {
+    /// The XXH3 (64 bits, seed 0) of its content.
+    pub check: u64,
+    /// Bytes of its content.
+    pub length: u64,
+    /// Where the writer found it: a path, of a file relative to the frame's own folder.
+    pub name: String,
+}
+
 /// The directory and the table of chunks of one frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
@@ -117,9 +129,16 @@ pub struct Index {
     pub entries: Vec<Entry>,
     /// The chunks, in content order.
     pub chunks: Vec<ChunkInfo>,
+    /// What chunks of [`ChunkCodec::Base`] are coded against.
+    pub bases: Vec<BaseName>,
 }
 
 impl Index {
+    /// Whether chunks are coded against bases.
+    pub(super) fn has_bases(&self) -> bool {
+        self.chunks.iter().any(|chunk| chunk.codec == ChunkCodec::Base)
+    }
+
     /// Content bytes of all chunks.
     #[must_use]
     pub fn content_length(&self) -> u64 {
@@ -130,7 +149,9 @@ impl Index {
     pub(super) fn size(&self) -> usize {
         let names: usize = self.entries.iter().map(|entry| entry.name.len()).sum();
         let entry = 2 * size_of::<Entry>();
-        names + self.entries.len() * entry + self.chunks.len() * size_of::<ChunkInfo>()
+        let bases: usize =
+            self.bases.iter().map(|base| size_of::<BaseName>() + base.name.len()).sum();
+        names + bases + self.entries.len() * entry + self.chunks.len() * size_of::<ChunkInfo>()
     }
 
     /// The file offset of the index header: where the chunks end.

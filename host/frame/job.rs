@@ -6,11 +6,12 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    chunk::ChunkEncoder,
+    chunk::{Against, ChunkEncoder},
     layout::{FEW, Segment, coarser},
-    wire::{CHUNK_HEADER, ChunkHeader},
+    sources::Sources,
+    wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo},
 };
-use crate::dtype::Dtype;
+use crate::{Error, dtype::Dtype};
 
 /// About what a chunk takes in the table of chunks.
 const TABLE: usize = 5;
@@ -28,15 +29,27 @@ pub(super) struct Kind {
 pub(super) struct Job<'a> {
     pub(super) raw: &'a [u8],
     pub(super) kind: Kind,
+    /// Whether later chunks may repeat it, which is one chunk then.
+    pub(super) kept: bool,
+    /// How many bytes before it the chunk begins that it repeats.
+    pub(super) repeats: Option<u64>,
+}
+
+impl<'a> Job<'a> {
+    pub(super) fn new(raw: &'a [u8], kind: Kind) -> Self {
+        Self { raw, kind, kept: false, repeats: None }
+    }
 }
 
 /// Where content belongs.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Place<'a> {
     /// The id of the frame.
     pub(super) id: u32,
     /// The offset in its content.
     pub(super) offset: u64,
+    /// What it may be coded against.
+    pub(super) sources: &'a Sources,
 }
 
 /// A job's chunks; the coded bytes of all are one after another.
@@ -46,20 +59,32 @@ pub(super) struct Coded {
     pub(super) bytes: Vec<u8>,
     /// Bytes that coding numbers by their type has saved, as far as is known.
     pub(super) saved: u64,
+    /// Why a base could not be read.
+    pub(super) failed: Option<Error>,
+    /// Scratch memory for a range of a base.
+    base: Vec<u8>,
 }
 
 impl Coded {
     /// Replaces these chunks by those of a job whose content begins at `place`.
-    pub(super) fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, place: Place) {
+    pub(super) fn code(&mut self, encoder: &mut ChunkEncoder, job: &Job<'_>, place: Place<'_>) {
         self.headers.clear();
         self.bytes.clear();
         self.saved = 0;
+        self.failed = None;
+        if let Some(distance) = job.repeats {
+            let info = encoder.repeat(job.raw.len(), distance);
+            self.push(encoder, info, place);
+            return;
+        }
         // Content may end before its layout does.
         let parts = job.kind.parts.as_deref().filter(|parts| {
             parts.iter().map(|part| part.length).sum::<u64>() == job.raw.len() as u64
         });
         let Some(parts) = parts else {
-            return self.chunk(encoder, job.raw, job.kind.dtype, place);
+            self.chunk(encoder, job.raw, job.kind.dtype, place);
+            self.headers.iter_mut().for_each(|header| header.kept = job.kept);
+            return;
         };
         self.chunk(encoder, job.raw, None, place);
         let together = self.cost();
@@ -68,15 +93,23 @@ impl Coded {
             if parts.len() > 1 {
                 let mut apart = Self::default();
                 apart.parts(encoder, job.raw, parts, place);
+                let failed = self.failed.take().or(apart.failed.take());
                 if apart.cost() < self.cost() {
                     *self = apart;
                 }
+                self.failed = failed;
             }
         }
         self.saved = together - self.cost();
     }
 
-    fn parts(&mut self, encoder: &mut ChunkEncoder, raw: &[u8], parts: &[Segment], place: Place) {
+    fn parts(
+        &mut self,
+        encoder: &mut ChunkEncoder,
+        raw: &[u8],
+        parts: &[Segment],
+        place: Place<'_>,
+    ) {
         let mut at = 0;
         for part in parts {
             // The parts make up the content.
@@ -92,13 +125,30 @@ impl Coded {
         encoder: &mut ChunkEncoder,
         raw: &[u8],
         dtype: Option<Dtype>,
-        place: Place,
+        place: Place<'_>,
     ) {
-        let (info, saved) = encoder.encode(raw, dtype);
-        let Place { id, offset } = place;
-        self.headers.push(ChunkHeader { info, offset, check: xxh3_64(encoder.coded()), id });
-        encoder.append_coded(&mut self.bytes);
+        let content = place.offset..place.offset + raw.len() as u64;
+        let mut against = None;
+        if let Some((number, base, range)) = place.sources.find(&content) {
+            let offset = range.start;
+            match base.read(range, &mut self.base) {
+                Ok(()) => {
+                    against = Some(Against { number: number as u64, offset, bytes: &self.base })
+                }
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        let (info, saved) = encoder.encode(raw, dtype, against);
         self.saved += saved;
+        self.push(encoder, info, place);
+    }
+
+    /// Takes over the chunk that was just coded.
+    fn push(&mut self, encoder: &mut ChunkEncoder, info: ChunkInfo, place: Place<'_>) {
+        let Place { id, offset, .. } = place;
+        let check = xxh3_64(encoder.coded());
+        self.headers.push(ChunkHeader { info, kept: false, offset, check, id });
+        encoder.append_coded(&mut self.bytes);
     }
 
     /// Bytes of the frame that the chunks take.

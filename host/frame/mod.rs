@@ -10,6 +10,7 @@
 //! | read from first to last | `FrameReader`, over [`Read`](std::io::Read), from a pipe too |
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
 //! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
+//! | code content against other content | `Base`, `FrameWriter::with_base` |
 //! | know the tensors of a model file | `recognise`, `recognise_file` |
 //! | keep an array, or read one | `FrameWriter::write_array`, `FrameArchive::read_array` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
@@ -39,6 +40,7 @@
 //! ```
 
 mod archive;
+mod base;
 mod checkpoints;
 mod chunk;
 mod columns;
@@ -55,6 +57,7 @@ mod rows;
 mod salvage;
 mod search;
 mod source;
+mod sources;
 mod survey;
 pub(crate) mod tensor;
 mod walk;
@@ -62,7 +65,10 @@ mod wire;
 mod writer;
 
 pub use archive::FrameArchive;
-pub use index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME};
+pub use base::Base;
+pub use index::{
+    BaseName, Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME,
+};
 pub use layout::{Layout, Segment};
 #[cfg(feature = "containers")]
 pub use layout::{recognise, recognise_file, recognise_head};
@@ -70,6 +76,7 @@ pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
 pub use salvage::{Damage, FrameSalvage, Loss};
+pub use sources::{Repeat, find_repeats};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::FrameWriter;
 

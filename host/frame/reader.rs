@@ -4,12 +4,14 @@
 use std::{
     io::{self, Read, Write},
     ops::Range,
+    sync::Arc,
 };
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
+    base::{Base, Bases},
     chunk::ChunkDecoder,
     index::Index,
     options::{Summary, batch_bytes},
@@ -26,11 +28,14 @@ pub struct ReadOptions {
     /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows
     /// with the number of frames.
     pub keep_indexes: bool,
+    /// What the frames may be coded against. A stream says at its end only which it is: the first
+    /// that has the bytes a chunk was coded against is taken.
+    pub bases: Vec<Arc<Base>>,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { max_content: u64::MAX, keep_indexes: false }
+        Self { max_content: u64::MAX, keep_indexes: false, bases: Vec::new() }
     }
 }
 
@@ -44,14 +49,15 @@ impl ReadOptions {
 ///
 /// [`Read`] gives the content. Everything is checked before its end is reported: each chunk before
 /// it is decoded, and at the end of a frame the whole content, the table of chunks and the lengths.
-/// Memory is bounded by two batches of chunks and by the index of one frame, with 12 bytes for each
-/// chunk.
+/// Memory is bounded by two batches of chunks, by the index of one frame, with 12 bytes for each
+/// chunk, and by the coded bytes of chunks that its writer marked for later ones to repeat.
 ///
 /// A reader that failed, or in which a panic was caught, stays failed: every later call gives an
 /// error. The content given before the first error is right as far as it goes.
 pub struct FrameReader<R> {
     walk: Walk<R>,
     options: ReadOptions,
+    bases: Bases,
     /// Steps taken and not decoded yet, and the error the walk ended with behind them.
     ahead: Vec<Step>,
     failure: Option<Error>,
@@ -83,6 +89,7 @@ impl<R: Read + Send> FrameReader<R> {
     pub fn new(inner: R, options: ReadOptions) -> Self {
         Self {
             walk: Walk::new(inner),
+            bases: options.bases.clone().into(),
             options,
             ahead: Vec::new(),
             failure: None,
@@ -209,7 +216,7 @@ impl<R: Read + Send> FrameReader<R> {
         let walk = &mut self.walk;
         let stopped = self.failure.is_some();
         let (ready, (ahead, failure)) = rayon::join(
-            || decode_all(steps),
+            || decode_all(steps, &self.bases),
             || if stopped { (Vec::new(), None) } else { read_batch(walk) },
         );
         self.ready = ready.into_iter();
@@ -245,13 +252,17 @@ fn read_batch<R: Read>(walk: &mut Walk<R>) -> (Vec<Step>, Option<Error>) {
     (steps, None)
 }
 
-fn decode_all(steps: Vec<Step>) -> Vec<Ready> {
+fn decode_all(steps: Vec<Step>, bases: &Bases) -> Vec<Ready> {
     steps
         .into_par_iter()
         .map_init(ChunkDecoder::new, |decoder, step| match step {
-            Step::Chunk { number, header, coded } => {
+            Step::Chunk { number, header, coded, source } => {
                 let mut bytes = Vec::new();
-                let error = decode(decoder, &header, &coded, &mut bytes).err();
+                let decoded = match &source {
+                    None => decode(decoder, &header, &coded, bases, &mut bytes),
+                    Some((header, coded)) => decode(decoder, header, coded, bases, &mut bytes),
+                };
+                let error = decoded.err();
                 Ready::Content { bytes, number, raw: header.info.raw.into(), error }
             }
             other => Ready::Other(other),
@@ -259,11 +270,12 @@ fn decode_all(steps: Vec<Step>) -> Vec<Ready> {
         .collect()
 }
 
-/// Checks and decodes one chunk; leaves zeros where that fails.
+/// Checks and decodes one chunk, which repeats no other; leaves zeros where that fails.
 pub(super) fn decode(
     decoder: &mut ChunkDecoder,
     header: &ChunkHeader,
     coded: &[u8],
+    bases: &Bases,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     out.clear();
@@ -271,7 +283,7 @@ pub(super) fn decode(
     if !header.matches(coded) {
         return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
     }
-    decoder.decode(header.info, coded, out).inspect_err(|_| out.fill(0))
+    decoder.decode(header.info, coded, bases, out).inspect_err(|_| out.fill(0))
 }
 
 /// Says which chunk an error is about.
@@ -280,6 +292,7 @@ pub(super) fn in_chunk(error: Error, number: u64, content: &Range<u64>) -> Error
     match error {
         Error::Corrupt(m) | Error::Truncated(m) => Error::Corrupt(format!("{place}: {m}")),
         Error::Unsupported(m) => Error::Unsupported(format!("{place}: {m}")),
+        Error::Base(m) => Error::Base(format!("{place}: {m}")),
         error => error,
     }
 }

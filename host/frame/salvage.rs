@@ -10,12 +10,14 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    chunk::ChunkDecoder,
+    base::Bases,
+    chunk::{ChunkDecoder, repeated},
     findings::{FramePlan, Item, PlannedChunk},
     options::{Summary, batch_bytes},
     reader::{ReadOptions, decode},
     survey::Survey,
-    wire::{CHUNK_HEADER, ChunkHeader, MAX_CHUNK},
+    walk::no_source,
+    wire::{CHUNK_HEADER, ChunkCodec, ChunkHeader, MAX_CHUNK},
 };
 use crate::{Error, Result};
 
@@ -75,6 +77,7 @@ pub struct Damage {
 pub struct FrameSalvage<R> {
     survey: Survey<R>,
     options: ReadOptions,
+    bases: Bases,
     damage: Vec<Damage>,
     /// The frames given out.
     frames: Vec<Given>,
@@ -102,6 +105,7 @@ impl<R: Read + Seek> FrameSalvage<R> {
         let allowance = survey.places.length.saturating_mul(EXPANSION);
         Ok(Self {
             survey,
+            bases: options.bases.clone().into(),
             options,
             damage: Vec::new(),
             frames: Vec::new(),
@@ -246,24 +250,23 @@ impl<R: Read + Seek> FrameSalvage<R> {
     ) -> Result<Vec<std::result::Result<Vec<u8>, String>>> {
         let mut coded = Vec::new();
         for chunk in chunks {
-            let mut places = Vec::new();
-            for &place in &chunk.places {
-                let mut bytes = Vec::new();
-                let header = self.survey.places.chunk(place, plan.max_chunk)?;
-                if let Some(header) = header {
-                    self.survey.places.bytes(place, header.length(), &mut bytes)?;
-                    places.push((header, bytes));
+            let mut found = self.read(chunk, plan)?;
+            // A chunk that repeats another is as good as that one.
+            for (header, bytes) in &mut found {
+                if header.info.codec == ChunkCodec::Repeat && sound(header, bytes) {
+                    (*header, *bytes) = self.source(header, bytes, plan)?;
                 }
             }
-            coded.push(places);
+            coded.push(found);
         }
+        let bases = &self.bases;
         Ok(coded
             .into_par_iter()
             .map_init(ChunkDecoder::new, |decoder, places| {
                 let mut reason = "the chunk header is damaged".to_owned();
                 let mut out = Vec::new();
                 for (header, bytes) in places {
-                    match decode_at(decoder, &header, &bytes, &mut out) {
+                    match decode_at(decoder, &header, &bytes, bases, &mut out) {
                         Ok(()) => return Ok(out),
                         Err(error) => reason = error.to_string(),
                     }
@@ -271,6 +274,42 @@ impl<R: Read + Seek> FrameSalvage<R> {
                 Err(reason)
             })
             .collect())
+    }
+
+    /// The sound headers of a chunk, each with the bytes from there on.
+    fn read(
+        &mut self,
+        chunk: &PlannedChunk,
+        plan: &FramePlan,
+    ) -> Result<Vec<(ChunkHeader, Vec<u8>)>> {
+        let mut found = Vec::new();
+        for &place in &chunk.places {
+            let mut bytes = Vec::new();
+            let header = self.survey.places.chunk(place, plan.max_chunk)?;
+            if let Some(header) = header {
+                self.survey.places.bytes(place, header.length(), &mut bytes)?;
+                found.push((header, bytes));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The chunk that one repeats, or that one itself where it is lost.
+    fn source(
+        &mut self,
+        header: &ChunkHeader,
+        bytes: &[u8],
+        plan: &FramePlan,
+    ) -> Result<(ChunkHeader, Vec<u8>)> {
+        let at = repeated(&bytes[CHUNK_HEADER..]).ok();
+        let at = at.and_then(|distance| header.offset.checked_sub(distance));
+        let at = at.and_then(|at| plan.chunks.binary_search_by_key(&at, |chunk| chunk.offset).ok());
+        let found = at.map(|at| self.read(&plan.chunks[at], plan)).transpose()?;
+        let mut found = found.unwrap_or_default().into_iter();
+        let source = found.find(|(source, bytes)| {
+            source.kept && source.info.raw == header.info.raw && sound(source, bytes)
+        });
+        Ok(source.unwrap_or_else(|| (*header, bytes.to_vec())))
     }
 
     /// Stands zeros for content, unless nothing shows that so much was there.
@@ -334,10 +373,19 @@ fn decode_at(
     decoder: &mut ChunkDecoder,
     header: &ChunkHeader,
     bytes: &[u8],
+    bases: &Bases,
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let coded = bytes.get(CHUNK_HEADER..).unwrap_or_default();
-    decode(decoder, header, coded, out)
+    if header.info.codec == ChunkCodec::Repeat && header.matches(coded) {
+        return Err(no_source());
+    }
+    decode(decoder, header, coded, bases, out)
+}
+
+/// Whether the coded bytes of a chunk, whose header `bytes` begins with, are the ones written.
+fn sound(header: &ChunkHeader, bytes: &[u8]) -> bool {
+    bytes.get(CHUNK_HEADER..).is_some_and(|coded| header.matches(coded))
 }
 
 /// Chunks from the front that are decoded together.

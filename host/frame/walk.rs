@@ -3,16 +3,17 @@
 //! is an error. Damaged files are read by [`FrameSalvage`](super::FrameSalvage), which can look at
 //! a file from both ends.
 
-use std::io::Read;
+use std::{collections::HashMap, io::Read, sync::Arc};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
+    chunk::repeated,
     index::Index,
     source::Source,
     wire::{
-        CHUNK_HEADER, ChunkHeader, ChunkInfo, FOOTER, Footer, HEADER, Header, INDEX_HEADER,
-        IndexHeader, MAGIC, is_index, max_index,
+        CHUNK_HEADER, ChunkCodec, ChunkHeader, ChunkInfo, FOOTER, Footer, HEADER, Header,
+        INDEX_HEADER, IndexHeader, MAGIC, is_index, max_index,
     },
 };
 use crate::{Error, Result};
@@ -20,13 +21,16 @@ use crate::{Error, Result};
 /// What the walk meets.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A chunk; its coded bytes are not checked yet.
-    Chunk { number: u64, header: ChunkHeader, coded: Vec<u8> },
+    /// A chunk and, if it repeats one, that chunk; the coded bytes are not checked yet.
+    Chunk { number: u64, header: ChunkHeader, coded: Arc<Vec<u8>>, source: Option<Whole> },
     /// The end of a frame.
     End { footer: Footer, index: Index },
     /// The end of the input.
     Done,
 }
+
+/// A chunk's header and coded bytes.
+pub(super) type Whole = (ChunkHeader, Arc<Vec<u8>>);
 
 /// The walk.
 pub(super) struct Walk<R> {
@@ -40,6 +44,8 @@ struct Frame {
     header: Header,
     /// The chunks seen.
     chunks: Vec<ChunkInfo>,
+    /// Those that later ones may repeat, by content offset.
+    kept: HashMap<u64, Whole>,
     offset: u64,
     start: u64,
 }
@@ -117,7 +123,8 @@ impl<R: Read> Walk<R> {
         };
         self.source.consume(HEADER);
         self.frames += 1;
-        Ok(Some(Frame { header, chunks: Vec::new(), offset: 0, start }))
+        let (chunks, kept) = (Vec::new(), HashMap::new());
+        Ok(Some(Frame { header, chunks, kept, offset: 0, start }))
     }
 
     fn chunk(&mut self, frame: &mut Frame) -> Result<Step> {
@@ -145,9 +152,26 @@ impl<R: Read> Walk<R> {
             )));
         }
         let number = frame.chunks.len() as u64;
+        let coded = Arc::new(coded);
+        let repeats = header.info.codec == ChunkCodec::Repeat;
+        let source = if repeats {
+            // Its own bytes are all that finds its source: they are checked here.
+            if !header.matches(&coded) {
+                return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
+            }
+            let source = frame.offset.checked_sub(repeated(&coded)?);
+            let source = source.and_then(|source| frame.kept.get(&source));
+            let source = source.filter(|(source, _)| source.info.raw == header.info.raw);
+            Some(source.cloned().ok_or_else(no_source)?)
+        } else {
+            None
+        };
+        if header.kept && !repeats {
+            frame.kept.insert(frame.offset, (header, coded.clone()));
+        }
         frame.offset += u64::from(header.info.raw);
         frame.chunks.push(header.info);
-        Ok(Step::Chunk { number, header, coded })
+        Ok(Step::Chunk { number, header, coded, source })
     }
 
     fn end(&mut self, frame: &mut Frame) -> Result<Step> {
@@ -216,4 +240,9 @@ impl<R: Read> Walk<R> {
             error => error,
         }
     }
+}
+
+/// A chunk that repeats no chunk, one of another length, or one that was not to be kept.
+pub(super) fn no_source() -> Error {
+    Error::Corrupt("no chunk is kept that this one could repeat".into())
 }

@@ -38,6 +38,8 @@ const UNKNOWN_LENGTH: u64 = u64::MAX;
 const CHUNK_TAG: [u8; 4] = *b"chnk";
 const INDEX_TAG: [u8; 4] = *b"indx";
 const FOOTER_TAG: [u8; 4] = *b"done";
+/// The flag of a chunk that later ones may repeat.
+const KEPT: u16 = 1;
 
 /// Takes fixed-size little-endian fields off the front of bytes whose length was checked.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
@@ -193,6 +195,10 @@ pub enum ChunkCodec {
     Order0,
     /// Planes of numbers, each coded by itself.
     Planes,
+    /// The difference to content of another file, [`Base`](super::Base).
+    Base,
+    /// The content of an earlier chunk of the frame.
+    Repeat,
 }
 
 impl ChunkCodec {
@@ -202,18 +208,27 @@ impl ChunkCodec {
             Self::Constant => 1,
             Self::Order0 => 2,
             Self::Planes => 3,
+            Self::Base => 4,
+            Self::Repeat => 5,
         }
     }
 
-    fn from_id(id: u8) -> Result<Self> {
+    /// Whether chunks of the codec have an element type.
+    pub(super) fn is_typed(self) -> bool {
+        matches!(self, Self::Planes | Self::Base)
+    }
+
+    pub(super) fn from_id(id: u8) -> Result<Self> {
         Ok(match id {
             0 => Self::Stored,
             1 => Self::Constant,
             2 => Self::Order0,
             3 => Self::Planes,
+            4 => Self::Base,
+            5 => Self::Repeat,
             _ => {
                 return Err(Error::Unsupported(format!(
-                    "chunk codec {id}: this build knows 0 to 3"
+                    "chunk codec {id}: this build knows 0 to 5"
                 )));
             }
         })
@@ -227,6 +242,8 @@ impl ChunkCodec {
             Self::Constant => "constant",
             Self::Order0 => "order-0",
             Self::Planes => "planes",
+            Self::Base => "base",
+            Self::Repeat => "repeat",
         }
     }
 }
@@ -236,7 +253,8 @@ impl ChunkCodec {
 pub struct ChunkInfo {
     /// How the chunk is coded.
     pub codec: ChunkCodec,
-    /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`].
+    /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`] or
+    /// [`ChunkCodec::Base`].
     pub(super) element: u8,
     /// Content bytes.
     pub raw: u32,
@@ -265,7 +283,9 @@ impl ChunkInfo {
             ChunkCodec::Constant => {
                 matches!(coded, 1 | 2 | 4 | 8) && raw > coded && raw.is_multiple_of(coded)
             }
-            ChunkCodec::Order0 | ChunkCodec::Planes => (1..=raw).contains(&coded),
+            ChunkCodec::Order0 | ChunkCodec::Planes | ChunkCodec::Base | ChunkCodec::Repeat => {
+                (1..=raw).contains(&coded)
+            }
         };
         if !good {
             return Err(Error::Corrupt(format!(
@@ -273,7 +293,7 @@ impl ChunkInfo {
                 codec.name()
             )));
         }
-        if codec != ChunkCodec::Planes {
+        if !codec.is_typed() {
             zero(element.into(), "element type")?;
         }
         Ok(info)
@@ -284,6 +304,8 @@ impl ChunkInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChunkHeader {
     pub(super) info: ChunkInfo,
+    /// Whether later chunks may repeat this one.
+    pub(super) kept: bool,
     pub(super) offset: u64,
     pub(super) check: u64,
     pub(super) id: u32,
@@ -307,6 +329,7 @@ impl ChunkHeader {
         out[..4].copy_from_slice(&CHUNK_TAG);
         out[4] = self.info.codec.id();
         out[5] = self.info.element;
+        out[6] = self.kept.into();
         out[8..12].copy_from_slice(&self.info.raw.to_le_bytes());
         out[12..16].copy_from_slice(&self.info.coded.to_le_bytes());
         out[16..24].copy_from_slice(&self.offset.to_le_bytes());
@@ -322,17 +345,17 @@ impl ChunkHeader {
             return Err(Error::Corrupt("the chunk header differs from its checksum".into()));
         }
         let mut fields = Fields(&bytes[4..]);
-        let (codec, element, reserved) = (fields.u8()?, fields.u8()?, fields.u16()?);
+        let (codec, element, flags) = (fields.u8()?, fields.u8()?, fields.u16()?);
         let (raw, coded) = (fields.u32()?, fields.u32()?);
         let (offset, check, id) = (fields.u64()?, fields.u64()?, fields.u32()?);
-        zero(reserved.into(), "chunk flags")?;
+        zero((flags & !KEPT).into(), "chunk flags")?;
         let info = ChunkInfo::new(codec, element, raw, coded, max_chunk)?;
         if offset.checked_add(raw.into()).is_none() {
             return Err(Error::Corrupt(format!(
                 "a chunk of {raw} bytes at content offset {offset}"
             )));
         }
-        Ok(Self { info, offset, check, id })
+        Ok(Self { info, kept: flags & KEPT != 0, offset, check, id })
     }
 
     /// Bytes of the header and of the coded bytes.

@@ -4,17 +4,20 @@
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, Write},
+    sync::Arc,
 };
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
+    base::Base,
     chunk::ChunkEncoder,
     index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
+    sources::{Repeat, Repeats, Sources},
     wire::{
         CHUNK_HEADER, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader, MAX_CHUNK,
         max_index,
@@ -50,6 +53,9 @@ pub struct FrameWriter<W: Write> {
     runs: VecDeque<Run>,
     /// Content bytes that the layout speaks of, if there is one.
     planned: Option<u64>,
+    /// What the content may be coded against, and what of it repeats.
+    sources: Sources,
+    repeats: Repeats,
     /// Whole chunks, and at the end a part of one, that wait for a batch to be full.
     buffer: Vec<u8>,
     /// What is whole in `buffer`: where each job ends, and how it is coded.
@@ -109,11 +115,13 @@ impl<W: Write + Send> FrameWriter<W> {
             index: Index {
                 container: layout.container,
                 entries: layout.entries,
-                chunks: Vec::new(),
+                ..Index::default()
             },
             names,
             runs: runs(layout.segments, together as u64),
             planned,
+            sources: Sources::default(),
+            repeats: Repeats::default(),
             buffer: Vec::new(),
             waiting: Vec::new(),
             coded: Vec::new(),
@@ -124,6 +132,42 @@ impl<W: Write + Send> FrameWriter<W> {
             saved: 0,
             failed: false,
         })
+    }
+
+    /// Codes content against a base where that takes less: each tensor against the tensor of its
+    /// name, type and shape, else one of its type and shape; content of no known kind against the
+    /// bytes at the same place. The frame can be read only with the base, see
+    /// [`ReadOptions::bases`](super::ReadOptions) and
+    /// [`FrameArchive::set_bases`](super::FrameArchive::set_bases), and names it.
+    ///
+    /// A second base is for content that resembles nothing of the first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` once content was written.
+    pub fn with_base(mut self, base: Arc<Base>) -> Result<Self> {
+        self.expect_empty("a base")?;
+        self.sources.add(base, &self.index.entries, &mut self.runs);
+        Ok(self)
+    }
+
+    /// Says which content probably repeats earlier content, as [`find_repeats`](super::find_repeats)
+    /// finds it: chunks that do are stored as a reference to the earlier ones. A reader keeps the
+    /// coded bytes of content that may be repeated.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a repeat that does not lie behind its source, and once content was
+    /// written.
+    pub fn with_repeats(mut self, repeats: Vec<Repeat>) -> Result<Self> {
+        self.expect_empty("repeats")?;
+        self.repeats = Repeats::new(repeats, &mut self.runs)?;
+        Ok(self)
+    }
+
+    fn expect_empty(&self, what: &str) -> Result<()> {
+        if self.position() > 0 {
+            return Err(Error::InvalidArgument(format!("{what} after content was written")));
+        }
+        Ok(())
     }
 
     /// Writes the content of an entry; its chunks are coded by `dtype`.
@@ -144,7 +188,10 @@ impl<W: Write + Send> FrameWriter<W> {
             return Err(taken(&entry));
         }
         self.end_chunk();
+        // What was expected of plain bytes ends here.
+        self.runs.clear();
         self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
+        self.sources.note(&entry);
         self.index.entries.push(entry);
         self.write_all(bytes)?;
         Ok(())
@@ -207,6 +254,9 @@ impl<W: Write + Send> FrameWriter<W> {
                 entry.end(),
                 self.offset
             )));
+        }
+        if self.index.has_bases() {
+            self.index.bases = self.sources.names()?;
         }
         let index = self.index_bytes();
         let footer = Footer {
@@ -319,7 +369,7 @@ impl<W: Write + Send> FrameWriter<W> {
             } else {
                 let raw;
                 (raw, bytes) = bytes.split_at(left);
-                direct.push(Job { raw, kind });
+                direct.push(Job::new(raw, kind));
                 direct_bytes += left;
                 self.advance(left);
             }
@@ -349,7 +399,7 @@ impl<W: Write + Send> FrameWriter<W> {
         let mut begin = 0;
         let mut jobs = Vec::with_capacity(self.waiting.len() + direct.len());
         for (end, kind) in self.waiting.drain(..) {
-            jobs.push(Job { raw: &buffer[begin..end], kind });
+            jobs.push(Job::new(&buffer[begin..end], kind));
             begin = end;
         }
         jobs.extend_from_slice(direct);
@@ -367,34 +417,37 @@ impl<W: Write + Send> FrameWriter<W> {
         let mut slots = std::mem::take(&mut self.spare);
         slots.resize_with(jobs.len(), Coded::default);
         let mut offset = self.offset;
-        let offsets: Vec<u64> = jobs
-            .iter()
-            .map(|job| {
-                let at = offset;
-                offset += job.raw.len() as u64;
-                at
-            })
-            .collect();
+        let mut offsets = Vec::with_capacity(jobs.len());
+        for job in &mut jobs {
+            offsets.push(offset);
+            if job.kind.parts.is_none() {
+                (job.kept, job.repeats) = self.repeats.look(offset, job.raw);
+            }
+            offset += job.raw.len() as u64;
+        }
+        let sources = &self.sources;
         let (written, ()) = rayon::join(
             || {
                 jobs.iter().for_each(|job| self.hash.update(job.raw));
                 Self::write_coded(&mut self.inner, &self.coded)
             },
             || {
-                slots
-                    .par_iter_mut()
-                    .zip(&jobs)
-                    .zip(&offsets)
-                    .for_each_init(ChunkEncoder::new, |encoder, ((slot, job), &offset)| {
-                        slot.code(encoder, job, Place { id, offset })
-                    });
+                slots.par_iter_mut().zip(&jobs).zip(&offsets).for_each_init(
+                    ChunkEncoder::new,
+                    |encoder, ((slot, job), &offset)| {
+                        slot.code(encoder, job, Place { id, offset, sources });
+                    },
+                );
             },
         );
         self.offset = offset;
         self.buffer = buffer;
         self.buffer.clear();
         self.spare = std::mem::replace(&mut self.coded, slots);
-        for coded in &self.coded {
+        for coded in &mut self.coded {
+            if let Some(error) = coded.failed.take() {
+                return Err(error);
+            }
             self.index.chunks.extend(coded.headers.iter().map(|header| header.info));
             self.saved += coded.saved;
         }

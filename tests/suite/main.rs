@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "containers")]
+mod base;
 mod checkpoints;
 mod errors;
 mod examples;

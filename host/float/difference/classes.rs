@@ -32,7 +32,8 @@ impl Keys {
         // Exponents of up to eight bits are keys as they are.
         if exponent > 8 {
             for bytes in base.chunks(BLOCK * size_of::<T>()) {
-                let exponents = load(bytes, &mut block).iter().map(|&bits| bits.widen() >> mantissa & all);
+                let exponents =
+                    load(bytes, &mut block).iter().map(|&bits| bits.widen() >> mantissa & all);
                 largest = exponents.fold(largest, u64::max);
             }
         }
@@ -239,7 +240,10 @@ impl Classes {
             let mut seen = 0u64;
             for (&key, word) in keys.iter().zip(words) {
                 let shift = self.table[usize::from(key)];
-                at(starts[usize::from(shift / 8) % CLASSES] + (seen >> shift & 0xff) as usize, word);
+                at(
+                    starts[usize::from(shift / 8) % CLASSES] + (seen >> shift & 0xff) as usize,
+                    word,
+                );
                 seen += 1 << shift;
             }
             for (class, start) in starts.iter_mut().enumerate() {
@@ -296,8 +300,7 @@ impl Classes {
         }
         let (first, data) = data.split_first_chunk().ok_or_else(truncated)?;
         let keys = Keys { mantissa, first: u16::from_le_bytes(*first) };
-        let (starts, data) =
-            data.split_at_checked(usize::from(count) - 1).ok_or_else(truncated)?;
+        let (starts, data) = data.split_at_checked(usize::from(count) - 1).ok_or_else(truncated)?;
         if starts[0] == 0 || starts.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(Error::Corrupt("classes of differences do not ascend".into()));
         }

@@ -23,9 +23,9 @@
 //! [`formats::float`](crate::formats::float) describes the bytes.
 
 mod classes;
-mod tokens;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod words;
 
 use classes::{CLASSES, Classes, Keys, Sample};

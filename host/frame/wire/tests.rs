@@ -3,6 +3,7 @@
 use super::*;
 
 const CHUNK: ChunkHeader = ChunkHeader {
+    kept: false,
     info: ChunkInfo { codec: ChunkCodec::Order0, element: 0, raw: 9, coded: 7 },
     offset: 1 << 40,
     check: 0x0123_4567_89ab_cdef,

@@ -1,0 +1,342 @@
+//! Content that chunks of other frames are coded against: the checkpoint before, the model that was
+//! fine-tuned.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{Cursor, Read, Seek, SeekFrom},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock},
+};
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::{
+    archive::FrameArchive,
+    chunk::ChunkDecoder,
+    index::{BaseName, Entry},
+};
+use crate::{Error, Result};
+
+/// The most bases that are coded against one another.
+const MAX_CHAIN: usize = 64;
+/// How the names of compressed files usually end.
+const SUFFIX: &str = ".parans";
+/// Bytes that are hashed at once.
+const PIECE: u64 = 1 << 20;
+
+trait Source: Read + Seek + Send {}
+impl<R: Read + Seek + Send> Source for R {}
+
+enum Content {
+    Bytes(Vec<u8>),
+    File(File),
+    Frames(Mutex<FrameArchive<Box<dyn Source>>>),
+}
+
+/// Content that chunks of other frames are coded against, see
+/// [`FrameWriter::with_base`](super::FrameWriter::with_base): a file of any kind, or the content of
+/// frames. What was coded against it can be read only with it.
+pub struct Base {
+    content: Content,
+    entries: Vec<Entry>,
+    length: u64,
+    check: OnceLock<u64>,
+    name: String,
+}
+
+impl fmt::Debug for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("name", &self.name).field("length", &self.length).finish()
+    }
+}
+
+impl Base {
+    /// A base in memory: the content of frames, if `bytes` are such, else `bytes` themselves.
+    /// `name` is what a frame will say of it.
+    ///
+    /// # Errors
+    /// As [`FrameArchive::open`] for frames; [`Error::Base`] for frames that have bases of their
+    /// own, which only [`Base::open`] finds.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self> {
+        if super::is_frame(bytes.get(..8).unwrap_or(&bytes)) {
+            let archive = FrameArchive::open(Box::new(Cursor::new(bytes)) as Box<dyn Source>)?;
+            if let Some(base) = archive.bases().first() {
+                return Err(missing(base));
+            }
+            return Ok(Self::of_archive(name.into(), archive));
+        }
+        #[cfg(feature = "containers")]
+        let entries = super::recognise(&bytes).unwrap_or_default().entries;
+        #[cfg(not(feature = "containers"))]
+        let entries = Vec::new();
+        let length = bytes.len() as u64;
+        let check = OnceLock::new();
+        Ok(Self { content: Content::Bytes(bytes), entries, length, check, name: name.into() })
+    }
+
+    /// Opens a file: the content of frames, if it holds such, else its bytes. The bases of frames
+    /// are found by the names that the frames give them.
+    ///
+    /// # Errors
+    /// `Io` where the file cannot be read; as [`FrameArchive::open`] and [`Base::find`].
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_below(path, &mut Vec::new())
+    }
+
+    fn open_below(path: &Path, above: &mut Vec<PathBuf>) -> Result<Self> {
+        let named = |error: std::io::Error| {
+            std::io::Error::new(error.kind(), format!("base {}: {error}", path.display()))
+        };
+        let mut file = File::open(path).map_err(named)?;
+        let mut head = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut head).map_err(named)?;
+        let name = path.to_string_lossy().into_owned();
+        if !super::is_frame(&head) {
+            return Self::of_file(name, file).map_err(named).map_err(Error::from);
+        }
+        let whole = path.canonicalize().map_err(named)?;
+        if above.contains(&whole) || above.len() == MAX_CHAIN {
+            let what = if above.len() == MAX_CHAIN { "a longer chain than 64" } else { "a cycle" };
+            return Err(Error::Base(format!("{what} of bases leads to {}", path.display())));
+        }
+        let mut archive = FrameArchive::open(Box::new(file) as Box<dyn Source>)?;
+        above.push(whole);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let bases = archive.bases().iter().map(|name| Self::find_below(name, folder, above));
+        let bases = bases.collect::<Result<Vec<_>>>()?;
+        above.pop();
+        archive.set_bases(bases)?;
+        Ok(Self::of_archive(name, archive))
+    }
+
+    fn of_file(name: String, mut file: File) -> std::io::Result<Self> {
+        let length = file.seek(SeekFrom::End(0))?;
+        #[cfg(feature = "containers")]
+        let layout = super::recognise_file(std::io::BufReader::new(&file))?;
+        #[cfg(feature = "containers")]
+        let entries = layout.unwrap_or_default().entries;
+        #[cfg(not(feature = "containers"))]
+        let entries = Vec::new();
+        let check = OnceLock::new();
+        Ok(Self { content: Content::File(file), entries, length, check, name })
+    }
+
+    fn of_archive(name: String, archive: FrameArchive<Box<dyn Source>>) -> Self {
+        Self {
+            entries: archive.index().entries.clone(),
+            length: archive.content_length(),
+            check: archive.content_check().map_or_else(OnceLock::new, OnceLock::from),
+            content: Content::Frames(Mutex::new(archive)),
+            name,
+        }
+    }
+
+    /// Finds the base that a frame names: a file of the name in `folder`, or the compressed or
+    /// decompressed form of it there, with the length and, as far as it is known without reading
+    /// all of the file, the checksum that the frame gives. What is read of it is checked then.
+    ///
+    /// # Errors
+    /// [`Error::Base`] where there is no such file, and for a cycle of bases; as [`Base::open`].
+    pub fn find(name: &BaseName, folder: &Path) -> Result<Arc<Self>> {
+        Self::find_below(name, folder, &mut Vec::new())
+    }
+
+    fn find_below(name: &BaseName, folder: &Path, above: &mut Vec<PathBuf>) -> Result<Arc<Self>> {
+        let mut names = vec![name.name.clone(), format!("{}{SUFFIX}", name.name)];
+        names.extend(name.name.strip_suffix(SUFFIX).map(str::to_owned));
+        let mut other = None;
+        for candidate in names {
+            let path = folder.join(candidate);
+            if !path.is_file() {
+                continue;
+            }
+            let base = Self::open_below(&path, above)?;
+            match base.expect(name) {
+                Ok(()) => return Ok(Arc::new(base)),
+                Err(error) => other = Some(error),
+            }
+        }
+        Err(other.unwrap_or_else(|| missing(name)))
+    }
+
+    /// Checks that this is the base that a frame names, as far as it can be said without reading
+    /// all of it.
+    ///
+    /// # Errors
+    /// [`Error::Base`] for other content.
+    pub fn expect(&self, name: &BaseName) -> Result<()> {
+        let check = self.check.get().copied().unwrap_or(name.check);
+        if (self.length, check) != (name.length, name.check) {
+            return Err(Error::Base(format!(
+                "{} is not the base {}: it has {} bytes of content with checksum {check:016x}, not \
+                 {} with {:016x}",
+                self.name, name.name, self.length, name.length, name.check
+            )));
+        }
+        Ok(())
+    }
+
+    /// What a frame will say of the base unless [`Base::named`] says otherwise.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same base under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_entries(&mut self, entries: Vec<Entry>) {
+        self.entries = entries;
+    }
+
+    /// Its named parts.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Bytes of content.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What a frame that is coded against it says of it. Reads all of a file the first time.
+    ///
+    /// # Errors
+    /// As [`Base::read`].
+    pub fn identity(&self) -> Result<BaseName> {
+        let check = match self.check.get() {
+            Some(&check) => check,
+            None => {
+                let (mut hash, mut at, mut piece) = (Xxh3::new(), 0, Vec::new());
+                while at < self.length {
+                    let end = self.length.min(at + PIECE);
+                    self.read(at..end, &mut piece)?;
+                    hash.update(&piece);
+                    at = end;
+                }
+                *self.check.get_or_init(|| hash.digest())
+            }
+        };
+        Ok(BaseName { check, length: self.length, name: self.name.clone() })
+    }
+
+    /// Reads a range of the content, at most a few chunks of it, into `out`, on this thread.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a range outside the content; `Corrupt` and the like for damaged frames;
+    /// `Io`.
+    pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        if range.start > range.end || range.end > self.length {
+            return Err(Error::InvalidArgument(format!(
+                "bytes {range:?} of the {} of base {}",
+                self.length, self.name
+            )));
+        }
+        out.clear();
+        match &self.content {
+            Content::Bytes(bytes) => {
+                out.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
+            }
+            Content::File(file) => {
+                out.resize((range.end - range.start) as usize, 0);
+                read_at(file, range.start, out).map_err(|error| {
+                    std::io::Error::new(error.kind(), format!("base {}: {error}", self.name))
+                })?;
+            }
+            Content::Frames(archive) => {
+                let (mut decoder, mut chunk) = (ChunkDecoder::new(), Vec::new());
+                // Chunks are fetched one by one and decoded without the lock: a thread that waits
+                // for it must not keep those that have it from going on.
+                let locked = || archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let chunks = locked().chunks_of(&range);
+                for number in chunks {
+                    let fetched = locked().fetch(number)?;
+                    fetched.decode(&mut decoder, &mut chunk)?;
+                    let from = range.start.saturating_sub(fetched.content) as usize;
+                    let to = (range.end - fetched.content).min(chunk.len() as u64) as usize;
+                    out.extend_from_slice(&chunk[from..to]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+    while !out.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, out, at)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            n => (at, out) = (at + n as u64, &mut out[n..]),
+        }
+    }
+    Ok(())
+}
+
+fn missing(name: &BaseName) -> Error {
+    Error::Base(format!(
+        "the content is coded against {:?}, of {} bytes with checksum {:016x}, which is not there: \
+         say where it is",
+        name.name, name.length, name.check
+    ))
+}
+
+/// The bases at hand when a chunk is decoded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bases(Arc<[Arc<Base>]>);
+
+impl From<Vec<Arc<Base>>> for Bases {
+    fn from(bases: Vec<Arc<Base>>) -> Self {
+        Self(bases.into())
+    }
+}
+
+impl Bases {
+    /// Reads the range that a chunk was coded against: from the base of this number or, as a stream
+    /// names its bases at its end only, from the first one that has those bytes there.
+    pub(super) fn read(
+        &self,
+        number: u64,
+        range: Range<u64>,
+        check: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        if self.0.is_empty() {
+            return Err(Error::Base(
+                "the content is coded against a base, and none was given".into(),
+            ));
+        }
+        let first = usize::try_from(number).unwrap_or(usize::MAX);
+        let first = self.0.get(first).into_iter();
+        for base in first.chain(self.0.iter()).filter(|base| range.end <= base.length) {
+            base.read(range.clone(), out)?;
+            if check_of(out) == check {
+                return Ok(());
+            }
+        }
+        let names: Vec<&str> = self.0.iter().map(|base| base.name()).collect();
+        Err(Error::Base(format!(
+            "bytes {range:?} of {} are not those that the content was coded against",
+            names.join(" and of ")
+        )))
+    }
+}
+
+/// The check of the bytes that a chunk is coded against: the low 32 bits of their XXH3.
+pub(super) fn check_of(bytes: &[u8]) -> u32 {
+    // The low half: `as` keeps it on purpose.
+    xxh3_64(bytes) as u32
+}
