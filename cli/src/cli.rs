@@ -56,13 +56,14 @@ pub(crate) struct ModeArgs {
 }
 
 /// The commands that have a man page, in the order of the help.
-pub(crate) const COMMANDS: [&str; 10] = [
+pub(crate) const COMMANDS: [&str; 11] = [
     "compress",
     "decompress",
     "test",
     "list",
     "inspect",
     "extract",
+    "rebase",
     "bench",
     "devices",
     "completions",
@@ -91,6 +92,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Decode one tensor, or a range of bytes, without decoding the rest.
     Extract(ExtractArgs),
+    /// Write the content of a compressed file anew, coded against nothing or against another base:
+    /// what was the end of a chain of bases stands alone then.
+    Rebase(RebaseArgs),
     /// Measure the coders on this machine.
     Bench(BenchArgs),
     /// List the devices that coders can run on, as `--device` names them.
@@ -160,6 +164,8 @@ pub(crate) struct FileArgs {
     #[arg(long)]
     pub(crate) check: bool,
     #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    #[command(flatten)]
     pub(crate) limit: LimitArgs,
     #[command(flatten)]
     pub(crate) sparse: SparseArgs,
@@ -167,6 +173,17 @@ pub(crate) struct FileArgs {
     pub(crate) common: CommonArgs,
     #[command(flatten)]
     _ignored: IgnoredArgs,
+}
+
+/// What content is coded against.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BaseArgs {
+    /// Code the content against OLD, a file that resembles it: the checkpoint before, or the model
+    /// that was fine-tuned; of any kind or compressed. It is needed to read the output, which names
+    /// it by its path from there: when decompressing, --base is needed where OLD has moved, and for
+    /// a pipe.
+    #[arg(long, value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub(crate) base: Vec<PathBuf>,
 }
 
 /// Whether decoded zeros become holes in the output.
@@ -279,6 +296,8 @@ pub(crate) struct TestArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
     #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    #[command(flatten)]
     pub(crate) limit: LimitArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -321,7 +340,27 @@ pub(crate) struct ExtractArgs {
     #[arg(short, long)]
     pub(crate) force: bool,
     #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    #[command(flatten)]
     pub(crate) sparse: SparseArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Options of `rebase`.
+#[derive(Args, Debug)]
+pub(crate) struct RebaseArgs {
+    /// A compressed file.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    /// Write to OUT; `-` and none are standard output.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite an existing OUT; write to a terminal.
+    #[arg(short, long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

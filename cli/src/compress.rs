@@ -3,14 +3,17 @@
 use std::{
     io::{self, BufReader, Read, Seek, Write},
     path::Path,
+    sync::Arc,
 };
 
 use anyhow::{Result, bail};
 use parans::frame::{
-    Container, FrameWriter, Layout, Summary, WriteOptions, recognise_file, recognise_head,
+    Base, Container, FrameWriter, Layout, Repeat, Summary, WriteOptions, find_repeats,
+    recognise_file, recognise_head,
 };
 
 use crate::{
+    base,
     cli::FileArgs,
     decompress,
     failure::{Usage, named},
@@ -39,15 +42,16 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
             Usage("--check reads the output file back; standard output is gone".into()).into()
         );
     }
+    let bases = base::for_writing(target.as_deref(), &args.base.base)?;
     let output = match &target {
         Some(target) => Output::file(target, Wish::new(&input, args))?,
         None => Output::stdout(args.force)?,
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let mut progress = Progress::new(&input.path, input.length(), &args.common);
-    let zip = zip_layout(&input)?;
+    let plan = Plan { zip: zip_layout(&input)?, repeats: repeats(&input)?, bases };
     let (output, summary, recognised) =
-        input.read_ahead(|ahead| write(&input, ahead, zip, output, &mut progress))?;
+        input.read_ahead(|ahead| write(&input, ahead, plan, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
     refuse_change(&input, change.as_deref().filter(|_| recognised))?;
     output.commit()?;
@@ -59,7 +63,7 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
         bail!("{}: {change}; the output has what was read", input.path.display());
     }
     if let (true, Some(target)) = (args.check, &target) {
-        decompress::test(target, &args.common, None)?;
+        decompress::test(target, &args.base, &args.common, None)?;
     }
     if args.rm { remove(&input, args) } else { Ok(()) }
 }
@@ -80,6 +84,27 @@ fn zip_layout(input: &Input) -> Result<Option<Layout>> {
     Ok(recognise().map_err(|error| named(error, input.path.display()))?)
 }
 
+/// What is known of content before it is read through.
+struct Plan {
+    zip: Option<Layout>,
+    repeats: Vec<Repeat>,
+    bases: Vec<Arc<Base>>,
+}
+
+/// The tensors of a file that are probably in it twice.
+fn repeats(input: &Input) -> Result<Vec<Repeat>> {
+    let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
+        return Ok(Vec::new());
+    };
+    let mut find = || {
+        let layout = recognise_file(BufReader::new(file))?.unwrap_or_default();
+        let repeats = find_repeats(&layout, file)?;
+        file.rewind()?;
+        io::Result::Ok(repeats)
+    };
+    Ok(find().map_err(|error| named(error, input.path.display()))?)
+}
+
 /// Refuses what was read of a recognised file that has changed meanwhile: parts of it may be of two
 /// versions.
 fn refuse_change(input: &Input, change: Option<&str>) -> Result<()> {
@@ -94,7 +119,7 @@ fn refuse_change(input: &Input, change: Option<&str>) -> Result<()> {
 fn write(
     input: &Input,
     mut ahead: ReadAhead,
-    zip: Option<Layout>,
+    plan: Plan,
     output: Output,
     progress: &mut Progress,
 ) -> Result<(Output, Summary, bool)> {
@@ -102,12 +127,16 @@ fn write(
     let length = input.length().filter(|&length| length > 0);
     let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
     let fits = |layout: &Layout| length.is_none_or(|length| layout.length() == length);
-    let layout = zip.or_else(|| recognise_head(&head).filter(fits)).unwrap_or_default();
+    let layout = plan.zip.or_else(|| recognise_head(&head).filter(fits)).unwrap_or_default();
     let recognised = layout.container != Container::None;
     // Plain content may have got longer or shorter by its end: then it is kept as it was read.
     let content_length = length.filter(|_| recognised);
     let options = WriteOptions { content_length, ..WriteOptions::default() };
     let mut writer = FrameWriter::with_layout(output, options, layout)?;
+    writer = writer.with_repeats(plan.repeats)?;
+    for base in plan.bases {
+        writer = writer.with_base(base)?;
+    }
     writer.write_all(&head)?;
     drop(head);
     loop {

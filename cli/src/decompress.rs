@@ -3,14 +3,15 @@
 use std::{
     io::{self, BufReader, Read, Write},
     path::Path,
-    sync::mpsc::sync_channel,
+    sync::{Arc, mpsc::sync_channel},
 };
 
 use anyhow::{Context, Result};
-use parans::frame::{FrameReader, ReadOptions, Summary};
+use parans::frame::{Base, FrameReader, ReadOptions, Summary};
 
 use crate::{
-    cli::{CommonArgs, FileArgs},
+    base,
+    cli::{BaseArgs, CommonArgs, FileArgs},
     failure::{Lossy, named},
     input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
@@ -35,6 +36,11 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     if target.is_err() {
         check_magic(&input)?;
     }
+    // Without its base, content that is coded by itself can still be saved.
+    let bases = match base::for_reading(&input, &args.base.base) {
+        Err(_) if keep_going && args.base.base.is_empty() => Vec::new(),
+        bases => bases?,
+    };
     let output = match target? {
         Some(target) => {
             if !keep_going {
@@ -47,7 +53,7 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let holes = args.sparse.holes(!output.is_stdout());
-    let options = options(args.limit.max_output);
+    let options = options(args.limit.max_output, bases);
     let Saved { output, summary, damage, seconds } = if keep_going {
         salvage::save(&input, output, options, holes)?
     } else {
@@ -66,10 +72,15 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
 }
 
 /// Checks one file, which may have `max_output` bytes of content.
-pub(crate) fn test(path: &Path, common: &CommonArgs, max_output: Option<u64>) -> Result<()> {
+pub(crate) fn test(
+    path: &Path,
+    base: &BaseArgs,
+    common: &CommonArgs,
+    max_output: Option<u64>,
+) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let options = options(max_output);
+    let options = options(max_output, base::for_reading(&input, &base.base)?);
     let (_, summary, seconds) = run(&input, Output::nowhere(), common, options, false)?;
     if !common.quiet {
         report_sound(&input.path, summary.content, seconds);
@@ -77,8 +88,9 @@ pub(crate) fn test(path: &Path, common: &CommonArgs, max_output: Option<u64>) ->
     Ok(())
 }
 
-fn options(max_output: Option<u64>) -> ReadOptions {
-    ReadOptions { max_content: max_output.unwrap_or(u64::MAX), ..ReadOptions::default() }
+fn options(max_output: Option<u64>, bases: Vec<Arc<Base>>) -> ReadOptions {
+    let max_content = max_output.unwrap_or(u64::MAX);
+    ReadOptions { max_content, bases, ..ReadOptions::default() }
 }
 
 /// Refuses a file that begins otherwise than a frame, before its output is thought of.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use parans::frame::{Container, Entry, EntryKind, FrameArchive};
 
 use crate::{
+    base,
     cli::{ByteRange, ExtractArgs},
     failure::Usage,
     identity,
@@ -28,7 +29,11 @@ pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
         )
         .into());
     };
+    let bases = base::for_reading(&input, &args.base.base)?;
     let mut archive = FrameArchive::open(file).with_context(name)?;
+    if !archive.bases().is_empty() {
+        archive.set_bases(bases).with_context(name)?;
+    }
     let (header, content) = match args.bytes {
         Some(ByteRange { start, end }) => {
             (Vec::new(), start..end.unwrap_or(archive.content_length()).max(start))

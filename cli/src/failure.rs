@@ -56,7 +56,7 @@ pub(crate) fn status(error: &anyhow::Error) -> u8 {
         match library_error(cause) {
             Some(Error::Unsupported(_)) => return FOREIGN,
             Some(Error::Corrupt(_) | Error::Truncated(_)) => return DAMAGED,
-            Some(Error::InvalidArgument(_)) => return USAGE,
+            Some(Error::InvalidArgument(_) | Error::Base(_)) => return USAGE,
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, io::Write, ops::Range, path::Path};
 
 use anyhow::{Context, Result};
-use parans::frame::{Entry, EntryKind, FrameArchive, Index, VERSION};
+use parans::frame::{BaseName, Entry, EntryKind, FrameArchive, Index, VERSION};
 use serde_json::{Value, json};
 
 use crate::{decompress::indexes, escape, failure::named, input::Input, process};
@@ -119,7 +119,7 @@ fn show(
         let mut value = json!({
             "file": path.to_string_lossy(), "version": VERSION, "frames": frames,
             "container": container, "bytes": content, "compressed": frame,
-            "codecs": codecs_json(&codecs),
+            "codecs": codecs_json(&codecs), "bases": bases_json(indexes),
             "entries": entries.map(|entry| entry_json(entry, &coded)).collect::<Vec<_>>(),
         });
         if path.to_str().is_none() {
@@ -134,8 +134,22 @@ fn show(
         escape::path(path),
         percent(frame as f64, content)
     );
+    for base in indexes.iter().flat_map(|index| &index.bases) {
+        let name = escape::text(&base.name);
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "  base {name}, {} bytes, {:016x}", base.length, base.check);
+    }
     table(&mut out, &codecs, &entries.collect::<Vec<_>>(), coded);
     out
+}
+
+fn bases_json(indexes: &[&Index]) -> Vec<Value> {
+    let bases = indexes.iter().flat_map(|index| &index.bases);
+    let object = |base: &BaseName| {
+        let check = format!("{:016x}", base.check);
+        json!({"name": base.name, "bytes": base.length, "xxh3": check})
+    };
+    bases.map(object).collect()
 }
 
 fn codecs_json(codecs: &Codecs<'_>) -> serde_json::Map<String, Value> {

@@ -4,6 +4,7 @@
 
 #[cfg(unix)]
 mod allocator;
+mod base;
 mod bench;
 mod cli;
 mod completions;
@@ -25,6 +26,7 @@ mod parse;
 mod pool;
 mod process;
 mod progress;
+mod rebase;
 mod remove;
 mod salvage;
 mod sparse;
@@ -39,7 +41,7 @@ use std::{
 use anyhow::Result;
 use parans::{Error, simd::Level};
 
-use cli::{Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
+use cli::{BaseArgs, Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
 use failure::{Usage, named};
 use inspect::{Form, Listing};
 use names::Work;
@@ -62,7 +64,7 @@ fn run(cli: Cli) -> u8 {
     match command {
         Some(Command::Compress(files)) => compress(&files),
         Some(Command::Decompress { files, keep_going }) => decompress(&files, keep_going),
-        Some(Command::Test(args)) => test(&args.input, &args.limit, &args.common),
+        Some(Command::Test(args)) => test(&args.input, &args.base, &args.limit, &args.common),
         Some(Command::List(ListArgs { input, common })) => list(&input, &common),
         Some(Command::Inspect(args)) => {
             let form = || if args.json { Form::Json } else { Form::Table };
@@ -73,6 +75,10 @@ fn run(cli: Cli) -> u8 {
             let pool = pool::for_files(args.common.threads, [&args.file]);
             done(pool.and_then(|pool| pool.install(|| extract::extract(&args))))
         }
+        Some(Command::Rebase(args)) => {
+            let pool = pool::for_files(args.common.threads, [&args.file]);
+            done(pool.and_then(|pool| pool.install(|| rebase::rebase(&args))))
+        }
         Some(Command::Bench(args)) => done(bench::run(&args)),
         Some(Command::Devices) => done(print(|out| devices::list(out))),
         Some(Command::Completions { shell }) => done(print(|out| completions::write(shell, out))),
@@ -80,7 +86,7 @@ fn run(cli: Cli) -> u8 {
         Some(Command::Man { command, .. }) => done(print(|out| man::page(command.as_deref(), out))),
         None if files.input.files.is_empty() && io::stdin().is_terminal() => done(parse::help()),
         None if mode.decompress => decompress(&files, false),
-        None if mode.test => test(&files.input, &files.limit, &files.common),
+        None if mode.test => test(&files.input, &files.base, &files.limit, &files.common),
         None if mode.list => list(&files.input, &files.common),
         None => compress(&files),
     }
@@ -94,9 +100,9 @@ fn decompress(args: &FileArgs, keep_going: bool) -> u8 {
     with_outputs(args, Work::Read, |path| decompress::decompress(path, args, keep_going))
 }
 
-fn test(input: &InputArgs, limit: &LimitArgs, common: &CommonArgs) -> u8 {
+fn test(input: &InputArgs, base: &BaseArgs, limit: &LimitArgs, common: &CommonArgs) -> u8 {
     let paths = names::inputs(input, Work::Read);
-    each(paths, common, |path| decompress::test(path, common, limit.max_output))
+    each(paths, common, |path| decompress::test(path, base, common, limit.max_output))
 }
 
 fn list(input: &InputArgs, common: &CommonArgs) -> u8 {

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::{
     base::Base,
     chunk::ChunkEncoder,
-    index::{Container, Entry, Index},
+    index::{Container, Entry, Index, MAX_NAME},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
@@ -143,9 +143,15 @@ impl<W: Write + Send> FrameWriter<W> {
     /// A second base is for content that resembles nothing of the first.
     ///
     /// # Errors
-    /// `InvalidArgument` once content was written.
+    /// `InvalidArgument` once content was written, and for a name that is too long to keep.
     pub fn with_base(mut self, base: Arc<Base>) -> Result<Self> {
         self.expect_empty("a base")?;
+        if base.name().len() > MAX_NAME {
+            return Err(Error::InvalidArgument(format!(
+                "a base's name of {} bytes: at most {MAX_NAME} are kept",
+                base.name().len()
+            )));
+        }
         self.sources.add(base, &self.index.entries, &mut self.runs);
         Ok(self)
     }

@@ -3,6 +3,7 @@
 
 mod common;
 
+mod base;
 mod bench;
 mod extract;
 #[cfg(unix)]

@@ -1,0 +1,167 @@
+//! What content is coded against: the files of `--base`, or those that a compressed file names.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use parans::{
+    Error,
+    frame::{Base, BaseName, FrameArchive},
+};
+use rayon::prelude::*;
+
+use crate::{failure::named, input::Input, output::directory};
+
+/// The bases for the output `target`, under names by which they are found from there; standard
+/// output has no folder, and names them as they were given.
+pub(crate) fn for_writing(target: Option<&Path>, given: &[PathBuf]) -> Result<Vec<Arc<Base>>> {
+    let folder = target.and_then(|target| directory(target).canonicalize().ok());
+    let open = |path: &PathBuf| {
+        let base = Base::open(path)?;
+        let own = path.canonicalize().ok();
+        let name = folder.as_ref().zip(own).and_then(|(folder, own)| relative(folder, &own));
+        Ok(Arc::new(match name {
+            Some(name) => base.named(&name),
+            None => base,
+        }))
+    };
+    given.iter().map(open).collect()
+}
+
+/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another drive.
+fn relative(folder: &Path, file: &Path) -> Option<String> {
+    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
+    if matches!(to.get(shared), None | Some(Component::Prefix(_))) {
+        return None;
+    }
+    let mut parts = vec![".."; from.len() - shared];
+    for part in &to[shared..] {
+        parts.push(part.as_os_str().to_str()?);
+    }
+    Some(parts.join("/"))
+}
+
+/// The bases that it takes to read `input`: those given, or those that it names, in its folder. A
+/// pipe names none before its end.
+pub(crate) fn for_reading(input: &Input, given: &[PathBuf]) -> Result<Vec<Arc<Base>>> {
+    let names = names(input)?;
+    if given.is_empty() {
+        let folder = directory(&input.path);
+        let find = |name| Base::find(name, folder);
+        return names.iter().map(find).collect::<parans::Result<_>>().map_err(Into::into);
+    }
+    let given = given.iter().map(|path| Base::open(path).map(Arc::new));
+    let given = given.collect::<parans::Result<Vec<_>>>()?;
+    in_order(&names, given).with_context(|| input.path.display().to_string())
+}
+
+/// The bases in the order of the names, where names are known.
+fn in_order(names: &[BaseName], given: Vec<Arc<Base>>) -> Result<Vec<Arc<Base>>> {
+    if names.is_empty() {
+        return Ok(given);
+    }
+    let find = |name: &BaseName| {
+        let mut wrong = None;
+        for base in &given {
+            match base.expect(name) {
+                Ok(()) => return Ok(base.clone()),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        Err(wrong.unwrap_or_else(|| Error::Base(name.name.clone())))
+    };
+    Ok(names.iter().map(find).collect::<parans::Result<_>>()?)
+}
+
+/// The bases that a file names. A damaged one names none: what reads it says what is wrong.
+fn names(input: &Input) -> Result<Vec<BaseName>> {
+    let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
+        return Ok(Vec::new());
+    };
+    let names = FrameArchive::open(file).map(|archive| archive.bases().to_vec());
+    file.rewind().map_err(|error| named(error, input.path.display()))?;
+    Ok(names.unwrap_or_default())
+}
+
+/// The content of a base, to be read from any place on, several pieces at a time.
+pub(crate) struct Content {
+    base: Base,
+    at: u64,
+    /// What was read of it from `begin` on.
+    begin: u64,
+    held: Vec<u8>,
+}
+
+/// Bytes of a piece that one thread decodes.
+const PIECE: u64 = 1 << 20;
+/// Pieces that are decoded together where content is read from first to last.
+const PIECES: u64 = 16;
+
+impl Content {
+    pub(crate) fn new(base: Base) -> Self {
+        Self { base, at: 0, begin: 0, held: Vec::new() }
+    }
+
+    /// Reads the pieces from here on, fewer after a jump.
+    fn fill(&mut self) -> io::Result<()> {
+        let end = self.begin + self.held.len() as u64;
+        let pieces = if self.at == end && end > 0 { PIECES } else { 1 };
+        let starts: Vec<u64> = (0..pieces).map(|i| self.at + i * PIECE).collect();
+        let length = self.base.length();
+        let read = |&at: &u64| {
+            let mut piece = Vec::new();
+            self.base.read(at.min(length)..length.min(at + PIECE), &mut piece).map(|()| piece)
+        };
+        let read: parans::Result<Vec<Vec<u8>>> = starts.par_iter().map(read).collect();
+        self.begin = self.at;
+        self.held = read.map_err(io::Error::other)?.concat();
+        Ok(())
+    }
+}
+
+impl Read for Content {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let inside = self.at.checked_sub(self.begin).filter(|&n| n < self.held.len() as u64);
+        if inside.is_none() {
+            self.fill()?;
+        }
+        let here = &self.held[(self.at - self.begin) as usize..];
+        let n = here.len().min(out.len());
+        out[..n].copy_from_slice(&here[..n]);
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Content {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(n) => self.base.length().checked_add_signed(n),
+            SeekFrom::Current(n) => self.at.checked_add_signed(n),
+        };
+        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_seen_from_the_output() {
+        for (folder, file, name) in [
+            ("/a/b", "/a/b/c", Some("c")),
+            ("/a/b", "/a/c/d", Some("../c/d")),
+            ("/a", "/a/b/c", Some("b/c")),
+            ("/", "/c", Some("c")),
+        ] {
+            assert_eq!(relative(Path::new(folder), Path::new(file)).as_deref(), name);
+        }
+    }
+}
