@@ -2,9 +2,9 @@
 //! shares no code with the library, and reads every golden file as the library does. What it needs
 //! to know, the texts have to say.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
-use parans::frame::{EntryKind, FrameReader, ReadOptions};
+use parans::frame::{Base, EntryKind, FrameReader, ReadOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
 fn number(bytes: &[u8]) -> u64 {
@@ -75,12 +75,13 @@ fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
     assert!(rest.number(1) <= 3);
     let (c, e) = (rest.varint() as usize, rest.varint() as usize);
     let codecs = rest.take(c);
-    let mut elements = rest.take(codecs.iter().filter(|&&codec| codec == 3).count()).iter();
+    let typed = |codec: u8| codec == 3 || codec == 4;
+    let mut elements = rest.take(codecs.iter().filter(|&&codec| typed(codec)).count()).iter();
     let mut table: Vec<[u64; 4]> = Vec::new();
     let mut raw = 0;
     for &codec in codecs {
         raw = rest.difference(raw);
-        let element = if codec == 3 { *elements.next().unwrap() } else { 0 };
+        let element = if typed(codec) { *elements.next().unwrap() } else { 0 };
         table.push([raw, 0, codec.into(), element.into()]);
     }
     for row in &mut table {
@@ -124,13 +125,21 @@ fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
             tensor.5 = (0..dimensions).map(|_| rest.varint()).collect();
         }
     }
+    if codecs.contains(&4) {
+        for _ in 0..rest.varint() {
+            rest.take(8);
+            rest.varint();
+            let name = rest.varint() as usize;
+            assert!(std::str::from_utf8(rest.take(name)).unwrap().len() <= 4096);
+        }
+    }
     assert!(rest.0.is_empty());
     (table, entries)
 }
 
 /// The content of the frames of a file (`docs/frame-format.md`), the entries of each, and a count
-/// of chunks by codec.
-fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>) {
+/// of chunks by codec. `base` is what some are coded against.
+fn read_file(file: &[u8], codecs: &mut [usize; 6], base: &[u8]) -> (Vec<u8>, Vec<Vec<Entry>>) {
     let (mut content, mut directories) = (Vec::new(), Vec::new());
     let mut rest = file;
     while !rest.is_empty() {
@@ -141,7 +150,7 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>)
         check_32(&header[..28], &header[28..]);
         let id = &header[24..28];
         let (max_chunk, announced) = (number(&header[12..16]), number(&header[16..24]));
-        let mut table = Vec::new();
+        let (mut table, mut kept) = (Vec::new(), Vec::new());
         while frame.0[..4] == *b"chnk" {
             let header = frame.take(40);
             check_32(&header[..36], &header[36..]);
@@ -153,11 +162,29 @@ fn read_file(file: &[u8], codecs: &mut [usize; 4]) -> (Vec<u8>, Vec<Vec<Entry>>)
             let bytes = frame.take(coded as usize);
             assert_eq!(xxh3_64(bytes), number(&header[24..32]));
             codecs[usize::from(codec)] += 1;
+            let flags = number(&header[6..8]);
+            assert!(flags <= 1);
+            if flags == 1 {
+                kept.push((content.len() as u64, raw));
+            }
             content.extend(match codec {
                 0 => bytes.to_vec(),
                 1 => bytes.repeat(raw as usize / bytes.len()),
                 2 => order0(bytes, raw as usize),
-                _ => planes(bytes, element, raw as usize),
+                3 => planes(bytes, element, raw as usize),
+                4 => {
+                    let mut bytes = Bytes(bytes);
+                    let (_, at) = (bytes.varint(), bytes.varint() as usize);
+                    let base = &base[at..at + raw as usize];
+                    check_32(base, bytes.take(4));
+                    difference(bytes, element, base)
+                }
+                _ => {
+                    let mut bytes = Bytes(bytes);
+                    let source = content.len() as u64 - bytes.varint();
+                    assert!(bytes.0.is_empty() && kept.contains(&(source, raw)));
+                    content[source as usize..][..raw as usize].to_vec()
+                }
             });
             table.push([raw, coded, codec.into(), element.into()]);
         }
@@ -329,6 +356,91 @@ fn planes(chunk: &[u8], element: u8, n: usize) -> Vec<u8> {
     out
 }
 
+/// "Differences" of `docs/float-format.md`.
+fn difference(mut rest: Bytes<'_>, element: u8, base: &[u8]) -> Vec<u8> {
+    let w = [8, 16, 16, 32, 64, 16, 16, 32, 32, 64, 64][usize::from(element)];
+    let mantissa = [10, 7, 23, 52].get(usize::from(element).wrapping_sub(1));
+    let mask = u64::MAX >> (64 - w);
+    let method = rest.number(1);
+    if method == 0 {
+        assert!(rest.0.is_empty());
+        return base.to_vec();
+    }
+    let (t, g) = (rest.number(1), rest.number(1));
+    assert!((t as usize) < w && (1..=8).contains(&g));
+    let first = if g > 1 { rest.number(2) } else { 0 };
+    let starts = rest.take(g as usize - 1);
+    assert!(starts.windows(2).all(|pair| pair[0] < pair[1]) && !starts.starts_with(&[0]));
+    let bases: Vec<u64> = base.chunks_exact(w / 8).map(number).collect();
+    let class = |b: u64| {
+        let Some(mantissa) = mantissa.filter(|_| g > 1) else { return 0 };
+        let key = ((b & mask >> 1) >> mantissa).saturating_sub(first).min(255);
+        starts.iter().filter(|&&start| u64::from(start) <= key).count()
+    };
+    let classes: Vec<usize> = bases.iter().map(|&b| class(b)).collect();
+    let words: Vec<Vec<u64>> = (0..g as usize)
+        .map(|class| words(&mut rest, w, classes.iter().filter(|&&c| c == class).count()))
+        .collect();
+    let mut words: Vec<_> = words.into_iter().map(Vec::into_iter).collect();
+    let mut out = Vec::new();
+    for (&b, &class) in bases.iter().zip(&classes) {
+        let word = words[class].next().unwrap();
+        let d = (word >> 1 ^ (word & 1).wrapping_neg()) << t;
+        let top = 1 << (w - 1);
+        let x = match (method, mantissa) {
+            (2, _) => b ^ word << t,
+            (1, None) => b.wrapping_add(d),
+            (1, Some(_)) => {
+                let o = if b & top != 0 { !b } else { b | top };
+                let o = o.wrapping_add(d) & mask;
+                if o & top != 0 { o ^ top } else { !o }
+            }
+            _ => panic!("method {method}"),
+        };
+        out.extend(&(x & mask).to_le_bytes()[..w / 8]);
+    }
+    out.extend_from_slice(rest.0);
+    assert_eq!(out.len(), base.len());
+    out
+}
+
+/// The words of a class of `n` elements.
+fn words(rest: &mut Bytes<'_>, w: usize, n: usize) -> Vec<u64> {
+    if n == 0 {
+        return Vec::new();
+    }
+    let k = rest.number(1) as usize;
+    assert!(k <= w - 8);
+    let tokens = plane(rest, n);
+    let mut low = vec![0u64; n];
+    for byte in 0..k / 8 {
+        for (low, part) in low.iter_mut().zip(plane(rest, n)) {
+            *low |= u64::from(part) << (8 * byte);
+        }
+    }
+    if !k.is_multiple_of(8) {
+        for (low, part) in low.iter_mut().zip(fractions(rest, k % 8, n)) {
+            *low |= u64::from(part) << (k / 8 * 8);
+        }
+    }
+    let mut bits = Bits { bytes: rest.0, at: 0 };
+    let words = tokens.iter().zip(low).map(|(&token, low)| {
+        let v = match usize::from(token).checked_sub(128) {
+            None => u64::from(token),
+            Some(large) => {
+                let l = large / 2 + 7;
+                assert!(l + 1 + k <= w);
+                (2 | large as u64 % 2) << (l - 1) | bits.take(l - 1) as u64
+            }
+        };
+        v << k | low
+    });
+    let words = words.collect();
+    let used = bits.at.div_ceil(8);
+    rest.take(used);
+    words
+}
+
 fn floats(rest: &mut Bytes<'_>, w: usize, mantissa: usize, count: usize) -> Vec<u64> {
     let (kept, dropped, flags) = (rest.number(1) as usize, rest.number(1) as usize, rest.number(1));
     let first = rest.number(2);
@@ -416,16 +528,20 @@ fn fractions(rest: &mut Bytes<'_>, width: usize, count: usize) -> Vec<u8> {
 #[test]
 fn a_reader_from_the_texts_alone() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
-    let mut codecs = [0; 4];
+    let mut codecs = [0; 6];
+    let base = fs::read(format!("{folder}/v1-safetensors.parans")).unwrap();
+    let base = read_file(&base, &mut codecs, &[]).0;
+    let bases = vec![Arc::new(Base::from_bytes("base", base.clone()).unwrap())];
     let mut kinds = [0; 3];
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         let mut content = Vec::new();
-        let options = ReadOptions { keep_indexes: true, ..ReadOptions::default() };
+        let bases = bases.clone();
+        let options = ReadOptions { keep_indexes: true, bases, ..ReadOptions::default() };
         let mut reader = FrameReader::new(&bytes[..], options);
         reader.copy_to(&mut content).unwrap();
-        let (own, directories) = read_file(&bytes, &mut codecs);
+        let (own, directories) = read_file(&bytes, &mut codecs, &base);
         assert!(own == content, "{}", path.display());
         assert_eq!(directories.len(), reader.indexes().len());
         for (own, index) in directories.into_iter().zip(reader.indexes()) {

@@ -5,19 +5,22 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     path::PathBuf,
+    sync::Arc,
 };
 
 use half::{bf16, f16};
 use ndarray::{Array2, array};
 use parans::{
     Family, Indexes,
-    frame::{ChunkCodec, Container, EntryKind, FrameArchive, FrameReader, ReadOptions},
+    frame::{Base, ChunkCodec, Container, EntryKind, FrameArchive, FrameReader, ReadOptions},
 };
 use safetensors::Dtype;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Name, length of the content, XXH3 of the content.
 const FILES: &[(&str, usize, u64)] = &[
+    ("v1-base.parans", 185_072, 0x6513_508d_ee61_21a3),
+    ("v1-repeats.parans", 14_144, 0xd611_9375_47a7_e324),
     ("v1-checkpoints.parans", 2410, 0x637b_01ea_bd19_c5b5),
     ("v1-floats.parans", 211_500, 0x07e0_2ebb_e5e4_5e4c),
     ("v1-rows.parans", 757, 0x2b27_1d95_6cfd_812e),
@@ -37,16 +40,21 @@ fn archive(name: &str) -> FrameArchive<File> {
     FrameArchive::open(File::open(path(name)).unwrap()).unwrap()
 }
 
+/// What [`BASE`] holds, for the files that are coded against it.
+fn options() -> ReadOptions {
+    let bases = vec![Arc::new(Base::open(&path(BASE)).unwrap())];
+    ReadOptions { keep_indexes: true, bases, ..ReadOptions::default() }
+}
+
+const BASE: &str = "v1-safetensors.parans";
+
 #[test]
 fn contents() {
     let mut codecs = BTreeSet::new();
     for &(name, length, check) in FILES {
         let frame = fs::read(path(name)).unwrap();
         let mut content = Vec::new();
-        let mut reader = FrameReader::new(
-            &frame[..],
-            ReadOptions { keep_indexes: true, ..ReadOptions::default() },
-        );
+        let mut reader = FrameReader::new(&frame[..], options());
         let summary = reader.copy_to(&mut content).unwrap();
         codecs.extend(
             reader.indexes().iter().flat_map(|index| &index.chunks).map(|chunk| chunk.codec),
@@ -60,8 +68,8 @@ fn contents() {
         .collect();
     let known: BTreeSet<String> = FILES.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(there, known);
-    let every = [ChunkCodec::Stored, ChunkCodec::Constant, ChunkCodec::Order0, ChunkCodec::Planes];
-    assert_eq!(codecs, BTreeSet::from(every));
+    use ChunkCodec::{Base, Constant, Order0, Planes, Repeat, Stored};
+    assert_eq!(codecs, BTreeSet::from([Stored, Constant, Order0, Planes, Base, Repeat]));
 }
 
 #[test]
@@ -100,6 +108,25 @@ fn models() {
         let mut bytes = Vec::new();
         archive.extract(entry, &mut bytes).unwrap();
         assert_eq!(bytes.len(), 4 * 4096);
+    }
+}
+
+/// The base is found by its name, and every tensor in it is a little different.
+#[test]
+fn bases() {
+    let (mut old, mut new) = (archive(BASE), archive("v1-base.parans"));
+    let [name] = new.bases() else { panic!("{:?}", new.bases()) };
+    assert_eq!(name.name, BASE);
+    let base = parans::frame::Base::find(name, &path("")).unwrap();
+    new.set_bases(vec![base]).unwrap();
+    let coded = new.index().chunks.iter().filter(|chunk| chunk.codec == ChunkCodec::Base).count();
+    // The header is the same, and a chunk as well.
+    assert_eq!(coded, 12);
+    for entry in old.index().entries.clone() {
+        let [mut before, mut after] = <[Vec<u8>; 2]>::default();
+        old.extract(&entry.name, &mut before).unwrap();
+        new.extract(&entry.name, &mut after).unwrap();
+        assert!(before.len() == after.len() && before != after, "{}", entry.name);
     }
 }
 
@@ -284,12 +311,12 @@ fn write() {
 
     use parans::{
         Bypass, Coder, Precision, Tables,
-        frame::{CodedRows, FrameWriter, WriteOptions, recognise},
+        frame::{CodedRows, FrameWriter, Repeat, WriteOptions, recognise},
     };
 
     fn keep(name: &str, frame: &[u8]) {
         let mut content = Vec::new();
-        FrameReader::new(frame, ReadOptions::default()).copy_to(&mut content).unwrap();
+        FrameReader::new(frame, options()).copy_to(&mut content).unwrap();
         println!("    ({name:?}, {}, {:#018x}),", content.len(), xxh3_64(&content));
         fs::write(path(name), frame).unwrap();
     }
@@ -364,6 +391,34 @@ fn write() {
         (name.to_owned(), dtype, bytes.collect::<Vec<u8>>())
     });
     keep("v1-safetensors.parans", &model(&safetensors(&tensors)));
+    let near = tensors.clone().map(|(name, dtype, bytes)| {
+        let size = dtype.bitsize() / 8;
+        let moved = bytes.chunks(size).flat_map(|element| {
+            let value = element.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte));
+            // Most are near, some are the same and a few are anything.
+            let value = match numbers.next() % 64 {
+                0 => numbers.next() << 32 | numbers.next(),
+                1..20 => value,
+                n => value ^ (n & 7),
+            };
+            value.to_le_bytes().into_iter().take(size)
+        });
+        (name, dtype, moved.collect::<Vec<u8>>())
+    });
+    let content = safetensors(&near);
+    let base = Base::from_bytes(BASE, safetensors(&tensors)).unwrap();
+    let mut writer =
+        FrameWriter::with_layout(Vec::new(), WriteOptions::default(), recognise(&content).unwrap())
+            .unwrap()
+            .with_base(Arc::new(base))
+            .unwrap();
+    writer.write_all(&content).unwrap();
+    keep("v1-base.parans", &writer.finish().unwrap().0);
+    let repeats = vec![Repeat { content: 8192..12288, source: 2048 }];
+    let mut writer = begin(Some(2048)).with_repeats(repeats).unwrap();
+    writer.write_all(&[&content[..8192], &content[2048..8000]].concat()).unwrap();
+    keep("v1-repeats.parans", &writer.finish().unwrap().0);
+
     let mut header =
         b"\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (4096,), }".to_vec();
     header.resize(127, b' ');
