@@ -9,6 +9,7 @@ use std::{
     env,
     io::{Cursor, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
 
@@ -16,8 +17,8 @@ use ndarray::Array2;
 use parans::{
     Bypass, Coder, Family, Precision, Tables,
     frame::{
-        CodedRows, EntryKind, FrameArchive, FrameReader, FrameSalvage, FrameWriter, ReadOptions,
-        WriteOptions,
+        Base, CodedRows, EntryKind, FrameArchive, FrameReader, FrameSalvage, FrameWriter,
+        ReadOptions, Repeat, WriteOptions,
     },
 };
 use peak_alloc::PeakAlloc;
@@ -240,6 +241,55 @@ fn rows(family: Family, lanes: usize, checkpoints: bool) -> CodedRows {
     CodedRows::new(&coder, streams).unwrap()
 }
 
+/// What some of the files are coded against: the numbers from 0 on, a little off.
+static BASE: LazyLock<Arc<Base>> = LazyLock::new(|| {
+    let content = (0..9000u32).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
+    Arc::new(Base::from_bytes("base", content).unwrap())
+});
+
+/// A frame against [`BASE`].
+fn against_base() -> Vec<u8> {
+    let options = WriteOptions { chunk_size: Some(2048), ..WriteOptions::default() };
+    let writer = FrameWriter::new(Vec::new(), options).unwrap();
+    let mut writer = writer.with_base(BASE.clone()).unwrap();
+    let mut content = Vec::new();
+    BASE.read(0..9000, &mut content).unwrap();
+    for at in (0..5000).step_by(7) {
+        content[at] ^= (at % 5) as u8;
+    }
+    writer.write_all(&content).unwrap();
+    writer.finish().unwrap().0
+}
+
+fn tensor(step: f32) -> Vec<u8> {
+    let weight = |i: u32| ((i as f32 * 0.37).sin().powi(5) + step * (i as f32).cos()) * 0.1;
+    (0..9000).flat_map(|i| weight(i).to_le_bytes()).collect()
+}
+
+/// A base that has a tensor.
+static TENSOR: LazyLock<Arc<Base>> = LazyLock::new(|| {
+    let old = frame(1 << 16, |w| w.write_tensor("a", "F32", &[9000], &tensor(0.0)).unwrap());
+    Arc::new(Base::from_bytes("tensor", old).unwrap())
+});
+
+/// A tensor against the one of its name: the differences of floats have classes.
+fn tensor_against_base() -> Vec<u8> {
+    let writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
+    let mut writer = writer.with_base(TENSOR.clone()).unwrap();
+    writer.write_tensor("a", "F32", &[9000], &tensor(1e-4)).unwrap();
+    writer.finish().unwrap().0
+}
+
+/// A frame whose second half repeats its first.
+fn repeating() -> Vec<u8> {
+    let options = WriteOptions { chunk_size: Some(1024), ..WriteOptions::default() };
+    let writer = FrameWriter::new(Vec::new(), options).unwrap();
+    let repeats = vec![Repeat { content: 3072..6144, source: 0 }];
+    let mut writer = writer.with_repeats(repeats).unwrap();
+    writer.write_all(&[noise(3072), noise(3072)].concat()).unwrap();
+    writer.finish().unwrap().0
+}
+
 /// Sound files to begin with.
 fn seeds() -> Vec<Vec<u8>> {
     let floats: Vec<u8> = (0..900).flat_map(|i| (i as f32 * 0.37).sin().to_le_bytes()).collect();
@@ -266,6 +316,7 @@ fn seeds() -> Vec<Vec<u8>> {
             writer.write_rows("rows", &rows(family, lanes, checkpoints)).unwrap();
         }));
     }
+    files.extend([against_base(), tensor_against_base(), repeating()]);
     // A frame inside the content of another, and frames one after another.
     files.push(frame(1 << 16, |writer| writer.write_all(&bytes).unwrap()));
     files.push([bytes, tensors].concat());
@@ -276,7 +327,8 @@ fn seeds() -> Vec<Vec<u8>> {
 type Outcome = Result<Vec<u8>, String>;
 
 fn options() -> ReadOptions {
-    ReadOptions { max_content: MAX_CONTENT, ..ReadOptions::default() }
+    let bases = vec![BASE.clone(), TENSOR.clone()];
+    ReadOptions { max_content: MAX_CONTENT, bases, ..ReadOptions::default() }
 }
 
 fn in_order(file: &[u8]) -> Outcome {
@@ -297,6 +349,10 @@ fn saved(file: &[u8]) -> Result<(Vec<u8>, usize), String> {
 fn at_random(file: &[u8]) -> Outcome {
     let fail = |error: parans::Error| error.to_string();
     let mut archive = FrameArchive::open(Cursor::new(file)).map_err(fail)?;
+    let known = |name: &_| [&*BASE, &*TENSOR].into_iter().find(|base| base.expect(name).is_ok());
+    let bases: Option<Vec<_>> = archive.bases().iter().map(|name| known(name).cloned()).collect();
+    // Without them, what is coded against them is an error.
+    let _ = bases.map(|bases| archive.set_bases(bases));
     let entries = archive.index().entries.clone();
     for entry in entries.iter().filter(|entry| entry.length <= MAX_CONTENT).take(16) {
         // Errors are fine; what else they could be is caught around this function.
