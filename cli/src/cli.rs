@@ -123,7 +123,8 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
     /// For each FILE that is a directory: work on the files in it and below. Symbolic links are not
-    /// followed. Compressing skips what is named .parans; everything else takes only that.
+    /// followed. Compressing skips what is named .parans, and the indexes that it writes for models in
+    /// several files; everything else takes only what is named .parans.
     #[arg(short, long)]
     pub(crate) recursive: bool,
     /// The ending of compressed files' names, instead of .parans.
@@ -148,6 +149,10 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath,
         conflicts_with_all = ["stdout", "output"])]
     pub(crate) output_dir_flat: Option<PathBuf>,
+    /// Write the outputs into DIR, under their files' paths as they were given: -r keeps a tree.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath,
+        conflicts_with_all = ["stdout", "output", "output_dir_flat"])]
+    pub(crate) output_dir_mirror: Option<PathBuf>,
     /// Overwrite existing files; write compressed bytes to a terminal; compress files that are
     /// named .parans; read devices.
     #[arg(short, long)]
@@ -165,6 +170,10 @@ pub(crate) struct FileArgs {
     pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) base: BaseArgs,
+    /// When compressing several files: store tensors that several have once, in the first of them,
+    /// whose output is needed to read the others.
+    #[arg(long)]
+    pub(crate) dedup: bool,
     #[command(flatten)]
     pub(crate) limit: LimitArgs,
     #[command(flatten)]

@@ -8,20 +8,22 @@ use std::{
 
 use anyhow::{Result, bail};
 use parans::frame::{
-    Base, Container, FrameWriter, Layout, Repeat, Summary, WriteOptions, find_repeats,
-    recognise_file, recognise_head,
+    Base, Container, Entry, FrameWriter, Layout, Repeat, Summary, WriteOptions, find_repeats,
+    fingerprints, recognise_file, recognise_head,
 };
 
 use crate::{
     base,
     cli::FileArgs,
     decompress,
+    earlier::{Earlier, Shared},
     failure::{Usage, named},
     input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
     output::{Output, Wish},
     progress::{Progress, report},
     remove::{check_wish, remove},
+    shards,
 };
 
 /// The longest safetensors header that is waited for in a pipe, and in a file.
@@ -29,7 +31,7 @@ const MAX_HEAD: usize = 16 << 20;
 const MAX_FILE_HEAD: usize = 100_000_008;
 
 /// Compresses one file.
-pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
+pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> Result<()> {
     if args.limit.max_output.is_some() {
         return Err(Usage("--max-output is for decompressing and testing".into()).into());
     }
@@ -49,12 +51,21 @@ pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let mut progress = Progress::new(&input.path, input.length(), &args.common);
-    let plan = Plan { zip: zip_layout(&input)?, repeats: repeats(&input)?, bases };
+    let tensors = tensors(&input)?;
+    let seen: Vec<_> = tensors.iter().map(|(entry, number)| (entry, *number)).collect();
+    let shared = if args.dedup { earlier.shared(&seen, target.as_deref())? } else { Vec::new() };
+    let plan = Plan { zip: zip_layout(&input)?, repeats: find_repeats(&seen), shared, bases };
     let (output, summary, recognised) =
         input.read_ahead(|ahead| write(&input, ahead, plan, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
     refuse_change(&input, change.as_deref().filter(|_| recognised))?;
     output.commit()?;
+    if let Some(target) = &target {
+        shards::write_index(&input, target, args)?;
+        if args.dedup {
+            earlier.add(tensors, target);
+        }
+    }
     let seconds = progress.done();
     if !quiet {
         report(&input.path, summary.content, summary.frame, summary.content, seconds);
@@ -88,19 +99,21 @@ fn zip_layout(input: &Input) -> Result<Option<Layout>> {
 struct Plan {
     zip: Option<Layout>,
     repeats: Vec<Repeat>,
+    shared: Vec<Shared>,
     bases: Vec<Arc<Base>>,
 }
 
-/// The tensors of a file that are probably in it twice.
-fn repeats(input: &Input) -> Result<Vec<Repeat>> {
+/// The large tensors of a file with their fingerprints.
+fn tensors(input: &Input) -> Result<Vec<(Entry, u128)>> {
     let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
         return Ok(Vec::new());
     };
     let mut find = || {
         let layout = recognise_file(BufReader::new(file))?.unwrap_or_default();
-        let repeats = find_repeats(&layout, file)?;
+        let tensors = fingerprints(&layout, file)?;
+        let tensors = tensors.into_iter().map(|(entry, number)| (entry.clone(), number)).collect();
         file.rewind()?;
-        io::Result::Ok(repeats)
+        io::Result::Ok(tensors)
     };
     Ok(find().map_err(|error| named(error, input.path.display()))?)
 }
@@ -134,6 +147,9 @@ fn write(
     let options = WriteOptions { content_length, ..WriteOptions::default() };
     let mut writer = FrameWriter::with_layout(output, options, layout)?;
     writer = writer.with_repeats(plan.repeats)?;
+    for (base, ranges) in plan.shared {
+        writer = writer.with_base_ranges(base, ranges)?;
+    }
     for base in plan.bases {
         writer = writer.with_base(base)?;
     }

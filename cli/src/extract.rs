@@ -13,15 +13,16 @@ use crate::{
     input::{Input, is_stdin},
     npy,
     output::{Output, Wish},
-    sparse,
+    shards, sparse,
 };
 
 type Archive<'a> = FrameArchive<&'a File>;
 
 /// Decodes one tensor or range.
 pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
-    identity::note_inputs([&args.file]);
-    let input = Input::open(&args.file)?;
+    let file = shards::file_of(&args.file, args.name.as_deref())?;
+    identity::note_inputs([&file]);
+    let input = Input::open(&file)?;
     let name = || input.path.display().to_string();
     let (Some(file), Some(_)) = (input.file(), input.length()) else {
         return Err(Usage(

@@ -11,6 +11,7 @@ mod completions;
 mod compress;
 mod decompress;
 mod devices;
+mod earlier;
 mod escape;
 mod extract;
 mod failure;
@@ -29,6 +30,7 @@ mod progress;
 mod rebase;
 mod remove;
 mod salvage;
+mod shards;
 mod sparse;
 mod temporary;
 
@@ -42,6 +44,7 @@ use anyhow::Result;
 use parans::{Error, simd::Level};
 
 use cli::{BaseArgs, Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
+use earlier::Earlier;
 use failure::{Usage, named};
 use inspect::{Form, Listing};
 use names::Work;
@@ -93,7 +96,8 @@ fn run(cli: Cli) -> u8 {
 }
 
 fn compress(args: &FileArgs) -> u8 {
-    with_outputs(args, Work::Compress, |path| compress::compress(path, args))
+    let mut earlier = Earlier::default();
+    with_outputs(args, Work::Compress, |path| compress::compress(path, args, &mut earlier))
 }
 
 fn decompress(args: &FileArgs, keep_going: bool) -> u8 {

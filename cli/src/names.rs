@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     ffi::{OsStr, OsString},
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use anyhow::Result;
@@ -15,6 +15,7 @@ use crate::{
     escape,
     failure::{Usage, named},
     input::is_stdin,
+    shards::INDEX,
 };
 
 /// What is done with the files.
@@ -54,7 +55,11 @@ fn below<'a>(
     walk.filter_map(move |entry| match entry {
         Ok(entry) => {
             let compressed = stem(entry.file_name(), suffix).is_some();
-            let taken = entry.file_type().is_file() && compressed == (work == Work::Read);
+            let index = entry.file_name().to_str().is_some_and(|name| {
+                name.strip_suffix(INDEX).is_some_and(|name| name.ends_with(suffix))
+            });
+            let wanted = if work == Work::Read { compressed } else { !compressed && !index };
+            let taken = entry.file_type().is_file() && wanted;
             taken.then(|| Ok(entry.into_path()))
         }
         Err(error) => {
@@ -70,7 +75,8 @@ pub(crate) fn prepare(args: &FileArgs, inputs: &[Result<PathBuf>], work: Work) -
     if args.output.is_some() && inputs.len() > 1 {
         return Err(Usage("-o takes a single input file".into()).into());
     }
-    let Some(directory) = &args.output_dir_flat else { return Ok(()) };
+    let directory = args.output_dir_flat.as_ref().or(args.output_dir_mirror.as_ref());
+    let Some(directory) = directory else { return Ok(()) };
     let mut outputs = HashSet::new();
     for path in inputs.iter().flatten() {
         // A file that has no output is refused in its turn.
@@ -80,8 +86,12 @@ pub(crate) fn prepare(args: &FileArgs, inputs: &[Result<PathBuf>], work: Work) -
             return Err(Usage(format!("{output} would be the output of two inputs")).into());
         }
     }
-    let fail = |error| named(error, format_args!("cannot make {}", directory.display()));
-    Ok(fs::create_dir_all(directory).map_err(fail)?)
+    let folders = outputs.iter().filter_map(|output| output.parent()).chain([&**directory]);
+    for folder in folders {
+        let fail = |error| named(error, format_args!("cannot make {}", folder.display()));
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Where the output for `path` goes; none is standard output.
@@ -120,10 +130,27 @@ pub(crate) fn output(path: &Path, args: &FileArgs, work: Work) -> Result<Option<
             .into());
         }
     };
-    Ok(Some(match &args.output_dir_flat {
-        Some(directory) => directory.join(name),
-        None => path.with_file_name(name),
+    Ok(Some(match (&args.output_dir_flat, &args.output_dir_mirror) {
+        (Some(directory), _) => directory.join(name),
+        (_, Some(directory)) => directory.join(inside(path)?).with_file_name(name),
+        _ => path.with_file_name(name),
     }))
+}
+
+/// A path as one from a folder: without a root, and not out of the folder again.
+fn inside(path: &Path) -> Result<PathBuf> {
+    let mut inside = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => inside.push(part),
+            Component::ParentDir => {
+                let path = escape::path(path);
+                return Err(Usage(format!("{path}: --output-dir-mirror takes no ..")).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(inside)
 }
 
 /// A file's name without the suffix, or without the usual one, as in gzip and xz.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use parans::frame::{Base, FrameWriter, WriteOptions, find_repeats, recognise_file};
+use parans::frame::{Base, FrameWriter, WriteOptions, find_repeats, fingerprints, recognise_file};
 
 use crate::{
     base::{self, Content},
@@ -32,7 +32,7 @@ pub(crate) fn rebase(args: &RebaseArgs) -> Result<()> {
     let length = content.length();
     let mut content = Content::new(content);
     let layout = recognise_file(&mut content).with_context(name)?.unwrap_or_default();
-    let repeats = find_repeats(&layout, &mut content).with_context(name)?;
+    let repeats = find_repeats(&fingerprints(&layout, &mut content).with_context(name)?);
     let output = match target {
         Some(target) => Output::file(target, Wish::plain(args.force))?,
         None => Output::stdout(args.force)?,

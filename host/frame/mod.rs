@@ -76,7 +76,7 @@ pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;
 pub use salvage::{Damage, FrameSalvage, Loss};
-pub use sources::{Repeat, find_repeats};
+pub use sources::{Repeat, find_repeats, fingerprints};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::FrameWriter;
 

@@ -16,13 +16,14 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// Content that probably repeats earlier content of the frame, for
-/// [`FrameWriter::with_repeats`](super::FrameWriter::with_repeats).
+/// Content that probably repeats other content: earlier content of the frame, for
+/// [`FrameWriter::with_repeats`](super::FrameWriter::with_repeats), or that of a base, for
+/// [`FrameWriter::with_base_ranges`](super::FrameWriter::with_base_ranges).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeat {
-    /// The later content.
+    /// The content that repeats.
     pub content: Range<u64>,
-    /// Where the earlier content begins; it ends before the later one begins.
+    /// Where the content begins that it repeats.
     pub source: u64,
 }
 
@@ -31,36 +32,47 @@ const WORTH: u64 = 256 << 10;
 /// Bytes at each of three places by which tensors are taken for the same.
 const SAMPLE: u64 = 4 << 10;
 
-/// Finds tensors that are probably in the content twice: those of one type and length that agree at
-/// their beginnings, in their middles and at their ends. A writer compares all of them.
+/// A number for each tensor of at least 256 KiB by which it is known again, in this content or in
+/// another: of its type and length, and of its bytes at its beginning, in its middle and at its end.
+/// What is taken for the same is to be compared.
 ///
 /// # Errors
 /// What `content` returns when it is read.
-pub fn find_repeats<R: Read + Seek>(layout: &Layout, mut content: R) -> io::Result<Vec<Repeat>> {
-    let mut alike: HashMap<(&EntryKind, u64), Vec<&Entry>> = HashMap::new();
+pub fn fingerprints<R: Read + Seek>(
+    layout: &Layout,
+    mut content: R,
+) -> io::Result<Vec<(&Entry, u128)>> {
+    let mut found = Vec::new();
     for entry in layout.entries.iter().filter(|entry| entry.length >= WORTH) {
-        alike.entry((&entry.kind, entry.length)).or_default().push(entry);
+        let mut bytes = match &entry.kind {
+            EntryKind::Tensor { dtype, .. } => dtype.clone().into_bytes(),
+            _ => Vec::new(),
+        };
+        bytes.extend(entry.length.to_le_bytes());
+        for at in [0, (entry.length - SAMPLE) / 2, entry.length - SAMPLE] {
+            content.seek(SeekFrom::Start(entry.offset + at))?;
+            content.by_ref().take(SAMPLE).read_to_end(&mut bytes)?;
+        }
+        found.push((entry, xxh3_128(&bytes)));
     }
+    Ok(found)
+}
+
+/// The tensors that are probably in the content twice, by their [`fingerprints`].
+#[must_use]
+pub fn find_repeats(tensors: &[(&Entry, u128)]) -> Vec<Repeat> {
+    let mut tensors = tensors.to_vec();
+    tensors.sort_by_key(|(entry, _)| entry.offset);
+    let mut seen: HashMap<u128, &Entry> = HashMap::new();
     let mut repeats = Vec::new();
-    let mut bytes = Vec::new();
-    for entries in alike.values_mut().filter(|entries| entries.len() > 1) {
-        entries.sort_by_key(|entry| entry.offset);
-        let mut seen: HashMap<u128, &Entry> = HashMap::new();
-        for entry in entries {
-            bytes.clear();
-            for at in [0, (entry.length - SAMPLE) / 2, entry.length - SAMPLE] {
-                content.seek(SeekFrom::Start(entry.offset + at))?;
-                content.by_ref().take(SAMPLE).read_to_end(&mut bytes)?;
-            }
-            let first = *seen.entry(xxh3_128(&bytes)).or_insert(entry);
-            // Tensors may share their bytes, too.
-            if first.end() <= entry.offset {
-                repeats.push(Repeat { content: entry.offset..entry.end(), source: first.offset });
-            }
+    for (entry, number) in tensors {
+        let first = *seen.entry(number).or_insert(entry);
+        // Tensors may share their bytes, too.
+        if first.end() <= entry.offset {
+            repeats.push(Repeat { content: entry.offset..entry.end(), source: first.offset });
         }
     }
-    repeats.sort_by_key(|repeat| repeat.content.start);
-    Ok(repeats)
+    repeats
 }
 
 /// Content of a base that resembles content of the frame.
@@ -114,6 +126,27 @@ impl Sources {
                 runs.push_back(Run { length: base.length(), dtype: None, parts: None });
             }
         }
+        self.push(base, matches, runs);
+    }
+
+    /// Takes a base of which these ranges resemble content.
+    pub(super) fn add_ranges(
+        &mut self,
+        base: Arc<Base>,
+        ranges: Vec<Repeat>,
+        runs: &mut VecDeque<Run>,
+    ) {
+        let number = self.bases.len();
+        let of = |Repeat { content, source }| Match { content, base: number, at: source };
+        let mut matches: Vec<Match> = ranges.into_iter().map(of).collect();
+        matches.retain(|found| {
+            let length = found.content.end.saturating_sub(found.content.start);
+            found.at.checked_add(length).is_some_and(|end| end <= base.length())
+        });
+        self.push(base, matches, runs);
+    }
+
+    fn push(&mut self, base: Arc<Base>, matches: Vec<Match>, runs: &mut VecDeque<Run>) {
         self.matches = joined(std::mem::take(&mut self.matches), matches, base.length());
         let large = |found: &&Match| found.content.end - found.content.start >= WORTH;
         let large = self.matches.iter().filter(large);

@@ -145,6 +145,23 @@ impl<W: Write + Send> FrameWriter<W> {
     /// # Errors
     /// `InvalidArgument` once content was written, and for a name that is too long to keep.
     pub fn with_base(mut self, base: Arc<Base>) -> Result<Self> {
+        self.expect_base(&base)?;
+        self.sources.add(base, &self.index.entries, &mut self.runs);
+        Ok(self)
+    }
+
+    /// As [`FrameWriter::with_base`], where the caller says which ranges of the base resemble
+    /// content, as those that [`fingerprints`](super::fingerprints) finds in both.
+    ///
+    /// # Errors
+    /// As [`FrameWriter::with_base`].
+    pub fn with_base_ranges(mut self, base: Arc<Base>, ranges: Vec<Repeat>) -> Result<Self> {
+        self.expect_base(&base)?;
+        self.sources.add_ranges(base, ranges, &mut self.runs);
+        Ok(self)
+    }
+
+    fn expect_base(&self, base: &Base) -> Result<()> {
         self.expect_empty("a base")?;
         if base.name().len() > MAX_NAME {
             return Err(Error::InvalidArgument(format!(
@@ -152,8 +169,7 @@ impl<W: Write + Send> FrameWriter<W> {
                 base.name().len()
             )));
         }
-        self.sources.add(base, &self.index.entries, &mut self.runs);
-        Ok(self)
+        Ok(())
     }
 
     /// Says which content probably repeats earlier content, as [`find_repeats`](super::find_repeats)

@@ -15,3 +15,4 @@ mod program;
 mod salvage;
 #[cfg(target_os = "linux")]
 mod signals;
+mod trees;

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::common::*;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "bench",
     "completions",
     "compress",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 10] = [
     "inspect",
     "list",
     "man",
+    "rebase",
     "test",
 ];
 
