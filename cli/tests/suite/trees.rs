@@ -59,9 +59,9 @@ fn a_model_in_several_files() {
     write("model/sub/readme", b"words");
     succeed(path, "compress -r model --output-dir-mirror small");
     let made = tree(&path.join("small"));
-    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+    let paths: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
-        names,
+        paths,
         [
             "model/a-00001-of-00002.safetensors.parans",
             "model/a-00002-of-00002.safetensors.parans",
