@@ -45,18 +45,26 @@ fn relative(folder: &Path, file: &Path) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The bases that it takes to read `input`: those given, or those that it names, in its folder. A
-/// pipe names none before its end.
+/// The bases that it takes to read `input`: those given, or those that it names. A pipe names none
+/// before its end.
 pub(crate) fn for_reading(input: &Input, given: &[PathBuf]) -> Result<Vec<Arc<Base>>> {
-    let names = names(input)?;
+    for_archive(&names(input)?, &input.path, given)
+}
+
+/// The bases of these names, which the file at `path` gives: those given, or those that are where
+/// the names say, from the file's folder.
+pub(crate) fn for_archive(
+    names: &[BaseName],
+    path: &Path,
+    given: &[PathBuf],
+) -> Result<Vec<Arc<Base>>> {
     if given.is_empty() {
-        let folder = directory(&input.path);
-        let find = |name| Base::find(name, folder);
+        let find = |name| Base::find(name, directory(path));
         return names.iter().map(find).collect::<parans::Result<_>>().map_err(Into::into);
     }
     let given = given.iter().map(|path| Base::open(path).map(Arc::new));
     let given = given.collect::<parans::Result<Vec<_>>>()?;
-    in_order(&names, given).with_context(|| input.path.display().to_string())
+    in_order(names, given).with_context(|| path.display().to_string())
 }
 
 /// The bases in the order of the names, where names are known.

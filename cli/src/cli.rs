@@ -328,7 +328,9 @@ pub(crate) struct InspectArgs {
 /// Options of `extract`.
 #[derive(Args, Debug)]
 pub(crate) struct ExtractArgs {
-    /// A compressed file.
+    /// A compressed file; the index of a model in several (*.parans.index.json); or, where the
+    /// program was built with its feature `remote`, a URL: s3, gs, az, https or file. Of a remote file
+    /// only what it takes is fetched.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The tensor, as `inspect` names it, with or without .npy. Not needed where there is only one.

@@ -1,6 +1,6 @@
 //! `parans extract`: one tensor or a range of bytes, as raw bytes or as an npy file.
 
-use std::{fs::File, io::Write};
+use std::io::Write;
 
 use anyhow::{Context, Result};
 use parans::frame::{Container, Entry, EntryKind, FrameArchive};
@@ -13,26 +13,34 @@ use crate::{
     input::{Input, is_stdin},
     npy,
     output::{Output, Wish},
+    remote::{self, Source},
     shards, sparse,
 };
 
-type Archive<'a> = FrameArchive<&'a File>;
+type Archive<'a> = FrameArchive<Box<dyn Source + 'a>>;
 
 /// Decodes one tensor or range.
 pub(crate) fn extract(args: &ExtractArgs) -> Result<()> {
     let file = shards::file_of(&args.file, args.name.as_deref())?;
     identity::note_inputs([&file]);
-    let input = Input::open(&file)?;
-    let name = || input.path.display().to_string();
-    let (Some(file), Some(_)) = (input.file(), input.length()) else {
-        return Err(Usage(
-            "extract needs a file: what it skips cannot be skipped in a pipe".into(),
-        )
-        .into());
+    let input = if remote::is_url(&file) { None } else { Some(Input::open(&file)?) };
+    let path = input.as_ref().map_or(&file, |input| &input.path);
+    let name = || path.display().to_string();
+    let source: Box<dyn Source + '_> = match &input {
+        None => Box::new(remote::open(&file).with_context(name)?),
+        Some(input) => match (input.file(), input.length()) {
+            (Some(file), Some(_)) => Box::new(file),
+            _ => {
+                return Err(Usage(
+                    "extract needs a file: what it skips cannot be skipped in a pipe".into(),
+                )
+                .into());
+            }
+        },
     };
-    let bases = base::for_reading(&input, &args.base.base)?;
-    let mut archive = FrameArchive::open(file).with_context(name)?;
+    let mut archive = FrameArchive::open(source).with_context(name)?;
     if !archive.bases().is_empty() {
+        let bases = base::for_archive(archive.bases(), path, &args.base.base)?;
         archive.set_bases(bases).with_context(name)?;
     }
     let (header, content) = match args.bytes {

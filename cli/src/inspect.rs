@@ -1,12 +1,18 @@
 //! `parans inspect` and `parans --list`.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write, ops::Range, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{Read, Seek, Write},
+    ops::Range,
+    path::Path,
+};
 
 use anyhow::{Context, Result};
 use parans::frame::{BaseName, Entry, EntryKind, FrameArchive, Index, VERSION};
 use serde_json::{Value, json};
 
-use crate::{decompress::indexes, escape, failure::named, input::Input, process};
+use crate::{decompress::indexes, escape, failure::named, input::Input, process, remote};
 
 /// How to show a file.
 pub(crate) enum Form<'a> {
@@ -20,15 +26,18 @@ pub(crate) enum Form<'a> {
 
 /// Shows one file.
 pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
+    if remote::is_url(path) {
+        let name = || path.display().to_string();
+        let file = remote::open(path).with_context(name)?;
+        return print(&show_archive(path, &FrameArchive::open(file).with_context(name)?, form));
+    }
     let input = Input::open(path)?;
     input.refuse_terminal()?;
     let name = input.path.display().to_string();
     let text = match input.file().filter(|_| input.length().is_some()) {
         Some(file) => {
             let archive = FrameArchive::open(file).with_context(|| name.clone())?;
-            let coded = |content| archive.coded_bytes(content);
-            let (length, frames) = (archive.frame_length(), archive.frames());
-            show(&input.path, (length, frames), &[archive.index()], form, coded)
+            show_archive(&input.path, &archive, form)
         }
         None => {
             let (summary, indexes) = input.read_ahead(indexes).with_context(|| name.clone())?;
@@ -36,8 +45,17 @@ pub(crate) fn inspect(path: &Path, form: Form<'_>) -> Result<()> {
             show(&input.path, (summary.frame, indexes.len()), &indexes, form, |_| f64::NAN)
         }
     };
+    print(&text)
+}
+
+fn print(text: &str) -> Result<()> {
     let written = process::stdout().and_then(|mut stdout| stdout.write_all(text.as_bytes()));
     Ok(written.map_err(|error| named(error, "cannot write standard output"))?)
+}
+
+fn show_archive<R: Read + Seek>(path: &Path, archive: &FrameArchive<R>, form: Form<'_>) -> String {
+    let coded = |content| archive.coded_bytes(content);
+    show(path, (archive.frame_length(), archive.frames()), &[archive.index()], form, coded)
 }
 
 /// The list that `-l` prints: a heading, one line per file, and the total of several files.

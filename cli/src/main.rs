@@ -28,6 +28,7 @@ mod pool;
 mod process;
 mod progress;
 mod rebase;
+mod remote;
 mod remove;
 mod salvage;
 mod shards;

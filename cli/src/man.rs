@@ -105,7 +105,14 @@ fn examples(command: Option<&str>) -> &'static [(&'static str, &'static str)] {
         ],
         Some("compress") => &[
             ("parans compress --check --rm x", "Compress x, check the output, then delete x."),
-            ("parans compress -r --output-dir-flat out data", "Compress the files below data."),
+            (
+                "parans compress -r --output-dir-mirror small model",
+                "Compress the files below model to small/model.",
+            ),
+            (
+                "parans compress step2000.safetensors --base step1000.safetensors.parans",
+                "Compress a checkpoint as its difference to the one before.",
+            ),
         ],
         Some("decompress") => &[
             ("parans decompress x.parans -o y", "Decompress x.parans to y."),
@@ -121,6 +128,10 @@ fn examples(command: Option<&str>) -> &'static [(&'static str, &'static str)] {
             ("parans extract --npy m.npz.parans weights -o w.npy", "Extract a tensor for numpy."),
             ("parans extract x.parans --bytes 100..", "Extract all bytes from offset 100 on."),
         ],
+        Some("rebase") => &[(
+            "parans rebase step2000.safetensors.parans -o alone.parans",
+            "Write a checkpoint so that it needs no other file.",
+        )],
         Some("bench") => &[
             ("parans bench", "Measure rans64 on tensors of 1 to 4096 rows."),
             ("parans bench --family all --lanes 1,8,32 --rows 256", "Compare families."),

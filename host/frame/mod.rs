@@ -53,6 +53,8 @@ mod layout;
 mod options;
 mod places;
 mod reader;
+#[cfg(feature = "remote")]
+mod remote;
 mod rows;
 mod salvage;
 mod search;
@@ -74,6 +76,8 @@ pub use layout::{Layout, Segment};
 pub use layout::{recognise, recognise_file, recognise_head};
 pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
+#[cfg(feature = "remote")]
+pub use remote::RemoteFile;
 pub use rows::CodedRows;
 pub use salvage::{Damage, FrameSalvage, Loss};
 pub use sources::{Repeat, find_repeats, fingerprints};

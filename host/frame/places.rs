@@ -18,6 +18,23 @@ use crate::{Error, Result};
 /// The longest index that is read before the chunks are counted that it claims to describe.
 const SMALL_INDEX: u64 = 1 << 26;
 
+/// The most bytes that are asked for at once.
+const READ: usize = 16 << 20;
+
+/// Fills `out`, or as much of it as there are bytes before the end.
+fn read_full(inner: &mut impl Read, out: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match inner.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// A file that can be read anywhere. Places are signed: those that damage moves can lie before the
 /// file's start.
 pub(super) struct Places<R> {
@@ -48,7 +65,18 @@ impl<R: Read + Seek> Places<R> {
         let Ok(place) = u64::try_from(place) else { return Ok(()) };
         if place < self.length {
             self.inner.seek(SeekFrom::Start(place))?;
-            self.inner.by_ref().take(n.min(self.length - place)).read_to_end(out)?;
+            let n = n.min(self.length - place);
+            // All of it is asked for at once, up to a limit: where a read is a request to a server,
+            // each takes long. The length of a sparse file is no promise of so many bytes.
+            while (out.len() as u64) < n {
+                let at = out.len();
+                out.resize(n.min((at + READ) as u64) as usize, 0);
+                let read = read_full(&mut self.inner, &mut out[at..])?;
+                if at + read < out.len() {
+                    out.truncate(at + read);
+                    break;
+                }
+            }
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ mod flags;
 mod list;
 mod man;
 mod program;
+#[cfg(feature = "remote")]
+mod remote;
 mod salvage;
 #[cfg(target_os = "linux")]
 mod signals;
