@@ -1,15 +1,17 @@
 //! One chunk of content to coded bytes and back: the choice between the codecs of a frame.
 
 use super::{
-    element,
+    element::Elements,
+    rearranged::Rearranger,
     wire::{ChunkCodec, ChunkInfo},
 };
-use crate::{Error, Result, dtype::Dtype, float_codec as float, order0};
+use crate::{Result, float_codec as float, order0};
 
 /// Codes chunks; keeps the scratch memory of the coders between them.
 pub(super) struct ChunkEncoder {
     bytes: order0::Encoder,
     numbers: float::Encoder,
+    rearranger: Rearranger,
     coded: Vec<u8>,
     other: Vec<u8>,
 }
@@ -23,6 +25,7 @@ impl ChunkEncoder {
         Self {
             bytes: order0::Encoder::new(),
             numbers: float::Encoder::new(),
+            rearranger: Rearranger::default(),
             coded: Vec::new(),
             other: Vec::new(),
         }
@@ -44,21 +47,22 @@ impl ChunkEncoder {
     }
 
     /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than
-    /// `raw.len()`, and says about how much less it is than a coding as bytes. `dtype` is a hint:
-    /// bytes that are not whole elements are coded as bytes.
-    pub(super) fn encode(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
+    /// `raw.len()`, and says about how much less it is than a coding as bytes. `elements` is a
+    /// hint: bytes that are no whole ones are coded as bytes.
+    pub(super) fn encode(&mut self, raw: &[u8], elements: Option<Elements>) -> (ChunkInfo, u64) {
         let out = &mut self.coded;
         out.clear();
         let mut saved = 0;
-        let number =
-            dtype.filter(|dtype| raw.len().is_multiple_of(dtype.size())).and_then(element::id);
-        let (mut codec, mut element) = match (constant_element(raw), dtype.zip(number)) {
+        let constant = constant_element(raw);
+        let made = elements.filter(|&elements| {
+            constant.is_none() && self.rearranger.encode(&mut self.numbers, elements, raw, out)
+        });
+        let (mut codec, mut element) = match (constant, made.and_then(Elements::id)) {
             (Some(element), _) => {
                 out.extend_from_slice(element);
                 (ChunkCodec::Constant, 0)
             }
-            (None, Some((dtype, number))) => {
-                self.numbers.encode(dtype, raw, out);
+            (None, Some(number)) => {
                 let as_bytes = estimate(raw);
                 saved = as_bytes.saturating_sub(out.len()) as u64;
                 // Not every tensor holds what its type promises.
@@ -116,11 +120,16 @@ fn constant_element(raw: &[u8]) -> Option<&[u8]> {
 pub(super) struct ChunkDecoder {
     bytes: order0::Decoder,
     numbers: float::Decoder,
+    rearranger: Rearranger,
 }
 
 impl ChunkDecoder {
     pub(super) fn new() -> Self {
-        Self { bytes: order0::Decoder::new(), numbers: float::Decoder::new() }
+        Self {
+            bytes: order0::Decoder::new(),
+            numbers: float::Decoder::new(),
+            rearranger: Rearranger::default(),
+        }
     }
 
     /// Fills `out`, `info.raw` bytes, from `coded`, `info.coded` bytes.
@@ -141,11 +150,7 @@ impl ChunkDecoder {
             },
             ChunkCodec::Order0 => self.bytes.decode(coded, out)?,
             ChunkCodec::Planes => {
-                let dtype = element::from_id(info.element)?;
-                if !out.len().is_multiple_of(dtype.size()) {
-                    return Err(Error::Corrupt(format!("{} bytes of {}", out.len(), dtype.name())));
-                }
-                self.numbers.decode(dtype, coded, out)?;
+                self.rearranger.decode(&mut self.numbers, info.element, coded, out)?;
             }
         }
         Ok(())
@@ -157,10 +162,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Dtype;
 
     fn round_trip(raw: &[u8], dtype: Option<Dtype>) -> ChunkInfo {
         let mut encoder = ChunkEncoder::new();
-        let (info, _) = encoder.encode(raw, dtype);
+        let (info, _) = encoder.encode(raw, dtype.and_then(Elements::of));
         let coded = encoder.coded();
         let mut back = vec![0; raw.len()];
         ChunkDecoder::new().decode(info, coded, &mut back).unwrap();

@@ -115,7 +115,8 @@ impl Index {
         let mut fields = Fields(&plain);
         let container = usize::from(fields.u8()?);
         let container = *Container::ALL.get(container).ok_or_else(|| {
-            Error::Unsupported(format!("container {container}: this build knows 0 to 3"))
+            let last = Container::ALL.len() - 1;
+            Error::Unsupported(format!("container {container}: this build knows 0 to {last}"))
         })?;
         let chunks = take_count(&mut fields, "chunks")?;
         let entries = take_count(&mut fields, "entries")?;
@@ -391,8 +392,8 @@ mod tests {
 
     #[test]
     fn unknown_kinds_and_containers_are_named() {
-        let error = changed(|plain| plain[0] = 4).unwrap_err();
-        assert!(matches!(&error, Error::Unsupported(m) if m.contains("container 4")), "{error}");
+        let error = changed(|plain| plain[0] = 99).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(m) if m.contains("container 99")), "{error}");
         // Behind the head the chunks take two bytes per column, but there are no elements.
         let error = changed(|plain| plain[9] = 3).unwrap_err();
         assert!(matches!(&error, Error::Unsupported(m) if m.contains("entry kind 3")), "{error}");

@@ -7,10 +7,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     chunk::ChunkEncoder,
+    element::Elements,
     layout::{FEW, Segment, coarser},
     wire::{CHUNK_HEADER, ChunkHeader},
 };
-use crate::dtype::Dtype;
 
 /// About what a chunk takes in the table of chunks.
 const TABLE: usize = 5;
@@ -18,7 +18,7 @@ const TABLE: usize = 5;
 /// How the content of a job is coded.
 #[derive(Clone, Default)]
 pub(super) struct Kind {
-    pub(super) dtype: Option<Dtype>,
+    pub(super) dtype: Option<Elements>,
     /// Parts that may be chunks of their own, if that takes less than one chunk of bytes.
     pub(super) parts: Option<Arc<[Segment]>>,
 }
@@ -91,7 +91,7 @@ impl Coded {
         &mut self,
         encoder: &mut ChunkEncoder,
         raw: &[u8],
-        dtype: Option<Dtype>,
+        dtype: Option<Elements>,
         place: Place,
     ) {
         let (info, saved) = encoder.encode(raw, dtype);

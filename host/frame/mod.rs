@@ -11,6 +11,7 @@
 //! | read a range or a tensor | `FrameArchive`, over `Read + Seek` |
 //! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
 //! | know the tensors of a model file | `recognise`, `recognise_file` |
+//! | write a model file as it arrives | `RecognisingWriter` |
 //! | keep an array, or read one | `FrameWriter::write_array`, `FrameArchive::read_array` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
@@ -51,6 +52,7 @@ mod layout;
 mod options;
 mod places;
 mod reader;
+mod rearranged;
 mod rows;
 mod salvage;
 mod search;
@@ -62,10 +64,11 @@ mod wire;
 mod writer;
 
 pub use archive::FrameArchive;
+pub use element::{Elements, Field, MAX_FIELDS, Record};
 pub use index::{Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME};
-pub use layout::{Layout, Segment};
+pub use layout::{Layout, Segment, numpy_descr};
 #[cfg(feature = "containers")]
-pub use layout::{recognise, recognise_file, recognise_head};
+pub use layout::{RecognisingWriter, recognise, recognise_file, recognise_head};
 pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
 pub use rows::CodedRows;

@@ -11,16 +11,17 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
     chunk::ChunkEncoder,
+    element::Elements,
     index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
-    layout::{Layout, Run, runs},
+    layout::{Layout, Run, Segment, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
     wire::{
         CHUNK_HEADER, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader, MAX_CHUNK,
         max_index,
     },
 };
-use crate::{Error, Result, dtype::Dtype, order0};
+use crate::{Error, Result, order0};
 
 /// What the directory may cost beyond what recognising the content saved, and a frame with it
 /// beyond its content: so many bytes, and one in so many.
@@ -130,7 +131,7 @@ impl<W: Write + Send> FrameWriter<W> {
     pub(super) fn write_entry(
         &mut self,
         entry: Entry,
-        dtype: Option<Dtype>,
+        dtype: Option<Elements>,
         bytes: &[u8],
     ) -> Result<()> {
         self.expect_sound()?;
@@ -148,6 +149,31 @@ impl<W: Write + Send> FrameWriter<W> {
         self.index.entries.push(entry);
         self.write_all(bytes)?;
         Ok(())
+    }
+
+    /// Adds what a recogniser has learnt of the content that comes next.
+    pub(super) fn extend_layout(&mut self, segments: Vec<Segment>) {
+        if let Some(planned) = &mut self.planned {
+            *planned += segments.iter().map(|segment| segment.length).sum::<u64>();
+        }
+        let together = self.options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
+        self.runs.extend(runs(segments, together as u64));
+    }
+
+    /// The container of the content, as far as is known.
+    pub(super) fn container(&self) -> Container {
+        self.index.container
+    }
+
+    /// Content bytes past those that the layout speaks of.
+    pub(super) fn unplanned(&self) -> Option<u64> {
+        self.position().checked_sub(self.planned?)
+    }
+
+    /// Replaces the directory by what a recogniser has found in the content.
+    pub(super) fn set_directory(&mut self, container: Container, entries: Vec<Entry>) {
+        self.index.container = container;
+        self.index.entries = entries;
     }
 
     /// Refuses to go on after a failure: what was written is not what was given.
@@ -261,9 +287,11 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         let partial = self.buffer.len() - self.whole();
         match self.runs.front() {
-            // Whole elements of up to 8 bytes in every chunk but perhaps a run's last.
+            // Whole elements in every chunk but perhaps a run's last, where one fits into a chunk.
             Some(&Run { length, dtype, ref parts }) => {
-                let most = self.chunk_size(dtype) / 8 * 8 - partial;
+                let (size, unit) = (self.chunk_size(dtype), dtype.map_or(8, Elements::unit));
+                let unit = if unit > size { 8 } else { unit };
+                let most = size / unit * unit - partial;
                 let left = usize::try_from(length).map_or(most, |length| length.min(most));
                 (left, Kind { dtype, parts: parts.clone() })
             }
@@ -276,7 +304,7 @@ impl<W: Write + Send> FrameWriter<W> {
         self.waiting.last().map_or(0, |(end, _)| *end)
     }
 
-    fn chunk_size(&self, dtype: Option<Dtype>) -> usize {
+    fn chunk_size(&self, dtype: Option<Elements>) -> usize {
         let own = if dtype.is_some() { DEFAULT_CHUNK } else { order0::DEFAULT_CHUNK };
         self.options.chunk_size.unwrap_or(own)
     }
