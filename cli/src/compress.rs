@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use parans::frame::{
-    Container, FrameWriter, Layout, Summary, WriteOptions, recognise_file, recognise_head,
+    FrameWriter, Layout, RecognisingWriter, Summary, WriteOptions, recognise_file,
 };
 
 use crate::{
@@ -20,10 +20,6 @@ use crate::{
     progress::{Progress, report},
     remove::{check_wish, remove},
 };
-
-/// The longest safetensors header that is waited for in a pipe, and in a file.
-const MAX_HEAD: usize = 16 << 20;
-const MAX_FILE_HEAD: usize = 100_000_008;
 
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs) -> Result<()> {
@@ -89,6 +85,42 @@ fn refuse_change(input: &Input, change: Option<&str>) -> Result<()> {
     }
 }
 
+/// Where content goes: a frame of a layout that is known, or of one that its bytes will show.
+enum Target {
+    Known(FrameWriter<Output>),
+    Recognising(RecognisingWriter<Output>),
+}
+
+impl Target {
+    fn is_recognised(&self) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Recognising(writer) => writer.is_recognised(),
+        }
+    }
+
+    fn position(&self) -> u64 {
+        match self {
+            Self::Known(writer) => writer.position(),
+            Self::Recognising(writer) => writer.position(),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Known(writer) => writer.write_all(bytes),
+            Self::Recognising(writer) => writer.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> parans::Result<(Output, Summary)> {
+        match self {
+            Self::Known(writer) => writer.finish(),
+            Self::Recognising(writer) => writer.finish(),
+        }
+    }
+}
+
 /// Writes the frame, and says whether its content was recognised. The bytes that are hashed,
 /// recognised and coded are one copy of the input.
 fn write(
@@ -100,16 +132,20 @@ fn write(
 ) -> Result<(Output, Summary, bool)> {
     // The content of a device or a file in /proc has a length that its metadata do not say.
     let length = input.length().filter(|&length| length > 0);
-    let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
-    let fits = |layout: &Layout| length.is_none_or(|length| layout.length() == length);
-    let layout = zip.or_else(|| recognise_head(&head).filter(fits)).unwrap_or_default();
-    let recognised = layout.container != Container::None;
-    // Plain content may have got longer or shorter by its end: then it is kept as it was read.
-    let content_length = length.filter(|_| recognised);
-    let options = WriteOptions { content_length, ..WriteOptions::default() };
-    let mut writer = FrameWriter::with_layout(output, options, layout)?;
-    writer.write_all(&head)?;
-    drop(head);
+    let mut writer = match zip {
+        Some(layout) => {
+            let options = WriteOptions { content_length: length, ..WriteOptions::default() };
+            Target::Known(FrameWriter::with_layout(output, options, layout)?)
+        }
+        // Plain content may have got longer or shorter by its end: then it is kept as it was read.
+        None => {
+            let writer = RecognisingWriter::new(output, WriteOptions::default());
+            Target::Recognising(match length {
+                Some(length) => writer.expect_length(length),
+                None => writer,
+            })
+        }
+    };
     loop {
         let piece = ahead.piece()?;
         if piece.is_empty() {
@@ -120,22 +156,9 @@ fn write(
         ahead.consume(n);
         progress.at(writer.position());
     }
+    let recognised = writer.is_recognised();
     let change = input.changed(Some(writer.position()))?;
     refuse_change(input, change.as_deref().filter(|_| recognised))?;
     let (output, summary) = writer.finish()?;
     Ok((output, summary, recognised))
-}
-
-/// As much of the beginning as it takes to recognise it.
-fn head(input: &mut ReadAhead, most: usize) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    input.by_ref().take(64 << 10).read_to_end(&mut head)?;
-    if let (Some(length), Some(b'{')) = (head.first_chunk(), head.get(8)) {
-        let length = u64::from_le_bytes(*length).saturating_add(8);
-        if length <= most as u64 {
-            let more = length.saturating_sub(head.len() as u64);
-            input.by_ref().take(more).read_to_end(&mut head)?;
-        }
-    }
-    Ok(head)
 }
