@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use parans::frame::{
-    Container, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout, ReadOptions,
+    Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout, ReadOptions,
     Segment, WriteOptions, recognise,
 };
 use parans::{Dtype, Result};
@@ -97,7 +97,7 @@ fn write_stretches<W: Write + Send>(
 }
 
 /// Compresses a tensor of elements of any type, or the bytes of a bytes-like object. Bytes of a
-/// safetensors, npy or npz file are recognised, and each tensor in them is coded by its type.
+/// safetensors, torch.save, GGUF, npy or npz file are recognised, and each tensor in them is coded by its type.
 /// ``segments`` says instead how the content is laid out: so many bytes of an element type, or of
 /// none, one after another.
 #[pyfunction]
@@ -124,7 +124,7 @@ pub(crate) fn compress_bytes<'py>(
 fn layout(segments: Vec<(u64, Option<String>)>) -> PyResult<Layout> {
     let one = |(length, dtype): (u64, Option<String>)| {
         let dtype = dtype.map(|name| name.parse::<Dtype>()).transpose().or_raise()?;
-        Ok(Segment { length, dtype })
+        Ok(Segment { length, dtype: dtype.and_then(Elements::of) })
     };
     let segments = segments.into_iter().map(one).collect::<PyResult<_>>()?;
     Ok(Layout { segments, ..Layout::default() })
@@ -375,8 +375,8 @@ impl Archive {
         py.detach(|| held(&self.0).content_length())
     }
 
-    /// The format of the content, as far as it was recognised: ``"safetensors"``, ``"npy"``,
-    /// ``"npz"`` or ``"bytes"``.
+    /// The format of the content, as far as it was recognised: ``"safetensors"``, ``"torch"``,
+    /// ``"gguf"``, ``"npy"``, ``"npz"`` or ``"bytes"``.
     #[getter]
     fn container(&self, py: Python<'_>) -> &'static str {
         py.detach(|| held(&self.0).index().container.name())
