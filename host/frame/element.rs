@@ -70,7 +70,7 @@ impl Elements {
     }
 
     /// A number of bytes of which chunks are multiples, but perhaps the last of a run.
-    pub(super) fn unit(self) -> usize {
+    pub(super) fn chunk_multiple(self) -> usize {
         if let Self::Records(record) = self { record.size() } else { 8 }
     }
 

@@ -289,9 +289,10 @@ impl<W: Write + Send> FrameWriter<W> {
         match self.runs.front() {
             // Whole elements in every chunk but perhaps a run's last, where one fits into a chunk.
             Some(&Run { length, dtype, ref parts }) => {
-                let (size, unit) = (self.chunk_size(dtype), dtype.map_or(8, Elements::unit));
-                let unit = if unit > size { 8 } else { unit };
-                let most = size / unit * unit - partial;
+                let (size, multiple) =
+                    (self.chunk_size(dtype), dtype.map_or(8, Elements::chunk_multiple));
+                let multiple = if multiple > size { 8 } else { multiple };
+                let most = size / multiple * multiple - partial;
                 let left = usize::try_from(length).map_or(most, |length| length.min(most));
                 (left, Kind { dtype, parts: parts.clone() })
             }

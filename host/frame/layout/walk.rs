@@ -190,10 +190,11 @@ impl Walk {
             return Ok(());
         }
         let (offset, length) = (self.offset, self.seen as u64);
-        let parts = self.parts.drain(..).filter_map(|(part, elements)| {
-            // A member that was cut short.
+        let seen = self.parts.extract_if(.., |(part, _)| part.start < offset + length);
+        let parts = seen.map(|(part, elements)| {
+            // A member that was cut short ends with the content.
             let end = part.end.min(offset + length);
-            (part.start < end).then(|| (part.start - offset..end - offset, elements))
+            (part.start - offset..end - offset, elements)
         });
         frame.extend_layout(segments(parts, length));
         frame.write_all(&self.held[..self.seen])?;
