@@ -1,5 +1,5 @@
-//! Any bytes as a model file, at once and as they arrive: whatever is recognised, the very bytes come back and the entries lie
-//! inside.
+//! Any bytes as a model file, at once and as they arrive: whatever is recognised, the very bytes
+//! come back and the entries lie inside.
 #![no_main]
 
 use std::io::{Cursor, Write};

@@ -1,6 +1,6 @@
-//! Any bytes as the pickle of an archive of `torch.save` with storages of their own lengths: nothing
-//! is executed, and what is named lies inside. The archive is written plainly, so that the bytes
-//! need not get past checksums and offsets.
+//! Any bytes as the pickle of an archive of `torch.save` with storages of their own lengths:
+//! nothing is executed, and what is named lies inside. The archive is written plainly, so that the
+//! bytes need not get past checksums and offsets.
 #![no_main]
 
 use std::io::{Cursor, Write};

@@ -14,7 +14,7 @@ use super::{
     element::Elements,
     index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
-    layout::{Layout, Run, Segment, runs},
+    layout::{Layout, Run, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
     wire::{
         CHUNK_HEADER, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader, MAX_CHUNK,
@@ -149,31 +149,6 @@ impl<W: Write + Send> FrameWriter<W> {
         self.index.entries.push(entry);
         self.write_all(bytes)?;
         Ok(())
-    }
-
-    /// Adds what a recogniser has learnt of the content that comes next.
-    pub(super) fn extend_layout(&mut self, segments: Vec<Segment>) {
-        if let Some(planned) = &mut self.planned {
-            *planned += segments.iter().map(|segment| segment.length).sum::<u64>();
-        }
-        let together = self.options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
-        self.runs.extend(runs(segments, together as u64));
-    }
-
-    /// The container of the content, as far as is known.
-    pub(super) fn container(&self) -> Container {
-        self.index.container
-    }
-
-    /// Content bytes past those that the layout speaks of.
-    pub(super) fn unplanned(&self) -> Option<u64> {
-        self.position().checked_sub(self.planned?)
-    }
-
-    /// Replaces the directory by what a recogniser has found in the content.
-    pub(super) fn set_directory(&mut self, container: Container, entries: Vec<Entry>) {
-        self.index.container = container;
-        self.index.entries = entries;
     }
 
     /// Refuses to go on after a failure: what was written is not what was given.
@@ -444,6 +419,35 @@ impl<W: Write + Send> FrameWriter<W> {
             }
         }
         Ok(written)
+    }
+}
+
+/// What a recogniser learns of content while it is written.
+#[cfg(feature = "containers")]
+impl<W: Write + Send> FrameWriter<W> {
+    /// Adds what a recogniser has learnt of the content that comes next.
+    pub(super) fn extend_layout(&mut self, segments: Vec<super::layout::Segment>) {
+        if let Some(planned) = &mut self.planned {
+            *planned += segments.iter().map(|segment| segment.length).sum::<u64>();
+        }
+        let together = self.options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
+        self.runs.extend(runs(segments, together as u64));
+    }
+
+    /// The container of the content, as far as is known.
+    pub(super) fn container(&self) -> Container {
+        self.index.container
+    }
+
+    /// Content bytes past those that the layout speaks of.
+    pub(super) fn unplanned(&self) -> Option<u64> {
+        self.position().checked_sub(self.planned?)
+    }
+
+    /// Replaces the directory by what a recogniser has found in the content.
+    pub(super) fn set_directory(&mut self, container: Container, entries: Vec<Entry>) {
+        self.index.container = container;
+        self.index.entries = entries;
     }
 }
 

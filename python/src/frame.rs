@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use parans::frame::{
-    Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout, ReadOptions,
-    Segment, WriteOptions, recognise,
+    Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout,
+    ReadOptions, Segment, WriteOptions, recognise,
 };
 use parans::{Dtype, Result};
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -97,7 +97,8 @@ fn write_stretches<W: Write + Send>(
 }
 
 /// Compresses a tensor of elements of any type, or the bytes of a bytes-like object. Bytes of a
-/// safetensors, torch.save, GGUF, npy or npz file are recognised, and each tensor in them is coded by its type.
+/// safetensors, torch.save, GGUF, npy or npz file are recognised, and each tensor in them is coded
+/// by its type.
 /// ``segments`` says instead how the content is laid out: so many bytes of an element type, or of
 /// none, one after another.
 #[pyfunction]

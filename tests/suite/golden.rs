@@ -259,7 +259,8 @@ fn floats() {
     assert_eq!((dropped.len(), integers), (2, BTreeSet::from([0, 1, 2])));
 }
 
-/// Elements that chunks have numbers from 11 on for: of the other byte order, truth values, records.
+/// Elements for which chunks have numbers from 11 on: of the other byte order, truth values,
+/// records.
 fn later_elements() -> Vec<(String, Elements, Vec<u8>)> {
     const ELEMENTS: u64 = 2500;
     let mut numbers = Numbers(19);
@@ -278,7 +279,8 @@ fn later_elements() -> Vec<(String, Elements, Vec<u8>)> {
         });
         out.push((format!(">{dtype}"), elements, bytes.collect()));
     }
-    let bools = (0..8 * ELEMENTS).map(|at| u8::from(at / (7 + numbers.next() % 2) % 9 == 0));
+    let bools =
+        (0..8 * ELEMENTS).map(|at| u8::from((at / (7 + numbers.next() % 2)).is_multiple_of(9)));
     out.push(("bools".into(), Elements::Bools, bools.collect()));
     let fields = [
         Field::new(parans::Dtype::F32, 1),

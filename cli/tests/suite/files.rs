@@ -608,8 +608,8 @@ fn messages_speak_of_the_matter() {
     }
 }
 
-/// Files of PyTorch and numpy from a pipe and from the disk: the same tensors, listed, extracted and
-/// given to numpy; and the file's very bytes.
+/// Files of PyTorch and numpy from a pipe and from the disk: the same tensors, listed, extracted
+/// and given to numpy; and the file's very bytes.
 #[test]
 fn model_files_from_pipes_and_from_the_disk() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models");

@@ -22,7 +22,8 @@ const MAX_HEAD: u64 = 100_000_008;
 /// use std::io::{Cursor, Write};
 /// use parans::frame::{Container, FrameArchive, RecognisingWriter, WriteOptions};
 ///
-/// let mut array = b"\x93NUMPY\x01\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }".to_vec();
+/// let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (9,), }";
+/// let mut array = [b"\x93NUMPY\x01\0v\0", &header[..]].concat();
 /// array.resize(127, b' ');
 /// array.extend(b"\n123456789012345678901234567890123456");
 /// let mut writer = RecognisingWriter::new(Vec::new(), WriteOptions::default());
@@ -129,14 +130,13 @@ impl<W: Write + Send> RecognisingWriter<W> {
     fn decide(&mut self, end: bool) -> Result<()> {
         let State::Head { held, wanted, .. } = &mut self.state else { return Ok(()) };
         let most = self.length.map_or(MAX_STREAM_HEAD, |_| MAX_HEAD);
-        while !end {
+        let mut open = !end;
+        while open {
             if (held.len() as u64) < *wanted {
                 return Ok(());
             }
             let more = head_wanted(held);
-            if more <= *wanted || more > most {
-                break;
-            }
+            open = more > *wanted && more <= most;
             *wanted = more;
         }
         let State::Head { inner, mut options, held, .. } =

@@ -160,7 +160,7 @@ mod tests {
             ),
             ("[(('t', 'x'), '<f4')]", 4, vec![plain(Dtype::F32, 1)]),
             ("[('a', [('b', '<u2'), ('c', '<M8[s]')], (2,))]", 20, {
-                vec![plain(Dtype::U16, 1), plain(Dtype::I64, 1)].repeat(2)
+                [plain(Dtype::U16, 1), plain(Dtype::I64, 1)].repeat(2)
             }),
         ] {
             let found = element(text).unwrap();
