@@ -41,6 +41,9 @@ pub enum Elements {
 }
 
 impl Elements {
+    /// Bytes that are not coded together with other bytes around them.
+    pub const BYTES: Self = Self::Numbers(Dtype::U8);
+
     /// Elements of a type; none where they are coded as bytes.
     #[must_use]
     pub fn of(dtype: Dtype) -> Option<Self> {

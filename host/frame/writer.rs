@@ -281,7 +281,11 @@ impl<W: Write + Send> FrameWriter<W> {
     }
 
     fn chunk_size(&self, dtype: Option<Elements>) -> usize {
-        let own = if dtype.is_some() { DEFAULT_CHUNK } else { order0::DEFAULT_CHUNK };
+        let own = if dtype.and_then(Elements::id).is_some() {
+            DEFAULT_CHUNK
+        } else {
+            order0::DEFAULT_CHUNK
+        };
         self.options.chunk_size.unwrap_or(own)
     }
 

@@ -102,7 +102,7 @@ const KINDS: &[Kind] = &[
 impl Kind {
     fn coded(&self) -> Option<Elements> {
         match self.fields {
-            [field] => Elements::of(field.dtype),
+            [field] => Elements::of(field.dtype).or(Some(Elements::BYTES)),
             fields => Record::new(fields).map(Elements::Records),
         }
     }

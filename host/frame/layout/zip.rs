@@ -70,11 +70,12 @@ impl Archive {
         let (folder, model) = self.model.as_ref()?;
         let key = name.strip_prefix(folder)?.strip_prefix("data/")?;
         let &(bytes, kind) = model.storages.get(key)?;
-        let elements = |kind: &super::types::Type| match self.big_endian {
-            true => kind.big_endian(),
-            false => kind.elements(),
+        let elements = |kind: &super::types::Type| {
+            let numbers = if self.big_endian { kind.big_endian() } else { kind.elements() };
+            // The parts of a zip file around them are unlike any tensor's bytes.
+            numbers.unwrap_or(Elements::BYTES)
         };
-        Some((bytes, kind.and_then(elements)))
+        Some((bytes, kind.map(elements)))
     }
 
     /// Where the numbers of a member are and how they are coded.
