@@ -64,9 +64,9 @@
 //!
 //! # Features
 //!
-//! None is on by default. `containers` recognises safetensors, npy and npz content, so that a frame
-//! codes each tensor by its type. `cuda-dynamic` runs coders on NVIDIA GPUs
-//! through the driver that is found at run time, `cuda` through cust and the driver that the
+//! None is on by default. `containers` recognises safetensors, `torch.save`, GGUF, npy and npz
+//! content, so that a frame codes each tensor by its type. `cuda-dynamic` runs coders on NVIDIA
+//! GPUs through the driver that is found at run time, `cuda` through cust and the driver that the
 //! program is linked to.
 //!
 //! # Debug builds

@@ -14,9 +14,9 @@ pub(crate) const SUFFIX: &str = ".parans";
 /// Compress files and tensors with ANS entropy coding.
 ///
 /// Without a command, parans compresses FILE to FILE.parans, or does what -d, -t or -l say, as gzip
-/// and zstd do. Model files (safetensors, npy, npz) are recognised by their content and every
-/// tensor is coded by its type. Input is kept unless --rm is given. No FILE, or `-`, is standard
-/// input; its output goes to standard output.
+/// and zstd do. Model files (safetensors, torch.save's, GGUF, npy, npz) are recognised by their
+/// content, from a pipe too, and every tensor is coded by its type. Input is kept unless --rm is
+/// given. No FILE, or `-`, is standard input; its output goes to standard output.
 ///
 /// Exit status: 0 success; 1 a file cannot be read or written; 2 wrong usage; 3 not a parans file,
 /// or one of another version; 4 a damaged file.

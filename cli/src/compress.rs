@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Result, bail};
 use parans::frame::{
-    Base, Container, Entry, FrameWriter, Layout, Repeat, Summary, WriteOptions, find_repeats,
-    fingerprints, recognise_file, recognise_head,
+    Base, Entry, FrameWriter, Layout, RecognisingWriter, Repeat, Summary, WriteOptions,
+    find_repeats, fingerprints, recognise_file,
 };
 
 use crate::{
@@ -25,10 +25,6 @@ use crate::{
     remove::{check_wish, remove},
     shards,
 };
-
-/// The longest safetensors header that is waited for in a pipe, and in a file.
-const MAX_HEAD: usize = 16 << 20;
-const MAX_FILE_HEAD: usize = 100_000_008;
 
 /// Compresses one file.
 pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> Result<()> {
@@ -51,10 +47,10 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
     };
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let mut progress = Progress::new(&input.path, input.length(), &args.common);
-    let tensors = tensors(&input)?;
+    let (layout, tensors) = survey(&input)?;
     let seen: Vec<_> = tensors.iter().map(|(entry, number)| (entry, *number)).collect();
     let shared = if args.dedup { earlier.shared(&seen, target.as_deref())? } else { Vec::new() };
-    let plan = Plan { zip: zip_layout(&input)?, repeats: find_repeats(&seen), shared, bases };
+    let plan = Plan { layout, repeats: find_repeats(&seen), shared, bases };
     let (output, summary, recognised) =
         input.read_ahead(|ahead| write(&input, ahead, plan, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
@@ -79,41 +75,29 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
     if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-/// The layout of a zip file, whose directory is at its end: what no stream can say.
-fn zip_layout(input: &Input) -> Result<Option<Layout>> {
-    let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
-        return Ok(None);
-    };
-    let mut recognise = || {
-        let mut magic = Vec::new();
-        file.take(4).read_to_end(&mut magic)?;
-        let zip = magic == b"PK\x03\x04";
-        let layout = if zip { recognise_file(BufReader::new(file))? } else { None };
-        file.rewind()?;
-        io::Result::Ok(layout)
-    };
-    Ok(recognise().map_err(|error| named(error, input.path.display()))?)
-}
-
 /// What is known of content before it is read through.
 struct Plan {
-    zip: Option<Layout>,
+    /// The layout, of a file that is recognised.
+    layout: Option<Layout>,
     repeats: Vec<Repeat>,
     shared: Vec<Shared>,
     bases: Vec<Arc<Base>>,
 }
 
-/// The large tensors of a file with their fingerprints.
-fn tensors(input: &Input) -> Result<Vec<(Entry, u128)>> {
+/// The layout of a file that is recognised, and its large tensors with their fingerprints.
+fn survey(input: &Input) -> Result<(Option<Layout>, Vec<(Entry, u128)>)> {
     let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
-        return Ok(Vec::new());
+        return Ok((None, Vec::new()));
     };
     let mut find = || {
-        let layout = recognise_file(BufReader::new(file))?.unwrap_or_default();
-        let tensors = fingerprints(&layout, file)?;
+        let layout = recognise_file(BufReader::new(file))?;
+        let tensors = match &layout {
+            Some(layout) => fingerprints(layout, file)?,
+            None => Vec::new(),
+        };
         let tensors = tensors.into_iter().map(|(entry, number)| (entry.clone(), number)).collect();
         file.rewind()?;
-        io::Result::Ok(tensors)
+        io::Result::Ok((layout, tensors))
     };
     Ok(find().map_err(|error| named(error, input.path.display()))?)
 }
@@ -124,6 +108,42 @@ fn refuse_change(input: &Input, change: Option<&str>) -> Result<()> {
     match change {
         Some(change) => bail!("{}: {change}: nothing is written", input.path.display()),
         None => Ok(()),
+    }
+}
+
+/// Where content goes: a frame of a layout that is known, or of one that its bytes will show.
+enum Target {
+    Known(FrameWriter<Output>),
+    Recognising(RecognisingWriter<Output>),
+}
+
+impl Target {
+    fn is_recognised(&self) -> bool {
+        match self {
+            Self::Known(_) => true,
+            Self::Recognising(writer) => writer.is_recognised(),
+        }
+    }
+
+    fn position(&self) -> u64 {
+        match self {
+            Self::Known(writer) => writer.position(),
+            Self::Recognising(writer) => writer.position(),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Known(writer) => writer.write_all(bytes),
+            Self::Recognising(writer) => writer.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> parans::Result<(Output, Summary)> {
+        match self {
+            Self::Known(writer) => writer.finish(),
+            Self::Recognising(writer) => writer.finish(),
+        }
     }
 }
 
@@ -138,23 +158,29 @@ fn write(
 ) -> Result<(Output, Summary, bool)> {
     // The content of a device or a file in /proc has a length that its metadata do not say.
     let length = input.length().filter(|&length| length > 0);
-    let head = head(&mut ahead, length.map_or(MAX_HEAD, |_| MAX_FILE_HEAD))?;
-    let fits = |layout: &Layout| length.is_none_or(|length| layout.length() == length);
-    let layout = plan.zip.or_else(|| recognise_head(&head).filter(fits)).unwrap_or_default();
-    let recognised = layout.container != Container::None;
-    // Plain content may have got longer or shorter by its end: then it is kept as it was read.
-    let content_length = length.filter(|_| recognised);
-    let options = WriteOptions { content_length, ..WriteOptions::default() };
-    let mut writer = FrameWriter::with_layout(output, options, layout)?;
-    writer = writer.with_repeats(plan.repeats)?;
-    for (base, ranges) in plan.shared {
-        writer = writer.with_base_ranges(base, ranges)?;
-    }
-    for base in plan.bases {
-        writer = writer.with_base(base)?;
-    }
-    writer.write_all(&head)?;
-    drop(head);
+    let mut writer = match plan.layout {
+        Some(layout) => {
+            let options = WriteOptions { content_length: length, ..WriteOptions::default() };
+            let mut writer = FrameWriter::with_layout(output, options, layout)?;
+            writer = writer.with_repeats(plan.repeats)?;
+            for (base, ranges) in plan.shared {
+                writer = writer.with_base_ranges(base, ranges)?;
+            }
+            for base in plan.bases {
+                writer = writer.with_base(base)?;
+            }
+            Target::Known(writer)
+        }
+        // Plain content may have got longer or shorter by its end: then it is kept as it was read.
+        None => {
+            let writer = RecognisingWriter::new(output, WriteOptions::default());
+            let writer = writer.with_bases(plan.bases);
+            Target::Recognising(match length {
+                Some(length) => writer.expect_length(length),
+                None => writer,
+            })
+        }
+    };
     loop {
         let piece = ahead.piece()?;
         if piece.is_empty() {
@@ -165,22 +191,9 @@ fn write(
         ahead.consume(n);
         progress.at(writer.position());
     }
+    let recognised = writer.is_recognised();
     let change = input.changed(Some(writer.position()))?;
     refuse_change(input, change.as_deref().filter(|_| recognised))?;
     let (output, summary) = writer.finish()?;
     Ok((output, summary, recognised))
-}
-
-/// As much of the beginning as it takes to recognise it.
-fn head(input: &mut ReadAhead, most: usize) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    input.by_ref().take(64 << 10).read_to_end(&mut head)?;
-    if let (Some(length), Some(b'{')) = (head.first_chunk(), head.get(8)) {
-        let length = u64::from_le_bytes(*length).saturating_add(8);
-        if length <= most as u64 {
-            let more = length.saturating_sub(head.len() as u64);
-            input.by_ref().take(more).read_to_end(&mut head)?;
-        }
-    }
-    Ok(head)
 }

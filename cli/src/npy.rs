@@ -1,6 +1,8 @@
 //! Headers of npy files: a magic string, a version, the length of a Python dictionary, which gives
 //! the type, the order and the shape of the elements that follow.
 
+use parans::frame::numpy_descr;
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// The magic string, version 1.0 and its length.
 const START: usize = MAGIC.len() + 4;
@@ -49,33 +51,14 @@ pub(crate) fn last_header(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// numpy's name for a type. It has none for types that it lacks: they are raw bytes, as
-/// ml_dtypes saves its own types.
+/// numpy's name for a type: raw bytes for types that it lacks, as ml_dtypes saves its own.
 fn descr(dtype: &str) -> Option<&str> {
-    Some(match dtype {
-        "BOOL" => "|b1",
-        "U8" => "|u1",
-        "I8" => "|i1",
-        "U16" => "<u2",
-        "I16" => "<i2",
-        "F16" => "<f2",
-        "U32" => "<u4",
-        "I32" => "<i4",
-        "F32" => "<f4",
-        "U64" => "<u8",
-        "I64" => "<i8",
-        "F64" => "<f8",
-        "C64" => "<c8",
-        "BF16" => "|V2",
-        name if name.starts_with("F8_") => "|V1",
+    numpy_descr(dtype).or_else(|| {
         // A type of numpy's, under its own name.
-        name => {
-            let (kind, digits) = name.split_at_checked(2)?;
-            let known =
-                kind.starts_with(['<', '>', '|']) && kind.ends_with(|c| "fiucbSUV".contains(c));
-            let number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-            return (known && number).then_some(name);
-        }
+        let (kind, digits) = dtype.split_at_checked(2)?;
+        let known = kind.starts_with(['<', '>', '|']) && kind.ends_with(|c| "fiucbSUV".contains(c));
+        let number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        (known && number).then_some(dtype)
     })
 }
 
@@ -99,6 +82,7 @@ mod tests {
             ("BF16", &[0, 2], 0, "{'descr': '|V2', 'fortran_order': False, 'shape': (0, 2), }"),
             ("<U3", &[2], 24, "{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }"),
             ("F8_E4M3", &[2], 2, "{'descr': '|V1', 'fortran_order': False, 'shape': (2,), }"),
+            ("C128", &[2], 32, "{'descr': '<c16', 'fortran_order': False, 'shape': (2,), }"),
         ] {
             let made = header(dtype, shape, length).unwrap();
             assert_eq!(made.len() % ALIGN, 0);
@@ -119,6 +103,7 @@ mod tests {
         for (dtype, shape, length) in [
             ("F4", &[8][..], 4),
             ("F6_E2M3", &[4], 3),
+            ("Q8_0", &[32], 34),
             ("F32", &[3], 11),
             ("F32", &[u64::MAX, 2], 8),
             ("<f4', 'x': '", &[1], 4),

@@ -3,7 +3,8 @@
 use super::{
     base::{Bases, check_of},
     columns::{put, take},
-    element,
+    element::{Elements, Form, from_id},
+    rearranged::{Rearranger, swap},
     wire::{ChunkCodec, ChunkInfo, Fields},
 };
 use crate::{
@@ -18,7 +19,11 @@ use crate::{
 pub(super) struct ChunkEncoder {
     bytes: order0::Encoder,
     numbers: float::Encoder,
+    rearranger: Rearranger,
     differences: difference::Encoder,
+    /// Content and base with the bytes of their elements reversed.
+    swapped: [Vec<u8>; 2],
+    difference: Vec<u8>,
     coded: Vec<u8>,
     other: Vec<u8>,
 }
@@ -33,6 +38,55 @@ pub(super) struct Against<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// As what elements are compared with those of a base.
+struct Compared {
+    dtype: Dtype,
+    /// Whether their bytes are reversed before.
+    swapped: bool,
+    /// The number in the chunk's header; 0 for bytes.
+    element: u8,
+}
+
+impl Compared {
+    fn of(elements: Option<Elements>, raw: &[u8]) -> Self {
+        let whole = elements.filter(|elements| raw.len().is_multiple_of(elements.size()));
+        let (dtype, swapped) = match whole {
+            Some(Elements::Numbers(dtype)) => (dtype, false),
+            Some(Elements::Swapped(dtype)) => (dtype, true),
+            _ => (Dtype::U8, false),
+        };
+        let element = match whole {
+            Some(Elements::Numbers(_) | Elements::Swapped(_)) => whole.and_then(Elements::id),
+            _ => None,
+        };
+        Self { dtype, swapped, element: element.unwrap_or(0) }
+    }
+
+    fn from_id(element: u8) -> Result<Self> {
+        let (dtype, swapped) = match element {
+            0 => (Dtype::U8, false),
+            _ => match from_id(element)? {
+                Form::Numbers(dtype) => (dtype, false),
+                Form::Swapped(dtype) => (dtype, true),
+                Form::Bits | Form::Records => {
+                    return Err(Error::Corrupt(format!("differences of element type {element}")));
+                }
+            },
+        };
+        Ok(Self { dtype, swapped, element })
+    }
+
+    fn swap<'a>(&self, bytes: &'a [u8], buffer: &'a mut Vec<u8>) -> &'a [u8] {
+        if !self.swapped {
+            return bytes;
+        }
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        swap(self.dtype, buffer);
+        buffer
+    }
+}
+
 /// An estimate below this share of another's decides without trying both.
 const SURE: f64 = 0.95;
 
@@ -45,7 +99,10 @@ impl ChunkEncoder {
         Self {
             bytes: order0::Encoder::new(),
             numbers: float::Encoder::new(),
+            rearranger: Rearranger::default(),
             differences: difference::Encoder::at_level(Level::current()),
+            swapped: Default::default(),
+            difference: Vec::new(),
             coded: Vec::new(),
             other: Vec::new(),
         }
@@ -67,48 +124,46 @@ impl ChunkEncoder {
     }
 
     /// Makes the smallest coding of `raw` (1..=[`order0::MAX_CHUNK`] bytes), never more than
-    /// `raw.len()`, and says about how much less it is than a coding as bytes. `dtype` is a hint:
-    /// bytes that are not whole elements are coded as bytes.
+    /// `raw.len()`, and says about how much less it is than a coding as bytes. `elements` is a
+    /// hint: bytes that are no whole ones are coded as bytes. So is what it can be coded `against`.
     pub(super) fn encode(
         &mut self,
         raw: &[u8],
-        dtype: Option<Dtype>,
+        elements: Option<Elements>,
         against: Option<Against<'_>>,
     ) -> (ChunkInfo, u64) {
-        let Some(against) = against else { return self.encode_alone(raw, dtype) };
-        let dtype = dtype.filter(|dtype| raw.len().is_multiple_of(dtype.size()));
-        let elements = dtype.unwrap_or(Dtype::U8);
-        let plan = self.differences.plan(elements, raw, against.bytes);
-        let alone = match (&plan, dtype) {
+        let Some(against) = against else { return self.encode_alone(raw, elements) };
+        let compared = Compared::of(elements, raw);
+        let (dtype, element) = (compared.dtype, compared.element);
+        let [raw_swapped, base_swapped] = &mut self.swapped;
+        let bytes = compared.swap(raw, raw_swapped);
+        let base = compared.swap(against.bytes, base_swapped);
+        let plan = self.differences.plan(dtype, bytes, base);
+        let alone = match (&plan, element) {
             (None, _) => f64::INFINITY,
-            (_, Some(dtype)) if element::id(dtype).is_some() => {
-                self.numbers.estimate(dtype, raw) as f64
-            }
-            _ => estimate(raw) as f64,
+            (_, 0) => estimate(raw) as f64,
+            _ => self.numbers.estimate(dtype, bytes) as f64,
         };
         let estimated = plan.as_ref().map_or(0.0, |plan| plan.bytes as f64);
         if constant_element(raw).is_some() || alone < SURE * estimated {
-            return self.encode_alone(raw, dtype);
+            return self.encode_alone(raw, elements);
         }
-        let alone = (estimated >= SURE * alone).then(|| self.encode_alone(raw, dtype));
-        self.other.clear();
-        let out = &mut self.other;
+        let out = &mut self.difference;
+        out.clear();
         put(against.number, out);
         put(against.offset, out);
         out.extend(check_of(against.bytes).to_le_bytes());
-        self.differences.encode(plan, elements, raw, against.bytes, out);
-        match alone {
-            Some(alone) if self.coded.len() <= out.len() => alone,
-            None if out.len() >= raw.len() => self.encode_alone(raw, dtype),
-            _ => {
-                std::mem::swap(&mut self.coded, &mut self.other);
-                let coded = self.coded.len() as u32;
-                let element = element::id(elements).unwrap_or_default();
-                let codec = ChunkCodec::Base;
-                let saved = raw.len() - self.coded.len();
-                (ChunkInfo { codec, element, raw: raw.len() as u32, coded }, saved as u64)
+        self.differences.encode(plan, dtype, bytes, base, out);
+        if self.difference.len() >= raw.len() || estimated >= SURE * alone {
+            let alone = self.encode_alone(raw, elements);
+            if self.coded.len() <= self.difference.len() {
+                return alone;
             }
         }
+        std::mem::swap(&mut self.coded, &mut self.difference);
+        let (raw, coded) = (raw.len() as u32, self.coded.len() as u32);
+        let info = ChunkInfo { codec: ChunkCodec::Base, element, raw, coded };
+        (info, u64::from(raw - coded))
     }
 
     /// A chunk that repeats one which is `distance` bytes of content before it.
@@ -119,19 +174,20 @@ impl ChunkEncoder {
         ChunkInfo { codec: ChunkCodec::Repeat, element: 0, raw: raw as u32, coded }
     }
 
-    fn encode_alone(&mut self, raw: &[u8], dtype: Option<Dtype>) -> (ChunkInfo, u64) {
+    fn encode_alone(&mut self, raw: &[u8], elements: Option<Elements>) -> (ChunkInfo, u64) {
         let out = &mut self.coded;
         out.clear();
         let mut saved = 0;
-        let number =
-            dtype.filter(|dtype| raw.len().is_multiple_of(dtype.size())).and_then(element::id);
-        let (mut codec, mut element) = match (constant_element(raw), dtype.zip(number)) {
+        let constant = constant_element(raw);
+        let made = elements.filter(|&elements| {
+            constant.is_none() && self.rearranger.encode(&mut self.numbers, elements, raw, out)
+        });
+        let (mut codec, mut element) = match (constant, made.and_then(Elements::id)) {
             (Some(element), _) => {
                 out.extend_from_slice(element);
                 (ChunkCodec::Constant, 0)
             }
-            (None, Some((dtype, number))) => {
-                self.numbers.encode(dtype, raw, out);
+            (None, Some(number)) => {
                 let as_bytes = estimate(raw);
                 saved = as_bytes.saturating_sub(out.len()) as u64;
                 // Not every tensor holds what its type promises.
@@ -202,6 +258,7 @@ pub(super) fn repeated(coded: &[u8]) -> Result<u64> {
 pub(super) struct ChunkDecoder {
     bytes: order0::Decoder,
     numbers: float::Decoder,
+    rearranger: Rearranger,
     differences: difference::Decoder,
     base: Vec<u8>,
 }
@@ -211,6 +268,7 @@ impl ChunkDecoder {
         Self {
             bytes: order0::Decoder::new(),
             numbers: float::Decoder::new(),
+            rearranger: Rearranger::default(),
             differences: difference::Decoder::at_level(Level::current()),
             base: Vec::new(),
         }
@@ -240,17 +298,10 @@ impl ChunkDecoder {
             },
             ChunkCodec::Order0 => self.bytes.decode(coded, out)?,
             ChunkCodec::Planes => {
-                let dtype = element::from_id(info.element)?;
-                if !out.len().is_multiple_of(dtype.size()) {
-                    return Err(Error::Corrupt(format!("{} bytes of {}", out.len(), dtype.name())));
-                }
-                self.numbers.decode(dtype, coded, out)?;
+                self.rearranger.decode(&mut self.numbers, info.element, coded, out)?;
             }
             ChunkCodec::Base => {
-                let dtype = match info.element {
-                    0 => Dtype::U8,
-                    element => element::from_id(element)?,
-                };
+                let compared = Compared::from_id(info.element)?;
                 let mut fields = Fields(coded);
                 let (number, offset) = (take(&mut fields)?, take(&mut fields)?);
                 let check = fields.u32()?;
@@ -258,7 +309,13 @@ impl ChunkDecoder {
                     Error::Corrupt(format!("a chunk against bytes from {offset} of its base"))
                 })?;
                 bases.read(number, offset..end, check, &mut self.base)?;
-                self.differences.decode(dtype, fields.0, &self.base, out)?;
+                if compared.swapped {
+                    swap(compared.dtype, &mut self.base);
+                }
+                self.differences.decode(compared.dtype, fields.0, &self.base, out)?;
+                if compared.swapped {
+                    swap(compared.dtype, out);
+                }
             }
             ChunkCodec::Repeat => {
                 return Err(Error::Corrupt("a chunk repeats one that repeats another".into()));
@@ -273,10 +330,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Dtype;
 
     fn round_trip(raw: &[u8], dtype: Option<Dtype>) -> ChunkInfo {
         let mut encoder = ChunkEncoder::new();
-        let (info, _) = encoder.encode(raw, dtype, None);
+        let (info, _) = encoder.encode(raw, dtype.and_then(Elements::of), None);
         let coded = encoder.coded();
         let mut back = vec![0; raw.len()];
         ChunkDecoder::new().decode(info, coded, &Bases::default(), &mut back).unwrap();

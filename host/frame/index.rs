@@ -25,10 +25,15 @@ pub enum Container {
     Npy,
     /// A zip file of numpy arrays.
     Npz,
+    /// What `torch.save` writes: a zip file of a pickle and storages.
+    Torch,
+    /// A GGUF file.
+    Gguf,
 }
 
 impl Container {
-    pub(super) const ALL: [Self; 4] = [Self::None, Self::Safetensors, Self::Npy, Self::Npz];
+    pub(super) const ALL: [Self; 6] =
+        [Self::None, Self::Safetensors, Self::Npy, Self::Npz, Self::Torch, Self::Gguf];
 
     /// A short name for reports.
     #[must_use]
@@ -38,6 +43,8 @@ impl Container {
             Self::Safetensors => "safetensors",
             Self::Npy => "npy",
             Self::Npz => "npz",
+            Self::Torch => "torch",
+            Self::Gguf => "gguf",
         }
     }
 }
@@ -51,7 +58,8 @@ pub enum EntryKind {
     /// The elements of a tensor, slowest dimension first unless the container says otherwise,
     /// without padding.
     Tensor {
-        /// The element type: a safetensors name, or a numpy `descr` where there is none.
+        /// The element type: a safetensors name, or where there is none a numpy `descr` or the
+        /// name of a block type of GGUF.
         dtype: String,
         /// Elements along each dimension; empty for a scalar.
         shape: Vec<u64>,

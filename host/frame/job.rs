@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     chunk::{Against, ChunkEncoder},
+    element::Elements,
     layout::{FEW, Segment, coarser},
     sources::Sources,
     wire::{CHUNK_HEADER, ChunkHeader, ChunkInfo},
 };
-use crate::{Error, dtype::Dtype};
+use crate::Error;
 
 /// About what a chunk takes in the table of chunks.
 const TABLE: usize = 5;
@@ -19,7 +20,7 @@ const TABLE: usize = 5;
 /// How the content of a job is coded.
 #[derive(Clone, Default)]
 pub(super) struct Kind {
-    pub(super) dtype: Option<Dtype>,
+    pub(super) dtype: Option<Elements>,
     /// Parts that may be chunks of their own, if that takes less than one chunk of bytes.
     pub(super) parts: Option<Arc<[Segment]>>,
 }
@@ -124,7 +125,7 @@ impl Coded {
         &mut self,
         encoder: &mut ChunkEncoder,
         raw: &[u8],
-        dtype: Option<Dtype>,
+        elements: Option<Elements>,
         place: Place<'_>,
     ) {
         let content = place.offset..place.offset + raw.len() as u64;
@@ -138,7 +139,7 @@ impl Coded {
                 Err(error) => self.failed = Some(error),
             }
         }
-        let (info, saved) = encoder.encode(raw, dtype, against);
+        let (info, saved) = encoder.encode(raw, elements, against);
         self.saved += saved;
         self.push(encoder, info, place);
     }

@@ -12,6 +12,7 @@
 //! | save what is whole in a damaged file | `FrameSalvage`, over `Read + Seek` |
 //! | code content against other content | `Base`, `FrameWriter::with_base` |
 //! | know the tensors of a model file | `recognise`, `recognise_file` |
+//! | write a model file as it arrives | `RecognisingWriter` |
 //! | keep an array, or read one | `FrameWriter::write_array`, `FrameArchive::read_array` |
 //! | keep what a [`Coder`](crate::Coder) pushed | `CodedRows` |
 //!
@@ -53,6 +54,7 @@ mod layout;
 mod options;
 mod places;
 mod reader;
+mod rearranged;
 #[cfg(feature = "remote")]
 mod remote;
 mod rows;
@@ -68,12 +70,13 @@ mod writer;
 
 pub use archive::FrameArchive;
 pub use base::Base;
+pub use element::{Elements, Field, MAX_FIELDS, Record};
 pub use index::{
     BaseName, Container, Entry, EntryKind, Index, MAX_DIMENSIONS, MAX_DTYPE_NAME, MAX_NAME,
 };
-pub use layout::{Layout, Segment};
+pub use layout::{Layout, Segment, numpy_descr};
 #[cfg(feature = "containers")]
-pub use layout::{recognise, recognise_file, recognise_head};
+pub use layout::{RecognisingWriter, recognise, recognise_file, recognise_head};
 pub use options::{DEFAULT_CHUNK, Summary, WriteOptions};
 pub use reader::{FrameReader, ReadOptions};
 #[cfg(feature = "remote")]

@@ -122,9 +122,6 @@ impl Sources {
         if entries.is_empty() {
             // Bytes of no known kind: those at the same places.
             matches.push(Match { content: 0..base.length(), base: number, at: 0 });
-            if runs.is_empty() {
-                runs.push_back(Run { length: base.length(), dtype: None, parts: None });
-            }
         }
         self.push(base, matches, runs);
     }
@@ -172,6 +169,13 @@ impl Sources {
                 return;
             }
         }
+    }
+
+    /// Where the content that resembles a base ends, if it does at `at`.
+    pub(super) fn end(&self, at: u64) -> Option<u64> {
+        let after = self.matches.partition_point(|found| found.content.start <= at);
+        let end = self.matches[after.checked_sub(1)?].content.end;
+        Some(end).filter(|&end| end > at)
     }
 
     /// The number of the base, the base and the range of it that content resembles.

@@ -6,7 +6,8 @@ use std::io::{Cursor, Read, Seek, Write};
 use ndarray::{Array, ArrayView, Dimension, IxDyn};
 
 use super::{
-    FrameArchive, FrameWriter, WriteOptions, element,
+    FrameArchive, FrameWriter, WriteOptions,
+    element::Elements,
     index::{Container, Entry, EntryKind},
 };
 use crate::{
@@ -38,7 +39,7 @@ impl<W: Write + Send> FrameWriter<W> {
             )));
         }
         let entry = Entry::tensor(name, dtype.name(), shape.to_vec(), self.position(), length);
-        self.write_entry(entry, element::numbered(dtype), bytes)
+        self.write_entry(entry, Elements::of(dtype), bytes)
     }
 
     /// Writes a named part of plain bytes as the next content. Chunks are cut where it begins and

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use super::{
     base::Base,
     chunk::ChunkEncoder,
+    element::Elements,
     index::{Container, Entry, Index, MAX_NAME},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
@@ -23,7 +24,7 @@ use super::{
         max_index,
     },
 };
-use crate::{Error, Result, dtype::Dtype, order0};
+use crate::{Error, Result, order0};
 
 /// What the directory may cost beyond what recognising the content saved, and a frame with it
 /// beyond its content: so many bytes, and one in so many.
@@ -67,6 +68,8 @@ pub struct FrameWriter<W: Write> {
     hash: Xxh3,
     /// Content offset of the next chunk to be coded.
     offset: u64,
+    /// Content bytes that have come.
+    taken: u64,
     written: u64,
     /// Bytes that coding numbers by their type has saved, as far as is known.
     saved: u64,
@@ -128,6 +131,7 @@ impl<W: Write + Send> FrameWriter<W> {
             spare: Vec::new(),
             hash: Xxh3::new(),
             offset: 0,
+            taken: 0,
             written: 0,
             saved: 0,
             failed: false,
@@ -196,7 +200,7 @@ impl<W: Write + Send> FrameWriter<W> {
     pub(super) fn write_entry(
         &mut self,
         entry: Entry,
-        dtype: Option<Dtype>,
+        dtype: Option<Elements>,
         bytes: &[u8],
     ) -> Result<()> {
         self.expect_sound()?;
@@ -210,8 +214,6 @@ impl<W: Write + Send> FrameWriter<W> {
             return Err(taken(&entry));
         }
         self.end_chunk();
-        // What was expected of plain bytes ends here.
-        self.runs.clear();
         self.runs.push_back(Run { length: bytes.len() as u64, dtype, parts: None });
         self.sources.note(&entry);
         self.index.entries.push(entry);
@@ -333,13 +335,21 @@ impl<W: Write + Send> FrameWriter<W> {
         }
         let partial = self.buffer.len() - self.whole();
         match self.runs.front() {
-            // Whole elements of up to 8 bytes in every chunk but perhaps a run's last.
+            // Whole elements in every chunk but perhaps a run's last, where one fits into a chunk.
             Some(&Run { length, dtype, ref parts }) => {
-                let most = self.chunk_size(dtype) / 8 * 8 - partial;
+                let (size, multiple) =
+                    (self.chunk_size(dtype), dtype.map_or(8, Elements::chunk_multiple));
+                let multiple = if multiple > size { 8 } else { multiple };
+                let most = size / multiple * multiple - partial;
                 let left = usize::try_from(length).map_or(most, |length| length.min(most));
                 (left, Kind { dtype, parts: parts.clone() })
             }
-            None => (self.chunk_size(None) - partial, Kind::default()),
+            None => {
+                let most = self.chunk_size(None) - partial;
+                let end = self.sources.end(self.taken).map(|end| end - self.taken);
+                let left = end.and_then(|left| usize::try_from(left).ok());
+                (left.map_or(most, |left| left.min(most)), Kind::default())
+            }
         }
     }
 
@@ -348,13 +358,18 @@ impl<W: Write + Send> FrameWriter<W> {
         self.waiting.last().map_or(0, |(end, _)| *end)
     }
 
-    fn chunk_size(&self, dtype: Option<Dtype>) -> usize {
-        let own = if dtype.is_some() { DEFAULT_CHUNK } else { order0::DEFAULT_CHUNK };
+    fn chunk_size(&self, dtype: Option<Elements>) -> usize {
+        let own = if dtype.and_then(Elements::id).is_some() {
+            DEFAULT_CHUNK
+        } else {
+            order0::DEFAULT_CHUNK
+        };
         self.options.chunk_size.unwrap_or(own)
     }
 
     /// Notes that `n` more bytes of the front run have come.
     fn advance(&mut self, n: usize) {
+        self.taken += n as u64;
         if let Some(run) = self.runs.front_mut() {
             run.length -= n as u64;
         }
@@ -490,6 +505,35 @@ impl<W: Write + Send> FrameWriter<W> {
             }
         }
         Ok(written)
+    }
+}
+
+/// What a recogniser learns of content while it is written.
+#[cfg(feature = "containers")]
+impl<W: Write + Send> FrameWriter<W> {
+    /// Adds what a recogniser has learnt of the content that comes next.
+    pub(super) fn extend_layout(&mut self, segments: Vec<super::layout::Segment>) {
+        if let Some(planned) = &mut self.planned {
+            *planned += segments.iter().map(|segment| segment.length).sum::<u64>();
+        }
+        let together = self.options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
+        self.runs.extend(runs(segments, together as u64));
+    }
+
+    /// The container of the content, as far as is known.
+    pub(super) fn container(&self) -> Container {
+        self.index.container
+    }
+
+    /// Content bytes past those that the layout speaks of.
+    pub(super) fn unplanned(&self) -> Option<u64> {
+        self.position().checked_sub(self.planned?)
+    }
+
+    /// Replaces the directory by what a recogniser has found in the content.
+    pub(super) fn set_directory(&mut self, container: Container, entries: Vec<Entry>) {
+        self.index.container = container;
+        self.index.entries = entries;
     }
 }
 

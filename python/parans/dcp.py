@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.filesystem import (
     _StorageReaderTransforms,
 )
 
-from parans import pt
+from parans import _parans
 from parans._files import _PIECE, _Content
 from parans._files import open as _open
 
@@ -71,17 +71,29 @@ class ParansExtension(StreamTransformExtension):
         return archive.file()
 
 
-class _Writing(pt.Writer):
-    """The stream to which DCP writes one tensor or object."""
+class _Writing:
+    """The stream to which DCP writes one tensor or object as ``torch.save`` does, whose storages
+    are coded by their element types."""
 
     def __init__(self, output, chunk_size):
-        super().__init__(output, chunk_size=chunk_size)
         self._output = output
+        self._frame = _parans.RecognisingFile(output, chunk_size=chunk_size)
+        self._written = 0
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self._written += (length := self._frame.write(data))
+        return length
+
+    def flush(self):
+        """Does nothing: a frame has no form for a part of a chunk."""
 
     def close(self):
-        if not self.written:
+        if not self._written:
             raise ValueError(_NO_SAFETENSORS)
-        super().close()
+        self._frame.finish()
         self._output.close()
 
 

@@ -35,7 +35,7 @@ class _Frame(io.RawIOBase):
     """A frame to which content is written."""
 
     def __init__(self, output, chunk_size):
-        self._frame = _parans.FrameFile(output, chunk_size=chunk_size)
+        self._frame = _parans.RecognisingFile(output, chunk_size=chunk_size)
 
     def writable(self):
         return True

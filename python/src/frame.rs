@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 
 use parans::frame::{
-    Container, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout, ReadOptions,
-    Segment, WriteOptions, recognise,
+    Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout,
+    ReadOptions, RecognisingWriter, Segment, WriteOptions, recognise,
 };
 use parans::{Dtype, Result};
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -97,7 +97,8 @@ fn write_stretches<W: Write + Send>(
 }
 
 /// Compresses a tensor of elements of any type, or the bytes of a bytes-like object. Bytes of a
-/// safetensors, npy or npz file are recognised, and each tensor in them is coded by its type.
+/// safetensors, torch.save, GGUF, npy or npz file are recognised, and each tensor in them is coded
+/// by its type.
 /// ``segments`` says instead how the content is laid out: so many bytes of an element type, or of
 /// none, one after another.
 #[pyfunction]
@@ -124,7 +125,7 @@ pub(crate) fn compress_bytes<'py>(
 fn layout(segments: Vec<(u64, Option<String>)>) -> PyResult<Layout> {
     let one = |(length, dtype): (u64, Option<String>)| {
         let dtype = dtype.map(|name| name.parse::<Dtype>()).transpose().or_raise()?;
-        Ok(Segment { length, dtype })
+        Ok(Segment { length, dtype: dtype.and_then(Elements::of) })
     };
     let segments = segments.into_iter().map(one).collect::<PyResult<_>>()?;
     Ok(Layout { segments, ..Layout::default() })
@@ -222,9 +223,13 @@ pub(crate) fn write_file(
     Ok(summary.frame)
 }
 
+/// A writer until it has finished. In a box, because it is aligned to cache lines for its hash, and
+/// Python's objects are not.
+type Held<T> = Mutex<Option<Box<T>>>;
+
 /// Writes named tensors one after another as one frame.
 #[pyclass(module = "parans")]
-pub(crate) struct FrameFile(Mutex<Option<FrameWriter<PyFile>>>);
+pub(crate) struct FrameFile(Held<FrameWriter<PyFile>>);
 
 #[pymethods]
 impl FrameFile {
@@ -238,24 +243,11 @@ impl FrameFile {
         let options = WriteOptions { chunk_size, content_length: None };
         let layout = layout(segments.unwrap_or_default())?;
         let writer = FrameWriter::with_layout(PyFile(file), options, layout);
-        Ok(Self(Mutex::new(Some(writer.or_raise()?))))
+        Ok(Self(Mutex::new(Some(Box::new(writer.or_raise()?)))))
     }
 
-    /// Writes an array or tensor under a name; or the bytes of elements of ``dtype``, as a vector.
-    #[pyo3(signature = (name, data, dtype=None))]
-    fn add(
-        &self,
-        py: Python<'_>,
-        name: &str,
-        data: &Bound<'_, PyAny>,
-        dtype: Option<&str>,
-    ) -> PyResult<()> {
-        if let Some(dtype) = dtype {
-            let (data, dtype) = (BytesLike::new(data)?, dtype.parse::<Dtype>().or_raise()?);
-            let bytes = data.bytes();
-            let shape = [(bytes.len() / dtype.size()) as u64];
-            return self.with(py, |writer| writer.write_tensor(name, dtype, &shape, bytes));
-        }
+    /// Writes an array or tensor under a name.
+    fn add(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let input = Input::on_host(data)?;
         let shape: Vec<u64> = input.shape.iter().map(|&n| n as u64).collect();
         let (bytes, dtype) = (input.bytes(), input.dtype);
@@ -294,6 +286,38 @@ impl FrameFile {
             Some(writer) => work(writer),
             None => Err(parans::Error::InvalidArgument("the frame was finished".into())),
         })
+    }
+}
+
+/// Writes a frame of content that is recognised as it arrives: what ``torch.save`` writes, and any
+/// other model file.
+#[pyclass(module = "parans")]
+pub(crate) struct RecognisingFile(Held<RecognisingWriter<PyFile>>);
+
+#[pymethods]
+impl RecognisingFile {
+    #[new]
+    #[pyo3(signature = (file, *, chunk_size=None))]
+    fn new(file: Py<PyAny>, chunk_size: Option<usize>) -> Self {
+        let options = WriteOptions { chunk_size, content_length: None };
+        Self(Mutex::new(Some(Box::new(RecognisingWriter::new(PyFile(file), options)))))
+    }
+
+    /// Writes the next bytes of the content.
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let data = BytesLike::new(data)?;
+        let bytes = data.bytes();
+        apart(py, || match held(&self.0).as_mut() {
+            Some(writer) => Ok(writer.write_all(bytes)?),
+            None => Err(parans::Error::InvalidArgument("the frame was finished".into())),
+        })?;
+        Ok(bytes.len())
+    }
+
+    /// Writes the index. A second call does nothing.
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(writer) = held(&self.0).take() else { return Ok(()) };
+        apart(py, || writer.finish()).map(drop)
     }
 }
 
@@ -375,8 +399,8 @@ impl Archive {
         py.detach(|| held(&self.0).content_length())
     }
 
-    /// The format of the content, as far as it was recognised: ``"safetensors"``, ``"npy"``,
-    /// ``"npz"`` or ``"bytes"``.
+    /// The format of the content, as far as it was recognised: ``"safetensors"``, ``"torch"``,
+    /// ``"gguf"``, ``"npy"``, ``"npz"`` or ``"bytes"``.
     #[getter]
     fn container(&self, py: Python<'_>) -> &'static str {
         py.detach(|| held(&self.0).index().container.name())

@@ -37,6 +37,7 @@ fn _parans(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(models::quantise, module)?)?;
     module.add_class::<frame::Archive>()?;
     module.add_class::<frame::FrameFile>()?;
+    module.add_class::<frame::RecognisingFile>()?;
     module.add_function(wrap_pyfunction!(frame::compress_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(frame::compress_tensor, module)?)?;
     module.add_function(wrap_pyfunction!(frame::decompress, module)?)?;

@@ -72,7 +72,7 @@ fn columns(index: &[u8]) -> Vec<u8> {
 fn read_index(index: &[u8]) -> (Vec<[u64; 4]>, Vec<Entry>) {
     let columns = columns(index);
     let mut rest = Bytes(&columns);
-    assert!(rest.number(1) <= 3);
+    assert!(rest.number(1) <= 5);
     let (c, e) = (rest.varint() as usize, rest.varint() as usize);
     let codecs = rest.take(c);
     let typed = |codec: u8| codec == 3 || codec == 4;
@@ -171,7 +171,7 @@ fn read_file(file: &[u8], codecs: &mut [usize; 6], base: &[u8]) -> (Vec<u8>, Vec
                 0 => bytes.to_vec(),
                 1 => bytes.repeat(raw as usize / bytes.len()),
                 2 => order0(bytes, raw as usize),
-                3 => planes(bytes, element, raw as usize),
+                3 => elements(bytes, element, raw as usize),
                 4 => {
                     let mut bytes = Bytes(bytes);
                     let (_, at) = (bytes.varint(), bytes.varint() as usize);
@@ -321,8 +321,58 @@ fn pop_row(row: &[u8], freqs: &[u32], lanes: usize, count: usize) -> Vec<u8> {
     symbols
 }
 
-/// `docs/float-format.md`.
+/// Section 8 of `docs/frame-format.md`.
+fn elements(chunk: &[u8], element: u8, n: usize) -> Vec<u8> {
+    match element {
+        0..=10 => planes(chunk, element, n),
+        11..=20 => {
+            let size = [2, 2, 4, 8, 2, 2, 4, 4, 8, 8][usize::from(element) - 11];
+            let numbers = planes(chunk, element - 10, n);
+            numbers.chunks(size).flat_map(|number| number.iter().rev().copied()).collect()
+        }
+        21 => {
+            let bits = planes(chunk, 0, n.div_ceil(8));
+            (0..n).map(|i| bits[i / 8] >> (i % 8) & 1).collect()
+        }
+        22 => {
+            let mut rest = Bytes(chunk);
+            let fields: Vec<(u8, usize)> = (0..rest.number(1))
+                .map(|_| (rest.number(1) as u8, rest.number(2) as usize))
+                .collect();
+            let sizes = fields.iter().map(|&(element, count)| {
+                let size = [1, 2, 2, 4, 8, 2, 2, 4, 4, 8, 8][usize::from((element + 9) % 10 + 1)];
+                if element == 0 { count } else { size * count }
+            });
+            let sizes: Vec<usize> = sizes.collect();
+            let records = n / sizes.iter().sum::<usize>();
+            let columns: Vec<Vec<u8>> = fields
+                .iter()
+                .zip(&sizes)
+                .map(|(&(element, _), size)| {
+                    let length = rest.number(4) as usize;
+                    elements(rest.take(length), element, records * size)
+                })
+                .collect();
+            assert!(rest.0.is_empty());
+            let field = |i: usize, at: usize| &columns[at][i * sizes[at]..][..sizes[at]];
+            (0..records)
+                .flat_map(|i| (0..sizes.len()).flat_map(move |at| field(i, at).to_vec()))
+                .collect()
+        }
+        _ => panic!("element type {element}"),
+    }
+}
+
+/// `docs/float-format.md`; element type 0 is bytes.
 fn planes(chunk: &[u8], element: u8, n: usize) -> Vec<u8> {
+    if element == 0 {
+        let mut rest = Bytes(chunk);
+        return match rest.number(1) {
+            0 => rest.0.to_vec(),
+            3 => plane(&mut rest, n),
+            method => panic!("method {method} of bytes"),
+        };
+    }
     let w = [16, 16, 32, 64, 16, 16, 32, 32, 64, 64][usize::from(element) - 1];
     let (size, count) = (w / 8, n / (w / 8));
     let mut rest = Bytes(chunk);

@@ -12,7 +12,10 @@ use half::{bf16, f16};
 use ndarray::{Array2, array};
 use parans::{
     Family, Indexes,
-    frame::{Base, ChunkCodec, Container, EntryKind, FrameArchive, FrameReader, ReadOptions},
+    frame::{
+        Base, ChunkCodec, Container, Elements, EntryKind, Field, FrameArchive, FrameReader,
+        ReadOptions, Record,
+    },
 };
 use safetensors::Dtype;
 use xxhash_rust::xxh3::xxh3_64;
@@ -30,6 +33,10 @@ const FILES: &[(&str, usize, u64)] = &[
     ("v1-bytes.parans", 11900, 0x0027_89b1_807e_0282),
     ("v1-safetensors.parans", 185_072, 0xc0f8_260a_740c_00b2),
     ("v1-two-frames.parans", 11, 0xe1a0_9c90_a0e4_66a3),
+    // These three were added to version 1.
+    ("v1-elements.parans", 187_500, 0x9e15_3bb4_a0cd_6da1),
+    ("v1-torch.parans", 16859, 0xda7d_8a3a_757d_d9b4),
+    ("v1-gguf.parans", 30080, 0x2f76_2c1a_2948_ec41),
 ];
 
 fn path(name: &str) -> PathBuf {
@@ -100,9 +107,12 @@ fn models() {
     }
     let planes = index.chunks.iter().filter(|chunk| chunk.codec == ChunkCodec::Planes).count();
     assert_eq!(planes, 10);
-    for (name, container, entry) in
-        [("v1-npy.parans", Container::Npy, ""), ("v1-npz.parans", Container::Npz, "w")]
-    {
+    for (name, container, entry) in [
+        ("v1-npy.parans", Container::Npy, ""),
+        ("v1-npz.parans", Container::Npz, "w"),
+        ("v1-torch.parans", Container::Torch, "w"),
+        ("v1-gguf.parans", Container::Gguf, "w"),
+    ] {
         let mut archive = self::archive(name);
         assert_eq!(archive.index().container, container);
         let mut bytes = Vec::new();
@@ -274,6 +284,127 @@ fn floats() {
     ];
     assert_eq!(floats, BTreeSet::from(every));
     assert_eq!((dropped.len(), integers), (2, BTreeSet::from([0, 1, 2])));
+}
+
+/// Elements for which chunks have numbers from 11 on: of the other byte order, truth values,
+/// records.
+fn later_elements() -> Vec<(String, Elements, Vec<u8>)> {
+    const ELEMENTS: u64 = 2500;
+    let mut numbers = Numbers(19);
+    let mut out = Vec::new();
+    for dtype in parans::Dtype::ALL {
+        let Some(elements @ Elements::Swapped(_)) = Elements::big_endian(dtype) else { continue };
+        let bytes = (0..ELEMENTS).flat_map(|at| {
+            let value = match dtype.name() {
+                "F16" => f16::from_f64(numbers.weight()).to_bits().into(),
+                "BF16" => bf16::from_f64(numbers.weight()).to_bits().into(),
+                "F32" => u64::from((numbers.weight() as f32).to_bits()),
+                "F64" => numbers.weight().to_bits(),
+                _ => 3 * at + numbers.next() % 3,
+            };
+            value.to_be_bytes().into_iter().skip(8 - dtype.size())
+        });
+        out.push((format!(">{dtype}"), elements, bytes.collect()));
+    }
+    let bools =
+        (0..8 * ELEMENTS).map(|at| u8::from((at / (7 + numbers.next() % 2)).is_multiple_of(9)));
+    out.push(("bools".into(), Elements::Bools, bools.collect()));
+    let fields = [
+        Field::new(parans::Dtype::F32, 1),
+        Field { swapped: true, ..Field::new(parans::Dtype::I64, 2) },
+        Field::new(parans::Dtype::U8, 3),
+    ];
+    let records = (0..ELEMENTS).flat_map(|at| {
+        let mut record = (numbers.weight() as f32).to_le_bytes().to_vec();
+        record.extend([(at * 5).to_be_bytes(), (numbers.next() % 7).to_be_bytes()].concat());
+        record.extend([1, (at % 4) as u8, b'x']);
+        record
+    });
+    out.push((
+        "records".into(),
+        Elements::Records(Record::new(&fields).unwrap()),
+        records.collect(),
+    ));
+    out
+}
+
+#[test]
+fn later_element_types() {
+    let frame = fs::read(path("v1-elements.parans")).unwrap();
+    let mut archive = archive("v1-elements.parans");
+    for (name, _, bytes) in later_elements() {
+        let mut out = Vec::new();
+        archive.extract(&name, &mut out).unwrap();
+        assert!(out == bytes, "{name}");
+    }
+    let (mut numbers, mut at) = (BTreeSet::new(), 32);
+    for chunk in &archive.index().chunks {
+        numbers.insert(frame[at + 5]);
+        at += 40 + chunk.coded as usize;
+    }
+    numbers.remove(&0);
+    assert_eq!(numbers, (11..=22).collect());
+}
+
+/// Writes the files that were added to version 1 and prints their lines of [`FILES`].
+#[cfg(feature = "containers")]
+#[test]
+#[ignore = "overwrites golden files"]
+fn write_later() {
+    use std::io::Write;
+
+    use parans::frame::{Entry, FrameWriter, Layout, RecognisingWriter, Segment, WriteOptions};
+
+    fn keep(name: &str, content: &[u8], frame: &[u8]) {
+        println!("    ({name:?}, {}, {:#018x}),", content.len(), xxh3_64(content));
+        fs::write(path(name), frame).unwrap();
+    }
+    let (mut layout, mut content) = (Layout::default(), Vec::new());
+    for (name, elements, bytes) in later_elements() {
+        let kind = EntryKind::Bytes;
+        let (offset, length) = (content.len() as u64, bytes.len() as u64);
+        layout.entries.push(Entry { name, kind, offset, length });
+        layout.segments.push(Segment { length, dtype: Some(elements) });
+        content.extend(bytes);
+    }
+    let mut writer = FrameWriter::with_layout(Vec::new(), WriteOptions::default(), layout).unwrap();
+    writer.write_all(&content).unwrap();
+    keep("v1-elements.parans", &content, &writer.finish().unwrap().0);
+
+    let mut numbers = Numbers(5);
+    let weights: Vec<u8> =
+        (0..4096).flat_map(|_| (numbers.weight() as f32).to_le_bytes()).collect();
+    let mut pickle = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((".to_vec();
+    pickle.extend(b"X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuM\0\x10tQ");
+    pickle.extend(b"K\0K@K@\x86K@K\x01\x86\x89NtRs.");
+    let mut zip = zip::ZipWriter::new_stream(Vec::new());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in
+        [("m/data.pkl", &pickle[..]), ("m/byteorder", b"little"), ("m/data/0", &weights)]
+    {
+        zip.start_file(name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    let torch = zip.finish().unwrap().into_inner();
+    let mut gguf = [b"GGUF\x03\0\0\0".as_slice(), &2u64.to_le_bytes(), &[0; 8]].concat();
+    for (name, shape, kind, offset) in [(b"w", 4096u64, 0u32, 0u64), (b"q", 12_800, 8, 16_384)] {
+        gguf.extend([&1u64.to_le_bytes(), &name[..], &1u32.to_le_bytes()].concat());
+        gguf.extend(
+            [&shape.to_le_bytes()[..], &kind.to_le_bytes(), &offset.to_le_bytes()].concat(),
+        );
+    }
+    gguf.resize(gguf.len().next_multiple_of(32), 0);
+    gguf.extend(&weights);
+    for _ in 0..400 {
+        gguf.extend(f16::from_f64(0.01 + numbers.weight() / 10.0).to_le_bytes());
+        gguf.extend((0..32).map(|_| (numbers.weight() * 2000.0) as i8 as u8));
+    }
+    for (name, content) in [("v1-torch.parans", torch), ("v1-gguf.parans", gguf)] {
+        let mut writer = RecognisingWriter::new(Vec::new(), WriteOptions::default());
+        writer.write_all(&content).unwrap();
+        keep(name, &content, &writer.finish().unwrap().0);
+    }
 }
 
 /// Two rows of 100 symbols of each family, with checkpoints every 32.

@@ -24,6 +24,8 @@ mod learned;
 mod model_coder;
 mod model_loss;
 mod model_rows;
+#[cfg(feature = "containers")]
+mod models;
 mod order0;
 #[cfg(feature = "containers")]
 mod overhead;

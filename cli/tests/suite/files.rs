@@ -607,3 +607,46 @@ fn messages_speak_of_the_matter() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
+
+/// Files of PyTorch and numpy from a pipe and from the disk: the same tensors, listed, extracted
+/// and given to numpy; and the file's very bytes.
+#[test]
+fn model_files_from_pipes_and_from_the_disk() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(models.join("expected.json")).unwrap()).unwrap();
+    for (name, container) in
+        [("file.pt", "torch"), ("pipe.pt", "torch"), ("module.pt", "torch"), ("pipe.npz", "npz")]
+    {
+        let content = fs::read(models.join(name)).unwrap();
+        let directory = place(&[(name, &content)]);
+        let at = directory.path();
+        succeed(at, &format!("-q {name}"));
+        let piped = pipe("-c", &content);
+        assert!(piped.status.success());
+        fs::write(at.join("piped.parans"), &piped.stdout).unwrap();
+        for frame in [format!("{name}.parans"), "piped.parans".to_owned()] {
+            assert!(succeed(at, &format!("-dc {frame}")).stdout == content, "{frame}");
+            let listed = succeed(at, &format!("inspect --json {frame}")).stdout;
+            let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+            assert_eq!(listed["container"], container);
+            for (tensor, described) in expected[name].as_object().unwrap() {
+                let bytes = succeed(at, &format!("extract {frame} {tensor}")).stdout;
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(Some(&*hex), described[2].as_str(), "{frame} {tensor}");
+            }
+        }
+    }
+    let content = fs::read(models.join("file.pt")).unwrap();
+    let directory = place(&[("m.pt", &content)]);
+    let at = directory.path();
+    succeed(at, "-q m.pt");
+    let array = succeed(at, "extract --npy m.pt.parans types.C64").stdout;
+    let text = String::from_utf8_lossy(&array[10..128]);
+    assert!(
+        text.starts_with("{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }"),
+        "{text}"
+    );
+    // A view that is not contiguous is bytes.
+    fail(at, "extract --npy m.pt.parans views.2", USAGE, "no type and shape");
+}

@@ -2,10 +2,17 @@
 //! dictionary is read by hand: its grammar as numpy writes it is four kinds of tokens, and the
 //! crates for it bring a parser generator along.
 
-use super::segments::{Layout, segments};
+use super::{
+    segments::{Layout, segments},
+    structured,
+    types::{Type, count},
+};
 use crate::{
-    dtype::Dtype,
-    frame::index::{Container, Entry},
+    Dtype,
+    frame::{
+        element::{Elements, Field, Record},
+        index::{Container, Entry},
+    },
 };
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -20,34 +27,35 @@ pub(super) struct Header {
     pub(super) length: u64,
     /// Bytes of elements.
     pub(super) data: u64,
-    dtype: Option<Dtype>,
+    elements: Option<Elements>,
     name: String,
     shape: Vec<u64>,
+}
+
+/// The bytes until the end of the npy header that begins with `bytes`; none where they are no
+/// such, and of one too long to be looked at.
+pub(super) fn header_length(bytes: &[u8]) -> Option<u64> {
+    let length = match bytes.strip_prefix(MAGIC)? {
+        [1, _, a, b, ..] => 10 + u64::from(u16::from_le_bytes([*a, *b])),
+        [2 | 3, _, a, b, c, d, ..] => 12 + u64::from(u32::from_le_bytes([*a, *b, *c, *d])),
+        _ => return None,
+    };
+    (length <= MAX_HEADER).then_some(length)
 }
 
 impl Header {
     /// The header at the front of `bytes`, if one is there, and of a type whose size is known.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let rest = bytes.strip_prefix(MAGIC)?;
-        let (version, rest) = rest.split_first_chunk::<2>()?;
-        let (length, rest) = match version[0] {
-            1 => rest
-                .split_first_chunk()
-                .map(|(n, rest)| (usize::from(u16::from_le_bytes(*n)), rest))?,
-            2 | 3 => {
-                rest.split_first_chunk().map(|(n, rest)| (u32::from_le_bytes(*n) as usize, rest))?
-            }
-            _ => return None,
-        };
-        let text = std::str::from_utf8(rest.get(..length)?).ok()?;
-        let before = (bytes.len() - rest.len() + length) as u64;
-        if before > MAX_HEADER {
-            return None;
-        }
+        let before = header_length(bytes)?;
+        let start = if bytes[MAGIC.len()] == 1 { 10 } else { 12 };
+        let text = std::str::from_utf8(bytes.get(start..usize::try_from(before).ok()?)?).ok()?;
         let (descr, shape) = dictionary(text)?;
-        let (dtype, name, size) = element(descr)?;
-        let elements = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n))?;
-        Some(Self { length: before, data: elements.checked_mul(size)?, dtype, name, shape })
+        let Element { elements, size, name } = match descr {
+            Descr::Plain(descr) => element(descr)?,
+            Descr::Structured(text) => structured::element(text)?,
+        };
+        let data = count(&shape)?.checked_mul(size)?;
+        Some(Self { length: before, data, elements, name, shape })
     }
 
     /// The entry for the elements, `at` being where the npy begins in the content.
@@ -59,15 +67,22 @@ impl Header {
     }
 
     /// Where the elements are and how they are coded, if by a type.
-    pub(super) fn part(&self, at: u64) -> Option<(std::ops::Range<u64>, Dtype)> {
+    pub(super) fn part(&self, at: u64) -> Option<(std::ops::Range<u64>, Elements)> {
         let begin = at + self.length;
-        self.dtype.map(|dtype| (begin..begin + self.data, dtype))
+        self.elements.map(|elements| (begin..begin + self.data, elements))
     }
+}
+
+/// What stands as `descr`.
+enum Descr<'a> {
+    Plain(&'a str),
+    /// From the bracket on.
+    Structured(&'a str),
 }
 
 /// The `descr` and the `shape` of a header's dictionary. The order of elements does not matter
 /// here.
-fn dictionary(text: &str) -> Option<(&str, Vec<u64>)> {
+fn dictionary(text: &str) -> Option<(Descr<'_>, Vec<u64>)> {
     let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let (mut descr, mut shape) = (None, None);
     loop {
@@ -78,9 +93,12 @@ fn dictionary(text: &str) -> Option<(&str, Vec<u64>)> {
         let (key, value) = quoted(rest)?;
         let value = value.trim_start().strip_prefix(':')?.trim_start();
         match key {
+            "descr" if value.starts_with('[') => {
+                (descr, rest) = (Some(Descr::Structured(value)), structured::after(value)?);
+            }
             "descr" => {
                 let (value, after) = quoted(value)?;
-                (descr, rest) = (Some(value), after);
+                (descr, rest) = (Some(Descr::Plain(value)), after);
             }
             "fortran_order" => {
                 rest = value.strip_prefix("False").or_else(|| value.strip_prefix("True"))?;
@@ -97,49 +115,68 @@ fn dictionary(text: &str) -> Option<(&str, Vec<u64>)> {
     }
 }
 
-fn quoted(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix('\'').and_then(|rest| rest.split_once('\''))
+/// What stands between the quotes at the front of `text`, and what follows them.
+pub(super) fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|quote| matches!(quote, '\'' | '"'))?;
+    let mut escaped = false;
+    let end = text[1..].find(|character| {
+        let ends = character == quote && !escaped;
+        escaped = character == '\\' && !escaped;
+        ends
+    })?;
+    Some((&text[1..1 + end], &text[end + 2..]))
 }
 
-/// What a `descr` means: how to code it, its name, bytes of an element. Types that are no plain
-/// numbers (structures, which are no quoted string, and objects) are left alone.
-fn element(descr: &str) -> Option<(Option<Dtype>, String, u64)> {
-    let mut characters = descr.chars();
-    let (order, kind) = (characters.next()?, characters.next()?);
-    let size: u64 = characters.as_str().parse().ok()?;
-    if order == '>' {
-        // Elements of the other byte order: their bytes are planes of integers all the same.
-        let dtype = match size {
-            2 => Some(Dtype::U16),
-            4 => Some(Dtype::U32),
-            8 => Some(Dtype::U64),
-            _ => None,
-        };
-        let dtype = dtype.filter(|_| matches!(kind, 'f' | 'i' | 'u'));
-        return matches!(kind, 'f' | 'i' | 'u' | 'c').then(|| (dtype, descr.to_owned(), size));
+/// The elements of an array.
+pub(super) struct Element {
+    /// How they are coded.
+    pub(super) elements: Option<Elements>,
+    /// Bytes of one.
+    pub(super) size: u64,
+    pub(super) name: String,
+}
+
+/// What a plain `descr` means. Objects, which are pickles, are left alone.
+pub(super) fn element(descr: &str) -> Option<Element> {
+    if descr == "bfloat16" {
+        return element("<V2");
     }
-    let known = |dtype: Dtype| (Some(dtype), dtype.name().to_owned(), size);
-    Some(match (kind, size) {
-        ('f', 2) => known(Dtype::F16),
-        ('f', 4) => known(Dtype::F32),
-        ('f', 8) => known(Dtype::F64),
-        ('i', 2) => known(Dtype::I16),
-        ('i', 4) => known(Dtype::I32),
-        ('i', 8) => known(Dtype::I64),
-        ('u', 2) => known(Dtype::U16),
-        ('u', 4) => known(Dtype::U32),
-        ('u', 8) => known(Dtype::U64),
-        ('i', 1) => (None, "I8".into(), 1),
-        ('u', 1) => (None, "U8".into(), 1),
-        ('b', 1) => (None, "BOOL".into(), 1),
-        // A complex number is two floats.
-        ('c', 8) => (Some(Dtype::F32), "C64".into(), 8),
-        ('c', 16) => (Some(Dtype::F64), descr.into(), 16),
-        // Dates and differences of dates are 64-bit integers.
-        ('S' | 'V', _) => (None, descr.into(), size),
-        ('U', _) => (Some(Dtype::U32), descr.into(), size.checked_mul(4)?),
+    let (order, kind) = (descr.get(..1)?, descr.get(1..)?);
+    let big = match order {
+        ">" => true,
+        "<" | "|" | "=" => false,
         _ => return None,
-    })
+    };
+    let coded = |dtype| if big { Elements::big_endian(dtype) } else { Elements::of(dtype) };
+    let own = |elements, size| Some(Element { elements, size, name: descr.into() });
+    if let Some(known) = Type::numpy(kind) {
+        // bfloat16 has raw bytes of this size for numpy, and ml_dtypes writes `<V2`.
+        let own_name = big || kind.starts_with('V') && order != "<";
+        return Some(Element {
+            elements: if big { known.big_endian() } else { known.elements() },
+            size: known.bits / 8,
+            name: if own_name { descr.into() } else { known.name.into() },
+        });
+    }
+    // Dates and differences of dates are 64-bit integers: `<M8[ns]`.
+    if let Some(unit) = kind.strip_prefix("M8").or_else(|| kind.strip_prefix("m8")) {
+        let sound = unit.is_empty() || unit.starts_with('[') && unit.ends_with(']');
+        return if sound { own(coded(Dtype::I64), 8) } else { None };
+    }
+    let size: u64 = kind.get(1..)?.parse().ok()?;
+    match (&kind[..1], size) {
+        ("S" | "V", _) => own(None, size),
+        ("U", _) => own(coded(Dtype::U32), size.checked_mul(4)?),
+        // The 80 bits of x87's long double, and what fills them up.
+        ("f", 16) | ("c", 32) if !big => {
+            let long = [(Dtype::U64, 1), (Dtype::U16, 1), (Dtype::U16, 1), (Dtype::U32, 1)];
+            let fields =
+                long.map(|(dtype, count)| Field::new(dtype, count)).repeat(size as usize / 16);
+            own(Record::new(&fields).map(Elements::Records), size)
+        }
+        ("f" | "c", _) => own(None, size),
+        _ => None,
+    }
 }
 
 /// The layout of an npy file whose front is `head`.
@@ -168,42 +205,42 @@ mod tests {
         for (dictionary, dtype, name, shape, data) in [
             (
                 "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 5), }   \n",
-                Some(Dtype::F32),
+                Elements::of(Dtype::F32),
                 "F32",
                 vec![3, 5],
                 60,
             ),
             (
                 "{'descr': '<f2', 'fortran_order': True, 'shape': (7,), }\n",
-                Some(Dtype::F16),
+                Elements::of(Dtype::F16),
                 "F16",
                 vec![7],
                 14,
             ),
             (
                 "{'descr': '<i8', 'fortran_order': False, 'shape': (), }\n",
-                Some(Dtype::I64),
+                Elements::of(Dtype::I64),
                 "I64",
                 vec![],
                 8,
             ),
             (
                 "{'descr': '|b1', 'fortran_order': False, 'shape': (4,), }\n",
-                None,
+                Elements::of(Dtype::Bool),
                 "BOOL",
                 vec![4],
                 4,
             ),
             (
                 "{'descr': '>f8', 'fortran_order': False, 'shape': (2,), }\n",
-                Some(Dtype::U64),
+                Elements::big_endian(Dtype::F64),
                 ">f8",
                 vec![2],
                 16,
             ),
             (
                 "{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }\n",
-                Some(Dtype::U32),
+                Elements::of(Dtype::U32),
                 "<U3",
                 vec![2],
                 24,
@@ -211,16 +248,49 @@ mod tests {
         ] {
             let header = Header::parse(&file(dictionary, 0)).unwrap();
             assert_eq!(
-                (header.dtype, header.name.as_str(), header.shape, header.data),
+                (header.elements, header.name.as_str(), header.shape, header.data),
                 (dtype, name, shape, data)
             );
+        }
+    }
+
+    /// Each `descr` as numpy and ml_dtypes write it.
+    #[test]
+    fn every_kind_of_element() {
+        let numbers = Elements::of;
+        for (descr, elements, name, size) in [
+            ("<V2", numbers(Dtype::Bf16), "BF16", 2),
+            ("|V2", numbers(Dtype::Bf16), "|V2", 2),
+            ("bfloat16", numbers(Dtype::Bf16), "BF16", 2),
+            ("<M8[ns]", numbers(Dtype::I64), "<M8[ns]", 8),
+            ("<m8", numbers(Dtype::I64), "<m8", 8),
+            (">M8[25s]", Elements::big_endian(Dtype::I64), ">M8[25s]", 8),
+            ("<c8", numbers(Dtype::F32), "C64", 8),
+            ("<c16", numbers(Dtype::F64), "C128", 16),
+            (">c8", Elements::big_endian(Dtype::F32), ">c8", 8),
+            (">u2", Elements::big_endian(Dtype::U16), ">u2", 2),
+            (">U3", Elements::big_endian(Dtype::U32), ">U3", 12),
+            ("|S7", None, "|S7", 7),
+            ("|V9", None, "|V9", 9),
+            ("|i1", None, "I8", 1),
+            (">f16", None, ">f16", 16),
+        ] {
+            let found = element(descr).unwrap();
+            assert_eq!((found.elements, found.name.as_str(), found.size), (elements, name, size));
+        }
+        let found = element("<c32").unwrap();
+        assert_eq!((found.elements.map(Elements::size), found.size), (Some(32), 32));
+        for descr in ["|O", "<M8ns]", "<f", "f4", "", "<", "<S-1", "<i3", "\u{e9}f4"] {
+            assert!(element(descr).is_none(), "{descr}");
         }
     }
 
     #[test]
     fn what_is_not_understood_is_bytes() {
         for dictionary in [
-            "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,), }",
+            "{'descr': [('a', '|O')], 'fortran_order': False, 'shape': (3,), }",
+            "{'descr': [('a', '<f4'], 'fortran_order': False, 'shape': (3,), }",
+            "{'descr': [], 'fortran_order': False, 'shape': (3,), }",
             "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }",
             "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'more': 1}",
             "{'descr': '<f4', 'shape': (-3,)}",
@@ -247,7 +317,7 @@ mod tests {
             layout.segments,
             [
                 Segment { length: begin, dtype: None },
-                Segment { length: 8000, dtype: Some(Dtype::F32) }
+                Segment { length: 8000, dtype: Elements::of(Dtype::F32) }
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::dtype::Dtype;
+use crate::frame::element::Elements;
 use crate::frame::index::{Container, Entry};
 
 /// A run of content that is coded alike; chunks do not reach over its ends.
@@ -10,8 +10,8 @@ use crate::frame::index::{Container, Entry};
 pub struct Segment {
     /// Bytes.
     pub length: u64,
-    /// The type of the elements, or none for bytes.
-    pub dtype: Option<Dtype>,
+    /// What the bytes are elements of, or none for bytes.
+    pub dtype: Option<Elements>,
 }
 
 /// How content is laid out: the entries for the directory, and where chunks are cut.
@@ -52,7 +52,7 @@ pub(in super::super) struct Run {
     /// Bytes.
     pub(in super::super) length: u64,
     /// The type of the elements, or none for bytes.
-    pub(in super::super) dtype: Option<Dtype>,
+    pub(in super::super) dtype: Option<Elements>,
     /// Parts that may be chunks of their own; they make up the run, which is no longer than one
     /// chunk. Coded are all of them, those of [`FEW`] bytes and more, or the run as one chunk of
     /// bytes, whichever takes least.
@@ -100,7 +100,7 @@ pub(in super::super) fn runs(segments: Vec<Segment>, most: u64) -> VecDeque<Run>
 }
 
 /// Adds a segment behind others, or to the last of them.
-fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Dtype>) {
+fn push(out: &mut Vec<Segment>, length: u64, dtype: Option<Elements>) {
     match out.last_mut() {
         // Whole elements of one type follow one another, so the segment stays one of whole
         // elements.
@@ -129,7 +129,7 @@ pub(in super::super) fn coarser(segments: &[Segment], least: u64) -> Vec<Segment
 /// `length` bytes.
 #[cfg(feature = "containers")]
 pub(super) fn segments(
-    parts: impl IntoIterator<Item = (std::ops::Range<u64>, Dtype)>,
+    parts: impl IntoIterator<Item = (std::ops::Range<u64>, Elements)>,
     length: u64,
 ) -> Vec<Segment> {
     let (mut typed, mut at) = (Vec::new(), 0);
@@ -145,11 +145,12 @@ pub(super) fn segments(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Dtype;
 
     #[test]
     fn small_segments_are_tried_together() {
         let bytes = |length| Segment { length, dtype: None };
-        let floats = |length| Segment { length, dtype: Some(Dtype::F32) };
+        let floats = |length| Segment { length, dtype: Elements::of(Dtype::F32) };
         let parts = |parts: &[Segment]| Run {
             length: parts.iter().map(|part| part.length).sum(),
             dtype: None,
