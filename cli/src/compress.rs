@@ -86,7 +86,9 @@ struct Plan {
 
 /// The layout of a file that is recognised, and its large tensors with their fingerprints.
 fn survey(input: &Input) -> Result<(Option<Layout>, Vec<(Entry, u128)>)> {
-    let Some(mut file) = input.file().filter(|_| input.length().is_some()) else {
+    // A file that the kernel makes up (/proc) has a size of 0, and no end to begin from.
+    let length = input.length().filter(|&length| length > 0);
+    let Some(mut file) = input.file().filter(|_| length.is_some()) else {
         return Ok((None, Vec::new()));
     };
     let mut find = || {
