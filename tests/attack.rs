@@ -15,10 +15,10 @@ use std::{
 
 use ndarray::Array2;
 use parans::{
-    Bypass, Coder, Family, Precision, Tables,
+    Bypass, Coder, Dtype, Family, Precision, Tables,
     frame::{
-        Base, CodedRows, EntryKind, FrameArchive, FrameReader, FrameSalvage, FrameWriter,
-        ReadOptions, Repeat, WriteOptions,
+        Base, CodedRows, Elements, EntryKind, Field, FrameArchive, FrameReader, FrameSalvage,
+        FrameWriter, Layout, ReadOptions, Record, Repeat, Segment, WriteOptions,
     },
 };
 use peak_alloc::PeakAlloc;
@@ -304,7 +304,7 @@ fn seeds() -> Vec<Vec<u8>> {
         writer.write_tensor("ids", "I64", &[450], &floats).unwrap();
         writer.write_bytes("note", b"plain").unwrap();
     });
-    let mut files = vec![bytes.clone(), tensors.clone(), frame(64, |_| {})];
+    let mut files = vec![bytes.clone(), tensors.clone(), elements(&floats), frame(64, |_| {})];
     for (family, lanes, checkpoints) in [
         (Family::Rans64, 1, false),
         (Family::Rans32, 4, true),
@@ -325,6 +325,40 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// What a reader made of a file: the content, or an error.
 type Outcome = Result<Vec<u8>, String>;
+
+/// A frame of numbers of the other byte order, truth values and records.
+fn elements(floats: &[u8]) -> Vec<u8> {
+    let swapped = floats.chunks(4).flat_map(|number| number.iter().rev().copied());
+    let bools = (0..4096).map(|i| u8::from(i / 97 % 2 == 0));
+    let records = floats.chunks(4).flat_map(|number| [&[1, 2], number, &[0, 0, 5]].concat());
+    let parts: [Vec<u8>; 3] = [swapped.collect(), bools.collect(), records.collect()];
+    let fields = [
+        Field::new(Dtype::U8, 2),
+        Field::new(Dtype::F32, 1),
+        Field { swapped: true, ..Field::new(Dtype::U16, 1) },
+        Field::new(Dtype::U8, 1),
+    ];
+    let kinds = [
+        Elements::big_endian(Dtype::F32),
+        Some(Elements::Bools),
+        Record::new(&fields).map(Elements::Records),
+    ];
+    let segments = kinds
+        .into_iter()
+        .zip(&parts)
+        .map(|(dtype, part)| Segment { length: part.len() as u64, dtype })
+        .collect();
+    let options = WriteOptions { chunk_size: Some(2048), ..WriteOptions::default() };
+    let layout = Layout { segments, ..Layout::default() };
+    let mut writer = FrameWriter::with_layout(Vec::new(), options, layout).unwrap();
+    writer.write_all(&parts.concat()).unwrap();
+    let frame = writer.finish().unwrap().0;
+    let mut kinds: Vec<u8> =
+        Frame::all(&frame)[0].chunks.iter().map(|(header, _)| header[5]).collect();
+    kinds.dedup();
+    assert_eq!(kinds, [13, 21, 22]);
+    frame
+}
 
 fn options() -> ReadOptions {
     let bases = vec![BASE.clone(), TENSOR.clone()];

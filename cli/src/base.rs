@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Seek, SeekFrom},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -18,31 +18,14 @@ use crate::{failure::named, input::Input, output::directory};
 /// The bases for the output `target`, under names by which they are found from there; standard
 /// output has no folder, and names them as they were given.
 pub(crate) fn for_writing(target: Option<&Path>, given: &[PathBuf]) -> Result<Vec<Arc<Base>>> {
-    let folder = target.and_then(|target| directory(target).canonicalize().ok());
     let open = |path: &PathBuf| {
         let base = Base::open(path)?;
-        let own = path.canonicalize().ok();
-        let name = folder.as_ref().zip(own).and_then(|(folder, own)| relative(folder, &own));
-        Ok(Arc::new(match name {
-            Some(name) => base.named(&name),
+        Ok(Arc::new(match target {
+            Some(target) => base.seen_from(directory(target)),
             None => base,
         }))
     };
     given.iter().map(open).collect()
-}
-
-/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another drive.
-fn relative(folder: &Path, file: &Path) -> Option<String> {
-    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
-    if matches!(to.get(shared), None | Some(Component::Prefix(_))) {
-        return None;
-    }
-    let mut parts = vec![".."; from.len() - shared];
-    for part in &to[shared..] {
-        parts.push(part.as_os_str().to_str()?);
-    }
-    Some(parts.join("/"))
 }
 
 /// The bases that it takes to read `input`: those given, or those that it names. A pipe names none
@@ -154,22 +137,5 @@ impl Seek for Content {
         };
         self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.at)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_seen_from_the_output() {
-        for (folder, file, name) in [
-            ("/a/b", "/a/b/c", Some("c")),
-            ("/a/b", "/a/c/d", Some("../c/d")),
-            ("/a", "/a/b/c", Some("b/c")),
-            ("/", "/c", Some("c")),
-        ] {
-            assert_eq!(relative(Path::new(folder), Path::new(file)).as_deref(), name);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! `parans compress`.
 
 use std::{
-    io::{self, BufReader, Read, Seek, Write},
+    io::{self, BufReader, Seek, Write},
     path::Path,
     sync::Arc,
 };

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{Cursor, Read, Seek, SeekFrom},
     ops::Range,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -190,6 +190,17 @@ impl Base {
         Self { name: name.into(), ..self }
     }
 
+    /// The same base under the name by which frames in a folder find it: its path from there. The
+    /// name stays where there is no such path that is text.
+    #[must_use]
+    pub fn seen_from(self, folder: &Path) -> Self {
+        let (folder, own) = (folder.canonicalize(), Path::new(&self.name).canonicalize());
+        match folder.ok().zip(own.ok()).and_then(|(folder, own)| relative(&folder, &own)) {
+            Some(name) => self.named(&name),
+            None => self,
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn set_entries(&mut self, entries: Vec<Entry>) {
         self.entries = entries;
@@ -270,6 +281,20 @@ impl Base {
     }
 }
 
+/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another drive.
+fn relative(folder: &Path, file: &Path) -> Option<String> {
+    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
+    let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
+    if matches!(to.get(shared), None | Some(Component::Prefix(_))) {
+        return None;
+    }
+    let mut parts = vec![".."; from.len() - shared];
+    for part in &to[shared..] {
+        parts.push(part.as_os_str().to_str()?);
+    }
+    Some(parts.join("/"))
+}
+
 #[cfg(unix)]
 fn read_at(file: &File, at: u64, out: &mut [u8]) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, at)
@@ -339,4 +364,22 @@ impl Bases {
 pub(super) fn check_of(bytes: &[u8]) -> u32 {
     // The low half: `as` keeps it on purpose.
     xxh3_64(bytes) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_seen_from_a_folder() {
+        for (folder, file, name) in [
+            ("/a/b", "/a/b/c", Some("c")),
+            ("/a/b", "/a/c/d", Some("../c/d")),
+            ("/a", "/a/b/c", Some("b/c")),
+            ("/", "/c", Some("c")),
+            ("/a/b", "/a", None),
+        ] {
+            assert_eq!(relative(Path::new(folder), Path::new(file)).as_deref(), name);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 
 import numpy
 
@@ -11,24 +12,30 @@ from parans._frames import is_tensor
 from parans._replace import replacing
 
 
-def save_file(tensors, filename, metadata=None):
+def save_file(tensors, filename, metadata=None, *, base=None):
     """Compresses named arrays or tensors to a file, with the signature of safetensors' function.
 
     The content of the file is a safetensors file: ``parans -d`` makes that of it. The file takes
     the place of an earlier one only when it is whole.
+
+    With ``base``, the path of an earlier checkpoint (compressed or not), tensors are coded as their
+    differences to those of the same names there. The file is then readable only with that one,
+    which it names by its path from its own folder.
     """
     if any(not isinstance(name, str) for name in tensors):
         raise ValueError("the names of tensors are strings")
     described = _safetensors.ordered(tensors)
     head = _safetensors.head(described, metadata)
     with replacing(filename) as file:
-        _parans.write_file(file, head, [part[1] for part in described])
+        folder = os.path.dirname(os.path.abspath(filename))
+        parts = [part[1] for part in described]
+        _parans.write_file(file, head, parts, base=base, folder=folder)
 
 
-def load_file(filename):
+def load_file(filename, *, base=None):
     """Gives the tensors of a file as a dictionary by name: numpy arrays, or
     :class:`parans.Tensor` for element types that numpy lacks."""
-    with open(filename) as archive:
+    with open(filename, base=base) as archive:
         return {name: archive[name] for name in archive}
 
 
@@ -82,9 +89,16 @@ class Archive(_parans.Archive):
         return io.BufferedReader(_Content(self), 1 << 16)
 
 
-def open(source):
-    """Opens a frame for reading at random; see :class:`Archive`."""
-    return Archive(source)
+def open(source, *, base=None):
+    """Opens a frame for reading at random; see :class:`Archive`.
+
+    What is coded against another file is found by the name that the frame gives it, from the
+    folder of ``source``; where it has moved, or ``source`` is no path, ``base`` says where it is: a
+    path, or a list of them.
+    """
+    if isinstance(base, (str, os.PathLike)):
+        base = [base]
+    return Archive(source, bases=base)
 
 
 # Bytes that are decoded for one read at most: many chunks, so that all cores have some.

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use parans::frame::{
-    Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout,
+    Base, Container, Elements, EntryKind, FrameArchive, FrameReader, FrameWriter, Index, Layout,
     ReadOptions, RecognisingWriter, Segment, WriteOptions, recognise,
 };
 use parans::{Dtype, Result};
@@ -175,7 +175,11 @@ pub(crate) fn decompress<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let data = BytesLike::new(data)?;
     let frame = data.bytes();
-    let options = ReadOptions { max_content: max_size.unwrap_or(u64::MAX), keep_indexes: true };
+    let options = ReadOptions {
+        max_content: max_size.unwrap_or(u64::MAX),
+        keep_indexes: true,
+        ..ReadOptions::default()
+    };
     let mut reader = FrameReader::new(frame, options);
     let mut content = Vec::new();
     loop {
@@ -203,18 +207,32 @@ fn unwrapped(error: io::Error) -> parans::Error {
 }
 
 /// Writes a frame to a file object: `head` and then the tensors, which together are a file that
-/// `recognise_head` knows by its head.
+/// `recognise_head` knows by its head. They are coded against the file `base`, which the frame names
+/// by its path from `folder`.
 #[pyfunction]
+#[pyo3(signature = (file, head, parts, *, base=None, folder=None))]
 pub(crate) fn write_file(
     py: Python<'_>,
     file: Py<PyAny>,
     head: &Bound<'_, PyAny>,
     parts: Vec<Bound<'_, PyAny>>,
+    base: Option<PathBuf>,
+    folder: Option<PathBuf>,
 ) -> PyResult<u64> {
     let head = BytesLike::new(head)?;
     let layout = parans::frame::recognise_head(head.bytes()).unwrap_or_default();
     let writer = FrameWriter::with_layout(PyFile(file), WriteOptions::default(), layout);
     let mut writer = writer.or_raise()?;
+    if let Some(path) = base {
+        writer = apart(py, || {
+            let base = Base::open(&path)?;
+            let base = match folder {
+                Some(folder) => base.seen_from(&folder),
+                None => base,
+            };
+            writer.with_base(Arc::new(base))
+        })?;
+    }
     write_stretches(py, &mut writer, head.bytes())?;
     for part in &parts {
         write_stretches(py, &mut writer, Input::on_host(part)?.bytes())?;
@@ -337,16 +355,42 @@ pub(crate) struct Archive(Mutex<FrameArchive<Box<dyn Source>>>);
 #[pymethods]
 impl Archive {
     #[new]
-    fn new(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (source, *, bases=None))]
+    fn new(
+        py: Python<'_>,
+        source: &Bound<'_, PyAny>,
+        bases: Option<Vec<PathBuf>>,
+    ) -> PyResult<Self> {
+        let path = source.extract::<PathBuf>().ok();
         let inner: Box<dyn Source> = if source.hasattr("read")? {
             // Headers are read piece by piece; a call into Python costs more than a block.
             Box::new(BufReader::with_capacity(1 << 16, PyFile(source.clone().unbind())))
-        } else if let Ok(path) = source.extract::<PathBuf>() {
+        } else if let Some(path) = &path {
             Box::new(BufReader::new(File::open(path)?))
         } else {
             Box::new(Cursor::new(BytesLike::new(source)?.bytes().to_vec()))
         };
-        Ok(Self(Mutex::new(apart(py, || FrameArchive::open(inner))?)))
+        let archive = apart(py, || {
+            let mut archive = FrameArchive::open(inner)?;
+            let folder = path.as_deref().and_then(Path::parent);
+            let found = match (&bases, folder) {
+                (Some(bases), _) => {
+                    let open = |path: &PathBuf| Base::open(path).map(Arc::new);
+                    bases.iter().map(open).collect::<Result<Vec<_>>>()?
+                }
+                (None, Some(folder)) => {
+                    let find = |name| Base::find(name, folder);
+                    archive.bases().iter().map(find).collect::<Result<Vec<_>>>()?
+                }
+                // Without a folder to look in, what is coded against a base is an error when read.
+                (None, None) => return Ok(archive),
+            };
+            if !archive.bases().is_empty() {
+                archive.set_bases(found)?;
+            }
+            Ok(archive)
+        })?;
+        Ok(Self(Mutex::new(archive)))
     }
 
     /// The names of the entries, in the order in which they were written.

@@ -199,3 +199,24 @@ def test_other_threads_run_meanwhile():
     stop.set()
     thread.join()
     assert gained > 1000
+
+
+def test_a_checkpoint_against_the_one_before(tmp_path):
+    generator = np.random.default_rng(5)
+    old = {"w": generator.normal(0, 0.02, 300_000).astype(np.float32)}
+    new = {"w": old["w"] + generator.normal(0, 1e-6, 300_000).astype(np.float32)}
+    (tmp_path / "sub").mkdir()
+    alone, first, second = (tmp_path / name for name in ("alone", "first", "sub/second"))
+    parans.save_file(new, alone)
+    parans.save_file(old, first)
+    parans.save_file(new, second, base=first)
+    assert second.stat().st_size < 0.6 * alone.stat().st_size
+    assert (parans.load_file(second)["w"] == new["w"]).all()
+    first.rename(tmp_path / "moved")
+    with pytest.raises(parans.Error, match="first"):
+        parans.load_file(second)
+    assert (parans.load_file(second, base=tmp_path / "moved")["w"] == new["w"]).all()
+    with pytest.raises(parans.Error, match="is not the base"):
+        parans.open(second, base=[alone])
+    with pytest.raises(parans.Error, match="none was given"):
+        parans.open(second.read_bytes())["w"]

@@ -249,6 +249,28 @@ fn archives_of_torch_are_as_small_as_safetensors() {
     }
 }
 
+/// Names that would take more than they are worth are left out of the index, and found in the
+/// content.
+#[test]
+fn names_are_found_in_the_content() {
+    let names: Vec<String> = (0..400).map(|n| format!("{:x}", 7919u64.pow(4) * (n + 1))).collect();
+    let tensors: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), "Float", &[1u32][..], floats(1, name.len() as u64)))
+        .collect();
+    let content = torch(&tensors);
+    let layout = recognise(&content).unwrap();
+    let frame = with_layout(&content, layout.clone());
+    let mut summary =
+        FrameReader::new(&frame[..], ReadOptions { keep_indexes: true, ..ReadOptions::default() });
+    summary.copy_to(&mut Vec::new()).unwrap();
+    assert_eq!(summary.indexes()[0].container, Container::Torch);
+    assert!(summary.indexes()[0].entries.is_empty());
+    let archive = FrameArchive::open(Cursor::new(&frame)).unwrap();
+    assert_eq!(archive.index().entries, layout.entries);
+    assert_eq!(archive.index().entries.len(), 400);
+}
+
 /// Members of an npz that are large, small and no arrays, from a pipe.
 #[test]
 fn large_arrays_from_a_pipe() {

@@ -21,6 +21,16 @@ const SAMPLE: usize = 1024;
 /// would be a bad approximation to a bell; with one more, more words than need be had extra bits.
 const TOKEN_BITS: u32 = 5;
 
+/// Tokens that are looked through together for large ones, which are rare.
+const FEW: usize = 64;
+/// Tokens from the front by which it is decided whether coding them pays.
+const JUDGED: usize = 1 << 12;
+
+/// Whether there are large words' tokens among these.
+fn any_large_in(tokens: &[u8]) -> bool {
+    tokens.iter().fold(0, |any, &token| any | token) >= DIRECT
+}
+
 /// Scratch memory for the words of a class.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
@@ -145,17 +155,22 @@ impl Tokens {
         self.extra.clear();
         if any_large {
             let mut bits = BitWriter::new(&mut self.extra);
-            for (token, &word) in planes.symbols.iter_mut().zip(&*words) {
-                if *token == DIRECT {
-                    let word = word.widen();
-                    let (number, extra) = large(word);
-                    *token = number;
-                    bits.push(word & ((1 << extra) - 1), extra);
+            for (tokens, words) in planes.symbols.chunks_mut(FEW).zip(words.chunks(FEW)) {
+                if !any_large_in(tokens) {
+                    continue;
+                }
+                for (token, &word) in tokens.iter_mut().zip(words) {
+                    if *token == DIRECT {
+                        let word = word.widen();
+                        let (number, extra) = large(word);
+                        *token = number;
+                        bits.push(word & ((1 << extra) - 1), extra);
+                    }
                 }
             }
             bits.finish();
         }
-        let sampled = plane::sampled_bits(&planes.symbols[..planes.symbols.len().min(1 << 14)]);
+        let sampled = plane::sampled_bits(&planes.symbols[..planes.symbols.len().min(JUDGED)]);
         plane::write(coder, &planes.symbols, plane::is_worth_coding(8, sampled), out);
         for whole in &planes.whole[..layout.whole_planes()] {
             plane::write(coder, whole, false, out);
@@ -206,14 +221,19 @@ impl Tokens {
         }
         let mut bits = BitReader::new(data);
         let low = T::truncate((1 << raw) - 1);
-        for (&token, word) in refs.symbols.iter().zip(words) {
-            if token >= DIRECT {
-                let (first, extra) = of_large(token);
-                if extra + 2 + raw > T::BITS {
-                    return Err(Error::Corrupt(format!("token {token} of {} bits", T::BITS)));
+        for (tokens, words) in refs.symbols.chunks(FEW).zip(words.chunks_mut(FEW)) {
+            if !any_large_in(tokens) {
+                continue;
+            }
+            for (&token, word) in tokens.iter().zip(words) {
+                if token >= DIRECT {
+                    let (first, extra) = of_large(token);
+                    if extra + 2 + raw > T::BITS {
+                        return Err(Error::Corrupt(format!("token {token} of {} bits", T::BITS)));
+                    }
+                    let value = first << extra | bits.take(extra)?;
+                    *word = T::truncate(value) << raw | (*word & low);
                 }
-                let value = first << extra | bits.take(extra)?;
-                *word = T::truncate(value) << raw | (*word & low);
             }
         }
         bits.rest()

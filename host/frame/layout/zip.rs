@@ -139,38 +139,42 @@ pub(super) fn recognise<R: Read + Seek>(mut content: R) -> Option<Layout> {
         return None;
     }
     let mut zip = ZipArchive::new(&mut content).ok()?;
-    let mut archive = Archive::default();
+    let mut places = Vec::new();
     for number in 0..zip.len() {
-        let mut member = zip.by_index_raw(number).ok()?;
+        let member = zip.by_index_raw(number).ok()?;
         if member.compression() == CompressionMethod::Stored && !member.encrypted() {
-            let name = member.name().ok()?.into_owned();
-            let (begin, size) = (member.data_start()?, member.compressed_size());
-            let mut head = Vec::new();
-            member.by_ref().take(HEAD).read_to_end(&mut head).ok()?;
-            let mut array = Header::parse(&head);
-            if array.is_none() && head.starts_with(npy::MAGIC) {
-                member.by_ref().take(npy::MAX_HEADER - HEAD).read_to_end(&mut head).ok()?;
-                array = Header::parse(&head);
-            }
-            let array = array.filter(|array| array.length.checked_add(array.data) == Some(size));
-            if is_pickle(&name) && size <= MAX_PICKLE {
-                member.take(MAX_PICKLE).read_to_end(&mut head).ok()?;
-                archive.read_pickle(&name, &head);
-            } else {
-                archive.read_byte_order(&name, &head);
-            }
-            archive.members.push(Member { begin, size, name, array });
+            places.push((member.data_start()?, member.compressed_size(), number));
         }
     }
-    archive.members.sort_by_key(|member| (member.begin, member.size));
+    places.sort_unstable();
     let mut end = 0;
-    for member in &archive.members {
-        // Members that overlap are nobody's work.
-        let after = member.begin.checked_add(member.size)?;
-        if member.begin < end || after > length {
+    for &(begin, size, _) in &places {
+        // Members that overlap are no library's work, and would be read again and again.
+        let after = begin.checked_add(size)?;
+        if begin < end || after > length {
             return None;
         }
         end = after;
+    }
+    let mut archive = Archive::default();
+    for (begin, size, number) in places {
+        let mut member = zip.by_index_raw(number).ok()?;
+        let name = member.name().ok()?.into_owned();
+        let mut head = Vec::new();
+        member.by_ref().take(HEAD).read_to_end(&mut head).ok()?;
+        let mut array = Header::parse(&head);
+        if array.is_none() && head.starts_with(npy::MAGIC) {
+            member.by_ref().take(npy::MAX_HEADER - HEAD).read_to_end(&mut head).ok()?;
+            array = Header::parse(&head);
+        }
+        let array = array.filter(|array| array.length.checked_add(array.data) == Some(size));
+        if is_pickle(&name) && size <= MAX_PICKLE && archive.model.is_none() {
+            member.take(MAX_PICKLE).read_to_end(&mut head).ok()?;
+            archive.read_pickle(&name, &head);
+        } else {
+            archive.read_byte_order(&name, &head);
+        }
+        archive.members.push(Member { begin, size, name, array });
     }
     let (container, entries) = archive.directory()?;
     let parts = archive.members.iter().filter_map(|member| archive.part(member));
