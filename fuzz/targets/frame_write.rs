@@ -1,16 +1,33 @@
-//! Any content in any pieces comes back from a frame, in order and at random.
+//! Any content in any pieces comes back from a frame, in order and at random, and from one that is
+//! coded against any base.
 #![no_main]
 
-use std::io::{Cursor, Write};
+use std::{
+    io::{Cursor, Write},
+    sync::Arc,
+};
 
 use libfuzzer_sys::fuzz_target;
-use parans::frame::{FrameArchive, FrameReader, FrameWriter, ReadOptions, WriteOptions};
+use parans::frame::{
+    Base, FrameArchive, FrameReader, FrameWriter, ReadOptions, Repeat, WriteOptions,
+};
 
-fuzz_target!(|input: (u16, Vec<(u8, Vec<u8>)>)| {
-    let (chunk, pieces) = input;
+fuzz_target!(|input: (u16, Vec<(u8, Vec<u8>)>, Option<Vec<u8>>, Option<(u16, u16, u16)>)| {
+    let (chunk, pieces, base, repeat) = input;
+    // A base that is a damaged frame is none.
+    let base = base.and_then(|bytes| Base::from_bytes("base", bytes).ok()).map(Arc::new);
     let options =
         WriteOptions { chunk_size: Some(usize::from(chunk).max(8)), ..WriteOptions::default() };
     let mut writer = FrameWriter::new(Vec::new(), options).expect("the chunk size is allowed");
+    if let Some(base) = &base {
+        writer = writer.with_base(base.clone()).expect("before content");
+    }
+    if let Some((source, length, gap)) = repeat {
+        let (source, length) = (u64::from(source), u64::from(length));
+        let start = source + length + u64::from(gap);
+        let repeats = vec![Repeat { content: start..start + length, source }];
+        writer = writer.with_repeats(repeats).expect("behind its source");
+    }
     let mut content = Vec::new();
     let mut tensors = Vec::new();
     for (number, (kind, bytes)) in pieces.iter().enumerate() {
@@ -35,9 +52,14 @@ fuzz_target!(|input: (u16, Vec<(u8, Vec<u8>)>)| {
     let (frame, summary) = writer.finish().expect("a vector takes all");
     assert_eq!((summary.content, summary.frame), (content.len() as u64, frame.len() as u64));
     let mut back = Vec::new();
-    FrameReader::new(&frame[..], ReadOptions::default()).copy_to(&mut back).expect("a sound frame");
+    let bases: Vec<Arc<Base>> = base.into_iter().collect();
+    let options = ReadOptions { bases: bases.clone(), ..ReadOptions::default() };
+    FrameReader::new(&frame[..], options).copy_to(&mut back).expect("a sound frame");
     assert!(back == content);
     let mut archive = FrameArchive::open(Cursor::new(&frame)).expect("a sound frame");
+    if !archive.bases().is_empty() {
+        archive.set_bases(bases).expect("the base that it names");
+    }
     for (name, range) in tensors {
         let mut out = Vec::new();
         archive.extract(&name, &mut out).expect("a sound frame");
