@@ -1,7 +1,8 @@
 //! What content is coded against: the files of `--base`, or those that a compressed file names.
 
 use std::{
-    io::{self, Read, Seek, SeekFrom},
+    collections::HashMap,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,7 +10,9 @@ use std::{
 use anyhow::{Context, Result};
 use parans::{
     Error,
-    frame::{Base, BaseName, FrameArchive},
+    frame::{
+        Base, BaseName, Entry, EntryKind, FrameArchive, FrameWriter, Layout, Repeat, fingerprints,
+    },
 };
 use rayon::prelude::*;
 
@@ -78,9 +81,44 @@ fn names(input: &Input) -> Result<Vec<BaseName>> {
     Ok(names.unwrap_or_default())
 }
 
+/// Codes content with these entries and large tensors against a base: each tensor against the one of
+/// its name, else against one with the same bytes; if there is none such, as the library chooses.
+pub(crate) fn attach<W: Write + Send>(
+    writer: FrameWriter<W>,
+    base: Arc<Base>,
+    entries: &[Entry],
+    tensors: &[(Entry, u128)],
+) -> parans::Result<FrameWriter<W>> {
+    let named: HashMap<_, u64> = base.entries().iter().rev().map(|e| (key(e), e.offset)).collect();
+    let moved = tensors.iter().filter(|(entry, _)| !named.contains_key(&key(entry)));
+    let moved: HashMap<u128, &Entry> = moved.map(|(entry, number)| (*number, entry)).collect();
+    if moved.is_empty() {
+        return writer.with_base(base);
+    }
+    let layout = Layout { entries: base.entries().to_vec(), ..Layout::default() };
+    let found = fingerprints(&layout, Content::new(base.clone()))?;
+    let mut ranges: Vec<Repeat> = found
+        .iter()
+        .filter_map(|(source, number)| Some((source, moved.get(number)?)))
+        .map(|(source, entry)| Repeat { content: entry.offset..entry.end(), source: source.offset })
+        .collect();
+    if ranges.is_empty() {
+        return writer.with_base(base);
+    }
+    ranges.extend(entries.iter().filter_map(|entry| {
+        Some(Repeat { content: entry.offset..entry.end(), source: *named.get(&key(entry))? })
+    }));
+    writer.with_base_ranges(base, ranges)
+}
+
+/// What tensors have in common that are matched by their names.
+fn key(entry: &Entry) -> (&str, &EntryKind, u64) {
+    (&entry.name, &entry.kind, entry.length)
+}
+
 /// The content of a base, to be read from any place on, several pieces at a time.
 pub(crate) struct Content {
-    base: Base,
+    base: Arc<Base>,
     at: u64,
     /// What was read of it from `begin` on.
     begin: u64,
@@ -93,7 +131,7 @@ const PIECE: u64 = 1 << 20;
 const PIECES: u64 = 16;
 
 impl Content {
-    pub(crate) fn new(base: Base) -> Self {
+    pub(crate) fn new(base: Arc<Base>) -> Self {
         Self { base, at: 0, begin: 0, held: Vec::new() }
     }
 

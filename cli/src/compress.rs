@@ -50,7 +50,8 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
     let (layout, tensors) = survey(&input)?;
     let seen: Vec<_> = tensors.iter().map(|(entry, number)| (entry, *number)).collect();
     let shared = if args.dedup { earlier.shared(&seen, target.as_deref())? } else { Vec::new() };
-    let plan = Plan { layout, repeats: find_repeats(&seen), shared, bases };
+    let repeats = find_repeats(&seen);
+    let plan = Plan { layout, tensors: tensors.clone(), repeats, shared, bases };
     let (output, summary, recognised) =
         input.read_ahead(|ahead| write(&input, ahead, plan, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
@@ -79,6 +80,8 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
 struct Plan {
     /// The layout, of a file that is recognised.
     layout: Option<Layout>,
+    /// Its large tensors, by their fingerprints.
+    tensors: Vec<(Entry, u128)>,
     repeats: Vec<Repeat>,
     shared: Vec<Shared>,
     bases: Vec<Arc<Base>>,
@@ -163,13 +166,14 @@ fn write(
     let mut writer = match plan.layout {
         Some(layout) => {
             let options = WriteOptions { content_length: length, ..WriteOptions::default() };
+            let entries = if plan.bases.is_empty() { Vec::new() } else { layout.entries.clone() };
             let mut writer = FrameWriter::with_layout(output, options, layout)?;
             writer = writer.with_repeats(plan.repeats)?;
             for (base, ranges) in plan.shared {
                 writer = writer.with_base_ranges(base, ranges)?;
             }
             for base in plan.bases {
-                writer = writer.with_base(base)?;
+                writer = base::attach(writer, base, &entries, &plan.tensors)?;
             }
             Target::Known(writer)
         }

@@ -30,9 +30,12 @@ pub(crate) fn rebase(args: &RebaseArgs) -> Result<()> {
     let bases = base::for_writing(target, &args.base.base)?;
     let content = Base::open(&args.file).with_context(name)?;
     let length = content.length();
-    let mut content = Content::new(content);
+    let mut content = Content::new(content.into());
     let layout = recognise_file(&mut content).with_context(name)?.unwrap_or_default();
-    let repeats = find_repeats(&fingerprints(&layout, &mut content).with_context(name)?);
+    let tensors = fingerprints(&layout, &mut content).with_context(name)?;
+    let repeats = find_repeats(&tensors);
+    let tensors: Vec<_> = tensors.into_iter().map(|(entry, n)| (entry.clone(), n)).collect();
+    let entries = layout.entries.clone();
     let output = match target {
         Some(target) => Output::file(target, Wish::plain(args.force))?,
         None => Output::stdout(args.force)?,
@@ -42,7 +45,7 @@ pub(crate) fn rebase(args: &RebaseArgs) -> Result<()> {
     let options = WriteOptions { content_length: Some(length), ..WriteOptions::default() };
     let mut writer = FrameWriter::with_layout(output, options, layout)?.with_repeats(repeats)?;
     for base in bases {
-        writer = writer.with_base(base)?;
+        writer = base::attach(writer, base, &entries, &tensors)?;
     }
     io::Seek::rewind(&mut content)?;
     let mut piece = vec![0; PIECE];

@@ -107,3 +107,18 @@ fn tied_tensors_are_stored_once() {
     let shown: serde_json::Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(shown["codecs"]["repeat"]["chunks"], 1);
 }
+
+/// Tensors under other names and in another order are found by their bytes.
+#[test]
+fn renamed_tensors_are_found() {
+    let (one, two, near) = (weights(0), weights(1), weights(2));
+    let other: Vec<f32> = one.iter().rev().copied().collect();
+    let old = model(&[("a", &one), ("b", &two), ("c", &other)]);
+    let new = model(&[("p.c", &one), ("p.a", &other), ("b", &near)]);
+    let directory = place(&[("old", &old), ("new", &new)]);
+    let path = directory.path();
+    succeed(path, "compress new --base old");
+    let length = fs::metadata(path.join("new.parans")).unwrap().len();
+    assert!(length < 600_000, "{length}");
+    assert_eq!(succeed(path, "-d -c new.parans").stdout, new);
+}
