@@ -460,3 +460,68 @@ fn mended_mutations_are_survived() {
     println!("attack: {count} files, seed {seed}");
     assert!(count > 10, "{count} files in {seconds} s");
 }
+
+/// Pickles of a megabyte that make as much of them as they can.
+#[cfg(feature = "containers")]
+#[test]
+fn hostile_pickles_take_what_they_earned() {
+    use parans::frame::{RecognisingWriter, recognise};
+
+    const LENGTH: usize = 1 << 20;
+    let start =
+        b"\x80\x02(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQq\0\
+        0ctorch._utils\n_rebuild_tensor_v2\nq\x010(h\0K\0";
+    let many = [b"(", &b"K\x01".repeat(64)[..], b"t"].concat();
+    // The arguments of a tensor of 64 dimensions.
+    let wide = [&start[..], &many, &many, b"tq\x020"].concat();
+    let name = [b"X", &4000u32.to_le_bytes()[..], &[b'n'; 4000]].concat();
+    for (before, repeated, after) in [
+        // Dictionaries, on the stack and in a list.
+        (b"".to_vec(), &b"}"[..], &b"."[..]),
+        (b"](".to_vec(), b"}", b"e."),
+        // Tensors of many dimensions, in a list, under a long name.
+        ([&wide[..], b"}", &name, b"]("].concat(), b"h\x01h\x02R", b"es."),
+        // An object that gets itself as an attribute, and a list that holds itself, again and again.
+        (b"}q\x03".to_vec(), b"h\x03b", b"."),
+        (b"]q\x03(".to_vec(), b"h\x03", b"e."),
+        // Lists that hold the one before twice.
+        ([&wide[..], b"h\x01h\x02R"].concat(), b"q\x030](h\x03h\x03e", b"."),
+        // Marks, and an endless memo.
+        (b"".to_vec(), b"(", b"."),
+        (b"N".to_vec(), b"\x94", b"."),
+    ] {
+        let times = (LENGTH - before.len()) / repeated.len();
+        let pickle = [&before[..], &repeated.repeat(times), after].concat();
+        let content = torch(&pickle);
+        MEMORY.reset_peak_usage();
+        let (memory, begin) = (MEMORY.current_usage(), Instant::now());
+        let entries = recognise(&content).map_or(0, |layout| layout.entries.len());
+        let mut writer = RecognisingWriter::new(Vec::new(), WriteOptions::default());
+        content.chunks(1 << 16).for_each(|piece| writer.write_all(piece).unwrap());
+        writer.finish().unwrap();
+        let memory = MEMORY.peak_usage() - memory;
+        assert!(memory < MAX_MEMORY, "{before:?} {repeated:?}: {memory} bytes, {entries} entries");
+        assert!(begin.elapsed() < MAX_TIME, "{repeated:?}: {:?}", begin.elapsed());
+    }
+}
+
+/// An archive of this pickle and a storage.
+#[cfg(feature = "containers")]
+fn torch(pickle: &[u8]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (name, bytes) in [("m/data.pkl", pickle), ("m/data/0", &[7; 16])] {
+        let sizes = [(bytes.len() as u32).to_le_bytes(); 2].concat();
+        let fields = [&[0; 14], &sizes[..], &(name.len() as u32).to_le_bytes()].concat();
+        directory.extend([b"PK\x01\x02\0\0", &fields[..], &[0; 10]].concat());
+        directory.extend((out.len() as u32).to_le_bytes());
+        directory.extend(name.as_bytes());
+        out.extend([b"PK\x03\x04", &fields[..], name.as_bytes(), bytes].concat());
+    }
+    let begin = out.len() as u32;
+    out.extend(&directory);
+    out.extend(b"PK\x05\x06\0\0\0\0\x02\0\x02\0");
+    out.extend((directory.len() as u32).to_le_bytes());
+    out.extend(begin.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}

@@ -62,10 +62,10 @@ struct Walk<'m, 'a> {
 
 impl Walk<'_, '_> {
     fn visit(&mut self, id: Id, depth: usize) {
-        let (Some(depth), Some(steps)) = (depth.checked_sub(1), self.steps.checked_sub(1)) else {
-            return;
-        };
+        // What is too deep is a step as well: a list may hold itself any number of times.
+        let Some(steps) = self.steps.checked_sub(1) else { return };
         self.steps = steps;
+        let Some(depth) = depth.checked_sub(1) else { return };
         let machine = self.machine;
         match &machine.values[id as usize] {
             Value::Tensor(tensor) => self.tensor(tensor),
@@ -73,6 +73,9 @@ impl Walk<'_, '_> {
             Value::List(items) => self.items(items, depth),
             Value::Dict(pairs) => {
                 for (at, pair) in pairs.chunks_exact(2).enumerate() {
+                    if self.steps == 0 {
+                        return;
+                    }
                     match &machine.values[pair[0] as usize] {
                         Value::Attributes => self.visit(pair[1], depth),
                         Value::Text(name) if HIDDEN.contains(name) => self.visit(pair[1], depth),
@@ -88,6 +91,9 @@ impl Walk<'_, '_> {
 
     fn items(&mut self, items: &[Id], depth: usize) {
         for (at, &item) in items.iter().enumerate() {
+            if self.steps == 0 {
+                return;
+            }
             // Most are numbers, which have no names.
             if matches!(
                 self.machine.values[item as usize],
@@ -113,15 +119,18 @@ impl Walk<'_, '_> {
 
     fn tensor(&mut self, tensor: &Tensor) {
         let storage = &self.machine.storages[tensor.storage as usize];
-        let shape = self.machine.numbers(tensor.shape).unwrap_or_default();
-        let strides = self.machine.numbers(tensor.strides).unwrap_or_default();
-        let found = place(tensor, &shape, &strides, storage.bytes);
-        let cost = self.path.len() + storage.key.len() + size_of_val(&shape[..]);
-        let (Some((offset, length, plain)), Some(names)) = (found, self.names.checked_sub(cost))
-        else {
+        let dimensions = self.machine.dimensions(tensor.shape).unwrap_or_default();
+        let cost = self.path.len() + storage.key.len() + dimensions * size_of::<u64>();
+        let Some(names) = self.names.checked_sub(cost) else {
+            self.steps = 0;
             return;
         };
         self.names = names;
+        let shape = self.machine.numbers(tensor.shape);
+        let strides = self.machine.numbers(tensor.strides);
+        let Some((shape, strides)) = shape.zip(strides) else { return };
+        let found = place(tensor, &shape, &strides, storage.bytes);
+        let Some((offset, length, plain)) = found else { return };
         self.views.push(View {
             name: self.path.clone(),
             key: storage.key.into(),

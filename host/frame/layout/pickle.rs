@@ -17,7 +17,7 @@ use super::{
 /// The most bytes of a pickle that is read.
 pub(super) const MAX_PICKLE: u64 = 64 << 20;
 /// The most values that a pickle may make: one for each opcode that makes one.
-const MAX_VALUES: usize = 1 << 22;
+const MAX_VALUES: usize = 1 << 21;
 
 /// The number of a value.
 pub(super) type Id = u32;
@@ -136,12 +136,18 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The items of a tuple that may be a shape.
+    pub(super) fn dimensions(&self, id: Id) -> Option<usize> {
+        match self.value(id) {
+            Value::Tuple(items) if items.len() <= DIMENSIONS => Some(items.len()),
+            _ => None,
+        }
+    }
+
     /// The numbers of a tuple.
     pub(super) fn numbers(&self, id: Id) -> Option<Vec<u64>> {
         match self.value(id) {
-            Value::Tuple(items) if items.len() <= DIMENSIONS => {
-                items.iter().map(|&item| self.number(item)).collect()
-            }
+            Value::Tuple(items) => items.iter().map(|&item| self.number(item)).collect(),
             _ => None,
         }
     }
@@ -346,7 +352,7 @@ impl<'a> Machine<'a> {
             Some(name) => Type::torch(name),
             None => self.storages[storage as usize].kind,
         };
-        let same = self.numbers(shape)?.len() == self.numbers(strides)?.len();
+        let same = self.dimensions(shape)? == self.dimensions(strides)?;
         let offset = self.number(offset)?;
         same.then_some(Tensor { storage, kind, offset, shape, strides })
     }
