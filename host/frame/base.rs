@@ -137,6 +137,9 @@ impl Base {
     /// decompressed form of it there, with the length and, as far as it is known without reading
     /// all of the file, the checksum that the frame gives. What is read of it is checked then.
     ///
+    /// A frame that cannot be trusted may name any file that its reader can open: such frames are
+    /// given their bases by [`FrameArchive::set_bases`] alone. Names of whole paths are not followed.
+    ///
     /// # Errors
     /// [`Error::Base`] where there is no such file, and for a cycle of bases; as [`Base::open`].
     pub fn find(name: &BaseName, folder: &Path) -> Result<Arc<Self>> {
@@ -148,8 +151,8 @@ impl Base {
         names.extend(name.name.strip_suffix(SUFFIX).map(str::to_owned));
         let mut other = None;
         for candidate in names {
-            let path = folder.join(candidate);
-            if !path.is_file() {
+            let path = folder.join(&candidate);
+            if Path::new(&candidate).has_root() || !path.is_file() {
                 continue;
             }
             let base = Self::open_below(&path, above)?;

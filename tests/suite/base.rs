@@ -207,6 +207,13 @@ fn chains_resolve_by_their_names() {
     fs::remove_file(path("step1")).unwrap();
     let error = archive("step3.parans").unwrap_err();
     assert!(matches!(&error, Error::Base(m) if m.contains("step1.parans")), "{error}");
+    // A frame does not choose any file of the machine.
+    let whole = path("step0").display().to_string();
+    let base = Base::open(&path("step0")).unwrap();
+    assert_eq!(base.name(), whole);
+    write(&path("whole.parans"), &compress(&steps[1], Some(Arc::new(base))));
+    let error = archive("whole.parans").unwrap_err();
+    assert!(matches!(&error, Error::Base(m) if m.contains("step0")), "{error}");
     // Another file of the name.
     write(&path("step1"), &steps[1][1..]);
     let error = archive("step3.parans").unwrap_err();
