@@ -481,7 +481,7 @@ fn hostile_pickles_take_what_they_earned() {
         (b"](".to_vec(), b"}", b"e."),
         // Tensors of many dimensions, in a list, under a long name.
         ([&wide[..], b"}", &name, b"]("].concat(), b"h\x01h\x02R", b"es."),
-        // An object that gets itself as an attribute, and a list that holds itself, again and again.
+        // An object that is its own attribute, and a list that holds itself, again and again.
         (b"}q\x03".to_vec(), b"h\x03b", b"."),
         (b"]q\x03(".to_vec(), b"h\x03", b"e."),
         // Lists that hold the one before twice.
