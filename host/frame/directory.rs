@@ -403,6 +403,7 @@ mod tests {
             container: Container::Safetensors,
             entries: (0..1000).map(entry).collect(),
             chunks: vec![chunk],
+            bases: Vec::new(),
         };
         let bytes = index.to_bytes();
         assert!(bytes.len() < 3000, "{}", bytes.len());
