@@ -28,6 +28,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_octets;
 #[cfg(target_arch = "x86_64")]
+mod avx2_octets_moves;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_loads;
@@ -72,7 +74,7 @@ pub(crate) use dispatch::{
 pub use level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 pub(crate) use neon::Neon;
-pub(crate) use octets::{MOST_QUADS, Octets, PLACES, Places, Quad, Quads};
+pub(crate) use octets::{EightPlaces, MOST_QUADS, Octets, PLACES, Places, Quad, Quads};
 pub(crate) use traits::{Bits, Bounded, RunOn, Simd, Simd512, Work};
 pub(crate) use unroll::unroll;
 

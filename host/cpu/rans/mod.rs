@@ -46,7 +46,8 @@ enum Path {
     Scalar,
     /// Eight states in scalar registers.
     Interleaved,
-    /// Eight states per vector, of as many rows as they take: 8 rows of one lane, 1 of eight.
+    /// Eight states per vector, of as many rows as they take: 8 rows of one lane, 1 of eight, a
+    /// quarter of one of 32.
     RowOctets,
     /// Sixteen states per vector, of as many rows as they take: 16 rows of one lane, 2 of eight.
     RowParallel,
@@ -79,11 +80,11 @@ struct Shape {
 /// |---|---|---|---|---|
 /// | scalar | any | any | any | scalar |
 /// | any | any | alias | any | scalar |
+/// | AVX2, where [`row_octets`] can code the tables | 1 to 8, 32 | other | 24 states or more, of 16 steps or more | row-octets |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
 /// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
-/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 16 steps or more | row-octets |
 /// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
 /// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
 /// | any | any | any | any | scalar |
@@ -104,6 +105,9 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
         (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
+        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
+            Path::RowOctets
+        }
         (_, lane_parallel::LANES, ..)
             if F::has_lane_loops(level) && columns >= lane_parallel::LANES && rows > 0 =>
         {
@@ -115,9 +119,6 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
             if rows * lanes >= row_parallel::LEAST_STATES =>
         {
             Path::RowParallel
-        }
-        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
-            Path::RowOctets
         }
         _ if rows * lanes >= least_interleaved && columns >= interleaved::CHUNK => {
             Path::Interleaved

@@ -273,6 +273,12 @@ fn check_words<S: Octets>(s: S, source: &mut Source) {
         if own == 1 { before(end, taken) & 0xffff } else { 0 }
     });
     assert_eq!(get(s, s.expand_words(&narrow, end, mask)), want);
+    let dealt = get(s, s.expand_eight(&words, end, mask));
+    let mut taken = 0;
+    for (e, dealt) in dealt.into_iter().enumerate().filter(|(e, _)| mask >> e & 1 == 1) {
+        taken += 1;
+        assert_eq!(dealt, before(end, taken), "element {e}");
+    }
     let ends = [end, source.next() as usize % 21];
     let mut taken = [0; 2];
     let want: Elements = std::array::from_fn(|e| {
@@ -285,6 +291,8 @@ fn check_words<S: Octets>(s: S, source: &mut Source) {
     let wild = [source.next() as usize, 0usize.wrapping_sub(source.next() as usize % 9)];
     s.expand_words(&narrow, wild[0], mask);
     s.expand_words(&narrow[..5], wild[1], mask);
+    s.expand_eight(&words, wild[0], mask);
+    s.expand_eight(&words[..5], wild[1], mask);
     s.expand_fours(&words, wild, mask);
     s.expand_fours(&words[..3], [end, wild[1]], mask);
     let line: [u32; 16] = std::array::from_fn(|_| source.next() as u32);

@@ -1,7 +1,8 @@
 //! What the states of a block emit, from the order of steps to that of rows.
 //!
-//! A batch is `8 / L` steps: in these a row of `L` lanes has eight states' worth of words, which
-//! are compressed and appended at once.
+//! A batch is `8 / L` steps: in these an octet has eight states' worth of words of each of its rows,
+//! which are compressed and appended at once. The last lane of a row emits first, so that the last
+//! of its octets is appended first.
 
 use parans_kernels::codec::WordInt;
 
@@ -102,6 +103,11 @@ macro_rules! append {
     }};
 }
 
+/// The row that element `L * r` of octet `u` belongs to.
+const fn row_of<const L: usize, const O: usize>(u: usize, r: usize) -> usize {
+    u * (8 / L) / O + r
+}
+
 /// Bit `k` of `BITS` for each of the blocks of `L` states: those of the first row.
 const fn of_first_row(lanes: usize) -> u64 {
     let (mut bits, mut step) = (0, 0);
@@ -155,10 +161,11 @@ pub(crate) trait OctetWord: WordInt {
         of_octets: [[S::V; 2]; 2],
     );
 
-    /// Appends the words of a batch.
-    fn append<S: Octets, const L: usize>(
+    /// Appends the words of a batch, of so many octets.
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     );
 }
@@ -180,21 +187,22 @@ impl OctetWord for u32 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for u in 0..OCTETS {
+        unroll!(u in 3 2 1 0 below used => {
             let words = s.transpose::<L>(emitted.words[u]);
             let masks = emitted.masks[u];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                let (row, v) = (u * across + r, words[r]);
+                let (row, v) = (row_of::<L, O>(u, r), words[r]);
                 let mask = mask_of_row::<S, L>(s, masks, r);
                 append!(free, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
             });
-        }
+        });
     }
 }
 
@@ -214,13 +222,15 @@ impl OctetWord for u16 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for pair in 0..OCTETS / 2 {
+        let pairs = used.div_ceil(2);
+        unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
             let of_octets = [emitted.masks[2 * pair], emitted.masks[2 * pair + 1]];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
@@ -229,12 +239,12 @@ impl OctetWord for u16 {
                     mask_of_row::<S, L>(s, of_octets[1], r),
                 ];
                 let v = s.compress_words::<L>(words[r], masks);
-                unroll!(h in 0 1 => {
-                    let (row, count) = ((2 * pair + h) * across + r, masks[h].count_ones());
+                unroll!(h in 1 0 => {
+                    let (row, count) = (row_of::<L, O>(2 * pair + h, r), masks[h].count_ones());
                     append!(free, row, count, 8, |out| s.store_words::<{ h as i32 }>(v, out));
                 });
             });
-        }
+        });
     }
 }
 
@@ -255,24 +265,26 @@ impl OctetWord for u8 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for pair in 0..OCTETS / 2 {
+        let pairs = used.div_ceil(2);
+        unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
             let of_octets = [emitted.byte_masks[2 * pair], emitted.byte_masks[2 * pair + 1]];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                unroll!(h in 0 1 => {
-                    let row = (2 * pair + h) * across + r;
+                unroll!(h in 1 0 => {
+                    let row = row_of::<L, O>(2 * pair + h, r);
                     let mask = byte_mask_of_row::<S, L>(s, of_octets[h], r);
                     append!(free, row, mask.count_ones(), 16, |out| {
                         s.compress_bytes::<L, { h as i32 }>(words[r], mask, out)
                     });
                 });
             });
-        }
+        });
     }
 }
