@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 
 use super::avx2_octets::{Avx2Octets, V, W, with_features};
 use super::octets::{
-    EightPlaces, OctetArithmetic, Octets, PLACES, Places, Quad, Quads, last_words,
+    EightPlaces, OctetArithmetic, Octets, PLACES, PlacesView, Quad, Quads, last_words,
 };
 use super::orders::{EXPAND_EIGHT, EXPAND_FOUR, EXPAND_WORDS, Orders};
 use super::traits::RunOn;
@@ -195,14 +195,14 @@ impl Octets for Avx2Octets {
     }
 
     #[inline(always)]
-    fn quads_at<const L: usize>(self, places: &Places<'_>, at: usize, stride: usize) -> [V; 4] {
+    fn quads_at<const L: usize>(self, places: PlacesView<'_>, at: usize, stride: usize) -> [V; 4] {
         let (table, offsets) = places.parts();
         // SAFETY: places lie inside the table.
         unsafe { load_quads(table, offsets_at::<L>(offsets, at, stride)) }
     }
 
     #[inline(always)]
-    fn pairs_at<const L: usize>(self, places: &Places<'_>, at: usize, stride: usize) -> [W; 2] {
+    fn pairs_at<const L: usize>(self, places: PlacesView<'_>, at: usize, stride: usize) -> [W; 2] {
         let (table, offsets) = places.parts();
         // SAFETY: the token proves AVX2; places lie inside the table.
         unsafe {

@@ -41,6 +41,11 @@ mod avx512_parts;
 mod avx512_wide;
 mod byte_table;
 mod dispatch;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+)]
+mod free_words;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
@@ -71,10 +76,11 @@ pub(crate) use byte_table::ByteTable;
 pub(crate) use dispatch::{
     dispatch, dispatch_512, dispatch_bits, dispatch_loops, dispatch_octets, has_octets,
 };
+pub(crate) use free_words::FreeWords;
 pub use level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 pub(crate) use neon::Neon;
-pub(crate) use octets::{EightPlaces, MOST_QUADS, Octets, PLACES, Places, Quad, Quads};
+pub(crate) use octets::{EightPlaces, MOST_QUADS, Octets, PLACES, Places, PlacesView, Quad, Quads};
 pub(crate) use traits::{Bits, Bounded, RunOn, Simd, Simd512, Work};
 pub(crate) use unroll::unroll;
 

@@ -89,10 +89,25 @@ impl<'a> Places<'a> {
         eights.iter_mut().map(move |offsets| EightPlaces { last, offsets })
     }
 
+    /// The same to read from, as loops have it in variables of their own.
+    #[inline(always)]
+    pub(crate) fn view(&self) -> PlacesView<'_> {
+        PlacesView { table: self.table, offsets: &self.offsets }
+    }
+}
+
+/// [`Places`] to read from.
+#[derive(Clone, Copy)]
+pub(crate) struct PlacesView<'a> {
+    table: &'a [Quad],
+    offsets: &'a [u32; PLACES],
+}
+
+impl<'a> PlacesView<'a> {
     /// The table, and every place in bytes.
     #[inline(always)]
-    pub(super) fn parts(&self) -> (&'a [Quad], &[u32; PLACES]) {
-        (self.table, &self.offsets)
+    pub(super) fn parts(self) -> (&'a [Quad], &'a [u32; PLACES]) {
+        (self.table, self.offsets)
     }
 }
 
@@ -222,14 +237,14 @@ pub(crate) trait Octets: OctetArithmetic {
     /// before: result `k` has element `k` of all.
     fn quads_at<const L: usize>(
         self,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
     ) -> [Self::V; 4];
     /// The same entries as two `u64` each.
     fn pairs_at<const L: usize>(
         self,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
     ) -> [Self::W; 2];

@@ -80,11 +80,12 @@ struct Shape {
 /// |---|---|---|---|---|
 /// | scalar | any | any | any | scalar |
 /// | any | any | alias | any | scalar |
-/// | AVX2, where [`row_octets`] can code the tables | 1 to 8, 32 | other | 24 states or more, of 16 steps or more | row-octets |
+/// | AVX2, where [`row_octets`] can code the tables | 32 | other | any, of 16 steps or more | row-octets |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
 /// | any | 32 | other | any | scalar |
 /// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
+/// | AVX-512, AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | push: 8 states or more, pop: 12, of 16 steps or more | row-octets |
 /// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
 /// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
 /// | any | any | any | any | scalar |
@@ -97,6 +98,10 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         Direction::Push => interleaved::least_states_to_push(lanes),
         Direction::Pop => interleaved::least_states_to_pop(lanes),
     };
+    let least_octets = match direction {
+        Direction::Push => row_octets::LEAST_STATES_TO_PUSH,
+        Direction::Pop => row_octets::LEAST_STATES_TO_POP,
+    };
     let long = columns >= row_octets::LEAST_STEPS * lanes;
     let octets_push = octets
         && long
@@ -105,9 +110,7 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
         (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
-        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
-            Path::RowOctets
-        }
+        (Level::Avx2, lane_parallel::LANES, ..) if octets && long && rows > 0 => Path::RowOctets,
         (_, lane_parallel::LANES, ..)
             if F::has_lane_loops(level) && columns >= lane_parallel::LANES && rows > 0 =>
         {
@@ -120,6 +123,7 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         {
             Path::RowParallel
         }
+        _ if octets && long && rows * lanes >= least_octets => Path::RowOctets,
         _ if rows * lanes >= least_interleaved && columns >= interleaved::CHUNK => {
             Path::Interleaved
         }
@@ -167,6 +171,11 @@ fn push_at<F: PathFamily>(
     }
 }
 
+/// Whether rows of 32 lanes find symbols by one gather each, which octets are no match for.
+fn by_slot<F: PathFamily>(level: Level, plan: &Plan, tables: &PackedTables<'_>) -> bool {
+    plan.lanes == lane_parallel::LANES && F::has_lane_loops(level) && tables.slots.is_some()
+}
+
 /// Pops a block of rows.
 pub(super) fn pop<F: PathFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
     pop_at(Level::current(), plan, block)
@@ -192,7 +201,9 @@ fn pop_at<F: PathFamily>(
         let left = match path {
             Path::LaneParallel => lane_parallel::pop(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::pop(level, plan, tables, &mut block),
-            Path::RowOctets if row_octets::can_pop(tables) => {
+            Path::RowOctets
+                if row_octets::can_pop(tables) && !by_slot::<F>(level, plan, tables) =>
+            {
                 row_octets::pop(level, plan, tables, &mut block)
             }
             Path::RowOctets => {

@@ -173,8 +173,8 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
     for eight in places.eights(16..24) {
         s.set_places(eight, s.load(&index));
     }
-    let got = s.quads_at::<8>(&places, 16, 0);
-    let pairs = s.pairs_at::<2>(&places, 16, 2);
+    let got = s.quads_at::<8>(places.view(), 16, 0);
+    let pairs = s.pairs_at::<2>(places.view(), 16, 2);
     for (k, found) in got.into_iter().enumerate() {
         assert_eq!(get(s, found), index.map(|i| of(i)[k]));
     }
@@ -183,7 +183,7 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
         assert_eq!(get64(s, found), index.map(pair));
     }
     places.set(17, u32::MAX);
-    let rows = s.quads_at::<1>(&places, 9, 8);
+    let rows = s.quads_at::<1>(places.view(), 9, 8);
     let row = |r: usize| match r {
         1 => of(u32::MAX)[0],
         _ => of(3)[0],

@@ -32,58 +32,8 @@ impl<V: Copy> Emitted<V> {
     }
 }
 
-/// What is free of the words of each row of a block; of rows that are not there nothing.
-pub(crate) struct FreeWords<'w, W> {
-    of_rows: [&'w mut [W]; STATES],
-    /// Whether some words did not fit.
-    lacking: bool,
-}
-
-impl<'w, W: Copy> FreeWords<'w, W> {
-    /// What the rows have after so many words each.
-    pub(super) fn new(words: impl Iterator<Item = &'w mut [W]>, lens: &[usize]) -> Self {
-        let of_rows = std::array::from_fn(|_| Default::default());
-        let mut free = Self { of_rows, lacking: false };
-        for ((row, words), &len) in words.enumerate().zip(lens) {
-            free.of_rows[row] = words;
-            free.take(row, len);
-        }
-        free
-    }
-
-    /// What is free of a row.
-    pub(super) fn of_row(&mut self, row: usize) -> &mut [W] {
-        self.of_rows[row]
-    }
-
-    /// How much that is.
-    pub(super) fn len(&self, row: usize) -> usize {
-        self.of_rows[row].len()
-    }
-
-    /// Takes the first of a row's.
-    #[inline(always)]
-    pub(super) fn take(&mut self, row: usize, count: usize) {
-        let free = std::mem::take(&mut self.of_rows[row]);
-        self.of_rows[row] = free.get_mut(count..).unwrap_or_default();
-    }
-
-    /// Appends words to a row that has capacity for few or too few.
-    #[cold]
-    #[inline(never)]
-    fn append_last(&mut self, row: usize, words: &[W]) {
-        match self.of_rows[row].get_mut(..words.len()) {
-            Some(free) => free.copy_from_slice(words),
-            None => self.lacking = true,
-        }
-        self.take(row, words.len());
-    }
-
-    /// `None` where some words did not fit.
-    pub(super) fn check(&self) -> Option<()> {
-        (!self.lacking).then_some(())
-    }
-}
+/// What is free of the words of a block's rows.
+pub(crate) type FreeWords<'w, W> = crate::simd::FreeWords<'w, W, STATES>;
 
 /// Appends `count` words to a row, which an expression stores to an array of `$most`: in place
 /// where so many fit. Words that do not fit are only noted, since a way out of the loop over steps
@@ -91,9 +41,10 @@ impl<'w, W: Copy> FreeWords<'w, W> {
 macro_rules! append {
     ($free:ident, $row:expr, $count:expr, $most:literal, |$out:ident| $store:expr) => {{
         let (row, count) = ($row, $count as usize);
-        if let Some($out) = $free.of_row(row).first_chunk_mut() {
+        if let Some(chunk) = $free.chunk(row) {
+            let $out = &mut *chunk.words;
             $store;
-            $free.take(row, count);
+            chunk.take(count);
         } else {
             let mut all = [0; $most];
             let $out = &mut all;

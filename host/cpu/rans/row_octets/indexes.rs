@@ -24,6 +24,8 @@ pub(super) struct FindTables<'a, 't, const L: usize, const O: usize> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) of_rows: &'a [RowIndexes<'a>],
     pub(super) range: Range<usize>,
+    /// Whether every octet has a row.
+    pub(super) full: bool,
 }
 
 impl<const L: usize, const O: usize> Work for FindTables<'_, '_, L, O> {
@@ -34,9 +36,10 @@ impl<const L: usize, const O: usize> Work for FindTables<'_, '_, L, O> {
 impl<S: Octets, const L: usize, const O: usize> RunOn<S> for FindTables<'_, '_, L, O> {
     #[inline(always)]
     fn run(self, s: S) -> Option<UsedTables> {
-        let Self { tables, scratch, of_rows, range } = self;
+        let Self { tables, scratch, of_rows, range, full } = self;
         let (across, count) = (8 / L, tables.count);
         if count == 1
+            && full
             && tables.bypass.is_none()
             && of_rows.iter().all(|&row| all_first(s, row, range.clone()))
         {

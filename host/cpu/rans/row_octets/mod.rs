@@ -33,8 +33,11 @@ const OCTETS: usize = 4;
 /// States of a block.
 const STATES: usize = 8 * OCTETS;
 
-/// With fewer states than this, eight at a time in scalar registers are faster.
-pub(super) const LEAST_STATES: usize = 24;
+/// With fewer states to push than this, one row at a time is faster.
+pub(super) const LEAST_STATES_TO_PUSH: usize = 8;
+
+/// With fewer states to pop than this, eight at a time in scalar registers are faster.
+pub(super) const LEAST_STATES_TO_POP: usize = 12;
 
 /// With fewer steps than this, what a block costs once would take longer than its symbols. Fewer in
 /// unit tests, so that those take this path.
@@ -108,7 +111,7 @@ impl<'a, F: OctetFamily> PushRows<'a, '_, F> {
             return Some(block.take(block.rows.len()));
         };
         let mut snapshot = Snapshot::new();
-        while block.rows.len() * L * O >= LEAST_STATES {
+        while block.rows.len() * L * O >= LEAST_STATES_TO_PUSH {
             let mut rows = block.take(block.rows.len().min(STATES / (L * O)));
             snapshot.take(rows.rows.states, rows.rows.lens);
             if push::rows::<S, F, L, O>(s, tables, &view, &mut scratch, &mut rows).is_none() {
@@ -148,7 +151,7 @@ impl<'a, F: OctetFamily> PopRows<'a, '_, F> {
     fn pop<S: Octets, const L: usize, const O: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
         let (mut snapshot, mut scratch) = (Snapshot::new(), store::Scratch::new());
-        while block.lens.len() * L * O >= LEAST_STATES {
+        while block.lens.len() * L * O >= LEAST_STATES_TO_POP {
             let mut rows = block.take(block.lens.len().min(STATES / (L * O)));
             snapshot.take(rows.states, rows.lens);
             let done = pop::rows::<S, F, L, O>(s, tables, &mut scratch, &mut rows);

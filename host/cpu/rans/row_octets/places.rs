@@ -26,7 +26,25 @@ pub(super) struct BlockSymbols<'a> {
     pub(super) indexes: [RowIndexes<'a>; STATES],
 }
 
+/// The symbols of a block as they lie in memory, and an index of 32 bits for each.
+#[derive(Clone, Copy)]
+pub(super) struct WideSymbols<'a> {
+    symbols: &'a [u32],
+    indexes: [&'a [u32]; STATES],
+}
+
 impl<'a> BlockSymbols<'a> {
+    /// `None` where they are narrower, or rows have one index.
+    pub(super) fn wide(&self) -> Option<WideSymbols<'a>> {
+        let SymbolSlice::I32(symbols) = self.symbols else { return None };
+        let mut of_rows: [&[u32]; STATES] = [&[]; STATES];
+        for (of_row, &indexes) in of_rows.iter_mut().zip(&self.indexes[..self.rows]) {
+            let RowIndexes::Each(indexes) = indexes else { return None };
+            *of_row = bytemuck::cast_slice(indexes);
+        }
+        Some(WideSymbols { symbols: bytemuck::cast_slice(symbols), indexes: of_rows })
+    }
+
     /// The symbols of some columns of a row.
     #[inline(always)]
     pub(super) fn of_row(&self, row: usize, columns: Range<usize>) -> SymbolSlice<'a> {
@@ -56,6 +74,7 @@ pub(super) struct FindPlaces<'a, 't> {
     pub(super) lanes: usize,
     pub(super) tables: &'a PackedTables<'t>,
     pub(super) block: &'a BlockSymbols<'a>,
+    pub(super) wide: &'a Option<WideSymbols<'a>>,
     pub(super) range: Range<usize>,
     pub(super) places: &'a mut Places<'t>,
     pub(super) widened: &'a mut Widened,
@@ -70,28 +89,29 @@ impl Work for FindPlaces<'_, '_> {
 impl<S: Octets> RunOn<S> for FindPlaces<'_, '_> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let Self { lanes, tables, block, range, places, widened, digits } = self;
+        let Self { lanes, tables, block, wide, range, places, widened, digits } = self;
         let stride = STEPS * lanes;
+        places.fill(block.rows * stride..PLACES.min(STATES / lanes * stride), tables.skipped());
+        let uniform = Uniform::new(s, tables);
         let whole = range.len() / 8 * 8;
         let columns = range.start..range.start + whole;
-        let uniform = Uniform::new(s, tables);
-        for row in 0..block.rows {
-            let (values, index) = (block.of_row(row, range.clone()), block.indexes[row]);
-            let first = row * stride;
+        // A bit for each row that is still to be found.
+        let mut left = u64::MAX >> (64 - block.rows);
+        if let (Some(wide), Some(uniform)) = (wide, &uniform)
+            && whole == range.len()
+        {
+            left = find_wide(s, uniform, block, wide, range.clone(), places, stride);
+        }
+        while left != 0 {
+            let row = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let (index, first) = (block.indexes[row], row * stride);
+            let at_row = row * block.columns + range.start;
             let of_row = places.eights(first..first + whole);
-            let regular = match (values, index, &uniform) {
-                (SymbolSlice::I32(values), RowIndexes::Each(indexes), Some(uniform)) => {
-                    let (values, _) = bytemuck::cast_slice(values).as_chunks();
-                    let (indexes, _) = bytemuck::cast_slice(&indexes[columns.clone()]).as_chunks();
-                    uniform.find(s, values, indexes, of_row)
-                }
-                _ => {
-                    let part = (values.range(0..whole), index, columns.clone());
-                    find_regular(s, tables, &uniform, part, of_row, widened)?
-                }
-            };
+            let part = (block.symbols.range(at_row..at_row + whole), index, columns.clone());
+            let regular = find_regular(s, tables, &uniform, part, of_row, widened)?;
             for at in if regular { whole } else { 0 }..range.len() {
-                let (symbol, index) = (values.at(at), index.at(range.start + at));
+                let (symbol, index) = (block.symbols.at(at_row + at), index.at(range.start + at));
                 let (entry, outside) = tables.entry_of(symbol, index)?;
                 if outside {
                     let raw = tables.raw(symbol, index).ok()?;
@@ -100,7 +120,6 @@ impl<S: Octets> RunOn<S> for FindPlaces<'_, '_> {
                 places.set(first + at, entry);
             }
         }
-        places.fill(block.rows * stride..PLACES.min(STATES / lanes * stride), tables.skipped());
         Some(())
     }
 }
@@ -128,8 +147,7 @@ impl<V: Copy> Uniform<V> {
         })
     }
 
-    /// Finds the places of a row's symbols; false where one of them is skipped or outside its
-    /// table.
+    /// Finds the places of a row's symbols; false where one is skipped or outside its table.
     #[inline(always)]
     fn find<'p, S: Octets<V = V>>(
         &self,
@@ -138,7 +156,7 @@ impl<V: Copy> Uniform<V> {
         indexes: &[[u32; 8]],
         places: impl Iterator<Item = EightPlaces<'p>>,
     ) -> bool {
-        // The largest value of all, modulo 2^32, and the largest index.
+        // The largest symbol less the offset, modulo 2^32, and the largest index.
         let (mut largest, mut last) = (s.splat(0), s.splat(0));
         for ((value, index), places) in values.iter().zip(indexes).zip(places) {
             let (value, index) = (s.sub(s.load(value), self.offset), s.load(index));
@@ -149,6 +167,29 @@ impl<V: Copy> Uniform<V> {
         let outside = s.eq(s.max(largest, self.limit), largest);
         !s.any(s.or(outside, s.eq(s.max(last, self.count), last)))
     }
+}
+
+/// Finds the places of all rows; a bit for each row that has a symbol that is skipped or outside its
+/// table.
+#[inline(always)]
+fn find_wide<S: Octets>(
+    s: S,
+    uniform: &Uniform<S::V>,
+    block: &BlockSymbols<'_>,
+    wide: &WideSymbols<'_>,
+    range: Range<usize>,
+    places: &mut Places<'_>,
+    stride: usize,
+) -> u64 {
+    let mut irregular = 0;
+    for (row, indexes) in wide.indexes[..block.rows].iter().enumerate() {
+        let (at, len) = (row * block.columns + range.start, range.len());
+        let (values, indexes) = (&wide.symbols[at..at + len], &indexes[range.clone()]);
+        let of_row = places.eights(row * stride..row * stride + len);
+        let regular = uniform.find(s, values.as_chunks().0, indexes.as_chunks().0, of_row);
+        irregular |= u64::from(!regular) << row;
+    }
+    irregular
 }
 
 /// Finds the places of whole vectors of symbols of a row; false where one of them is skipped or

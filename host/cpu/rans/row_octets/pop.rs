@@ -73,6 +73,7 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
     }
     let index_width = ahead.of_rows[0].len() / columns.max(1);
     let plain = tables.form.parts()?.plain;
+    let full = O > 1 || rows * per_row > STATES - 8;
     let (whole, tile) = (columns / per_row * per_row, STEPS * per_row);
     for begin in (0..whole).step_by(tile) {
         let end = (begin + tile).min(whole);
@@ -83,14 +84,19 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
                 prefetch_page(s, symbols, row * columns + end, tile);
             }
         }
-        let find =
-            FindTables::<L, O> { tables, scratch, of_rows: &of_rows[..rows], range: begin..end };
+        let find = FindTables::<L, O> {
+            tables,
+            scratch,
+            of_rows: &of_rows[..rows],
+            range: begin..end,
+            full,
+        };
         let used = s.vectorize(find)?;
         let (lanes, ahead, steps) = (&mut lanes, &ahead, (end - begin) / per_row);
         let indexes = &of_rows[..rows];
         macro_rules! take {
-            ($each:literal, $plain:literal, $bypass:literal) => {
-                s.vectorize(Take::<F, L, O, $each, $plain, $bypass> {
+            ($each:literal, $plain:literal, $bypass:literal, $full:literal) => {
+                s.vectorize(Take::<F, L, O, $each, $plain, $bypass, $full> {
                     tables,
                     scratch,
                     lanes,
@@ -103,10 +109,12 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
             };
         }
         match (used, plain) {
-            _ if tables.bypass.is_some() => take!(true, false, true),
-            (UsedTables::First, true) => take!(false, true, false),
-            (UsedTables::First, false) => take!(false, false, false),
-            (UsedTables::Each, _) => take!(true, false, false),
+            _ if tables.bypass.is_some() && full => take!(true, false, true, true),
+            _ if tables.bypass.is_some() => take!(true, false, true, false),
+            (UsedTables::First, true) => take!(false, true, false, true),
+            (UsedTables::First, false) => take!(false, false, false, true),
+            (UsedTables::Each, _) if full => take!(true, false, false, true),
+            (UsedTables::Each, _) => take!(true, false, false, false),
         }
         let (symbols, range, last) = (&mut block.symbols, begin..end, end == whole);
         s.vectorize(Store::<L, O> { scratch, rows, symbols, columns, range, non_temporal, last })?;

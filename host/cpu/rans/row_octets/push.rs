@@ -16,12 +16,14 @@ use super::emitted::{Emitted, FreeWords, OctetWord};
 use super::family::OctetFamily;
 use super::places::{BlockSymbols, Digits, FindPlaces, Widened};
 use super::{OCTETS, STATES, STEPS};
-use crate::cpu::block::{EncodeBlock, split_rows};
+use crate::cpu::block::EncodeBlock;
 use crate::cpu::codec::{encode_columns, with_lanes};
 use crate::simd::{Octets, Places, Quad, RunOn, Work, unroll};
 
-/// How many tiles before their use lines are prefetched.
-const TILES_AHEAD: usize = 2;
+/// How many tiles before their use lines are prefetched. Those of rows of one lane are short.
+const fn tiles_ahead(lanes: usize) -> usize {
+    if lanes == 1 { 2 } else { 1 }
+}
 
 /// What the loops pass on.
 pub(super) struct Scratch<'a> {
@@ -73,7 +75,7 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize
         return None;
     }
     let count = rows.lens.len();
-    let mut words = FreeWords::new(split_rows(&mut *rows.words, rows.starts), rows.lens);
+    let mut words = FreeWords::new(&mut *rows.words, rows.starts, rows.lens);
     let lanes = L * O;
     let whole = columns / lanes * lanes;
     let mut of_rows = [RowIndexes::One(0); STATES];
@@ -85,15 +87,15 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize
 
     let mut states = [[F::LOWER_BOUND; 8]; OCTETS];
     states.as_flattened_mut()[..rows.states.len()].copy_from_slice(rows.states);
-    let sources = Sources::new(&of_block);
+    let (sources, wide) = (Sources::new(&of_block), of_block.wide());
     let octets = rows.states.len().div_ceil(8);
     for begin in (0..whole).step_by(STEPS * lanes).rev() {
         let end = (begin + STEPS * lanes).min(whole);
         let Scratch { places, widened, digits } = scratch;
-        let (block, range) = (&of_block, begin..end);
-        s.vectorize(FindPlaces { lanes, tables, block, range, places, widened, digits })?;
-        let ahead = begin.saturating_sub(TILES_AHEAD * STEPS * lanes)
-            ..begin.saturating_sub((TILES_AHEAD - 1) * STEPS * lanes);
+        let (block, wide, range) = (&of_block, &wide, begin..end);
+        s.vectorize(FindPlaces { lanes, tables, block, wide, range, places, widened, digits })?;
+        let ahead = begin.saturating_sub(tiles_ahead(lanes) * STEPS * lanes)
+            ..begin.saturating_sub((tiles_ahead(lanes) - 1) * STEPS * lanes);
         // In the order of a push; within a step, rows do not meet.
         let mut digits = std::mem::take(digits);
         digits.sort_unstable_by_key(|d| std::cmp::Reverse((d.step, d.lane)));
@@ -167,7 +169,7 @@ fn push_tails<F: OctetFamily>(
 /// Takes the steps of a range, the last first, and appends what they emit.
 struct Take<'a, 'w, 't, F: OctetFamily, const L: usize, const O: usize> {
     tables: &'a PackedTables<'t>,
-    /// How many octets have a row; of the others those that stand beside one take steps as well.
+    /// How many octets have a row.
     octets: usize,
     places: &'a Places<'t>,
     states: &'a mut States<F>,
@@ -188,58 +190,62 @@ impl<S: Octets, F: OctetFamily, const L: usize, const O: usize> RunOn<S>
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
         let Self { tables, octets, places, states, words, sources, ahead, steps } = self;
-        let batch = 8 / L;
-        let (precision, stride) = (tables.precision, STEPS * L * O);
-        let pairs = octets.div_ceil(2);
+        let (batch, lanes) = (8 / L, L * O);
+        let (precision, stride) = (tables.precision, STEPS * lanes);
+        let (places, zero) = (places.view(), s.splat(0));
+        let mut free = words.take_all();
         let mut x: [F::States<S>; OCTETS] = std::array::from_fn(|u| F::load(s, &states[u]));
-        let mut emitted = Emitted::new(s.splat(0));
+        let mut emitted = Emitted::new(zero);
         let ahead_of = sources.widths.map(|width| (width * ahead.start, width * ahead.len()));
-        let symbols_end = ahead_of[0].1.div_ceil(64);
         let mut end = steps.end;
         while end > steps.start {
             let now = batch.min(end - steps.start);
             if now < batch {
                 emitted.clear_from(now);
             }
+            // Each batch prefetches as many lines as its steps have octets: one of each row, or
+            // those of the only one; first of symbols and then of indexes.
+            let line = (end - 1) / batch * if O == 1 { 64 } else { 64 * OCTETS };
+            let lines = ahead_of[0].1.next_multiple_of(64);
+            let (of, line) = if line < lines { (0, line) } else { (1, line - lines) };
+            let (prefetch, at) = (line < ahead_of[of].1, ahead_of[of].0 + line);
+            let of_rows = &sources.of_rows[of];
             for k in 0..now {
-                let step = end - 1 - k;
-                // As many lines as octets, first of symbols and then of indexes: one of each of
-                // four rows, or four of one row.
-                const { assert!(O == 1 || STATES == L * O, "a block has four rows or more, or one") };
-                let (row, line) = if O == 1 {
-                    (OCTETS * step % (STATES / L), OCTETS * step / (STATES / L))
-                } else {
-                    (0, OCTETS * step)
-                };
-                let (of, line) =
-                    if line < symbols_end { (0, line) } else { (1, line - symbols_end) };
-                let (from, len) = ahead_of[of];
-                if 64 * line < len {
-                    let at = from + 64 * line;
+                let step = (end - 1 - k) % STEPS;
+                if prefetch {
                     unroll!(u in 0 1 2 3 => {
                         if O == 1 {
-                            s.prefetch_near(sources.of_rows[of][row + u], at);
+                            s.prefetch_near(of_rows[OCTETS * k + u], at);
                         } else {
-                            s.prefetch_near(sources.of_rows[of][row], at + 64 * u);
+                            s.prefetch_near(of_rows[0], at + 64 * u);
                         }
                     });
                 }
-                unroll!(pair in 0 1 below pairs => {
+                unroll!(pair in 0 1 => {
                     const A: usize = 2 * pair;
                     const B: usize = 2 * pair + 1;
-                    let at = |u: usize| u / O * (8 / L) * stride + step * L * O + u % O * 8;
-                    let (a, from_a) = F::push::<S, L>(s, x[A], places, at(A), stride, precision);
-                    let (b, from_b) = F::push::<S, L>(s, x[B], places, at(B), stride, precision);
-                    (x[A], x[B]) = (a, b);
-                    F::Word::note(s, &mut emitted, pair, k, [from_a, from_b]);
+                    let at = |u: usize| u / O * (8 / L) * stride + step * lanes + u % O * 8;
+                    // A branch per octet, which keeps the compiler from mixing the code of one with
+                    // that of the next: it would not have the registers.
+                    if A < octets {
+                        let (a, from_a) = F::push::<S, L>(s, x[A], places, at(A), stride, precision);
+                        x[A] = a;
+                        let mut from_b = [zero; 2];
+                        if B < octets {
+                            let (b, from) = F::push::<S, L>(s, x[B], places, at(B), stride, precision);
+                            (x[B], from_b) = (b, from);
+                        }
+                        F::Word::note(s, &mut emitted, pair, k, [from_a, from_b]);
+                    }
                 });
             }
-            F::Word::append::<S, L, O>(s, &emitted, octets, words);
+            F::Word::append::<S, L, O>(s, &emitted, octets, &mut free);
             end -= now;
         }
         for u in 0..OCTETS {
             F::store(s, x[u], &mut states[u]);
         }
+        *words = free;
         words.check()
     }
 }

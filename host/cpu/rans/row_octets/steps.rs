@@ -38,6 +38,7 @@ pub(super) struct Ahead<'a> {
 
 /// Takes steps, the first first; symbols go where the tables are. `EACH`: `UsedTables::Each`.
 /// `PLAIN`: buckets store all slots, and no runs. `BYPASS`: bypass is on.
+/// `FULL`: every octet has a row; only with `EACH` some may have none.
 pub(super) struct Take<
     'a,
     't,
@@ -47,6 +48,7 @@ pub(super) struct Take<
     const EACH: bool,
     const PLAIN: bool,
     const BYPASS: bool,
+    const FULL: bool,
 > {
     pub(super) tables: &'a PackedTables<'t>,
     pub(super) scratch: &'a mut Scratch,
@@ -67,7 +69,8 @@ impl<
     const EACH: bool,
     const PLAIN: bool,
     const BYPASS: bool,
-> Work for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS>
+    const FULL: bool,
+> Work for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS, FULL>
 {
     /// `None` where the scalar path has to.
     type Output = Option<()>;
@@ -81,14 +84,15 @@ impl<
     const EACH: bool,
     const PLAIN: bool,
     const BYPASS: bool,
-> RunOn<S> for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS>
+    const FULL: bool,
+> RunOn<S> for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS, FULL>
 {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
         let Self { tables, scratch, lanes, words, indexes, column, steps, ahead } = self;
         let lookup = PartLookup::new(s, tables)?;
         let (precision, count) = (tables.precision, s.splat(tables.count));
-        let octets = (indexes.len() * L * O).div_ceil(8);
+        let octets = if FULL { OCTETS } else { (indexes.len() * L).div_ceil(8) };
         let mut x: [F::States<S>; OCTETS] = std::array::from_fn(|u| F::load(s, &lanes.states[u]));
         let mut cursors: [Cursor<S::V>; OCTETS] =
             std::array::from_fn(|u| Cursor::new::<S, F::Word>(s, &lanes.ends[u]));
