@@ -25,7 +25,7 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     const LEAST_PRECISION_TO_PUSH: u32;
 
     /// From so many lanes on a push is faster than that of vectors of sixteen, on processors with
-    /// AVX-512 whose gathers are fast.
+    /// AVX-512 whose gathers are fast; where they are slow, from 8 on.
     const LEAST_LANES_BESIDE_AVX512: usize;
 
     /// The entries that [`push`](Self::push) reads.
