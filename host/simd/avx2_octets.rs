@@ -1,4 +1,4 @@
-//! AVX2 and FMA: the arithmetic of eight elements. Of 32 bits they are one register, of 64 bits two.
+//! AVX2 and FMA: the arithmetic of eight elements, of 32 bits in one register, of 64 bits in two.
 //!
 //! Of the two, the first has elements 0, 1, 4 and 5, the second 2, 3, 6 and 7: so unpacking within
 //! halves of a register widens elements in order, and one shuffle within halves narrows them.

@@ -41,20 +41,16 @@ mod avx512_parts;
 mod avx512_wide;
 mod byte_table;
 mod dispatch;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
 mod free_words;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon_octets;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon_octets_moves;
 mod octets;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod orders;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;

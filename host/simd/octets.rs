@@ -1,5 +1,5 @@
-//! Vectors of eight elements: what coding rows side by side needs of an instruction set of 256
-//! bits.
+//! Vectors of eight elements: what coding rows side by side needs of an instruction set of 128 or
+//! 256 bits.
 //!
 //! A token here is a type of its own, which has these operations and no others. Tables are read by
 //! [`Quad`]s, entries of 16 bytes that one load brings: where gathers are slow, or wanted for
@@ -290,7 +290,6 @@ pub(crate) trait Octets: OctetArithmetic {
 /// The words before an end, as many as there are, behind zeros.
 #[cold]
 #[inline(never)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "see `Octets`"))]
 pub(super) fn last_words<W: Copy + Default, const N: usize>(words: &[W], end: usize) -> [W; N] {
     let mut last = [W::default(); N];
     for (back, word) in last.iter_mut().rev().enumerate() {

@@ -14,8 +14,8 @@ mod interleaved;
 mod lane_parallel;
 mod lookup;
 #[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    allow(dead_code, reason = "other processors have no vectors for rows")
 )]
 mod row_octets;
 #[cfg_attr(
@@ -114,7 +114,9 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
         (_, _, Lookup::Alias, _) => Path::Scalar,
-        (Level::Avx2, lane_parallel::LANES, ..) if octets && long && rows > 0 => Path::RowOctets,
+        (Level::Avx2 | Level::Neon, lane_parallel::LANES, ..) if octets && long && rows > 0 => {
+            Path::RowOctets
+        }
         (_, lane_parallel::LANES, ..)
             if F::has_lane_loops(level) && columns >= lane_parallel::LANES && rows > 0 =>
         {

@@ -1,8 +1,8 @@
 //! What the states of a block emit, from the order of steps to that of rows.
 //!
-//! A batch is `8 / L` steps: in these an octet has eight states' worth of words of each of its rows,
-//! which are compressed and appended at once. The last lane of a row emits first, so that the last
-//! of its octets is appended first.
+//! A batch is `8 / L` steps: in these an octet has eight states' worth of words of each of its
+//! rows, which are compressed and appended at once. The last lane of a row emits first, so that the
+//! last of its octets is appended first.
 
 use parans_kernels::codec::WordInt;
 

@@ -6,8 +6,8 @@
 //! states are regrouped by rows and compressed by a permutation from a table, without a branch.
 //! Symbols outside their table and skipped symbols are nothing irregular here.
 //!
-//! The loops are generic over [`Octets`] and the arithmetic over [`OctetFamily`]. Of their constants,
-//! `L` is how many lanes of a row lie in an octet, and `O` how many octets a row has.
+//! The loops are generic over [`Octets`] and the arithmetic over [`OctetFamily`]. Of their
+//! constants, `L` is how many lanes of a row lie in an octet, and `O` how many octets a row has.
 
 mod cursor;
 mod emitted;

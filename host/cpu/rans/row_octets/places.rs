@@ -169,8 +169,8 @@ impl<V: Copy> Uniform<V> {
     }
 }
 
-/// Finds the places of all rows; a bit for each row that has a symbol that is skipped or outside its
-/// table.
+/// Finds the places of all rows; a bit for each row that has a symbol that is skipped or outside
+/// its table.
 #[inline(always)]
 fn find_wide<S: Octets>(
     s: S,

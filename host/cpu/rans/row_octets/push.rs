@@ -51,13 +51,16 @@ struct Sources<'a> {
 
 impl<'a> Sources<'a> {
     fn new(block: &BlockSymbols<'a>) -> Self {
-        let (mut of_rows, all) = ([[[].as_slice(); STATES]; 2], 0..block.columns);
-        for row in 0..block.rows {
-            of_rows[0][row] = block.of_row(row, all.clone()).as_bytes();
-            of_rows[1][row] = bytes_of(block.indexes[row], all.clone());
+        let all = 0..block.columns;
+        let none: [&[u8]; STATES] = [&[]; STATES];
+        let (mut symbols, mut indexes) = (none, none);
+        let of_rows = symbols.iter_mut().zip(&mut indexes).zip(&block.indexes).take(block.rows);
+        for (row, ((symbols, indexes), &of_row)) in of_rows.enumerate() {
+            *symbols = block.of_row(row, all.clone()).as_bytes();
+            *indexes = bytes_of(of_row, all.clone());
         }
         let width = |bytes: &[u8]| bytes.len() / block.columns.max(1);
-        Self { of_rows, widths: [width(of_rows[0][0]), width(of_rows[1][0])] }
+        Self { of_rows: [symbols, indexes], widths: [width(symbols[0]), width(indexes[0])] }
     }
 }
 
