@@ -11,6 +11,10 @@ use super::avx512::Avx512;
 use super::level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 use super::neon::Neon;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use super::neon_octets::NeonOctets;
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+use super::octets::Octets;
 use super::traits::{AnyBits, RunOn, Simd, Work};
 
 /// Names a bound: what has all of these.
@@ -54,7 +58,12 @@ bound!(
     /// Work for the levels that have vectors of eight elements.
     RunOnOctets: RunOn<Avx2Octets>
 );
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+bound!(
+    /// Work for the levels that have vectors of eight elements.
+    RunOnOctets: RunOn<NeonOctets>
+);
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))))]
 bound!(
     /// Work for the levels that have vectors of eight elements, of which the target has none.
     RunOnOctets: Work
@@ -116,18 +125,27 @@ pub(crate) fn has_octets(level: Level) -> bool {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 | Level::Avx512Gather | Level::Avx512Permute => Avx2Octets::new().is_some(),
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        Level::Neon => NeonOctets::new().is_some(),
         _ => false,
     }
 }
 
 /// Runs `work` for vectors of eight elements at `level`; gives it back where the level has none.
 pub(crate) fn dispatch_octets<W: RunOnOctets>(level: Level, work: W) -> Result<W::Output, W> {
+    /// Runs the work where there is a token.
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+    fn enter<S: Octets, W: RunOn<S>>(token: Option<S>, work: W) -> Result<W::Output, W> {
+        match token {
+            Some(token) => Ok(token.vectorize(work)),
+            None => Err(work),
+        }
+    }
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512Gather | Level::Avx512Permute => match Avx2Octets::new() {
-            Some(token) => Ok(super::octets::Octets::vectorize(token, work)),
-            None => Err(work),
-        },
+        Level::Avx2 | Level::Avx512Gather | Level::Avx512Permute => enter(Avx2Octets::new(), work),
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        Level::Neon => enter(NeonOctets::new(), work),
         _ => Err(work),
     }
 }

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// No vectors: one symbol at a time, on any processor.
+    /// No vectors, on any processor.
     Scalar,
     /// 128-bit NEON (every 64-bit Arm processor).
     Neon,

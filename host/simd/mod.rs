@@ -28,6 +28,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_octets;
 #[cfg(target_arch = "x86_64")]
+mod avx2_octets_moves;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_loads;
@@ -39,15 +41,16 @@ mod avx512_parts;
 mod avx512_wide;
 mod byte_table;
 mod dispatch;
+mod free_words;
 mod level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
-#[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
-)]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon_octets;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon_octets_moves;
 mod octets;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod orders;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod shuffles;
@@ -69,10 +72,11 @@ pub(crate) use byte_table::ByteTable;
 pub(crate) use dispatch::{
     dispatch, dispatch_512, dispatch_bits, dispatch_loops, dispatch_octets, has_octets,
 };
+pub(crate) use free_words::FreeWords;
 pub use level::Level;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 pub(crate) use neon::Neon;
-pub(crate) use octets::{MOST_QUADS, Octets, PLACES, Places, Quad, Quads};
+pub(crate) use octets::{EightPlaces, MOST_QUADS, Octets, PLACES, Places, PlacesView, Quad, Quads};
 pub(crate) use traits::{Bits, Bounded, RunOn, Simd, Simd512, Work};
 pub(crate) use unroll::unroll;
 

@@ -1,5 +1,5 @@
-//! Vectors of eight elements: what coding rows side by side needs of an instruction set of 256
-//! bits.
+//! Vectors of eight elements: what coding rows side by side needs of an instruction set of 128 or
+//! 256 bits.
 //!
 //! A token here is a type of its own, which has these operations and no others. Tables are read by
 //! [`Quad`]s, entries of 16 bytes that one load brings: where gathers are slow, or wanted for
@@ -89,10 +89,25 @@ impl<'a> Places<'a> {
         eights.iter_mut().map(move |offsets| EightPlaces { last, offsets })
     }
 
+    /// The same to read from, as loops have it in variables of their own.
+    #[inline(always)]
+    pub(crate) fn view(&self) -> PlacesView<'_> {
+        PlacesView { table: self.table, offsets: &self.offsets }
+    }
+}
+
+/// [`Places`] to read from.
+#[derive(Clone, Copy)]
+pub(crate) struct PlacesView<'a> {
+    table: &'a [Quad],
+    offsets: &'a [u32; PLACES],
+}
+
+impl<'a> PlacesView<'a> {
     /// The table, and every place in bytes.
     #[inline(always)]
-    pub(super) fn parts(&self) -> (&'a [Quad], &[u32; PLACES]) {
-        (self.table, &self.offsets)
+    pub(super) fn parts(self) -> (&'a [Quad], &'a [u32; PLACES]) {
+        (self.table, self.offsets)
     }
 }
 
@@ -110,34 +125,19 @@ impl EightPlaces<'_> {
     }
 }
 
-/// Operations on eight `u32` elements and on eight `u64`. Arithmetic wraps. A truth value is an
-/// element of ones or zeros.
-pub(crate) trait Octets: Bits {
+/// Arithmetic on eight `u32` elements and on eight `u64`. It wraps. A truth value is an element of
+/// ones or zeros.
+pub(crate) trait OctetArithmetic: Bits {
     /// Eight `u32`.
     type V: Copy;
     /// Eight `u64`.
     type W: Copy;
-
-    /// Runs `work` in a function compiled with the features of this level.
-    fn vectorize<Work: RunOn<Self>>(self, work: Work) -> Work::Output;
-
-    /// Prefetches the cache line of `values[at]`, which need not exist, into the L1 cache.
-    fn prefetch_near<T>(self, values: &[T], at: usize);
-    /// The same, to be written soon.
-    fn prefetch_to_write<T>(self, values: &mut [T], at: usize);
-
     /// All elements equal.
     fn splat(self, value: u32) -> Self::V;
     /// Eight elements.
     fn load(self, from: &[u32; 8]) -> Self::V;
     /// Inverse of [`load`](Self::load).
     fn store(self, v: Self::V, to: &mut [u32; 8]);
-    /// Copies a cache line, non-temporally where `to` is aligned to 64 bytes.
-    /// [`fence`](Self::fence) must follow before anyone reads it.
-    fn copy_non_temporal(self, from: &[u32; 16], to: &mut [u32; 16]);
-    /// Ends a series of [`copy_non_temporal`](Self::copy_non_temporal).
-    fn fence(self);
-
     /// Sum.
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// Difference.
@@ -171,7 +171,6 @@ pub(crate) trait Octets: Bits {
     /// The nearest integers to `x * factor`, whose elements are `f32`; `x` below 2^31, the products
     /// below 2^22.
     fn round_product(self, x: Self::V, factor: Self::V) -> Self::V;
-
     /// All elements equal.
     fn splat64(self, value: u64) -> Self::W;
     /// Eight elements.
@@ -205,7 +204,25 @@ pub(crate) trait Octets: Bits {
     /// The nearest integers to `x * factor`, whose elements are `f64`; `x` below 2^63, the products
     /// below 2^51.
     fn round_product64(self, x: Self::W, factor: Self::W) -> Self::W;
+    /// The sign of each byte, byte 0 lowest.
+    fn byte_signs(self, v: Self::V) -> u32;
+    /// The bits of `value` that are set in `mask`, packed to the low end in order.
+    fn extract_bits(self, value: u64, mask: u64) -> u64;
+}
 
+/// The same with tables, words in memory, and moves of elements.
+pub(crate) trait Octets: OctetArithmetic {
+    /// Runs `work` in a function compiled with the features of this level.
+    fn vectorize<Work: RunOn<Self>>(self, work: Work) -> Work::Output;
+    /// Prefetches the cache line of `values[at]`, which need not exist, into the L1 cache.
+    fn prefetch_near<T>(self, values: &[T], at: usize);
+    /// The same, to be written soon.
+    fn prefetch_to_write<T>(self, values: &mut [T], at: usize);
+    /// Copies a cache line, non-temporally where `to` is aligned to 64 bytes.
+    /// [`fence`](Self::fence) must follow before anyone reads it.
+    fn copy_non_temporal(self, from: &[u32; 16], to: &mut [u32; 16]);
+    /// Ends a series of [`copy_non_temporal`](Self::copy_non_temporal).
+    fn fence(self);
     /// `table[min(i, last)]` for each element `i`. The table must not be empty.
     fn gather(self, table: &[u32], index: Self::V) -> Self::V;
     /// The four bytes that end before byte `end` of `bytes`, little-endian; where fewer than four
@@ -220,18 +237,17 @@ pub(crate) trait Octets: Bits {
     /// before: result `k` has element `k` of all.
     fn quads_at<const L: usize>(
         self,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
     ) -> [Self::V; 4];
     /// The same entries as two `u64` each.
     fn pairs_at<const L: usize>(
         self,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
     ) -> [Self::W; 2];
-
     /// Regroups blocks of `L` elements (a power of two) between vectors, as the transpose of a
     /// matrix of `8 / L` by `8 / L` blocks: block c of vector r goes to block r of vector c. Only
     /// the first `8 / L` vectors take part.
@@ -241,9 +257,6 @@ pub(crate) trait Octets: Bits {
     fn pack(self, a: Self::V, b: Self::V) -> Self::V;
     /// [`transpose`](Self::transpose) of the words of both halves, each half by itself.
     fn transpose_words<const L: usize>(self, v: [Self::V; 8]) -> [Self::V; 8];
-    /// The sign of each byte, byte 0 lowest.
-    fn byte_signs(self, v: Self::V) -> u32;
-
     /// Moves the elements of the mask to the front of `out`, each block of `L` from its last
     /// element on; what follows them is unspecified.
     fn compress<const L: usize>(self, v: Self::V, mask: u8, out: &mut [u32; 8]);
@@ -259,9 +272,6 @@ pub(crate) trait Octets: Bits {
         mask: u16,
         out: &mut [u8; 16],
     );
-    /// The bits of `value` that are set in `mask`, packed to the low end in order.
-    fn extract_bits(self, value: u64, mask: u64) -> u64;
-
     /// How many of the elements before each one in its block of `L` are in the mask.
     fn before<const L: usize>(self, mask: u8) -> Self::V;
     /// How many of the elements of each one's block of `L` are in the mask.
@@ -270,6 +280,8 @@ pub(crate) trait Octets: Bits {
     /// gets the next, the others 0. Where fewer than eight precede it, 0 stands for the others; an
     /// end outside `words` gives anything.
     fn expand_words(self, words: &[u16], end: usize, mask: u8) -> Self::V;
+    /// Deals out words of 32 bits likewise; elements outside the mask get anything.
+    fn expand_eight(self, words: &[u32], end: usize, mask: u8) -> Self::V;
     /// Deals out words likewise to each half of the elements, from an end of its own, where four
     /// have to precede it.
     fn expand_fours(self, words: &[u32], ends: [usize; 2], mask: u8) -> Self::V;
@@ -278,7 +290,6 @@ pub(crate) trait Octets: Bits {
 /// The words before an end, as many as there are, behind zeros.
 #[cold]
 #[inline(never)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "see `Octets`"))]
 pub(super) fn last_words<W: Copy + Default, const N: usize>(words: &[W], end: usize) -> [W; N] {
     let mut last = [W::default(); N];
     for (back, word) in last.iter_mut().rev().enumerate() {

@@ -129,6 +129,24 @@ pub(super) static EXPAND_WORDS: Aligned<[[u8; 32]; 256]> = Aligned({
     table
 });
 
+/// Gives the elements of the mask the eight words of 32 bits from the last down, by number.
+pub(super) static EXPAND_EIGHT: Aligned<[[u32; 8]; 256]> = Aligned({
+    let mut table = [[0; 8]; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut e, mut from) = (0, 8);
+        while e < 8 {
+            if mask >> e & 1 == 1 {
+                from -= 1;
+                table[mask][e] = from;
+            }
+            e += 1;
+        }
+        mask += 1;
+    }
+    table
+});
+
 /// Gives the elements of a mask of four the four words of 32 bits from the last down.
 pub(super) static EXPAND_FOUR: Aligned<[[u8; 16]; 16]> = Aligned({
     let mut table = [[ZERO; 16]; 16];

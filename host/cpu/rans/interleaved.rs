@@ -1,5 +1,5 @@
-//! Several rows at once in scalar registers: eight states in flight hide each other's latency, and
-//! no vectors are needed.
+//! Several rows at once in scalar registers, or one of many lanes: eight states in flight hide each
+//! other's latency, and no vectors are needed.
 //!
 //! A single state waits for itself: the load of its bucket or entry, a multiplication, a
 //! comparison, about 20 cycles and more. Eight independent ones take little longer than one. This
@@ -54,7 +54,8 @@ pub(super) fn pop<'a, F: HostFamily>(
         1 => pop_rows::<F, 1, 8>(plan, tables, block),
         2 => pop_rows::<F, 2, 4>(plan, tables, block),
         4 => pop_rows::<F, 4, 2>(plan, tables, block),
-        _ => pop_rows::<F, 8, 1>(plan, tables, block),
+        8 => pop_rows::<F, 8, 1>(plan, tables, block),
+        _ => pop_rows::<F, 32, 1>(plan, tables, block),
     }
 }
 
@@ -228,31 +229,33 @@ impl<F: RansFamily, const L: usize, const R: usize> PopSteps<'_, F, L, R> {
         for step in 0..CHUNK / L {
             let mut outside = false;
             // State i is lane `i mod L` of row `i div L`.
-            unroll!(i in 0 1 2 3 4 5 6 7 => {
-                let (r, lane) = (i / L, i % L);
-                let column = step * L + lane;
-                let slot = slot::<F>(x[r][lane], precision);
-                let first = first[r][column];
-                let Some(&bucket) = buckets.get((first + (slot >> coarse)) as usize) else {
-                    return false;
-                };
-                let (mut interval, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
-                let mut rank = slot.wrapping_sub(interval & 0xffff);
-                if rank > interval >> 16 {
-                    (interval, symbol) = packed.find((first >> bits) as usize, slot);
-                    rank = slot.wrapping_sub(interval & 0xffff);
-                }
-                symbols[r][column] = symbol as i32;
-                if BYPASS {
-                    let last = last_of_all.unwrap_or_else(|| {
-                        packed.last((first >> bits) as usize)
-                    });
-                    outside |= symbol == last;
-                }
-                let state = advance::<F>(x[r][lane], precision, (interval >> 16) + 1, rank);
-                let Some(state) = renormalise::<F>(state, words, &mut ends[r]) else { return false };
-                x[r][lane] = state;
-            });
+            for eight in 0..L * R / 8 {
+                unroll!(i in 0 1 2 3 4 5 6 7 => {
+                    let (r, lane) = ((8 * eight + i) / L, (8 * eight + i) % L);
+                    let column = step * L + lane;
+                    let slot = slot::<F>(x[r][lane], precision);
+                    let first = first[r][column];
+                    let Some(&bucket) = buckets.get((first + (slot >> coarse)) as usize) else {
+                        return false;
+                    };
+                    let (mut interval, mut symbol) = (bucket as u32, (bucket >> 32) as u32);
+                    let mut rank = slot.wrapping_sub(interval & 0xffff);
+                    if rank > interval >> 16 {
+                        (interval, symbol) = packed.find((first >> bits) as usize, slot);
+                        rank = slot.wrapping_sub(interval & 0xffff);
+                    }
+                    symbols[r][column] = symbol as i32;
+                    if BYPASS {
+                        let last = last_of_all.unwrap_or_else(|| {
+                            packed.last((first >> bits) as usize)
+                        });
+                        outside |= symbol == last;
+                    }
+                    let state = advance::<F>(x[r][lane], precision, (interval >> 16) + 1, rank);
+                    let Some(state) = renormalise::<F>(state, words, &mut ends[r]) else { return false };
+                    x[r][lane] = state;
+                });
+            }
             if BYPASS
                 && outside
                 && let Some((bypass, here)) = bypass
@@ -344,7 +347,8 @@ pub(super) fn push<'a, F: HostFamily>(
 ) -> Option<EncodeBlock<'a, F>> {
     match plan.lanes {
         4 => push_rows::<F, 4, 2>(plan, tables, block),
-        _ => push_rows::<F, 8, 1>(plan, tables, block),
+        8 => push_rows::<F, 8, 1>(plan, tables, block),
+        _ => push_rows::<F, 32, 1>(plan, tables, block),
     }
 }
 
@@ -439,22 +443,24 @@ impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PushSt
         let mut x = *states;
         let mut ends = *of_rows;
         for step in (0..CHUNK / L).rev() {
-            unroll!(i in 0 1 2 3 4 5 6 7 => {
-                // The last lane of a row goes first.
-                let (r, lane) = (i / L, L - 1 - i % L);
-                let entry = entries.get(positions[r][step * L + lane] as usize)?;
-                let bound = push_bound::<F>(entry.freq, precision);
-                let mut state = x[r][lane];
-                // Precisions up to 16 emit at most two bytes.
-                for _ in 0..F::MAX_WORDS.min(2) {
-                    let emits = state >= bound;
-                    *words.get_mut(ends[r])? = F::Word::from_low(state.low_u32());
-                    ends[r] += usize::from(emits);
-                    state = select_unpredictable(emits, state >> F::WORD_BITS, state);
-                }
-                let (quotient, remainder) = divide::<F>(state, entry);
-                x[r][lane] = (quotient << precision) | F::State::from_u32(entry.start + remainder);
-            });
+            for eight in 0..L * R / 8 {
+                unroll!(i in 0 1 2 3 4 5 6 7 => {
+                    // The last lane of a row goes first.
+                    let (r, lane) = ((8 * eight + i) / L, L - 1 - (8 * eight + i) % L);
+                    let entry = entries.get(positions[r][step * L + lane] as usize)?;
+                    let bound = push_bound::<F>(entry.freq, precision);
+                    let mut state = x[r][lane];
+                    // Precisions up to 16 emit at most two bytes.
+                    for _ in 0..F::MAX_WORDS.min(2) {
+                        let emits = state >= bound;
+                        *words.get_mut(ends[r])? = F::Word::from_low(state.low_u32());
+                        ends[r] += usize::from(emits);
+                        state = select_unpredictable(emits, state >> F::WORD_BITS, state);
+                    }
+                    let (quotient, remainder) = divide::<F>(state, entry);
+                    x[r][lane] = (quotient << precision) | F::State::from_u32(entry.start + remainder);
+                });
+            }
         }
         *states = x;
         *of_rows = ends;

@@ -14,8 +14,8 @@ mod interleaved;
 mod lane_parallel;
 mod lookup;
 #[cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "so far only x86-64 has vectors for rows")
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
+    allow(dead_code, reason = "other processors have no vectors for rows")
 )]
 mod row_octets;
 #[cfg_attr(
@@ -44,9 +44,10 @@ impl<F: LaneFamily + OctetFamily> PathFamily for F {}
 enum Path {
     /// One after another through the codec, which every other path must equal.
     Scalar,
-    /// Eight states in scalar registers.
+    /// Eight states in scalar registers, or a row of 32 lanes eight states at a time.
     Interleaved,
-    /// Eight states per vector, of as many rows as they take: 8 rows of one lane, 1 of eight.
+    /// Eight states per vector, of as many rows as they take: 8 rows of one lane, 1 of eight, a
+    /// quarter of one of 32.
     RowOctets,
     /// Sixteen states per vector, of as many rows as they take: 16 rows of one lane, 2 of eight.
     RowParallel,
@@ -77,15 +78,16 @@ struct Shape {
 ///
 /// | level | lanes | lookup | rows left | path |
 /// |---|---|---|---|---|
-/// | scalar | any | any | any | scalar |
 /// | any | any | alias | any | scalar |
+/// | AVX2, where [`row_octets`] can code the tables | 32 | other | any, of 16 steps or more | row-octets |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
+/// | any | 32 | other | any, of 64 columns or more | interleaved |
 /// | any | 32 | other | any | scalar |
-/// | AVX-512 with fast gathers, push alone, where octets are faster | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
+/// | AVX-512, push alone, where octets are faster: with slow gathers 8 lanes, else from `LEAST_LANES_BESIDE_AVX512` on | 1 to 8 | other | 32 states or more, of 16 steps or more | row-octets |
 /// | AVX-512 | 1 to 8 | other | 32 states or more | row-parallel |
-/// | AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | 24 states or more, of 16 steps or more | row-octets |
-/// | AVX-512, AVX2, NEON | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
-/// | AVX-512, AVX2, NEON | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
+/// | AVX-512, AVX2, where [`row_octets`] can code the tables | 1 to 8 | other | push: 8 states or more, pop: 12, of 16 steps or more | row-octets |
+/// | any | 1, 2 | other | push: never, pop: 4 states or more, of 64 columns or more | interleaved |
+/// | any | 4, 8 | other | 8 states or more, of 64 columns or more | interleaved |
 /// | any | any | any | any | scalar |
 ///
 /// Tables without a packed form (a precision above 16, an alphabet above 2^16) go through the
@@ -96,29 +98,41 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         Direction::Push => interleaved::least_states_to_push(lanes),
         Direction::Pop => interleaved::least_states_to_pop(lanes),
     };
+    let least_octets = match direction {
+        Direction::Push => row_octets::LEAST_STATES_TO_PUSH,
+        Direction::Pop => row_octets::LEAST_STATES_TO_POP,
+    };
+    let beside_avx512 = match level {
+        Level::Avx512Gather => F::LEAST_LANES_BESIDE_AVX512,
+        _ => 8,
+    };
     let long = columns >= row_octets::LEAST_STEPS * lanes;
     let octets_push = octets
         && long
         && direction == Direction::Push
-        && lanes >= F::LEAST_LANES_BESIDE_AVX512
+        && lanes >= beside_avx512
         && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
-        (Level::Scalar, ..) | (_, _, Lookup::Alias, _) => Path::Scalar,
+        (_, _, Lookup::Alias, _) => Path::Scalar,
+        (Level::Avx2 | Level::Neon, lane_parallel::LANES, ..) if octets && long && rows > 0 => {
+            Path::RowOctets
+        }
         (_, lane_parallel::LANES, ..)
             if F::has_lane_loops(level) && columns >= lane_parallel::LANES && rows > 0 =>
         {
             Path::LaneParallel
         }
+        (_, lane_parallel::LANES, ..) if rows > 0 && columns >= interleaved::CHUNK => {
+            Path::Interleaved
+        }
         (_, lane_parallel::LANES, ..) => Path::Scalar,
-        (Level::Avx512Gather, ..) if octets_push => Path::RowOctets,
+        (Level::Avx512Gather | Level::Avx512Permute, ..) if octets_push => Path::RowOctets,
         (Level::Avx512Gather | Level::Avx512Permute, ..)
             if rows * lanes >= row_parallel::LEAST_STATES =>
         {
             Path::RowParallel
         }
-        (Level::Avx2, ..) if octets && long && rows * lanes >= row_octets::LEAST_STATES => {
-            Path::RowOctets
-        }
+        _ if octets && long && rows * lanes >= least_octets => Path::RowOctets,
         _ if rows * lanes >= least_interleaved && columns >= interleaved::CHUNK => {
             Path::Interleaved
         }
@@ -166,6 +180,11 @@ fn push_at<F: PathFamily>(
     }
 }
 
+/// Whether rows of 32 lanes find symbols by one gather each, which octets are no match for.
+fn by_slot<F: PathFamily>(level: Level, plan: &Plan, tables: &PackedTables<'_>) -> bool {
+    plan.lanes == lane_parallel::LANES && F::has_lane_loops(level) && tables.slots.is_some()
+}
+
 /// Pops a block of rows.
 pub(super) fn pop<F: PathFamily>(plan: &Plan, block: DecodeBlock<'_, F>) -> Result<(), Failed> {
     pop_at(Level::current(), plan, block)
@@ -191,7 +210,9 @@ fn pop_at<F: PathFamily>(
         let left = match path {
             Path::LaneParallel => lane_parallel::pop(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::pop(level, plan, tables, &mut block),
-            Path::RowOctets if row_octets::can_pop(tables) => {
+            Path::RowOctets
+                if row_octets::can_pop(tables) && !by_slot::<F>(level, plan, tables) =>
+            {
                 row_octets::pop(level, plan, tables, &mut block)
             }
             Path::RowOctets => {

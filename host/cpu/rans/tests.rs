@@ -42,9 +42,10 @@ impl<F: PathFamily> Batch<F> {
         self.starts.iter().zip(&self.lens).map(used).collect()
     }
 
+    /// Pushes at a level, or through the codec alone.
     fn push<T: NativeSymbol>(
         &mut self,
-        level: Level,
+        level: Option<Level>,
         plan: &Plan,
         symbols: &[T],
         columns: usize,
@@ -58,12 +59,16 @@ impl<F: PathFamily> Batch<F> {
             lens: &mut self.lens,
         };
         let block = EncodeBlock { rows, symbols: T::erase(symbols), columns, source: indexes };
-        if level == Level::Scalar { scalar::push(plan, block) } else { push_at(level, plan, block) }
+        match level {
+            None => scalar::push(plan, block),
+            Some(level) => push_at(level, plan, block),
+        }
     }
 
+    /// Pops likewise.
     fn pop<T: NativeSymbol>(
         &mut self,
-        level: Level,
+        level: Option<Level>,
         plan: &Plan,
         symbols: &mut [T],
         columns: usize,
@@ -79,7 +84,10 @@ impl<F: PathFamily> Batch<F> {
             columns,
             source: indexes,
         };
-        if level == Level::Scalar { scalar::pop(plan, block) } else { pop_at(level, plan, block) }
+        match level {
+            None => scalar::pop(plan, block),
+            Some(level) => pop_at(level, plan, block),
+        }
     }
 }
 
@@ -178,16 +186,15 @@ fn check<F: PathFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: R
 
     let initial = Batch::<F>::initial(rows, lanes, capacity);
     let mut oracle = initial.clone();
-    let pushed = oracle.push(Level::Scalar, &plan, &symbols, columns, &indexes);
+    let pushed = oracle.push(None, &plan, &symbols, columns, &indexes);
     // A second push on top, so that rows do not begin empty.
-    let pushed =
-        pushed.and_then(|()| oracle.push(Level::Scalar, &plan, &symbols, columns, &indexes));
+    let pushed = pushed.and_then(|()| oracle.push(None, &plan, &symbols, columns, &indexes));
     for level in Level::available() {
         let what = format!("{plan:?} {rows}x{columns} at {level:?}");
         let mut batch = initial.clone();
         let again = batch
-            .push(level, &plan, &symbols, columns, &indexes)
-            .and_then(|()| batch.push(level, &plan, &symbols, columns, &indexes));
+            .push(Some(level), &plan, &symbols, columns, &indexes)
+            .and_then(|()| batch.push(Some(level), &plan, &symbols, columns, &indexes));
         assert_eq!(again, pushed, "push: {what}");
         if pushed.is_ok() {
             assert_eq!(batch.states, oracle.states, "push: {what}");
@@ -217,12 +224,12 @@ fn check<F: PathFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: R
         }
         let mut expected = vec![T::zeroed(); rows * columns];
         let mut oracle = batch.clone();
-        let popped = oracle.pop(Level::Scalar, &plan, &mut expected, columns, &indexes);
+        let popped = oracle.pop(None, &plan, &mut expected, columns, &indexes);
         for level in Level::available() {
             let what = format!("{plan:?} {rows}x{columns} at {level:?}, damaged: {damaged}");
             let mut batch = batch.clone();
             let mut got = vec![T::zeroed(); rows * columns];
-            let again = batch.pop(level, &plan, &mut got, columns, &indexes);
+            let again = batch.pop(Some(level), &plan, &mut got, columns, &indexes);
             assert_eq!(again, popped, "pop: {what}");
             if popped.is_ok() {
                 assert_eq!(got, expected, "pop: {what}");
@@ -299,10 +306,10 @@ fn vectors_without_a_row_skip_every_symbol() {
         let symbols: Vec<i32> =
             (0..ROWS * COLUMNS).map(|_| rng.random_range(1 << 24..(1 << 24) + 256)).collect();
         let mut pushed = Batch::<codec::Rans64>::initial(ROWS, 1, 2 * COLUMNS);
-        pushed.push(Level::Scalar, &plan, &symbols, COLUMNS, &indexes).unwrap();
+        pushed.push(None, &plan, &symbols, COLUMNS, &indexes).unwrap();
         for level in Level::available() {
             let mut popped = vec![0; ROWS * COLUMNS];
-            pushed.clone().pop(level, &plan, &mut popped, COLUMNS, &indexes).unwrap();
+            pushed.clone().pop(Some(level), &plan, &mut popped, COLUMNS, &indexes).unwrap();
             assert_eq!(popped, symbols, "{level:?}");
         }
     }

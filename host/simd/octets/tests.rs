@@ -173,8 +173,8 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
     for eight in places.eights(16..24) {
         s.set_places(eight, s.load(&index));
     }
-    let got = s.quads_at::<8>(&places, 16, 0);
-    let pairs = s.pairs_at::<2>(&places, 16, 2);
+    let got = s.quads_at::<8>(places.view(), 16, 0);
+    let pairs = s.pairs_at::<2>(places.view(), 16, 2);
     for (k, found) in got.into_iter().enumerate() {
         assert_eq!(get(s, found), index.map(|i| of(i)[k]));
     }
@@ -183,7 +183,7 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
         assert_eq!(get64(s, found), index.map(pair));
     }
     places.set(17, u32::MAX);
-    let rows = s.quads_at::<1>(&places, 9, 8);
+    let rows = s.quads_at::<1>(places.view(), 9, 8);
     let row = |r: usize| match r {
         1 => of(u32::MAX)[0],
         _ => of(3)[0],
@@ -273,6 +273,12 @@ fn check_words<S: Octets>(s: S, source: &mut Source) {
         if own == 1 { before(end, taken) & 0xffff } else { 0 }
     });
     assert_eq!(get(s, s.expand_words(&narrow, end, mask)), want);
+    let dealt = get(s, s.expand_eight(&words, end, mask));
+    let mut taken = 0;
+    for (e, dealt) in dealt.into_iter().enumerate().filter(|(e, _)| mask >> e & 1 == 1) {
+        taken += 1;
+        assert_eq!(dealt, before(end, taken), "element {e}");
+    }
     let ends = [end, source.next() as usize % 21];
     let mut taken = [0; 2];
     let want: Elements = std::array::from_fn(|e| {
@@ -285,6 +291,8 @@ fn check_words<S: Octets>(s: S, source: &mut Source) {
     let wild = [source.next() as usize, 0usize.wrapping_sub(source.next() as usize % 9)];
     s.expand_words(&narrow, wild[0], mask);
     s.expand_words(&narrow[..5], wild[1], mask);
+    s.expand_eight(&words, wild[0], mask);
+    s.expand_eight(&words[..5], wild[1], mask);
     s.expand_fours(&words, wild, mask);
     s.expand_fours(&words[..3], [end, wild[1]], mask);
     let line: [u32; 16] = std::array::from_fn(|_| source.next() as u32);

@@ -1,7 +1,8 @@
 //! What the states of a block emit, from the order of steps to that of rows.
 //!
-//! A batch is `8 / L` steps: in these a row of `L` lanes has eight states' worth of words, which
-//! are compressed and appended at once.
+//! A batch is `8 / L` steps: in these an octet has eight states' worth of words of each of its
+//! rows, which are compressed and appended at once. The last lane of a row emits first, so that the
+//! last of its octets is appended first.
 
 use parans_kernels::codec::WordInt;
 
@@ -31,58 +32,8 @@ impl<V: Copy> Emitted<V> {
     }
 }
 
-/// What is free of the words of each row of a block; of rows that are not there nothing.
-pub(crate) struct FreeWords<'w, W> {
-    of_rows: [&'w mut [W]; STATES],
-    /// Whether some words did not fit.
-    lacking: bool,
-}
-
-impl<'w, W: Copy> FreeWords<'w, W> {
-    /// What the rows have after so many words each.
-    pub(super) fn new(words: impl Iterator<Item = &'w mut [W]>, lens: &[usize]) -> Self {
-        let of_rows = std::array::from_fn(|_| Default::default());
-        let mut free = Self { of_rows, lacking: false };
-        for ((row, words), &len) in words.enumerate().zip(lens) {
-            free.of_rows[row] = words;
-            free.take(row, len);
-        }
-        free
-    }
-
-    /// What is free of a row.
-    pub(super) fn of_row(&mut self, row: usize) -> &mut [W] {
-        self.of_rows[row]
-    }
-
-    /// How much that is.
-    pub(super) fn len(&self, row: usize) -> usize {
-        self.of_rows[row].len()
-    }
-
-    /// Takes the first of a row's.
-    #[inline(always)]
-    pub(super) fn take(&mut self, row: usize, count: usize) {
-        let free = std::mem::take(&mut self.of_rows[row]);
-        self.of_rows[row] = free.get_mut(count..).unwrap_or_default();
-    }
-
-    /// Appends words to a row that has capacity for few or too few.
-    #[cold]
-    #[inline(never)]
-    fn append_last(&mut self, row: usize, words: &[W]) {
-        match self.of_rows[row].get_mut(..words.len()) {
-            Some(free) => free.copy_from_slice(words),
-            None => self.lacking = true,
-        }
-        self.take(row, words.len());
-    }
-
-    /// `None` where some words did not fit.
-    pub(super) fn check(&self) -> Option<()> {
-        (!self.lacking).then_some(())
-    }
-}
+/// What is free of the words of a block's rows.
+pub(crate) type FreeWords<'w, W> = crate::simd::FreeWords<'w, W, STATES>;
 
 /// Appends `count` words to a row, which an expression stores to an array of `$most`: in place
 /// where so many fit. Words that do not fit are only noted, since a way out of the loop over steps
@@ -90,9 +41,10 @@ impl<'w, W: Copy> FreeWords<'w, W> {
 macro_rules! append {
     ($free:ident, $row:expr, $count:expr, $most:literal, |$out:ident| $store:expr) => {{
         let (row, count) = ($row, $count as usize);
-        if let Some($out) = $free.of_row(row).first_chunk_mut() {
+        if let Some(chunk) = $free.chunk(row) {
+            let $out = &mut *chunk.words;
             $store;
-            $free.take(row, count);
+            chunk.take(count);
         } else {
             let mut all = [0; $most];
             let $out = &mut all;
@@ -100,6 +52,11 @@ macro_rules! append {
             $free.append_last(row, &all[..count]);
         }
     }};
+}
+
+/// The row that element `L * r` of octet `u` belongs to.
+const fn row_of<const L: usize, const O: usize>(u: usize, r: usize) -> usize {
+    u * (8 / L) / O + r
 }
 
 /// Bit `k` of `BITS` for each of the blocks of `L` states: those of the first row.
@@ -155,10 +112,11 @@ pub(crate) trait OctetWord: WordInt {
         of_octets: [[S::V; 2]; 2],
     );
 
-    /// Appends the words of a batch.
-    fn append<S: Octets, const L: usize>(
+    /// Appends the words of a batch, of so many octets.
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     );
 }
@@ -180,21 +138,22 @@ impl OctetWord for u32 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for u in 0..OCTETS {
+        unroll!(u in 3 2 1 0 below used => {
             let words = s.transpose::<L>(emitted.words[u]);
             let masks = emitted.masks[u];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                let (row, v) = (u * across + r, words[r]);
+                let (row, v) = (row_of::<L, O>(u, r), words[r]);
                 let mask = mask_of_row::<S, L>(s, masks, r);
                 append!(free, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
             });
-        }
+        });
     }
 }
 
@@ -214,13 +173,15 @@ impl OctetWord for u16 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for pair in 0..OCTETS / 2 {
+        let pairs = used.div_ceil(2);
+        unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
             let of_octets = [emitted.masks[2 * pair], emitted.masks[2 * pair + 1]];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
@@ -229,12 +190,12 @@ impl OctetWord for u16 {
                     mask_of_row::<S, L>(s, of_octets[1], r),
                 ];
                 let v = s.compress_words::<L>(words[r], masks);
-                unroll!(h in 0 1 => {
-                    let (row, count) = ((2 * pair + h) * across + r, masks[h].count_ones());
+                unroll!(h in 1 0 => {
+                    let (row, count) = (row_of::<L, O>(2 * pair + h, r), masks[h].count_ones());
                     append!(free, row, count, 8, |out| s.store_words::<{ h as i32 }>(v, out));
                 });
             });
-        }
+        });
     }
 }
 
@@ -255,24 +216,26 @@ impl OctetWord for u8 {
     }
 
     #[inline(always)]
-    fn append<S: Octets, const L: usize>(
+    fn append<S: Octets, const L: usize, const O: usize>(
         s: S,
         emitted: &Emitted<S::V>,
+        used: usize,
         free: &mut FreeWords<'_, Self>,
     ) {
         let across = 8 / L;
-        for pair in 0..OCTETS / 2 {
+        let pairs = used.div_ceil(2);
+        unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
             let of_octets = [emitted.byte_masks[2 * pair], emitted.byte_masks[2 * pair + 1]];
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                unroll!(h in 0 1 => {
-                    let row = (2 * pair + h) * across + r;
+                unroll!(h in 1 0 => {
+                    let row = row_of::<L, O>(2 * pair + h, r);
                     let mask = byte_mask_of_row::<S, L>(s, of_octets[h], r);
                     append!(free, row, mask.count_ones(), 16, |out| {
                         s.compress_bytes::<L, { h as i32 }>(words[r], mask, out)
                     });
                 });
             });
-        }
+        });
     }
 }

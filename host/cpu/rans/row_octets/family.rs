@@ -13,7 +13,7 @@ use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RansFamily};
 
 use super::emitted::OctetWord;
 use crate::family::HostFamily;
-use crate::simd::{Octets, Places, Quad};
+use crate::simd::{Octets, PlacesView, Quad};
 use crate::tables::PackedForm;
 
 /// A family over vectors of eight states, for precisions up to 16.
@@ -25,7 +25,7 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     const LEAST_PRECISION_TO_PUSH: u32;
 
     /// From so many lanes on a push is faster than that of vectors of sixteen, on processors with
-    /// AVX-512 whose gathers are fast.
+    /// AVX-512 whose gathers are fast; where they are slow, from 8 on.
     const LEAST_LANES_BESIDE_AVX512: usize;
 
     /// The entries that [`push`](Self::push) reads.
@@ -43,7 +43,7 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     fn push<S: Octets, const L: usize>(
         s: S,
         states: Self::States<S>,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
@@ -100,7 +100,7 @@ impl OctetFamily for Rans64 {
     fn push<S: Octets, const L: usize>(
         s: S,
         x: S::W,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
@@ -206,7 +206,7 @@ impl OctetFamily for Rans32x16 {
     fn push<S: Octets, const L: usize>(
         s: S,
         x: S::V,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
@@ -230,7 +230,7 @@ impl OctetFamily for Rans32 {
     fn push<S: Octets, const L: usize>(
         s: S,
         x: S::V,
-        places: &Places<'_>,
+        places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,

@@ -1,19 +1,23 @@
 //! Rows across vectors of eight elements: eight states in an *octet*, whether they are eight rows
-//! of one lane or one of eight, and four octets in flight.
+//! of one lane, one of eight, or a quarter of one of 32, and four octets in flight.
 //!
 //! What makes it fast without the instructions of AVX-512: an entry is 16 bytes that one load
 //! brings, with all that a symbol needs; quotients are products in floating point; words of eight
 //! states are regrouped by rows and compressed by a permutation from a table, without a branch.
 //! Symbols outside their table and skipped symbols are nothing irregular here.
 //!
-//! The loops are generic over [`Octets`] and the arithmetic over [`OctetFamily`].
+//! The loops are generic over [`Octets`] and the arithmetic over [`OctetFamily`]. Of their
+//! constants, `L` is how many lanes of a row lie in an octet, and `O` how many octets a row has.
 
+mod cursor;
 mod emitted;
 mod family;
+mod indexes;
 mod lookup;
 mod places;
 mod pop;
 mod push;
+mod steps;
 mod store;
 
 use super::tables::PackedTables;
@@ -29,8 +33,11 @@ const OCTETS: usize = 4;
 /// States of a block.
 const STATES: usize = 8 * OCTETS;
 
-/// With fewer states than this, eight at a time in scalar registers are faster.
-pub(super) const LEAST_STATES: usize = 24;
+/// With fewer states to push than this, one row at a time is faster.
+pub(super) const LEAST_STATES_TO_PUSH: usize = 8;
+
+/// With fewer states to pop than this, eight at a time in scalar registers are faster.
+pub(super) const LEAST_STATES_TO_POP: usize = 12;
 
 /// With fewer steps than this, what a block costs once would take longer than its symbols. Fewer in
 /// unit tests, so that those take this path.
@@ -46,11 +53,9 @@ pub(super) fn can_pop(tables: &PackedTables<'_>) -> bool {
     tables.form.parts().is_some_and(|parts| parts.buckets.len() <= MOST_QUADS)
 }
 
-/// Columns of a tile to push: rows of one lane have fewer, or a block's symbols and indexes would
-/// outgrow the L1 cache.
-const fn columns_to_push(lanes: usize) -> usize {
-    if lanes == 1 { PLACES / STATES } else { 2 * PLACES / STATES }
-}
+/// Steps of a tile: the states of all octets take as many symbols, whatever their lanes, as the L1
+/// cache holds beside their indexes.
+const STEPS: usize = PLACES / STATES;
 
 /// Pushes as many of the block's rows as fill vectors; gives back rows that it gave up.
 pub(super) fn push<'a, F: OctetFamily>(
@@ -88,27 +93,28 @@ impl<S: Octets, F: OctetFamily> RunOn<S> for PushRows<'_, '_, F> {
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         match self.plan.lanes {
-            1 => self.push::<S, 1>(s),
-            2 => self.push::<S, 2>(s),
-            4 => self.push::<S, 4>(s),
-            _ => self.push::<S, 8>(s),
+            1 => self.push::<S, 1, 1>(s),
+            2 => self.push::<S, 2, 1>(s),
+            4 => self.push::<S, 4, 1>(s),
+            8 => self.push::<S, 8, 1>(s),
+            _ => self.push::<S, 8, 4>(s),
         }
     }
 }
 
 impl<'a, F: OctetFamily> PushRows<'a, '_, F> {
     #[inline(always)]
-    fn push<S: Octets, const L: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
+    fn push<S: Octets, const L: usize, const O: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
         let view = encoder_view::<F>(plan);
         let Some(mut scratch) = push::Scratch::new(F::quads(tables.form)) else {
             return Some(block.take(block.rows.len()));
         };
         let mut snapshot = Snapshot::new();
-        while block.rows.len() * L >= LEAST_STATES {
-            let mut rows = block.take(block.rows.len().min(STATES / L));
+        while block.rows.len() * L * O >= LEAST_STATES_TO_PUSH {
+            let mut rows = block.take(block.rows.len().min(STATES / (L * O)));
             snapshot.take(rows.rows.states, rows.rows.lens);
-            if push::rows::<S, F, L>(s, tables, &view, &mut scratch, &mut rows).is_none() {
+            if push::rows::<S, F, L, O>(s, tables, &view, &mut scratch, &mut rows).is_none() {
                 snapshot.restore(rows.rows.states, rows.rows.lens);
                 return Some(rows);
             }
@@ -131,25 +137,26 @@ impl<S: Octets, F: OctetFamily> RunOn<S> for PopRows<'_, '_, F> {
     #[inline(always)]
     fn run(self, s: S) -> Self::Output {
         match self.plan.lanes {
-            1 => self.pop::<S, 1>(s),
-            2 => self.pop::<S, 2>(s),
-            4 => self.pop::<S, 4>(s),
-            _ => self.pop::<S, 8>(s),
+            1 => self.pop::<S, 1, 1>(s),
+            2 => self.pop::<S, 2, 1>(s),
+            4 => self.pop::<S, 4, 1>(s),
+            8 => self.pop::<S, 8, 1>(s),
+            _ => self.pop::<S, 8, 4>(s),
         }
     }
 }
 
 impl<'a, F: OctetFamily> PopRows<'a, '_, F> {
     #[inline(always)]
-    fn pop<S: Octets, const L: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
+    fn pop<S: Octets, const L: usize, const O: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
         let (mut snapshot, mut scratch) = (Snapshot::new(), store::Scratch::new());
-        while block.lens.len() * L >= LEAST_STATES {
-            let mut rows = block.take(block.lens.len().min(STATES / L));
+        while block.lens.len() * L * O >= LEAST_STATES_TO_POP {
+            let mut rows = block.take(block.lens.len().min(STATES / (L * O)));
             snapshot.take(rows.states, rows.lens);
-            let done = pop::rows::<S, F, L>(s, tables, &mut scratch, &mut rows);
+            let done = pop::rows::<S, F, L, O>(s, tables, &mut scratch, &mut rows);
             s.fence();
-            if done.is_none() || pop::tails::<F, L>(plan, &mut rows).is_none() {
+            if done.is_none() || pop::tails::<F>(plan, &mut rows).is_none() {
                 snapshot.restore(rows.states, rows.lens);
                 return Some(rows);
             }

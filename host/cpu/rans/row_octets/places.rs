@@ -5,8 +5,8 @@ use std::ops::Range;
 use parans_kernels::codec::RowIndexes;
 
 use super::super::tables::PackedTables;
-use super::{STATES, columns_to_push};
-use crate::simd::{Aligned, Octets, PLACES, Places, RunOn, Work};
+use super::{STATES, STEPS};
+use crate::simd::{Aligned, EightPlaces, Octets, PLACES, Places, RunOn, Work};
 use crate::symbols::SymbolSlice;
 
 /// Bypass digits that a row pushes before a step.
@@ -26,7 +26,25 @@ pub(super) struct BlockSymbols<'a> {
     pub(super) indexes: [RowIndexes<'a>; STATES],
 }
 
+/// The symbols of a block as they lie in memory, and an index of 32 bits for each.
+#[derive(Clone, Copy)]
+pub(super) struct WideSymbols<'a> {
+    symbols: &'a [u32],
+    indexes: [&'a [u32]; STATES],
+}
+
 impl<'a> BlockSymbols<'a> {
+    /// `None` where they are narrower, or rows have one index.
+    pub(super) fn wide(&self) -> Option<WideSymbols<'a>> {
+        let SymbolSlice::I32(symbols) = self.symbols else { return None };
+        let mut of_rows: [&[u32]; STATES] = [&[]; STATES];
+        for (of_row, &indexes) in of_rows.iter_mut().zip(&self.indexes[..self.rows]) {
+            let RowIndexes::Each(indexes) = indexes else { return None };
+            *of_row = bytemuck::cast_slice(indexes);
+        }
+        Some(WideSymbols { symbols: bytemuck::cast_slice(symbols), indexes: of_rows })
+    }
+
     /// The symbols of some columns of a row.
     #[inline(always)]
     pub(super) fn of_row(&self, row: usize, columns: Range<usize>) -> SymbolSlice<'a> {
@@ -35,77 +53,154 @@ impl<'a> BlockSymbols<'a> {
     }
 }
 
-/// Most columns of a tile.
-const MOST_COLUMNS: usize = columns_to_push(8);
-
 /// A row's part of a tile.
-type Part = Aligned<[u32; MOST_COLUMNS]>;
+type Part = Aligned<[u32; PLACES]>;
 
 /// Symbols and indexes of narrow types, widened.
 pub(super) struct Widened {
-    symbols: Part,
-    indexes: Part,
+    symbols: Box<Part>,
+    indexes: Box<Part>,
 }
 
 impl Widened {
     pub(super) fn new() -> Self {
-        Self { symbols: Aligned([0; MOST_COLUMNS]), indexes: Aligned([0; MOST_COLUMNS]) }
+        Self { symbols: Box::new(Aligned([0; PLACES])), indexes: Box::new(Aligned([0; PLACES])) }
     }
 }
 
-/// Finds the places and digits of a range of columns: a row's places lie in a row of
-/// [`columns_to_push`].
-pub(super) struct FindPlaces<'a, 't, const L: usize> {
+/// Finds the places and digits of a range of columns: a row's places lie in a row of [`STEPS`] for
+/// each lane.
+pub(super) struct FindPlaces<'a, 't> {
+    pub(super) lanes: usize,
     pub(super) tables: &'a PackedTables<'t>,
     pub(super) block: &'a BlockSymbols<'a>,
+    pub(super) wide: &'a Option<WideSymbols<'a>>,
     pub(super) range: Range<usize>,
     pub(super) places: &'a mut Places<'t>,
     pub(super) widened: &'a mut Widened,
     pub(super) digits: &'a mut Vec<Digits>,
 }
 
-impl<const L: usize> Work for FindPlaces<'_, '_, L> {
+impl Work for FindPlaces<'_, '_> {
     /// `None` where a symbol cannot be coded.
     type Output = Option<()>;
 }
 
-impl<S: Octets, const L: usize> RunOn<S> for FindPlaces<'_, '_, L> {
+impl<S: Octets> RunOn<S> for FindPlaces<'_, '_> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let Self { tables, block, range, places, widened, digits } = self;
-        for row in 0..block.rows {
-            let values = block.of_row(row, range.clone());
-            let index = block.indexes[row];
-            let first = row * columns_to_push(L);
-            let whole = range.len() / 8 * 8;
-            let columns = range.start..range.start + whole;
-            let part = (values.range(0..whole), index, columns);
-            let regular = find_regular(s, tables, part, places, first, widened)?;
+        let Self { lanes, tables, block, wide, range, places, widened, digits } = self;
+        let stride = STEPS * lanes;
+        places.fill(block.rows * stride..PLACES.min(STATES / lanes * stride), tables.skipped());
+        let uniform = Uniform::new(s, tables);
+        let whole = range.len() / 8 * 8;
+        let columns = range.start..range.start + whole;
+        // A bit for each row that is still to be found.
+        let mut left = u64::MAX >> (64 - block.rows);
+        if let (Some(wide), Some(uniform)) = (wide, &uniform)
+            && whole == range.len()
+        {
+            left = find_wide(s, uniform, block, wide, range.clone(), places, stride);
+        }
+        while left != 0 {
+            let row = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let (index, first) = (block.indexes[row], row * stride);
+            let at_row = row * block.columns + range.start;
+            let of_row = places.eights(first..first + whole);
+            let part = (block.symbols.range(at_row..at_row + whole), index, columns.clone());
+            let regular = find_regular(s, tables, &uniform, part, of_row, widened)?;
             for at in if regular { whole } else { 0 }..range.len() {
-                let (symbol, index) = (values.at(at), index.at(range.start + at));
+                let (symbol, index) = (block.symbols.at(at_row + at), index.at(range.start + at));
                 let (entry, outside) = tables.entry_of(symbol, index)?;
                 if outside {
                     let raw = tables.raw(symbol, index).ok()?;
-                    digits.push(Digits { step: at / L, row, lane: at % L, raw });
+                    digits.push(Digits { step: at / lanes, row, lane: at % lanes, raw });
                 }
                 places.set(first + at, entry);
             }
         }
-        let rest = block.rows * columns_to_push(L);
-        places.fill(rest..PLACES.min(STATES / L * columns_to_push(L)), tables.skipped());
         Some(())
     }
+}
+
+/// What finding the places of tables of one size takes.
+struct Uniform<V> {
+    offset: V,
+    stride: V,
+    /// What symbols less the offset lie below.
+    limit: V,
+    /// What indexes lie below.
+    count: V,
+}
+
+impl<V: Copy> Uniform<V> {
+    /// `None` where tables differ in their size or offset.
+    #[inline(always)]
+    fn new<S: Octets<V = V>>(s: S, tables: &PackedTables<'_>) -> Option<Self> {
+        let (size, offset) = tables.packed.uniform?;
+        Some(Self {
+            offset: s.splat(offset),
+            stride: s.splat(tables.packed.stride),
+            limit: s.splat(size - u32::from(tables.bypass.is_some())),
+            count: s.splat(tables.count),
+        })
+    }
+
+    /// Finds the places of a row's symbols; false where one is skipped or outside its table.
+    #[inline(always)]
+    fn find<'p, S: Octets<V = V>>(
+        &self,
+        s: S,
+        values: &[[u32; 8]],
+        indexes: &[[u32; 8]],
+        places: impl Iterator<Item = EightPlaces<'p>>,
+    ) -> bool {
+        // The largest symbol less the offset, modulo 2^32, and the largest index.
+        let (mut largest, mut last) = (s.splat(0), s.splat(0));
+        for ((value, index), places) in values.iter().zip(indexes).zip(places) {
+            let (value, index) = (s.sub(s.load(value), self.offset), s.load(index));
+            largest = s.max(largest, value);
+            last = s.max(last, index);
+            s.set_places(places, s.add(s.mul(index, self.stride), value));
+        }
+        let outside = s.eq(s.max(largest, self.limit), largest);
+        !s.any(s.or(outside, s.eq(s.max(last, self.count), last)))
+    }
+}
+
+/// Finds the places of all rows; a bit for each row that has a symbol that is skipped or outside
+/// its table.
+#[inline(always)]
+fn find_wide<S: Octets>(
+    s: S,
+    uniform: &Uniform<S::V>,
+    block: &BlockSymbols<'_>,
+    wide: &WideSymbols<'_>,
+    range: Range<usize>,
+    places: &mut Places<'_>,
+    stride: usize,
+) -> u64 {
+    let mut irregular = 0;
+    for (row, indexes) in wide.indexes[..block.rows].iter().enumerate() {
+        let (at, len) = (row * block.columns + range.start, range.len());
+        let (values, indexes) = (&wide.symbols[at..at + len], &indexes[range.clone()]);
+        let of_row = places.eights(row * stride..row * stride + len);
+        let regular = uniform.find(s, values.as_chunks().0, indexes.as_chunks().0, of_row);
+        irregular |= u64::from(!regular) << row;
+    }
+    irregular
 }
 
 /// Finds the places of whole vectors of symbols of a row; false where one of them is skipped or
 /// outside its table. `None` where one cannot be coded.
 #[inline(always)]
-fn find_regular<S: Octets>(
+fn find_regular<'p, S: Octets>(
     s: S,
     tables: &PackedTables<'_>,
+    uniform: &Option<Uniform<S::V>>,
     (values, index, columns): (SymbolSlice<'_>, RowIndexes<'_>, Range<usize>),
-    places: &mut Places<'_>,
-    first: usize,
+    places: impl Iterator<Item = EightPlaces<'p>>,
     widened: &mut Widened,
 ) -> Option<bool> {
     let packed = tables.packed;
@@ -113,11 +208,9 @@ fn find_regular<S: Octets>(
     let values = values.widen(bytemuck::cast_slice_mut(&mut widened.symbols[..]));
     let (values, _) = bytemuck::cast_slice::<_, u32>(values).as_chunks::<8>();
     let zero = s.splat(0);
-    let places = places.eights(first..first + columns.len());
-    // The largest value of all, modulo 2^32, and the largest index.
-    let (mut largest, mut last) = (zero, zero);
     let indexes = match index {
         RowIndexes::One(one) => {
+            let mut largest = zero;
             let table = tables.table_of(one)? as usize;
             let (base, offset) = (s.splat(packed.places[table]), s.splat(packed.offsets[table]));
             for (value, places) in values.iter().zip(places) {
@@ -142,21 +235,11 @@ fn find_regular<S: Octets>(
         }
     };
     let (indexes, _) = indexes.as_chunks::<8>();
-    let count = s.splat(tables.count);
-    if let Some((size, offset)) = packed.uniform {
-        let (offset, stride) = (s.splat(offset), s.splat(packed.stride));
-        for ((value, index), places) in values.iter().zip(indexes).zip(places) {
-            let (value, index) = (s.sub(s.load(value), offset), s.load(index));
-            largest = s.max(largest, value);
-            last = s.max(last, index);
-            s.set_places(places, s.add(s.mul(index, stride), value));
-        }
-        let limit = s.splat(size - less);
-        let outside = s.eq(s.max(largest, limit), largest);
-        return Some(!s.any(s.or(outside, s.eq(s.max(last, count), last))));
+    if let Some(uniform) = uniform {
+        return Some(uniform.find(s, values, indexes, places));
     }
-    let mut outside = zero;
-    let less = s.splat(less);
+    let (mut outside, mut last) = (zero, zero);
+    let (count, less) = (s.splat(tables.count), s.splat(less));
     for ((value, index), places) in values.iter().zip(indexes).zip(places) {
         let index = s.load(index);
         last = s.max(last, index);

@@ -2,18 +2,9 @@
 
 use std::ops::Range;
 
-use super::{OCTETS, STATES};
-use crate::simd::{Aligned, Octets, RunOn, Work, unroll};
+use super::{OCTETS, STATES, STEPS};
+use crate::simd::{Aligned, Octets, PLACES, RunOn, Work, unroll};
 use crate::symbols::SymbolSliceMut;
-
-/// Columns of a tile to pop: rows of one lane have fewer, or all rows together would outgrow the L1
-/// cache.
-pub(super) const fn columns_to_pop(lanes: usize) -> usize {
-    if lanes == 1 { 64 } else { 128 }
-}
-
-/// Vectors of steps in a tile, over all octets.
-const STEPS: usize = OCTETS * columns_to_pop(1);
 
 /// Symbols of a line.
 const LINE: usize = 16;
@@ -21,25 +12,25 @@ const LINE: usize = 16;
 /// What a tile keeps in the L1 cache.
 pub(super) struct Scratch {
     /// The tables of each step, by octet, and after it its symbols in their place.
-    pub(super) steps: Aligned<[[u32; 8]; STEPS]>,
-    /// The tables of some rows, where they are not their indexes as they lie in memory.
-    pub(super) mapped: [[u32; columns_to_pop(8)]; 8],
+    pub(super) steps: Box<Aligned<[[u32; 8]; OCTETS * STEPS]>>,
+    /// The tables of the rows of an octet, where they are not their indexes as they lie in memory.
+    pub(super) mapped: Box<[u32; PLACES]>,
     /// Row by row: symbols of the tile before that wait for the rest of their line, and the tile's.
-    rows: Box<Aligned<[u32; STATES * (LINE + columns_to_pop(1))]>>,
+    rows: Box<Aligned<[u32; STATES * (LINE + STEPS)]>>,
 }
 
 impl Scratch {
     pub(super) fn new() -> Self {
         Self {
-            steps: Aligned([[0; 8]; STEPS]),
-            mapped: [[0; columns_to_pop(8)]; 8],
-            rows: Box::new(Aligned([0; STATES * (LINE + columns_to_pop(1))])),
+            steps: Box::new(Aligned([[0; 8]; OCTETS * STEPS])),
+            mapped: Box::new([0; PLACES]),
+            rows: Box::new(Aligned([0; STATES * (LINE + STEPS)])),
         }
     }
 }
 
 /// Stores a range of columns.
-pub(super) struct Store<'a, 's, const L: usize> {
+pub(super) struct Store<'a, 's, const L: usize, const O: usize> {
     pub(super) scratch: &'a mut Scratch,
     pub(super) rows: usize,
     pub(super) symbols: &'a mut SymbolSliceMut<'s>,
@@ -53,22 +44,22 @@ pub(super) struct Store<'a, 's, const L: usize> {
     pub(super) last: bool,
 }
 
-impl<const L: usize> Work for Store<'_, '_, L> {
+impl<const L: usize, const O: usize> Work for Store<'_, '_, L, O> {
     /// `None` where a symbol does not fit its type.
     type Output = Option<()>;
 }
 
-impl<S: Octets, const L: usize> RunOn<S> for Store<'_, '_, L> {
+impl<S: Octets, const L: usize, const O: usize> RunOn<S> for Store<'_, '_, L, O> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
         let Self { scratch, rows, symbols, columns, range, non_temporal, last } = self;
         let Scratch { steps, rows: of_rows, .. } = scratch;
         let across = 8 / L;
-        let width = LINE + columns_to_pop(L);
-        let of_octet = columns_to_pop(L) / L;
-        let used = range.len().div_ceil(8) * across;
-        for (u, steps) in steps.chunks_exact(of_octet).enumerate().take(rows.div_ceil(across)) {
-            for (block, steps) in steps[..used].chunks_exact(across).enumerate() {
+        let width = LINE + STEPS * L * O;
+        // Octets that have rows in common, or an octet with rows of its own.
+        for (u, steps) in steps.chunks_exact(O * STEPS).enumerate().take(rows.div_ceil(across)) {
+            for block in 0..range.len().div_ceil(8) {
+                let steps = &steps[block % O * STEPS + block / O * across..][..across];
                 let mut v = [s.splat(0); 8];
                 unroll!(r in 0 1 2 3 4 5 6 7 below across => { v[r] = s.load(&steps[r]); });
                 let v = s.transpose::<L>(v);
