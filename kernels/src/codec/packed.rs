@@ -3,11 +3,12 @@
 //!
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
 //! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
-//! ([`PackedFamily`]), and for pop either a [`PackedSlot`] per slot, or a [`PackedInterval`] per
-//! symbol and behind them a byte per slot, its symbol's number, or of large alphabets and
-//! precisions a [`WideInterval`] per symbol and behind them 16 bits per bucket of slots, the number
-//! of its first slot's symbol. What a table lacks here, the bypass
-//! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
+//! ([`PackedFamily`]), and for pop a [`PackedSlot`] per slot, or a [`PackedInterval`] per symbol
+//! and a byte per slot, its symbol's number, or a [`WideInterval`] per symbol and 16 bits per
+//! bucket of slots, the number of its first slot's symbol.
+//! [`packed_states`](super::packed_states) packs alias and tANS tables. What a table lacks here,
+//! the bypass sentinel and whatever does not fit, is coded from the general forms; the stream is
+//! the same.
 
 use super::bypass::BypassCode;
 use super::entry::{EncoderEntry, Interval, TableDescriptor};
@@ -133,7 +134,7 @@ pub trait PackedFamily: RansFamily {
     const PACKED_PRECISION: u32;
     /// Packs an entry, into the first words; `None` where it does not fit.
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]>;
-    /// Undoes [`pack`](Self::pack).
+    /// Undoes `pack`.
     fn unpack(words: [u32; 4]) -> EncoderEntry<Self>;
 }
 
@@ -214,25 +215,34 @@ impl WideInterval {
 }
 
 /// Takes the words of packed tables, and begins parts where they may begin.
-struct Words<P> {
+pub(super) struct Words<P> {
     store: P,
     count: u32,
 }
 
 impl<P: FnMut(u32)> Words<P> {
-    fn store(&mut self, word: u32) {
+    pub(super) fn new(store: P) -> Self {
+        Self { store, count: 0 }
+    }
+
+    pub(super) fn store(&mut self, word: u32) {
         (self.store)(word);
         self.count += 1;
     }
 
-    fn end_part(&mut self) {
+    pub(super) fn end_part(&mut self) {
         while !self.count.is_multiple_of(4) {
             self.store(0);
         }
     }
 
     /// The part that all packed tables begin with.
-    fn places(&mut self, tables: &[TableDescriptor], bypass: bool, push: bool) -> Option<()> {
+    pub(super) fn places(
+        &mut self,
+        tables: &[TableDescriptor],
+        bypass: bool,
+        push: bool,
+    ) -> Option<()> {
         for table in tables {
             let PackedTable { base, place } = PackedTable::new(table, bypass)?;
             self.store(if push { base.wrapping_sub(table.offset as u32) } else { base });
@@ -250,16 +260,9 @@ pub fn pack_entries<F: PackedFamily>(
     bypass: Option<BypassCode>,
     store: impl FnMut(u32),
 ) -> Option<()> {
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), true)?;
-    for entry in entries {
-        let packed = F::pack(entry)?;
-        for word in packed.iter().take(1 << (F::ENTRY_LOG2 - 2)) {
-            words.store(*word);
-        }
-    }
-    words.end_part();
-    Some(())
+    words.entries(entries)
 }
 
 /// A table's intervals, those that have no bypass digits, by number; the frequency of the others
@@ -288,7 +291,7 @@ pub fn pack_slots(
     if precision > PackedSlot::MAX_PRECISION {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     for table in tables {
         for (number, interval, coded) in ordinary(table, intervals, bypass) {
@@ -318,7 +321,7 @@ pub fn pack_guide(
     if !(2..=16).contains(&precision) {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {
@@ -363,7 +366,7 @@ pub fn pack_wide<F: PackedFamily>(
     if !(1..=largest).contains(&precision) {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {

@@ -7,9 +7,9 @@
 //! - [`memory`]: rows, symbols and indexes in device memory; a thread's lane, loaded and stored.
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, model and mapping of lanes to
 //!   threads, and tables as their model. [`tans`]: the two of tANS.
-//! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need
-//!   nothing out of the ordinary, coded from packed tables in shared memory; the rest is left to
-//!   the general code of `push` and `pop`.
+//! - [`packed`], [`packed_alias`], [`push_packed`], [`pop_packed`], `tans_packed`: what is fast:
+//!   full groups of symbols that need nothing out of the ordinary, coded from packed tables in
+//!   shared memory; the rest is left to the general code of `push`, `pop` and `tans`.
 //! - [`models`]: distributions as the models of push and pop, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
@@ -50,6 +50,7 @@ pub mod models;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
 pub mod packed;
+pub mod packed_alias;
 pub mod pop;
 pub mod pop_packed;
 pub mod push;
@@ -58,3 +59,5 @@ pub mod quantise;
 pub mod rows;
 pub mod simt;
 pub mod tans;
+mod tans_bits;
+mod tans_packed;

@@ -2,6 +2,7 @@
 
 use super::group::{Group, Mapping};
 use super::memory::{RowSymbols, RowsMemory};
+use super::pop::{PopForm, Search};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{
@@ -284,6 +285,18 @@ pub fn behind_places<T: TableMemory>(memory: T, shape: &CodeShape) -> u32 {
     memory.start() + next_part(shape.tables << TABLE_LOG2)
 }
 
+/// Where a table's part of 16 bits per slot or state begins.
+#[inline(always)]
+pub fn halves<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> u32 {
+    behind_places(memory, shape) + (number << (shape.precision + 1))
+}
+
+/// Where the part behind those 16 bits per slot or state begins.
+#[inline(always)]
+pub fn behind_halves<T: TableMemory>(memory: T, shape: &CodeShape) -> u32 {
+    behind_places(memory, shape) + next_part(shape.tables << (shape.precision + 1))
+}
+
 /// A slot's symbol as packed tables give it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PackedFound {
@@ -297,6 +310,8 @@ pub struct PackedFound {
 
 /// The forms of packed tables that pop reads.
 pub trait PackedLookup: Copy {
+    /// What the general code pops with.
+    type General: PopForm;
     /// Where a table is.
     type Place: Copy + Default;
     /// Finds a table's slots.
@@ -328,6 +343,7 @@ pub struct Guide;
 pub struct Wide;
 
 impl PackedLookup for Wide {
+    type General = Search;
     /// The intervals and the buckets.
     type Place = (u32, u32);
     #[inline(always)]
@@ -367,6 +383,7 @@ impl PackedLookup for Wide {
 }
 
 impl PackedLookup for Slots {
+    type General = Search;
     type Place = u32;
     #[inline(always)]
     unsafe fn place<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> u32 {
@@ -388,6 +405,7 @@ impl PackedLookup for Slots {
 }
 
 impl PackedLookup for Guide {
+    type General = Search;
     /// The intervals and the bytes.
     type Place = (u32, u32);
     #[inline(always)]

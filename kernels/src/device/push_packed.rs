@@ -9,12 +9,13 @@
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols, RowsMemory};
-use super::packed::{CodedRow, SharedTables, TableMemory, behind_places, table};
-use super::push::{Direct, Lane, Ordinary, encoder_view, push_row};
+use super::packed::{CodedRow, SharedTables, TableMemory, table};
+use super::packed_alias::PackedPush;
+use super::push::{Lane, Ordinary, encoder_view, push_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{PackedFamily, PackedTable};
-use crate::codec::step::{emit_one, push_below_bound, push_bound};
+use crate::codec::step::{emit_one, push_bound};
 use crate::codec::{EncoderModel, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
@@ -27,7 +28,7 @@ const TILES: [usize; 2] = [8, 4];
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
+pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily, P: PackedPush>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -35,8 +36,9 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
-        let view = encoder_view::<F, Direct>(launch, shape);
-        let tiles = Tiles { tables, rows: launch.rows, shape: *shape };
+        let view = encoder_view::<F, P>(launch, shape);
+        let (rows, form) = (launch.rows, core::marker::PhantomData::<P>);
+        let tiles = Tiles { tables, rows, shape: *shape, form };
         push_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),
@@ -44,11 +46,15 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     }
 }
 
-struct Tiles<S> {
+struct Tiles<S, P> {
     tables: SharedTables<S>,
     rows: RowsMemory,
     shape: CodeShape,
+    form: core::marker::PhantomData<P>,
 }
+
+/// A table, and where its slots are.
+type Place = (PackedTable, u32);
 
 /// A row in the main loop.
 struct Row<S, M, F: PackedFamily> {
@@ -60,7 +66,9 @@ struct Row<S, M, F: PackedFamily> {
     end: u64,
 }
 
-impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F, E> for Tiles<S> {
+impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>, P: PackedPush> Ordinary<S, M, F, E>
+    for Tiles<S, P>
+{
     const EVERY_GROUP: bool = true;
 
     #[inline(always)]
@@ -101,7 +109,7 @@ impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F,
     }
 }
 
-impl<S: Simt> Tiles<S> {
+impl<S: Simt, P: PackedPush> Tiles<S, P> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
     fn tiles<T: TableMemory, M: Mapping, F: PackedFamily>(
@@ -117,7 +125,7 @@ impl<S: Simt> Tiles<S> {
                 return;
             }
             // SAFETY: the number was checked.
-            let one = unsafe { table(memory, number) };
+            let one = (unsafe { table(memory, number) }, P::slots(memory, number, &self.shape));
             self.loops::<T, M, F, { TILES[0] }>(memory, row, group, Some(one));
         } else {
             self.loops::<T, M, F, { TILES[1] }>(memory, row, group, None);
@@ -130,7 +138,7 @@ impl<S: Simt> Tiles<S> {
         memory: T,
         row: &mut Row<S, M, F>,
         group: &mut u32,
-        one: Option<PackedTable>,
+        one: Option<Place>,
     ) {
         loop {
             let tile = TILE as u32;
@@ -164,14 +172,15 @@ impl<S: Simt> Tiles<S> {
         memory: T,
         row: &mut Row<S, M, F>,
         group: u32,
-        one: Option<PackedTable>,
+        one: Option<Place>,
     ) -> bool {
         let (of, simt) = (&row.of, self.tables.simt());
         // SAFETY: whole groups of the row.
         let values = unsafe { of.symbols.loads::<S, M, N>(&of.group, group, of.fours) };
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         let mut good = simt.after::<F::Word>(row.to, words) <= row.end;
-        let mut tables = [one.unwrap_or_default(); N];
+        let (one_table, one_slots) = one.unwrap_or_default();
+        let (mut tables, mut slots) = ([one_table; N], [one_slots; N]);
         if one.is_none() {
             // SAFETY: as above.
             let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
@@ -183,9 +192,10 @@ impl<S: Simt> Tiles<S> {
             unroll!(N, i, {
                 // SAFETY: the numbers were checked.
                 tables[i] = unsafe { table(memory, numbers[i] as u32) };
+                slots[i] = P::slots(memory, numbers[i] as u32, &self.shape);
             });
         }
-        let entries = behind_places(memory, &self.shape);
+        let entries = P::entries(memory, &self.shape);
         let mut at = [0; N];
         unroll!(N, i, {
             let number = values[i].wrapping_sub(tables[i].offset()) as u32;
@@ -218,7 +228,8 @@ impl<S: Simt> Tiles<S> {
                 }
             }
             row.to = simt.after::<F::Word>(row.to, total);
-            row.state = push_below_bound::<F>(x, &entry, precision);
+            // SAFETY: the slots of the entry's table.
+            row.state = unsafe { P::push::<T, F>(memory, x, &entry, slots[N - 1 - i], precision) };
         });
         true
     }
