@@ -2,7 +2,7 @@
 
 use super::group::{Group, Mapping};
 use super::memory::{RowSymbols, RowsMemory};
-use super::pop::{PopForm, Search};
+use super::pop::PopForm;
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{
@@ -308,10 +308,8 @@ pub struct PackedFound {
     pub rank: u32,
 }
 
-/// The forms of packed tables that pop reads.
-pub trait PackedLookup: Copy {
-    /// What the general code pops with.
-    type General: PopForm;
+/// The forms of packed tables that pop reads; the general code reads the same.
+pub trait PackedLookup: PopForm + Copy {
     /// Where a table is.
     type Place: Copy + Default;
     /// Finds a table's slots.
@@ -343,7 +341,6 @@ pub struct Guide;
 pub struct Wide;
 
 impl PackedLookup for Wide {
-    type General = Search;
     /// The intervals and the buckets.
     type Place = (u32, u32);
     #[inline(always)]
@@ -383,7 +380,6 @@ impl PackedLookup for Wide {
 }
 
 impl PackedLookup for Slots {
-    type General = Search;
     type Place = u32;
     #[inline(always)]
     unsafe fn place<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> u32 {
@@ -405,7 +401,6 @@ impl PackedLookup for Slots {
 }
 
 impl PackedLookup for Guide {
-    type General = Search;
     /// The intervals and the bytes.
     type Place = (u32, u32);
     #[inline(always)]

@@ -3,11 +3,11 @@
 use super::packed::{
     PackedFound, PackedLookup, TableMemory, behind_halves, behind_places, halves, table,
 };
+use super::packed_general::behind_places_at;
 use super::pop::PopForm;
 use super::push::{Direct, PushForm};
 use crate::abi::CodeShape;
 use crate::codec::lookup::Found;
-use crate::codec::packed::{TABLE_LOG2, next_part};
 use crate::codec::packed_states::{PackedAliasLookup, PackedBucket, alias_base};
 use crate::codec::step::{push_below_bound, push_placed, slot};
 use crate::codec::{AliasPlacement, EncoderEntry, Interval, RansFamily};
@@ -15,16 +15,6 @@ use crate::codec::{AliasPlacement, EncoderEntry, Interval, RansFamily};
 /// Alias tables: a [`PackedBucket`] a symbol for pop, one load; 16 bits per slot for push.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedAlias;
-
-/// What follows the tables' places in memory.
-///
-/// # Safety
-/// `packed` points to packed tables of this shape.
-#[inline(always)]
-pub(super) unsafe fn behind_places_at(packed: *const u8, shape: &CodeShape) -> *const u8 {
-    // SAFETY: the caller's promise.
-    unsafe { packed.add(next_part(shape.tables << TABLE_LOG2) as usize) }
-}
 
 impl PopForm for PackedAlias {
     type Lookup = PackedAliasLookup<'static>;
@@ -36,7 +26,7 @@ impl PopForm for PackedAlias {
     ) -> Self::Lookup {
         // SAFETY: the caller's promise: a bucket for each interval.
         let buckets = unsafe {
-            let first = behind_places_at(packed, shape).cast();
+            let first = behind_places_at(packed, shape, 0).cast();
             core::slice::from_raw_parts(first, shape.entries as usize)
         };
         PackedAliasLookup { intervals, buckets }
@@ -49,8 +39,9 @@ impl PushForm for PackedAlias {
     unsafe fn placement(packed: *const u8, shape: &CodeShape) -> Self::Placement {
         let slots = (shape.tables as usize) << shape.precision;
         // SAFETY: the caller's promise: `tables << precision` slots.
-        let remap =
-            unsafe { core::slice::from_raw_parts(behind_places_at(packed, shape).cast(), slots) };
+        let remap = unsafe {
+            core::slice::from_raw_parts(behind_places_at(packed, shape, 0).cast(), slots)
+        };
         AliasPlacement { remap, precision: shape.precision }
     }
 }
@@ -120,7 +111,6 @@ impl PackedPush for PackedAlias {
 }
 
 impl PackedLookup for PackedAlias {
-    type General = Self;
     /// The buckets, and log2 of a bucket's slots.
     type Place = (u32, u32);
     #[inline(always)]

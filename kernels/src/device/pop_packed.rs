@@ -39,7 +39,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: PackedFamily, L: PackedLookup>(
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let (rows, lookup) = (launch.rows, core::marker::PhantomData::<L>);
         let tiles = Tiles { tables, rows, shape: *shape, lookup };
-        let view = decoder_view::<L::General>(launch, shape);
+        let view = decoder_view::<L>(launch, shape);
         pop_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),

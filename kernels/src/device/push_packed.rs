@@ -53,8 +53,9 @@ struct Tiles<S, P> {
     form: core::marker::PhantomData<P>,
 }
 
-/// A table, and where its slots are.
-type Place = (PackedTable, u32);
+/// The one table of a row: its place, where the entry of symbol 0 is, were there one, and where its
+/// slots are.
+type Place = (PackedTable, u32, u32);
 
 /// A row in the main loop.
 struct Row<S, M, F: PackedFamily> {
@@ -125,15 +126,24 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
                 return;
             }
             // SAFETY: the number was checked.
-            let one = (unsafe { table(memory, number) }, P::slots(memory, number, &self.shape));
-            self.loops::<T, M, F, { TILES[0] }>(memory, row, group, Some(one));
+            let table = unsafe { table(memory, number) };
+            let entries = P::entries(memory, &self.shape);
+            let entries = memory.scaled(entries, table.base, F::ENTRY_LOG2);
+            let one = Some((table, entries, P::slots(memory, number, &self.shape)));
+            // Bytes are not checked where the table has a symbol for each.
+            let bytes = row.of.symbols.are_bytes() && table.holds_bytes();
+            if M::LANES == 32 && !row.of.group.any_in_step(!bytes) {
+                self.loops::<T, M, F, true, { TILES[0] }>(memory, row, group, one);
+            } else {
+                self.loops::<T, M, F, false, { TILES[0] }>(memory, row, group, one);
+            }
         } else {
-            self.loops::<T, M, F, { TILES[1] }>(memory, row, group, None);
+            self.loops::<T, M, F, false, { TILES[1] }>(memory, row, group, None);
         }
     }
 
     #[inline(always)]
-    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const TILE: usize>(
+    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const BYTES: bool, const TILE: usize>(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
@@ -146,14 +156,14 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
             let odd = if M::LANES == 1 || M::LANES == 2 { *group % tile } else { 0 };
             while odd == 0
                 && *group >= tile
-                && self.tile::<T, M, F, TILE>(memory, row, *group - tile, one)
+                && self.tile::<T, M, F, BYTES, TILE>(memory, row, *group - tile, one)
             {
                 *group -= tile;
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group > 0 {
-                if !self.tile::<T, M, F, 1>(memory, row, *group - 1, one) {
+                if !self.tile::<T, M, F, BYTES, 1>(memory, row, *group - 1, one) {
                     return;
                 }
                 *group -= 1;
@@ -167,7 +177,7 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
 
     /// Pushes `N` groups if all are ordinary.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const N: usize>(
+    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const BYTES: bool, const N: usize>(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
@@ -175,13 +185,26 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
         one: Option<Place>,
     ) -> bool {
         let (of, simt) = (&row.of, self.tables.simt());
-        // SAFETY: whole groups of the row.
-        let values = unsafe { of.symbols.loads::<S, M, N>(&of.group, group, of.fours) };
+        // SAFETY: whole groups of the row, of bytes where that is said.
+        let values = unsafe {
+            if BYTES {
+                of.symbols.loads_bytes::<S, M, N>(&of.group, group, of.fours)
+            } else {
+                of.symbols.loads::<S, M, N>(&of.group, group, of.fours)
+            }
+        };
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         let mut good = simt.after::<F::Word>(row.to, words) <= row.end;
-        let (one_table, one_slots) = one.unwrap_or_default();
-        let (mut tables, mut slots) = ([one_table; N], [one_slots; N]);
-        if one.is_none() {
+        let (mut at, mut slots) = ([0; N], [0; N]);
+        if let Some((table, entries, of_table)) = one {
+            let mut largest = 0;
+            unroll!(N, i, {
+                largest = largest.max(values[i].wrapping_sub(table.offset()) as u32);
+                at[i] = memory.scaled(entries, values[i] as u32, F::ENTRY_LOG2);
+                slots[i] = of_table;
+            });
+            good &= BYTES || largest < table.symbols();
+        } else {
             // SAFETY: as above.
             let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut named = true;
@@ -189,20 +212,17 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
             if of.group.any_in_step(!named) {
                 return false;
             }
+            let entries = P::entries(memory, &self.shape);
             unroll!(N, i, {
                 // SAFETY: the numbers were checked.
-                tables[i] = unsafe { table(memory, numbers[i] as u32) };
+                let table = unsafe { table(memory, numbers[i] as u32) };
                 slots[i] = P::slots(memory, numbers[i] as u32, &self.shape);
+                let number = values[i].wrapping_sub(table.offset()) as u32;
+                good &= number < table.symbols();
+                let entry = table.base.wrapping_add(values[i] as u32);
+                at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
             });
         }
-        let entries = P::entries(memory, &self.shape);
-        let mut at = [0; N];
-        unroll!(N, i, {
-            let number = values[i].wrapping_sub(tables[i].offset()) as u32;
-            good &= number < tables[i].symbols();
-            let entry = tables[i].base.wrapping_add(values[i] as u32);
-            at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
-        });
         if of.group.any_in_step(!good) {
             return false;
         }

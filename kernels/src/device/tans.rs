@@ -12,9 +12,11 @@
 //! where a lane's bits are.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
-use super::packed_alias::behind_places_at;
+use super::lane_words::{LaneFault, LaneWords};
+use super::memory::{Launch, RowSymbols, RowsMemory};
+use super::packed_general::behind_places_at;
 use super::simt::Simt;
+use super::tables::tables_view;
 use super::tans_bits::{BitEnd, Window, store_bits};
 use super::tans_packed::Tiles;
 use crate::abi::{CodeShape, RowStatus};
@@ -187,7 +189,7 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
     // launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
-        let next = behind_places_at(launch.lookup, shape).cast();
+        let next = behind_places_at(launch.lookup, shape, 0).cast();
         let view = TansEncoderView {
             tables: tables_view(launch.tables, shape),
             entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),

@@ -4,7 +4,8 @@
 //! groups of symbols, and what is not ordinary is left to the general code.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneWords, Launch, RowSymbols, RowsMemory};
+use super::lane_words::LaneWords;
+use super::memory::{Launch, RowSymbols, RowsMemory};
 use super::packed::{SharedTables, TableMemory, behind_halves, behind_places, halves, table};
 use super::simt::Simt;
 use super::tans::Lane;
