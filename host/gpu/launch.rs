@@ -1,8 +1,11 @@
 //! What to launch: plain arithmetic, tested without any device.
 
-use parans_kernels::abi::{CodeShape, Kernel, Operation};
+use parans_kernels::abi::{CodeShape, Kernel, Operation, TANS_BITS_BYTES};
 use parans_kernels::codec::packed::{
     PackedFamily, PackedSlot, WideInterval, pack_entries, pack_guide, pack_slots, pack_wide,
+};
+use parans_kernels::codec::packed_states::{
+    pack_alias_buckets, pack_alias_entries, pack_tans_entries, pack_tans_states,
 };
 use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, TableDescriptor};
 
@@ -72,32 +75,73 @@ pub(super) struct PackedWords {
 
 impl PackedWords {
     /// The packed tables of a plan for one direction; `None` where no kernel reads such, or they do
-    /// not fit their form.
-    pub(super) fn of(plan: &Plan, push: bool) -> Option<Self> {
+    /// not fit their form. Push tANS reads no other.
+    pub(super) fn of(plan: &Plan, push: bool) -> Result<Option<Self>> {
         let prepared = plan.tables.prepared();
-        match plan.family {
-            _ if plan.lookup == Lookup::Alias || !prepared.are_whole() => None,
-            Family::Rans64 if push => Self::push(plan, prepared.rans64()),
-            Family::Rans32 if push => Self::push(plan, prepared.rans32()),
-            Family::Rans32x16 if push => Self::push(plan, prepared.rans32x16()),
+        Ok(match plan.family {
+            Family::Tans32 | Family::Tans16 | Family::Tans8 => Self::tans(plan, push)?,
+            _ if !prepared.are_whole() => None,
+            Family::Rans64 if push => Self::push(plan, prepared.rans64())?,
+            Family::Rans32 if push => Self::push(plan, prepared.rans32())?,
+            Family::Rans32x16 if push => Self::push(plan, prepared.rans32x16())?,
+            _ if plan.lookup == Lookup::Alias => Self::pop_alias(plan)?,
             Family::Rans64 => Self::pop::<Rans64>(plan),
             Family::Rans32 => Self::pop::<Rans32>(plan),
             Family::Rans32x16 => Self::pop::<Rans32x16>(plan),
-            _ => None,
-        }
+        })
     }
 
-    fn push<F: PackedFamily>(plan: &Plan, entries: &[EncoderEntry<F>]) -> Option<Self> {
-        let operation = Operation::PushPacked;
-        Kernel::find(F::NAME, operation, plan.lanes as u32)?;
-        if entries.len() << F::ENTRY_LOG2 > MOST_PACKED_BYTES {
-            return None;
+    fn push<F: PackedFamily>(plan: &Plan, entries: &[EncoderEntry<F>]) -> Result<Option<Self>> {
+        let prepared = plan.tables.prepared();
+        let (tables, bypass) = (prepared.tables(), plan.bypass);
+        let precision = plan.tables.precision().bits();
+        let (operation, slot_bytes) = match plan.lookup {
+            Lookup::Alias => (Operation::PushAliasPacked, 2 << precision),
+            _ => (Operation::PushPacked, 0),
+        };
+        let bytes = (entries.len() << F::ENTRY_LOG2) + tables.len().saturating_mul(slot_bytes);
+        if bytes > MOST_PACKED_BYTES {
+            return Ok(None);
         }
         let mut words = Vec::new();
-        pack_entries(plan.tables.prepared().tables(), entries, plan.bypass, |word| {
-            words.push(word);
-        })?;
-        Some(Self { operation, words })
+        let store = |word| words.push(word);
+        let packed = match operation {
+            Operation::PushPacked => pack_entries(tables, entries, bypass, store),
+            _ => {
+                let remap = &prepared.alias()?.remap;
+                pack_alias_entries(tables, entries, remap, precision, bypass, store)
+            }
+        };
+        Ok(packed.map(|()| Self { operation, words }))
+    }
+
+    fn pop_alias(plan: &Plan) -> Result<Option<Self>> {
+        let prepared = plan.tables.prepared();
+        let (tables, intervals) = (prepared.tables(), prepared.intervals());
+        if size_of_val(&*prepared.alias()?.buckets) > MOST_PACKED_BYTES {
+            return Ok(None);
+        }
+        let mut words = Vec::new();
+        let (buckets, precision) = (&prepared.alias()?.buckets, plan.tables.precision().bits());
+        let store = |word| words.push(word);
+        let packed = pack_alias_buckets(tables, intervals, buckets, precision, plan.bypass, store);
+        Ok(packed.map(|()| Self { operation: Operation::PopAliasPacked, words }))
+    }
+
+    fn tans(plan: &Plan, push: bool) -> Result<Option<Self>> {
+        let prepared = plan.tables.prepared();
+        let (tables, form) = (prepared.tables(), prepared.tans()?);
+        let precision = plan.tables.precision().bits();
+        let mut words = Vec::new();
+        let store = |word| words.push(word);
+        Ok(if push {
+            let next = &form.next[..tables.len() << precision];
+            pack_tans_entries(tables, &form.encoder, next, plan.bypass, store);
+            Some(Self { operation: Operation::PushTans, words })
+        } else {
+            pack_tans_states(tables, &form.decoder, precision, plan.bypass, store)
+                .map(|()| Self { operation: Operation::PopTans, words })
+        })
     }
 
     /// One load per symbol where a slot fits a word, else two, or a few more.
@@ -106,7 +150,6 @@ impl PackedWords {
         let (tables, intervals) = (prepared.tables(), prepared.intervals());
         let precision = plan.tables.precision().bits();
         for operation in [Operation::PopSlots, Operation::PopGuide, Operation::PopWide] {
-            Kernel::find(plan.family.name(), operation, plan.lanes as u32)?;
             let table_bytes = match operation {
                 Operation::PopSlots => size_of::<PackedSlot>() << precision.min(31),
                 Operation::PopGuide => 1 << precision.min(31),
@@ -146,6 +189,14 @@ pub(super) fn holds(tables: &[TableDescriptor], bytes: usize, signed: bool) -> b
 pub(super) fn stages(bytes: usize, limit: u32, geometry: Geometry, symbols: u64) -> bool {
     let of_block = symbols / u64::from(geometry.grid.max(1));
     bytes <= limit as usize && of_block >= bytes as u64 / 8
+}
+
+/// Bytes of shared memory that a kernel's blocks take beside staged tables.
+pub(super) fn unstaged(kernel: &Kernel, lanes: u32, geometry: Geometry) -> u32 {
+    match kernel.operation {
+        Operation::PushTans if lanes > 1 => TANS_BITS_BYTES * geometry.block,
+        _ => 0,
+    }
 }
 
 /// The kernel that pushes or pops for a plan.

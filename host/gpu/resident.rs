@@ -5,7 +5,7 @@ use bytemuck::{Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
 use parans_kernels::codec::RowFault;
 
-use super::launch::{self, Geometry, below};
+use super::launch::{self, Geometry, below, unstaged};
 use super::memory::Memory;
 use super::tensors::{DeviceIndexes, DeviceSymbols, expect_shapes};
 use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
@@ -330,11 +330,14 @@ impl<'c> GpuCoder<'c> {
             shape.same_offset = u32::from(places.windows(2).all(|w| w[0].offset == w[1].offset));
             let large = Geometry::staged(threads, runtime.multiprocessors(), bytes as u32)?;
             let count = rows as u64 * columns as u64;
-            if launch::stages(bytes, runtime.shared_memory(), large, count) {
+            let limit =
+                runtime.shared_memory().saturating_sub(unstaged(kernel, shape.lanes, large));
+            if launch::stages(bytes, limit, large, count) {
                 geometry = large;
                 shape.staged = bytes as u32;
             }
         }
+        let shared = shape.staged + unstaged(kernel, shape.lanes, geometry);
         let params = CodeParams {
             states: streams.states.address(),
             words: streams.words.address(),
@@ -350,7 +353,7 @@ impl<'c> GpuCoder<'c> {
         let launch = Launch {
             kernel: kernel.name,
             geometry,
-            shared: shape.staged,
+            shared,
             params: bytes_of(&params),
             fields: &CodeParams::FIELDS,
         };

@@ -59,12 +59,12 @@ impl DeviceTables {
                 _ => (None, None),
             };
             Ok((
-                Forms::upload(gpu, entries, remap, PackedWords::of(plan, true))?,
+                Forms::upload(gpu, entries, remap, PackedWords::of(plan, true)?)?,
                 Forms::upload(
                     gpu,
                     cast_slice(prepared.intervals()),
                     lookup,
-                    PackedWords::of(plan, false),
+                    PackedWords::of(plan, false)?,
                 )?,
             ))
         };
@@ -74,14 +74,12 @@ impl DeviceTables {
             Family::Rans32x16 => rans(cast_slice(prepared.rans32x16()))?,
             Family::Tans32 | Family::Tans16 | Family::Tans8 => {
                 let form = prepared.tans()?;
+                let upload = |entries: &[u8], push| {
+                    Forms::upload(gpu, entries, None, PackedWords::of(plan, push)?)
+                };
                 (
-                    Forms::upload(
-                        gpu,
-                        cast_slice(&form.encoder),
-                        Some(cast_slice(&form.next)),
-                        None,
-                    )?,
-                    Forms::upload(gpu, cast_slice(&form.decoder), None, None)?,
+                    upload(cast_slice(&form.encoder), true)?,
+                    upload(cast_slice(&form.decoder), false)?,
                 )
             }
         };

@@ -159,7 +159,10 @@ pub fn setups() -> Vec<Setup> {
             let large = Setup { family, lanes, alphabet: 1024, offset: 40_000, ..i32s };
             setups.push(Setup { lookup: Lookup::Search, ..large });
             setups.push(Setup { lookup: Lookup::InverseCdf, ..large });
-            setups.push(Setup { family, lanes, lookup: Lookup::Alias, ..i32s });
+            setups.push(Setup { lookup: Lookup::Alias, ..large });
+            for tables in [1, 64] {
+                setups.push(Setup { family, lanes, tables, lookup: Lookup::Alias, ..i32s });
+            }
         }
     }
     for precision in [11, 15] {
@@ -168,6 +171,8 @@ pub fn setups() -> Vec<Setup> {
     for lanes in [1, 4, 32] {
         setups.push(Setup { family: Family::Rans64, precision: 18, lanes, ..i32s });
         setups.push(Setup { family: Family::Tans16, lanes, ..i32s });
+        let small = Setup { tables: 64, alphabet: 64, precision: 7, lanes, ..i32s };
+        setups.push(Setup { family: Family::Tans32, ..small });
     }
     setups
 }

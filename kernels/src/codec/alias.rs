@@ -51,19 +51,19 @@ impl SymbolLookup for AliasLookup<'_> {
     }
 }
 
-/// Alias placement for push.
+/// Alias placement for push. `T` holds a slot.
 #[derive(Clone, Copy, Debug)]
-pub struct AliasPlacement<'a> {
+pub struct AliasPlacement<'a, T = u32> {
     /// `tables << precision` slots: the slot of each cumulative position.
-    pub remap: &'a [u32],
+    pub remap: &'a [T],
     /// log2 of the slots per table.
     pub precision: u32,
 }
 
-impl Placement for AliasPlacement<'_> {
+impl<T: Copy + Into<u32>> Placement for AliasPlacement<'_, T> {
     #[inline(always)]
     fn place(&self, table: u32, position: u32) -> u32 {
         let at = ((table as usize) << self.precision) + position as usize;
-        self.remap.get(at).copied().unwrap_or(0)
+        self.remap.get(at).map_or(0, |&slot| slot.into())
     }
 }

@@ -40,8 +40,9 @@ impl Placement for DirectPlacement {
     }
 }
 
+/// A slot of a symbol.
 #[inline(always)]
-fn found(intervals: &[Interval], base: u32, symbol: u32, slot: u32) -> Found {
+pub(super) fn found(intervals: &[Interval], base: u32, symbol: u32, slot: u32) -> Found {
     let interval = intervals.get(base.wrapping_add(symbol) as usize).copied().unwrap_or_default();
     Found { symbol, freq: interval.freq, rank: slot.wrapping_sub(interval.start) }
 }

@@ -6,7 +6,8 @@
 //! - [`family`]: state and word widths. [`step`]: one symbol, one state.
 //! - [`entry`]: prepared encoder entries (exact reciprocal, no division) and decoder intervals.
 //! - [`lookup`], [`alias`]: how pop finds a symbol, and where push places a slot.
-//! - [`packed`]: the tables once more, small enough for a GPU's shared memory.
+//! - [`packed`], [`packed_states`], [`packed_lookup`]: the tables once more, small enough for a
+//!   GPU's shared memory.
 //! - [`bypass`]: raw digits for symbols outside a table.
 //! - [`words`]: bounds-checked cursors over a row's words.
 //! - [`row`]: the order of symbols and lanes in a row, for every model. [`table_row`]: tables as
@@ -20,6 +21,8 @@ pub mod error;
 pub mod family;
 pub mod lookup;
 pub mod packed;
+pub mod packed_lookup;
+pub mod packed_states;
 pub mod row;
 pub mod step;
 pub mod table_row;

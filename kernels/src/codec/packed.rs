@@ -3,11 +3,12 @@
 //!
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
 //! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
-//! ([`PackedFamily`]), and for pop either a [`PackedSlot`] per slot, or a [`PackedInterval`] per
-//! symbol and behind them a byte per slot, its symbol's number, or of large alphabets and
-//! precisions a [`WideInterval`] per symbol and behind them 16 bits per bucket of slots, the number
-//! of its first slot's symbol. What a table lacks here, the bypass
-//! sentinel and whatever does not fit, is coded from the general forms; the stream is the same.
+//! ([`PackedFamily`]), and for pop a [`PackedSlot`] per slot, or a [`PackedInterval`] per symbol
+//! and a byte per slot, its symbol's number, or a [`WideInterval`] per symbol and 16 bits per
+//! bucket of slots, the number of its first slot's symbol.
+//! [`packed_states`](super::packed_states) packs alias and tANS tables. What a table lacks here,
+//! the bypass sentinel and whatever does not fit, is coded from the general forms; the stream is
+//! the same.
 
 use super::bypass::BypassCode;
 use super::entry::{EncoderEntry, Interval, TableDescriptor};
@@ -54,6 +55,12 @@ impl PackedTable {
     #[inline(always)]
     pub const fn symbols(self) -> u32 {
         self.place >> 16
+    }
+
+    /// Whether every byte is such a symbol.
+    #[inline(always)]
+    pub const fn holds_bytes(self) -> bool {
+        self.offset() <= 0 && self.offset() + self.symbols() as i32 >= 256
     }
 }
 
@@ -133,7 +140,7 @@ pub trait PackedFamily: RansFamily {
     const PACKED_PRECISION: u32;
     /// Packs an entry, into the first words; `None` where it does not fit.
     fn pack(entry: &EncoderEntry<Self>) -> Option<[u32; 4]>;
-    /// Undoes [`pack`](Self::pack).
+    /// Undoes `pack`.
     fn unpack(words: [u32; 4]) -> EncoderEntry<Self>;
 }
 
@@ -214,25 +221,34 @@ impl WideInterval {
 }
 
 /// Takes the words of packed tables, and begins parts where they may begin.
-struct Words<P> {
+pub(super) struct Words<P> {
     store: P,
     count: u32,
 }
 
 impl<P: FnMut(u32)> Words<P> {
-    fn store(&mut self, word: u32) {
+    pub(super) fn new(store: P) -> Self {
+        Self { store, count: 0 }
+    }
+
+    pub(super) fn store(&mut self, word: u32) {
         (self.store)(word);
         self.count += 1;
     }
 
-    fn end_part(&mut self) {
+    pub(super) fn end_part(&mut self) {
         while !self.count.is_multiple_of(4) {
             self.store(0);
         }
     }
 
     /// The part that all packed tables begin with.
-    fn places(&mut self, tables: &[TableDescriptor], bypass: bool, push: bool) -> Option<()> {
+    pub(super) fn places(
+        &mut self,
+        tables: &[TableDescriptor],
+        bypass: bool,
+        push: bool,
+    ) -> Option<()> {
         for table in tables {
             let PackedTable { base, place } = PackedTable::new(table, bypass)?;
             self.store(if push { base.wrapping_sub(table.offset as u32) } else { base });
@@ -250,16 +266,9 @@ pub fn pack_entries<F: PackedFamily>(
     bypass: Option<BypassCode>,
     store: impl FnMut(u32),
 ) -> Option<()> {
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), true)?;
-    for entry in entries {
-        let packed = F::pack(entry)?;
-        for word in packed.iter().take(1 << (F::ENTRY_LOG2 - 2)) {
-            words.store(*word);
-        }
-    }
-    words.end_part();
-    Some(())
+    words.entries(entries)
 }
 
 /// A table's intervals, those that have no bypass digits, by number; the frequency of the others
@@ -288,7 +297,7 @@ pub fn pack_slots(
     if precision > PackedSlot::MAX_PRECISION {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     for table in tables {
         for (number, interval, coded) in ordinary(table, intervals, bypass) {
@@ -318,7 +327,7 @@ pub fn pack_guide(
     if !(2..=16).contains(&precision) {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {
@@ -363,7 +372,7 @@ pub fn pack_wide<F: PackedFamily>(
     if !(1..=largest).contains(&precision) {
         return None;
     }
-    let mut words = Words { store, count: 0 };
+    let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), false)?;
     let mut base = 0;
     for table in tables {
@@ -396,101 +405,4 @@ pub fn pack_wide<F: PackedFamily>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{SearchLookup, SymbolLookup};
-
-    const TABLES: [TableDescriptor; 2] = [
-        TableDescriptor { base: 0, symbols: 3, offset: -2, log2_symbols: 0 },
-        TableDescriptor { base: 3, symbols: 4, offset: 9, log2_symbols: 2 },
-    ];
-    const PRECISION: u32 = 5;
-    const INTERVALS: [Interval; 7] = [
-        Interval { start: 0, freq: 1 },
-        Interval { start: 1, freq: 30 },
-        Interval { start: 31, freq: 1 },
-        Interval { start: 0, freq: 8 },
-        Interval { start: 8, freq: 3 },
-        Interval { start: 11, freq: 20 },
-        Interval { start: 31, freq: 1 },
-    ];
-
-    /// The words of packed tables, in a buffer for more.
-    fn packed(pack: impl FnOnce(&mut dyn FnMut(u32)) -> Option<()>) -> [u32; 128] {
-        let (mut words, mut count) = ([0; 128], 0);
-        let store: &mut dyn FnMut(u32) = &mut |word| {
-            words[count] = word;
-            count += 1;
-        };
-        pack(store).expect("small tables fit");
-        assert!(count.is_multiple_of(4));
-        words
-    }
-
-    /// What packed tables hold of each slot is what a search finds there, and nothing of a
-    /// sentinel's.
-    #[test]
-    fn packed_tables_find_what_a_search_finds() {
-        for bypass in [None, BypassCode::new(4)] {
-            let slots = packed(|store| pack_slots(&TABLES, &INTERVALS, PRECISION, bypass, store));
-            let guide = packed(|store| pack_guide(&TABLES, &INTERVALS, PRECISION, bypass, store));
-            let wide =
-                packed(|store| pack_wide::<Rans64>(&TABLES, &INTERVALS, PRECISION, bypass, store));
-            let (intervals, bytes, buckets) = (4, 4 + 8, 4 + 16);
-            for (number, table) in TABLES.iter().enumerate() {
-                let coded = table.symbols - u32::from(bypass.is_some());
-                let place = PackedTable { base: slots[2 * number], place: slots[2 * number + 1] };
-                assert_eq!((place.offset(), place.symbols()), (table.offset, coded));
-                for slot in 0..1 << PRECISION {
-                    let found = SearchLookup { intervals: &INTERVALS }.find(
-                        number as u32,
-                        table,
-                        slot,
-                        PRECISION,
-                    );
-                    let at = (number << PRECISION) + slot as usize;
-                    let one = PackedSlot(slots[4 + at]);
-                    let symbol = guide[bytes + at / 4] >> (8 * (at % 4)) & 0xff;
-                    let two = PackedInterval(guide[intervals + (table.base + symbol) as usize]);
-                    let first = wide[buckets + at / 2] >> (16 * (at % 2)) & 0xffff;
-                    let at = intervals + 2 * (table.base + first) as usize;
-                    let three = WideInterval([wide[at], wide[at + 1]]);
-                    assert!(!three.lies_before(slot));
-                    assert_eq!(first, found.symbol);
-                    let freq = if found.symbol < coded { found.freq } else { 0 };
-                    assert_eq!((three.freq(), slot - three.start()), (freq, found.rank));
-                    if found.symbol < coded {
-                        assert_eq!(
-                            (one.symbol(), one.freq(), one.rank()),
-                            (found.symbol, found.freq, found.rank)
-                        );
-                        assert_eq!(symbol, found.symbol);
-                        assert_eq!((two.freq(), slot - two.start()), (found.freq, found.rank));
-                    } else {
-                        assert_eq!((one.0, two.0, symbol), (0, 0, found.symbol));
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn packed_entries_are_the_entries() {
-        fn check<F: PackedFamily>() {
-            for interval in [Interval { start: 32767, freq: 1 }, Interval { start: 0, freq: 32768 }]
-            {
-                let entry = EncoderEntry::<F>::new(interval);
-                let same = F::unpack(F::pack(&entry).expect("17 bits are too many, 16 are not"));
-                assert_eq!(same.reciprocal, entry.reciprocal);
-                assert_eq!((same.freq, same.start), (entry.freq, entry.start));
-            }
-        }
-        check::<Rans64>();
-        check::<Rans32>();
-        check::<Rans32x16>();
-        // What takes 17 bits stays with the general tables.
-        let whole = EncoderEntry::<Rans32>::new(Interval { start: 0, freq: 1 << 16 });
-        assert_eq!(Rans32::pack(&whole), None);
-        assert_eq!(PackedSlot::new(0, 1 << 12, 0), None);
-    }
-}
+mod tests;

@@ -117,8 +117,20 @@ pub fn push_symbol<F: RansFamily, P: Placement>(
     sink: &mut impl WordSink<F::Word>,
 ) -> F::State {
     let x = emit::<F>(x, push_bound::<F>(entry.freq, precision), sink);
+    push_placed::<F>(x, entry, precision, |position| placement.place(table, position))
+}
+
+/// The second half of [`push_symbol`], for a state that is below the symbol's bound already:
+/// `place` maps a cumulative position to a slot.
+#[inline(always)]
+pub fn push_placed<F: RansFamily>(
+    x: F::State,
+    entry: &EncoderEntry<F>,
+    precision: u32,
+    place: impl FnOnce(u32) -> u32,
+) -> F::State {
     let (quotient, remainder) = divide::<F>(x, entry);
-    let slot = placement.place(table, entry.start.wrapping_add(remainder));
+    let slot = place(entry.start.wrapping_add(remainder));
     (quotient << precision) | F::State::from_u32(slot)
 }
 

@@ -95,6 +95,12 @@ impl TansDecoderEntry {
         // A 0 (no valid table holds one) reads no more than any other number.
         precision - (31 - (self.number as u32 | 1).leading_zeros())
     }
+
+    /// The state that a pop leaves, once its `count` bits are read.
+    #[inline(always)]
+    pub const fn state(self, count: u32, bits: u32) -> u32 {
+        ((self.number as u32) << count) | bits
+    }
 }
 
 /// The bits that do not fill a word yet, the oldest lowest.
@@ -197,9 +203,16 @@ impl<const LANES: usize> TansRow<LANES> {
 /// `next` holds the next states of the symbol's table.
 #[inline(always)]
 pub fn push_state(x: u32, entry: TansEncoderEntry, next: &[u16]) -> (u32, u32) {
+    let (at, count) = push_place(x, entry);
+    (next.get(at as usize).map_or(x, |&x| u32::from(x)), count)
+}
+
+/// Where a table's next states hold the one after a symbol, and how many low bits of `x` its push
+/// writes.
+#[inline(always)]
+pub const fn push_place(x: u32, entry: TansEncoderEntry) -> (u32, u32) {
     let count = x.wrapping_add(entry.bits_bias) >> 16;
-    let at = (x >> count).wrapping_add(entry.next_bias) as usize;
-    (next.get(at).map_or(x, |&x| u32::from(x)), count)
+    ((x >> count).wrapping_add(entry.next_bias), count)
 }
 
 /// Pushes one symbol.
@@ -225,5 +238,5 @@ pub fn pop_state<T: TansFamily>(
     source: &mut impl WordSource<T::Word>,
 ) -> u32 {
     let count = entry.bits(precision);
-    (u32::from(entry.number) << count) | buffer.pop::<T>(count, source)
+    entry.state(count, buffer.pop::<T>(count, source))
 }

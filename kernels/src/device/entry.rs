@@ -48,6 +48,9 @@ macro_rules! kernel_entry {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! kernel_body {
+    (@packed Direct) => { $crate::device::push::Direct };
+    (@packed PackedAlias) => { $crate::device::packed_alias::PackedAlias };
+    (@packed $form:ident) => { $crate::device::packed::$form };
     (push $family:ident $mapping:ident $form:ident) => {
         $crate::device::push::push::<
             _,
@@ -61,6 +64,7 @@ macro_rules! kernel_body {
             _,
             $crate::device::group::$mapping,
             $crate::codec::$family,
+            $crate::kernel_body!(@packed $form),
         >
     };
     (pop $family:ident $mapping:ident $form:ident) => {
@@ -76,7 +80,7 @@ macro_rules! kernel_body {
             _,
             $crate::device::group::$mapping,
             $crate::codec::$family,
-            $crate::device::packed::$form,
+            $crate::kernel_body!(@packed $form),
         >
     };
     (push_tans $family:ident $mapping:ident $form:ident) => {

@@ -190,6 +190,37 @@ impl<S: Simt, M: Mapping> Group<S, M> {
         self.simt.shuffle(value, self.first + source)
     }
 
+    /// The value that the lane `distance` before this one has; where there is none, any.
+    #[inline(always)]
+    fn of_earlier(&self, value: u32, distance: u32) -> u32 {
+        let source = self.lane.wrapping_sub(distance) & (self.lanes() - 1);
+        self.simt.shuffle(value, self.first + source)
+    }
+
+    /// The sum of this lane's value and those of the row's lanes after it.
+    #[inline(always)]
+    pub fn sum_from(&self, mut value: u32) -> u32 {
+        let mut distance = 1;
+        while distance < self.lanes() {
+            let other = self.of_later(value, distance);
+            value += if self.lane + distance < self.lanes() { other } else { 0 };
+            distance <<= 1;
+        }
+        value
+    }
+
+    /// The sum of this lane's value and those of the row's lanes before it.
+    #[inline(always)]
+    pub fn sum_up_to(&self, mut value: u32) -> u32 {
+        let mut distance = 1;
+        while distance < self.lanes() {
+            let other = self.of_earlier(value, distance);
+            value += if self.lane >= distance { other } else { 0 };
+            distance <<= 1;
+        }
+        value
+    }
+
     /// Sums counts below `2^bits` of the row's lanes: over the lanes in `side` (`before` or
     /// `after`), and over all.
     ///

@@ -7,8 +7,7 @@ use super::group::{Group, Mapping};
 use super::simt::Simt;
 use crate::abi::{CodeShape, RowStatus, index_type, symbol_type};
 use crate::codec::step::is_normalised;
-use crate::codec::table_row::TablesView;
-use crate::codec::{BypassCode, RansFamily, RowError, TableDescriptor, WordInt, WordSink};
+use crate::codec::{RansFamily, RowError, TableDescriptor};
 
 /// The addresses of the rows of a launch: see [`CodeParams`](crate::abi::CodeParams).
 #[derive(Clone, Copy, Debug)]
@@ -344,6 +343,28 @@ impl RowSymbols {
         }
     }
 
+    /// Whether symbols are of 8 bits, unsigned.
+    #[inline(always)]
+    pub fn are_bytes(&self) -> bool {
+        self.symbol_type == symbol_type::U8
+    }
+
+    /// The same of [bytes](Self::are_bytes).
+    ///
+    /// # Safety
+    /// As [`loads`](Self::loads), and symbols are bytes.
+    #[inline(always)]
+    pub unsafe fn loads_bytes<S: Simt, M: Mapping, const N: usize>(
+        &self,
+        lanes: &Group<S, M>,
+        group: u32,
+        fours: bool,
+    ) -> [i32; N] {
+        let from = self.symbols.cast_const();
+        // SAFETY: the caller's promise.
+        unsafe { load::<u8, Of4<u8>, _, _, _>(from, lanes, group, fours, i32::from) }
+    }
+
     /// Stores the symbols of a lane in the first `count` of `N` groups. Their type holds them.
     ///
     /// # Safety
@@ -473,162 +494,4 @@ unsafe fn store<T: Copy, V: Four<T>, S: Simt, M: Mapping, const N: usize>(
             unsafe { *first.add(i * lanes.lanes() as usize) = narrow(values[i]) };
         }
     });
-}
-
-/// The one table that codes a whole row without bypass, its number and place, where there is such a
-/// one whose symbols all fit `i32`. The loop over symbols then neither loads an index nor a table.
-///
-/// # Safety
-/// The row has a symbol.
-#[inline(always)]
-pub unsafe fn table_of_row(
-    symbols: &RowSymbols,
-    tables: &TablesView<'_>,
-) -> Option<(u32, TableDescriptor)> {
-    if tables.bypass.is_some() || !symbols.has_one_index() {
-        return None;
-    }
-    // SAFETY: position 0 is one of the row's.
-    let (number, table) = tables.table(unsafe { symbols.index(0) }).ok().flatten()?;
-    table.offset.checked_add_unsigned(table.symbols).map(|_| (number, table))
-}
-
-/// What the codec reads of the tables.
-///
-/// # Safety
-/// `tables` points to as many tables as the shape says.
-#[inline(always)]
-pub unsafe fn tables_view<'a>(tables: *const TableDescriptor, shape: &CodeShape) -> TablesView<'a> {
-    TablesView {
-        // SAFETY: the caller's promise.
-        tables: unsafe { core::slice::from_raw_parts(tables, shape.tables as usize) },
-        precision: shape.precision,
-        bypass: BypassCode::new(shape.bypass_bits),
-        skip_past_end: shape.skip_past_end != 0,
-    }
-}
-
-/// Counts the words that a push would emit.
-#[derive(Debug, Default)]
-pub struct WordCount(pub u32);
-
-impl<W> WordSink<W> for WordCount {
-    #[inline(always)]
-    fn store(&mut self, _word: W) {
-        self.0 += 1;
-    }
-}
-
-/// The words that one symbol emits, kept in a register until the ballots have said where they go:
-/// at most 32 bits in every family.
-#[derive(Debug, Default)]
-pub struct HeldWords {
-    bits: u32,
-    /// How many.
-    pub count: u32,
-}
-
-impl<W: WordInt> WordSink<W> for HeldWords {
-    #[inline(always)]
-    fn store(&mut self, word: W) {
-        self.bits |= word.to_u32() << (self.count * (W::BYTES as u32 * 8));
-        self.count += 1;
-    }
-}
-
-impl HeldWords {
-    /// Hands the words on.
-    #[inline(always)]
-    pub fn release<F: RansFamily>(self, sink: &mut LaneWords<F::Word>) {
-        let mut left = self.bits;
-        for turn in 0..F::MAX_WORDS {
-            if turn < self.count {
-                sink.store(WordInt::from_low(left));
-            }
-            // One-word families have no second turn; a shift by 32 would be undefined for rans64.
-            left = left.unbounded_shr(F::WORD_BITS);
-        }
-    }
-}
-
-/// Writes one lane's words from their place on. What lies past the row's capacity is dropped.
-#[derive(Debug)]
-pub struct LaneWords<W> {
-    words: *mut W,
-    at: u32,
-    capacity: u32,
-}
-
-impl<W: WordInt> LaneWords<W> {
-    /// Words of a row from position `at` on.
-    ///
-    /// # Safety
-    /// `words` points to `capacity` words, and no other thread uses those from `at` on that this
-    /// one will store.
-    #[inline(always)]
-    pub unsafe fn new(words: *mut W, at: u32, capacity: u32) -> Self {
-        Self { words, at, capacity }
-    }
-
-    /// Where the next word would go.
-    #[inline(always)]
-    pub fn position(&self) -> u32 {
-        self.at
-    }
-}
-
-impl<W: WordInt> WordSink<W> for LaneWords<W> {
-    #[inline(always)]
-    fn store(&mut self, word: W) {
-        if self.at < self.capacity {
-            // SAFETY: below the capacity, which is what `words` points to.
-            unsafe { *self.words.add(self.at as usize) = word };
-        }
-        self.at = self.at.wrapping_add(1);
-    }
-}
-
-/// The first error of a lane, and when it happened; settled among the lanes at the end of the row.
-#[derive(Clone, Copy, Debug)]
-pub struct LaneFault {
-    /// When, in the scalar codec's order: smaller is earlier, `NEVER` is no error.
-    pub when: u32,
-    /// What and where.
-    pub status: RowStatus,
-}
-
-impl LaneFault {
-    /// No error.
-    pub const NEVER: u32 = u32::MAX;
-
-    /// No error yet.
-    pub const NONE: Self = Self { when: Self::NEVER, status: RowStatus { code: 0, position: 0 } };
-
-    /// Whether there was an error.
-    #[inline(always)]
-    pub fn happened(&self) -> bool {
-        self.when != Self::NEVER
-    }
-
-    /// Notes an error, unless there was one before.
-    #[inline(always)]
-    pub fn note(&mut self, error: RowError, position: u32, when: u32) {
-        if !self.happened() {
-            *self = Self { when, status: RowStatus { code: error as u32, position } };
-        }
-    }
-
-    /// The row's first error, of its lowest lane at that moment, and the moment: `NEVER` without
-    /// one.
-    ///
-    /// Rows of a warp differ in whether they have one, and the exchanges need every thread, so they
-    /// happen in any case.
-    #[inline(always)]
-    pub fn settle<S: Simt, M: Mapping>(&self, group: &Group<S, M>) -> (u32, RowStatus) {
-        let first = group.min(self.when);
-        let lane = group.lowest(group.ballot(self.when == first));
-        let code = group.broadcast(self.status.code, lane);
-        let position = group.broadcast(self.status.position, lane);
-        (first, RowStatus { code, position })
-    }
 }

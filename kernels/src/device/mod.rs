@@ -5,11 +5,12 @@
 //!   implement it with threads of the host.
 //! - [`group`]: the lanes of a row as a group of threads: votes, ranks, broadcasts.
 //! - [`memory`]: rows, symbols and indexes in device memory; a thread's lane, loaded and stored.
+//!   [`lane_words`]: what it emits, and its first error. [`tables`]: the tables of a launch.
 //! - [`push`], [`pop`]: the two rANS kernels, generic over family, model and mapping of lanes to
 //!   threads, and tables as their model. [`tans`]: the two of tANS.
-//! - [`packed`], [`push_packed`], [`pop_packed`]: what is fast: full groups of symbols that need
-//!   nothing out of the ordinary, coded from packed tables in shared memory; the rest is left to
-//!   the general code of `push` and `pop`.
+//! - [`packed`], [`packed_alias`], [`push_packed`], [`pop_packed`], `tans_packed`: what is fast:
+//!   full groups of symbols that need nothing out of the ordinary, coded from packed tables in
+//!   shared memory; the rest is left to the general code of `push`, `pop` and `tans`.
 //! - [`models`]: distributions as the models of push and pop, and fixed-point parameters of floats.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
@@ -45,11 +46,14 @@ macro_rules! unroll {
 #[macro_use]
 pub mod entry;
 pub mod group;
+pub mod lane_words;
 pub mod memory;
 pub mod models;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
 pub mod packed;
+pub mod packed_alias;
+mod packed_general;
 pub mod pop;
 pub mod pop_packed;
 pub mod push;
@@ -57,4 +61,7 @@ pub mod push_packed;
 pub mod quantise;
 pub mod rows;
 pub mod simt;
+pub mod tables;
 pub mod tans;
+mod tans_bits;
+mod tans_packed;

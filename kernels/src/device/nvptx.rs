@@ -16,6 +16,8 @@ unsafe extern "C" {
     fn vote_ballot(mask: u32, predicate: bool) -> u32;
     #[link_name = "llvm.nvvm.shfl.sync.idx.i32"]
     fn shuffle_index(mask: u32, value: u32, source: u32, clamp: u32) -> u32;
+    #[link_name = "llvm.nvvm.bar.warp.sync"]
+    fn warp_sync(mask: u32);
 }
 
 /// All threads of a warp.
@@ -120,6 +122,7 @@ impl Simt for Nvptx {
             };
         }
         match log2 {
+            1 => scaled!("2"),
             2 => scaled!("4"),
             3 => scaled!("8"),
             4 => scaled!("16"),
@@ -245,6 +248,40 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    unsafe fn load_below<W: WordInt>(self, first: u64, at: u32, limit: u32, otherwise: u32) -> u32 {
+        let word;
+        macro_rules! load {
+            ($load:literal) => {
+                // SAFETY: the caller's promise. Loads have no side effect, and nobody stores words
+                // that are loaded.
+                unsafe {
+                    asm!(
+                        "{{ .reg .pred p; .reg .b64 a; mov.b32 {word}, {otherwise};",
+                        "setp.lt.u32 p, {at}, {limit};",
+                        "mad.wide.u32 a, {at}, {bytes}, {first};",
+                        concat!("@p ld.global.", $load, " {word}, [a]; }}"),
+                        word = out(reg32) word, at = in(reg32) at, limit = in(reg32) limit,
+                        otherwise = in(reg32) otherwise, first = in(reg64) first,
+                        bytes = const W::BYTES, options(pure, readonly, nostack),
+                    )
+                }
+            };
+        }
+        match W::BYTES {
+            1 => load!("u8"),
+            2 => load!("u16"),
+            _ => load!("u32"),
+        }
+        word
+    }
+
+    #[inline(always)]
+    fn sync_warp(self) {
+        // SAFETY: all threads of a warp call it together, as they do a ballot.
+        unsafe { warp_sync(WARP) }
+    }
+
+    #[inline(always)]
     fn shared(self) -> u32 {
         let address;
         // SAFETY: moves the address of a variable.
@@ -318,6 +355,14 @@ impl Simt for Nvptx {
             asm!("st.shared.v4.u32 [{}], {{{}, {}, {}, {}}};",
                 in(reg32) at, in(reg32) a, in(reg32) b, in(reg32) c, in(reg32) d,
                 options(nostack));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn set_shared_bits(self, at: u32, bits: u32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!("red.shared.or.b32 [{}], {};", in(reg32) at, in(reg32) bits, options(nostack));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::group::{Group, Mapping};
 use super::memory::{RowSymbols, RowsMemory};
+use super::pop::PopForm;
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{
@@ -284,6 +285,18 @@ pub fn behind_places<T: TableMemory>(memory: T, shape: &CodeShape) -> u32 {
     memory.start() + next_part(shape.tables << TABLE_LOG2)
 }
 
+/// Where a table's part of 16 bits per slot or state begins.
+#[inline(always)]
+pub fn halves<T: TableMemory>(memory: T, number: u32, shape: &CodeShape) -> u32 {
+    behind_places(memory, shape) + (number << (shape.precision + 1))
+}
+
+/// Where the part behind those 16 bits per slot or state begins.
+#[inline(always)]
+pub fn behind_halves<T: TableMemory>(memory: T, shape: &CodeShape) -> u32 {
+    behind_places(memory, shape) + next_part(shape.tables << (shape.precision + 1))
+}
+
 /// A slot's symbol as packed tables give it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PackedFound {
@@ -295,8 +308,8 @@ pub struct PackedFound {
     pub rank: u32,
 }
 
-/// The forms of packed tables that pop reads.
-pub trait PackedLookup: Copy {
+/// The forms of packed tables that pop reads; the general code reads the same.
+pub trait PackedLookup: PopForm + Copy {
     /// Where a table is.
     type Place: Copy + Default;
     /// Finds a table's slots.

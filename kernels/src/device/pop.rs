@@ -1,10 +1,10 @@
 //! The pop kernel: one lane's part of a row, for every model.
 
 use super::group::{Group, Mapping};
-use super::memory::{
-    LaneFault, LaneMemory, Launch, RowSymbols, RowsMemory, table_of_row, tables_view,
-};
+use super::lane_words::LaneFault;
+use super::memory::{LaneMemory, Launch, RowSymbols, RowsMemory};
 use super::simt::Simt;
+use super::tables::{table_of_row, tables_view};
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::step::{advance, renormalise, slot, words_wanted};
 use crate::codec::{

@@ -11,7 +11,7 @@
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols, RowsMemory};
 use super::packed::{CodedRow, PackedLookup, SharedTables, TableMemory, table};
-use super::pop::{Lane, Ordinary, Search, decoder_view, pop_row};
+use super::pop::{Lane, Ordinary, decoder_view, pop_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::PackedFamily;
@@ -39,7 +39,7 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: PackedFamily, L: PackedLookup>(
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
         let (rows, lookup) = (launch.rows, core::marker::PhantomData::<L>);
         let tiles = Tiles { tables, rows, shape: *shape, lookup };
-        let view = decoder_view::<Search>(launch, shape);
+        let view = decoder_view::<L>(launch, shape);
         pop_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),

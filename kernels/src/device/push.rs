@@ -1,11 +1,10 @@
 //! The push kernel: one lane's part of a row, for every model.
 
 use super::group::{Group, Mapping};
-use super::memory::{
-    HeldWords, LaneFault, LaneMemory, LaneWords, Launch, RowSymbols, RowsMemory, WordCount,
-    table_of_row, tables_view,
-};
+use super::lane_words::{HeldWords, LaneFault, LaneWords, WordCount};
+use super::memory::{LaneMemory, Launch, RowSymbols, RowsMemory};
 use super::simt::Simt;
+use super::tables::{table_of_row, tables_view};
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::{
     AliasPlacement, DirectPlacement, EncoderModel, EncoderView, Placement, RansFamily, RowError,

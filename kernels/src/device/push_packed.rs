@@ -9,12 +9,13 @@
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols, RowsMemory};
-use super::packed::{CodedRow, SharedTables, TableMemory, behind_places, table};
-use super::push::{Direct, Lane, Ordinary, encoder_view, push_row};
+use super::packed::{CodedRow, SharedTables, TableMemory, table};
+use super::packed_alias::PackedPush;
+use super::push::{Lane, Ordinary, encoder_view, push_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{PackedFamily, PackedTable};
-use crate::codec::step::{emit_one, push_below_bound, push_bound};
+use crate::codec::step::{emit_one, push_bound};
 use crate::codec::{EncoderModel, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
@@ -27,7 +28,7 @@ const TILES: [usize; 2] = [8, 4];
 /// The memory is what [`abi`](crate::abi) says for a launch of this shape, and nothing else uses it
 /// meanwhile.
 #[inline(always)]
-pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
+pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily, P: PackedPush>(
     simt: S,
     launch: Launch,
     shape: &CodeShape,
@@ -35,8 +36,9 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
-        let view = encoder_view::<F, Direct>(launch, shape);
-        let tiles = Tiles { tables, rows: launch.rows, shape: *shape };
+        let view = encoder_view::<F, P>(launch, shape);
+        let (rows, form) = (launch.rows, core::marker::PhantomData::<P>);
+        let tiles = Tiles { tables, rows, shape: *shape, form };
         push_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),
@@ -44,11 +46,16 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily>(
     }
 }
 
-struct Tiles<S> {
+struct Tiles<S, P> {
     tables: SharedTables<S>,
     rows: RowsMemory,
     shape: CodeShape,
+    form: core::marker::PhantomData<P>,
 }
+
+/// The one table of a row: its place, where the entry of symbol 0 is, were there one, and where its
+/// slots are.
+type Place = (PackedTable, u32, u32);
 
 /// A row in the main loop.
 struct Row<S, M, F: PackedFamily> {
@@ -60,7 +67,9 @@ struct Row<S, M, F: PackedFamily> {
     end: u64,
 }
 
-impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F, E> for Tiles<S> {
+impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>, P: PackedPush> Ordinary<S, M, F, E>
+    for Tiles<S, P>
+{
     const EVERY_GROUP: bool = true;
 
     #[inline(always)]
@@ -101,7 +110,7 @@ impl<S: Simt, M: Mapping, F: PackedFamily, E: EncoderModel<F>> Ordinary<S, M, F,
     }
 }
 
-impl<S: Simt> Tiles<S> {
+impl<S: Simt, P: PackedPush> Tiles<S, P> {
     /// Tiles as long as there are any, and where one does not do, groups.
     #[inline(always)]
     fn tiles<T: TableMemory, M: Mapping, F: PackedFamily>(
@@ -117,20 +126,29 @@ impl<S: Simt> Tiles<S> {
                 return;
             }
             // SAFETY: the number was checked.
-            let one = unsafe { table(memory, number) };
-            self.loops::<T, M, F, { TILES[0] }>(memory, row, group, Some(one));
+            let table = unsafe { table(memory, number) };
+            let entries = P::entries(memory, &self.shape);
+            let entries = memory.scaled(entries, table.base, F::ENTRY_LOG2);
+            let one = Some((table, entries, P::slots(memory, number, &self.shape)));
+            // Bytes are not checked where the table has a symbol for each.
+            let bytes = row.of.symbols.are_bytes() && table.holds_bytes();
+            if M::LANES == 32 && !row.of.group.any_in_step(!bytes) {
+                self.loops::<T, M, F, true, { TILES[0] }>(memory, row, group, one);
+            } else {
+                self.loops::<T, M, F, false, { TILES[0] }>(memory, row, group, one);
+            }
         } else {
-            self.loops::<T, M, F, { TILES[1] }>(memory, row, group, None);
+            self.loops::<T, M, F, false, { TILES[1] }>(memory, row, group, None);
         }
     }
 
     #[inline(always)]
-    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const TILE: usize>(
+    fn loops<T: TableMemory, M: Mapping, F: PackedFamily, const BYTES: bool, const TILE: usize>(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
         group: &mut u32,
-        one: Option<PackedTable>,
+        one: Option<Place>,
     ) {
         loop {
             let tile = TILE as u32;
@@ -138,14 +156,14 @@ impl<S: Simt> Tiles<S> {
             let odd = if M::LANES == 1 || M::LANES == 2 { *group % tile } else { 0 };
             while odd == 0
                 && *group >= tile
-                && self.tile::<T, M, F, TILE>(memory, row, *group - tile, one)
+                && self.tile::<T, M, F, BYTES, TILE>(memory, row, *group - tile, one)
             {
                 *group -= tile;
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group > 0 {
-                if !self.tile::<T, M, F, 1>(memory, row, *group - 1, one) {
+                if !self.tile::<T, M, F, BYTES, 1>(memory, row, *group - 1, one) {
                     return;
                 }
                 *group -= 1;
@@ -159,20 +177,34 @@ impl<S: Simt> Tiles<S> {
 
     /// Pushes `N` groups if all are ordinary.
     #[inline(always)]
-    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const N: usize>(
+    fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const BYTES: bool, const N: usize>(
         &self,
         memory: T,
         row: &mut Row<S, M, F>,
         group: u32,
-        one: Option<PackedTable>,
+        one: Option<Place>,
     ) -> bool {
         let (of, simt) = (&row.of, self.tables.simt());
-        // SAFETY: whole groups of the row.
-        let values = unsafe { of.symbols.loads::<S, M, N>(&of.group, group, of.fours) };
+        // SAFETY: whole groups of the row, of bytes where that is said.
+        let values = unsafe {
+            if BYTES {
+                of.symbols.loads_bytes::<S, M, N>(&of.group, group, of.fours)
+            } else {
+                of.symbols.loads::<S, M, N>(&of.group, group, of.fours)
+            }
+        };
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         let mut good = simt.after::<F::Word>(row.to, words) <= row.end;
-        let mut tables = [one.unwrap_or_default(); N];
-        if one.is_none() {
+        let (mut at, mut slots) = ([0; N], [0; N]);
+        if let Some((table, entries, of_table)) = one {
+            let mut largest = 0;
+            unroll!(N, i, {
+                largest = largest.max(values[i].wrapping_sub(table.offset()) as u32);
+                at[i] = memory.scaled(entries, values[i] as u32, F::ENTRY_LOG2);
+                slots[i] = of_table;
+            });
+            good &= BYTES || largest < table.symbols();
+        } else {
             // SAFETY: as above.
             let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut named = true;
@@ -180,19 +212,17 @@ impl<S: Simt> Tiles<S> {
             if of.group.any_in_step(!named) {
                 return false;
             }
+            let entries = P::entries(memory, &self.shape);
             unroll!(N, i, {
                 // SAFETY: the numbers were checked.
-                tables[i] = unsafe { table(memory, numbers[i] as u32) };
+                let table = unsafe { table(memory, numbers[i] as u32) };
+                slots[i] = P::slots(memory, numbers[i] as u32, &self.shape);
+                let number = values[i].wrapping_sub(table.offset()) as u32;
+                good &= number < table.symbols();
+                let entry = table.base.wrapping_add(values[i] as u32);
+                at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
             });
         }
-        let entries = behind_places(memory, &self.shape);
-        let mut at = [0; N];
-        unroll!(N, i, {
-            let number = values[i].wrapping_sub(tables[i].offset()) as u32;
-            good &= number < tables[i].symbols();
-            let entry = tables[i].base.wrapping_add(values[i] as u32);
-            at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
-        });
         if of.group.any_in_step(!good) {
             return false;
         }
@@ -218,7 +248,8 @@ impl<S: Simt> Tiles<S> {
                 }
             }
             row.to = simt.after::<F::Word>(row.to, total);
-            row.state = push_below_bound::<F>(x, &entry, precision);
+            // SAFETY: the slots of the entry's table.
+            row.state = unsafe { P::push::<T, F>(memory, x, &entry, slots[N - 1 - i], precision) };
         });
         true
     }

@@ -41,7 +41,7 @@ pub trait Simt: Copy {
     fn before<W: WordInt>(self, address: u64, count: u32) -> u64 {
         address.wrapping_sub(u64::from(count) * W::BYTES as u64)
     }
-    /// `base + index * 2^log2`, for a constant `log2` of 2 to 4: one instruction of the GPU.
+    /// `base + index * 2^log2`, for a constant `log2` of 1 to 4: one instruction of the GPU.
     #[inline(always)]
     fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
         base.wrapping_add(index << log2)
@@ -79,6 +79,24 @@ pub trait Simt: Copy {
         if x < F::LOWER_BOUND { unsafe { self.fill::<F>(x, end) } } else { x }
     }
 
+    /// The word at a place among words of global memory; another value where that is not below a
+    /// limit.
+    ///
+    /// # Safety
+    /// Below the limit there are words.
+    #[inline(always)]
+    unsafe fn load_below<W: WordInt>(self, first: u64, at: u32, limit: u32, otherwise: u32) -> u32 {
+        if at < limit {
+            let words: *const W = core::ptr::with_exposed_provenance(first as usize);
+            // SAFETY: the caller's promise.
+            unsafe { (*words.add(at as usize)).to_u32() }
+        } else {
+            otherwise
+        }
+    }
+
+    /// Waits for all threads of the warp, and orders what they do with shared memory.
+    fn sync_warp(self);
     /// The address of the block's dynamic shared memory, 16 bytes aligned, for the accesses below.
     /// They take addresses of 32 bits: a pointer to shared memory would cost generic loads.
     fn shared(self) -> u32;
@@ -114,4 +132,10 @@ pub trait Simt: Copy {
     /// The address is a multiple of 16 in the block's shared memory, and no other thread uses the
     /// words before the next barrier.
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]);
+    /// Sets bits of a word of shared memory.
+    ///
+    /// # Safety
+    /// The address is a multiple of 4 in the block's shared memory, and until the next
+    /// [`sync_warp`](Self::sync_warp) other threads only set bits there.
+    unsafe fn set_shared_bits(self, at: u32, bits: u32);
 }

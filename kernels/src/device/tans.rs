@@ -5,15 +5,20 @@
 //! joined in symbol order. Every lane keeps a copy of the buffer, so that nothing but a symbol's
 //! bits is ever exchanged.
 //!
-//! Push: without bypass digits in a group of symbols, a prefix sum over the lanes gives each the
-//! bits up to its own last one, and it stores the words that end in its bits; with digits, the
-//! lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a group
-//! of symbols, each lane computes from the counts of the lanes before it where its bits are and
-//! reads them itself; with digits, symbol by symbol.
+//! Full groups of ordinary symbols are coded in `tans_packed`; what follows is for the others.
+//! Push: without bypass digits in a group of symbols, the lanes store their bits together; with
+//! digits, the lanes' bits go round by one shuffle per symbol. Pop: without bypass digits in a
+//! group of symbols, each lane reads its own bits; with digits, symbol by symbol. `tans_bits` says
+//! where a lane's bits are.
 
 use super::group::{Group, Mapping};
-use super::memory::{LaneFault, LaneWords, Launch, RowSymbols, RowsMemory, tables_view};
+use super::lane_words::{LaneFault, LaneWords};
+use super::memory::{Launch, RowSymbols, RowsMemory};
+use super::packed_general::behind_places_at;
 use super::simt::Simt;
+use super::tables::tables_view;
+use super::tans_bits::{BitEnd, Window, store_bits};
+use super::tans_packed::Tiles;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::step::low_mask;
 use crate::codec::table_row::TablesView;
@@ -42,17 +47,15 @@ impl<T: TansFamily> TansMemory<T> {
 }
 
 /// One lane's copy of a row.
-struct Lane<S, M, T: TansFamily> {
-    group: Group<S, M>,
+pub(super) struct Lane<S, M, T: TansFamily> {
+    pub(super) group: Group<S, M>,
     memory: TansMemory<T>,
-    row: usize,
+    pub(super) row: usize,
     active: bool,
     capacity: u32,
-    state: u32,
-    /// The same in all lanes of the row, as are the next two.
-    buffer: BitBuffer,
-    /// Words in use.
-    cursor: u32,
+    pub(super) state: u32,
+    /// The same in all lanes of the row.
+    pub(super) end: BitEnd,
     /// The length or a state was none that a push leaves.
     refused: Option<RowStatus>,
     fault: LaneFault,
@@ -101,9 +104,9 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         } else {
             None
         };
-        let (state, buffer, cursor) = match refused {
-            None => (state, buffer, length),
-            Some(_) => (initial, BitBuffer::default(), 0),
+        let (state, end) = match refused {
+            None => (state, BitEnd { cursor: length, buffer }),
+            Some(_) => (initial, BitEnd::default()),
         };
         Some(Self {
             group,
@@ -112,8 +115,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
             active,
             capacity: shape.word_stride,
             state,
-            buffer,
-            cursor,
+            end,
             refused,
             fault: LaneFault::NONE,
         })
@@ -142,19 +144,25 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
             }
             if self.group.lane == 0 {
                 if status.code == 0 {
-                    *self.memory.fields.add(first + lanes) = self.buffer.bits;
-                    *self.memory.fields.add(first + lanes + 1) = self.buffer.len;
-                    *self.memory.lengths.add(self.row) = self.cursor;
+                    *self.memory.fields.add(first + lanes) = self.end.buffer.bits;
+                    *self.memory.fields.add(first + lanes + 1) = self.end.buffer.len;
+                    *self.memory.lengths.add(self.row) = self.end.cursor;
                 }
                 *self.memory.status.add(self.row) = status;
             }
         }
     }
 
+    /// Whether the lane has a row to code, and met no error in it.
+    #[inline(always)]
+    pub(super) fn is_sound(&self) -> bool {
+        self.active && self.refused.is_none() && !self.fault.happened()
+    }
+
     /// Whether a symbol of the row is this lane's to code.
     #[inline(always)]
     fn works_at(&self, position: u32, count: u32) -> bool {
-        self.active && self.refused.is_none() && !self.fault.happened() && position < count
+        self.is_sound() && position < count
     }
 }
 
@@ -170,6 +178,8 @@ const DIGITS: u32 = 1 << 31;
 /// meanwhile.
 #[inline(always)]
 pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
+    // SAFETY: the caller's promise; no thread has left the block yet.
+    let tiles = unsafe { Tiles::new(simt, &launch, shape) };
     let faults = (RowError::CapacityExceeded, shape.symbols);
     let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch.rows), shape, faults)
     else {
@@ -179,31 +189,44 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
     // launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
+        let next = behind_places_at(launch.lookup, shape, 0).cast();
         let view = TansEncoderView {
             tables: tables_view(launch.tables, shape),
             entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
-            next: core::slice::from_raw_parts(launch.lookup.cast(), states),
+            next: core::slice::from_raw_parts(next, states),
         };
         (view, launch.rows.row(shape, lane.row as u32))
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut overflowed = false;
     let mut group = count.div_ceil(lanes);
+    let mut in_tail = count & (lanes - 1) != 0;
     while group > 0 {
+        if !in_tail {
+            group = tiles.push(&mut lane, group);
+            if group == 0 {
+                break;
+            }
+        }
+        in_tail = false;
         group -= 1;
         let position = group * lanes + lane.group.lane;
         let (bits, raw) = lane.take_bits(&view, &symbols, position, count);
         let digits = lane.group.any_in_step(bits & DIGITS != 0);
         if M::LANES != 1 && !digits {
-            // SAFETY: the row's region; lanes store different words of it.
-            unsafe { lane.push_together(bits & 0xffff, bits >> COUNT_AT) };
+            let to = (lane.words(), lane.capacity);
+            let left = ([bits & 0xffff], [bits >> COUNT_AT]);
+            // SAFETY: the row's region.
+            lane.end =
+                unsafe { store_bits::<_, _, T, 1>(&lane.group, to, shape.staged, lane.end, left) };
             overflowed |= lane.clamp_cursor();
             continue;
         }
         // All lanes do the same to their copies of the buffer; the first one's words are written.
         let capacity = if lane.group.lane == 0 { lane.capacity } else { 0 };
         // SAFETY: the row's region; no other lane writes.
-        let mut sink = unsafe { LaneWords::<T::Word>::new(lane.words(), lane.cursor, capacity) };
+        let mut sink =
+            unsafe { LaneWords::<T::Word>::new(lane.words(), lane.end.cursor, capacity) };
         let mut turn = lanes;
         while turn > 0 {
             turn -= 1;
@@ -211,15 +234,15 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
             if digits {
                 let raw = lane.group.broadcast(raw, turn);
                 if let (Some(bypass), true) = (view.tables.bypass, bits & DIGITS != 0) {
-                    let buffer = &mut lane.buffer;
+                    let buffer = &mut lane.end.buffer;
                     bypass.for_each_digit(raw, |digit| {
                         buffer.push::<T>(digit, bypass.bits(), &mut sink);
                     });
                 }
             }
-            lane.buffer.push::<T>(bits & 0xffff, (bits & !DIGITS) >> COUNT_AT, &mut sink);
+            lane.end.buffer.push::<T>(bits & 0xffff, (bits & !DIGITS) >> COUNT_AT, &mut sink);
         }
-        lane.cursor = sink.position();
+        lane.end.cursor = sink.position();
         overflowed |= lane.clamp_cursor();
     }
     let (first, mut status) = lane.fault.settle(&lane.group);
@@ -260,79 +283,12 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         }
     }
 
-    /// Pushes `count` (at most 15) bits of each lane, the last lane's first: every lane stores the
-    /// words that end in its bits.
-    ///
-    /// # Safety
-    /// No other thread but the row's lanes, which all call it together, uses its words past the
-    /// cursor.
-    #[inline(always)]
-    unsafe fn push_together(&mut self, value: u32, count: u32) {
-        let (lanes, lane) = (self.group.lanes(), self.group.lane);
-        // The bits up to this lane's last one, at the upper end of a word, and how many those are
-        // with the buffer's. No word is longer than half of that, so more need not be held.
-        let mut top = value.unbounded_shl(32 - count);
-        let mut end = count;
-        if lane == lanes - 1 {
-            let BitBuffer { bits, len } = self.buffer;
-            top |= bits.unbounded_shl(32 - len) >> count;
-            end += len;
-        }
-        let mut distance = 1;
-        while distance < lanes {
-            let earlier = self.group.of_later(top, distance);
-            let more = self.group.of_later(end, distance);
-            if lane + distance < lanes {
-                top |= earlier.unbounded_shr(end);
-                end += more;
-            }
-            distance <<= 1;
-        }
-        // Words of 16 bits end once in as many bits at most, those of 8 twice.
-        let (mut word, first) = (end / T::WORD_BITS, (end - count) / T::WORD_BITS);
-        while word > first {
-            let behind = end - word * T::WORD_BITS;
-            let bits = top >> (32 - T::WORD_BITS - behind);
-            word -= 1;
-            let at = self.cursor.wrapping_add(word);
-            if at < self.capacity {
-                // SAFETY: below the capacity; the word ends in this lane's bits, and so in no other
-                // lane's.
-                unsafe { *self.words().add(at as usize) = crate::codec::WordInt::from_low(bits) };
-            }
-        }
-        let (top, end) = (self.group.broadcast(top, 0), self.group.broadcast(end, 0));
-        let len = end % T::WORD_BITS;
-        self.buffer = BitBuffer { bits: top.unbounded_shr(32 - len), len };
-        self.cursor = self.cursor.wrapping_add(end / T::WORD_BITS);
-    }
-
     /// Whether the words went past the row's capacity.
     #[inline(always)]
     fn clamp_cursor(&mut self) -> bool {
-        let overflowed = self.cursor > self.capacity;
-        self.cursor = self.cursor.min(self.capacity);
+        let overflowed = self.end.cursor > self.capacity;
+        self.end.cursor = self.end.cursor.min(self.capacity);
         overflowed
-    }
-
-    /// The buffer and the words left after `bits` bits were taken from here, and whether there were
-    /// as many.
-    #[inline(always)]
-    fn skip(&self, words: &[T::Word], bits: u32) -> (BitBuffer, u32, bool) {
-        let BitBuffer { bits: held, len } = self.buffer;
-        if bits <= len {
-            let len = len - bits;
-            return (BitBuffer { bits: held & low_mask(len), len }, self.cursor, true);
-        }
-        let missing = bits - len;
-        let taken = missing.div_ceil(T::WORD_BITS);
-        let left = self.cursor.saturating_sub(taken);
-        let len = taken * T::WORD_BITS - missing;
-        // The last word taken is the first that is left over in part.
-        let enough = taken <= self.cursor;
-        let word = if enough { words.get(left as usize).copied() } else { None };
-        let bits = word.map_or(0, crate::codec::WordInt::to_u32) & low_mask(len);
-        (BitBuffer { bits, len }, left, enough)
     }
 
     #[inline(always)]
@@ -358,6 +314,8 @@ struct Popped {
 /// meanwhile.
 #[inline(always)]
 pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, shape: &CodeShape) {
+    // SAFETY: the caller's promise; no thread has left the block yet.
+    let tiles = unsafe { Tiles::new(simt, &launch, shape) };
     let faults = (RowError::Truncated, 0);
     let Some(mut lane) = Lane::<S, M, T>::load(simt, TansMemory::of(&launch.rows), shape, faults)
     else {
@@ -371,13 +329,23 @@ pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, s
             tables: tables_view(launch.tables, shape),
             entries: core::slice::from_raw_parts(launch.entries.cast(), states),
         };
-        let words = core::slice::from_raw_parts(lane.words().cast_const(), lane.cursor as usize);
+        let words =
+            core::slice::from_raw_parts(lane.words().cast_const(), lane.end.cursor as usize);
         (view, launch.rows.row(shape, lane.row as u32), words)
     };
     let (lanes, count) = (lane.group.lanes(), shape.symbols);
     let mut truncated = LaneFault::NONE;
+    // The first symbol that its type does not hold: noticed once the row is whole, as the host
+    // narrows.
+    let mut too_wide = LaneFault::NEVER;
     let mut group = 0;
     while group < count.div_ceil(lanes) {
+        if !launch.lookup.is_null() && group < count / lanes {
+            group = tiles.pop(&mut lane, group, count / lanes);
+            if group == count.div_ceil(lanes) {
+                break;
+            }
+        }
         let position = group * lanes + lane.group.lane;
         let works = lane.works_at(position, count);
         // SAFETY: `position` is one of the row's where the lane works.
@@ -393,15 +361,19 @@ pub unsafe fn pop<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, s
         }
         if position < count && lane.active && lane.refused.is_none() {
             // SAFETY: `position` is one of the row's, and this lane's alone.
-            if let Err(error) = unsafe { symbols.store(position, popped.symbol) } {
-                lane.fault.note(error, position, position);
+            if unsafe { symbols.store(position, popped.symbol) }.is_err() {
+                too_wide = too_wide.min(position);
             }
         }
         group += 1;
     }
     let (first, status) = lane.fault.settle(&lane.group);
     // The scalar codec looks at the words at the end of each group.
-    let status = if first <= truncated.when { status } else { truncated.status };
+    let mut status = if first <= truncated.when { status } else { truncated.status };
+    let too_wide = lane.group.min(too_wide);
+    if status.code == 0 && too_wide != LaneFault::NEVER {
+        status = RowStatus { code: RowError::SymbolWidth as u32, position: too_wide };
+    }
     lane.store(status);
 }
 
@@ -444,13 +416,16 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         popped: &mut Popped,
     ) -> bool {
         let count = Self::bits_of(view, popped);
-        // At most 15 bits each.
-        let (before, total) = self.group.sums(count, 4, self.group.before);
-        let (mut buffer, left, _) = self.skip(words, before);
-        let value = buffer.pop::<T>(count, &mut Self::reader(words, left));
-        self.move_on(popped, count, value);
-        let (buffer, cursor, enough) = self.skip(words, total);
-        (self.buffer, self.cursor) = (buffer, cursor);
+        let sum = self.group.sum_up_to(count);
+        let total = self.group.broadcast(sum, self.group.lanes() - 1);
+        let most = self.group.lanes() * view.tables.precision / T::WORD_BITS + 1;
+        let words = self.group.simt().global(words.as_ptr());
+        // SAFETY: the row's words.
+        let mut window = unsafe { Window::<S, T>::new(self.group.simt(), words, self.end, most) };
+        self.move_on(popped, count, window.read(sum, count));
+        let enough = total <= window.left;
+        window.left = window.left.saturating_sub(total);
+        self.end = window.end();
         enough
     }
 
@@ -465,12 +440,12 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         position: u32,
     ) -> bool {
         let own = Self::bits_of(view, popped) | if popped.digits { DIGITS } else { 0 };
-        let mut reader = Self::reader(words, self.cursor);
+        let mut reader = Self::reader(words, self.end.cursor);
         let mut turn = 0;
         while turn < self.group.lanes() {
             let bits = self.group.broadcast(own, turn);
             let count = bits & !DIGITS;
-            let value = self.buffer.pop::<T>(count, &mut reader);
+            let value = self.end.buffer.pop::<T>(count, &mut reader);
             let mine = turn == self.group.lane;
             if mine {
                 self.move_on(popped, count, value);
@@ -490,7 +465,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
             }
             turn += 1;
         }
-        self.cursor = reader.len() as u32;
+        self.end.cursor = reader.len() as u32;
         !reader.underflowed()
     }
 
@@ -500,7 +475,7 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
         bypass: BypassCode,
         source: &mut impl WordSource<T::Word>,
     ) -> Result<u32, RowError> {
-        let buffer = &mut self.buffer;
+        let buffer = &mut self.end.buffer;
         bypass.read_digits(|| buffer.pop::<T>(bypass.bits(), source))
     }
 }

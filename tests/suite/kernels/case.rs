@@ -8,6 +8,7 @@ use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowSta
 use parans_kernels::codec::packed::{
     PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots, pack_wide,
 };
+use parans_kernels::codec::packed_states::{pack_alias_buckets, pack_alias_entries};
 use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     AliasLookup, AliasPlacement, BypassCode, DecoderView, DirectPlacement, EncoderView,
@@ -40,12 +41,19 @@ pub enum Lookup {
     Guide,
     /// Packed tables, with 16 bits per bucket of slots.
     Wide,
+    /// Packed alias tables.
+    AliasPacked,
 }
 
 impl Lookup {
     /// Whether the kernels read packed tables.
     pub fn is_packed(self) -> bool {
-        matches!(self, Self::Slots | Self::Guide | Self::Wide)
+        matches!(self, Self::Slots | Self::Guide | Self::Wide | Self::AliasPacked)
+    }
+
+    /// Whether tables are alias tables.
+    fn is_alias(self) -> bool {
+        matches!(self, Self::Alias | Self::AliasPacked)
     }
 }
 
@@ -316,11 +324,14 @@ impl Case {
             precision = precision.min(PackedSlot::MAX_PRECISION);
         } else if matches!(self.lookup, Lookup::Guide | Lookup::Wide) {
             precision = precision.min(15);
+        } else if self.lookup == Lookup::AliasPacked && self.staged {
+            // So that all tables fit a block's shared memory.
+            precision = precision.min(12);
         }
         if self.precision != 0 {
-            precision = self.precision;
+            precision = self.precision.min(max_precision);
         }
-        let alias = self.lookup == Lookup::Alias;
+        let alias = self.lookup.is_alias();
         let inverse_bits = match self.lookup {
             Lookup::Dense => precision,
             Lookup::Sparse => rng.random_range(1..precision),
@@ -422,7 +433,7 @@ impl Case {
                 ($($lanes:literal)*) => {
                     match (self.lanes, self.lookup) {
                         $(
-                            ($lanes, Lookup::Alias) => push_row::<F, _, [_; $lanes]>(
+                            ($lanes, Lookup::Alias | Lookup::AliasPacked) => push_row::<F, _, [_; $lanes]>(
                                 &alias.row(indexes), states.try_into().unwrap(), &mut writer, symbols)?,
                             ($lanes, _) => push_row::<F, _, [_; $lanes]>(
                                 &direct.row(indexes), states.try_into().unwrap(), &mut writer, symbols)?,
@@ -456,7 +467,7 @@ impl Case {
                         $(
                             ($lanes, Lookup::Search | Lookup::Slots | Lookup::Guide | Lookup::Wide) => pop_row::<F, _, [_; $lanes]>(
                                 &search.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
-                            ($lanes, Lookup::Alias) => pop_row::<F, _, [_; $lanes]>(
+                            ($lanes, Lookup::Alias | Lookup::AliasPacked) => pop_row::<F, _, [_; $lanes]>(
                                 &alias.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
                             ($lanes, _) => pop_row::<F, _, [_; $lanes]>(
                                 &inverse.row(indexes), states.try_into().unwrap(), &mut reader, out)?,
@@ -514,8 +525,13 @@ impl Case {
         data: &Data,
         rows: &mut Rows<F>,
     ) -> (Outcome, Vec<i32>) {
-        let push =
-            matches!(operation, Operation::Push | Operation::PushAlias | Operation::PushPacked);
+        let push = matches!(
+            operation,
+            Operation::Push
+                | Operation::PushAlias
+                | Operation::PushPacked
+                | Operation::PushAliasPacked
+        );
         let packed = self.packed::<F>(operation, data);
         let upload = |bytes: &[u8]| machine.upload(bytes);
         let lookup = match operation {
@@ -576,6 +592,14 @@ impl Case {
             Operation::PopSlots => pack_slots(places, intervals, precision, bypass, store),
             Operation::PopGuide => pack_guide(places, intervals, precision, bypass, store),
             Operation::PopWide => pack_wide::<F>(places, intervals, precision, bypass, store),
+            Operation::PushAliasPacked => {
+                let (entries, remap) = (&tables.entries::<F>(), &tables.remap);
+                pack_alias_entries(places, entries, remap, precision, bypass, store)
+            }
+            Operation::PopAliasPacked => {
+                let buckets = &tables.buckets;
+                pack_alias_buckets(places, intervals, buckets, precision, bypass, store)
+            }
             _ => Some(()),
         };
         packed.expect("tables that fit their packed form");
@@ -590,6 +614,7 @@ impl Case {
     ) -> Outcome {
         let operation = match self.lookup {
             Lookup::Alias => Operation::PushAlias,
+            Lookup::AliasPacked => Operation::PushAliasPacked,
             Lookup::Slots | Lookup::Guide | Lookup::Wide => Operation::PushPacked,
             _ => Operation::Push,
         };
@@ -609,6 +634,7 @@ impl Case {
             Lookup::Slots => Operation::PopSlots,
             Lookup::Guide => Operation::PopGuide,
             Lookup::Wide => Operation::PopWide,
+            Lookup::AliasPacked => Operation::PopAliasPacked,
         };
         self.run(machine, operation, data, rows)
     }

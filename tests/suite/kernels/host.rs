@@ -11,10 +11,7 @@ use parans_kernels::abi::{
 };
 use parans_kernels::device::simt::Simt;
 
-use crate::kernels::machine::Machine;
-
-/// Two warps: rows of two warps and of part of one both occur.
-const BLOCK_THREADS: u32 = 64;
+use crate::kernels::machine::{BLOCK_THREADS, Machine};
 
 /// What the threads of a warp share.
 struct Warp {
@@ -81,6 +78,10 @@ impl Simt for HostThread {
     fn shuffle(self, value: u32, source: u32) -> u32 {
         self.exchange(value, |values| values[source as usize % 32].load(Ordering::SeqCst))
     }
+    #[inline(never)]
+    fn sync_warp(self) {
+        self.warp.barrier.wait();
+    }
     fn shared(self) -> u32 {
         0
     }
@@ -104,6 +105,11 @@ impl Simt for HostThread {
         for (to, word) in self.shared[at as usize / 4..][..4].iter().zip(words) {
             to.store(word, Ordering::Relaxed);
         }
+    }
+    #[inline(never)]
+    unsafe fn set_shared_bits(self, at: u32, bits: u32) {
+        assert_eq!(at % 4, 0, "an unaligned word of shared memory");
+        self.shared[at as usize / 4].fetch_or(bits, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,9 @@
 use parans_kernels::abi::RowStatus;
 use parans_kernels::codec::RowFault;
 
+/// Threads of a block, two warps: rows of two warps and of part of one both occur.
+pub const BLOCK_THREADS: u32 = 64;
+
 /// A row's outcome.
 pub fn outcome(status: RowStatus) -> Result<(), RowFault> {
     status.outcome().expect("a status that kernels write")

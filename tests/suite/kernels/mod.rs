@@ -114,11 +114,66 @@ fn tans(machine: &dyn Machine, chosen: &Cases) {
             for count in [lanes * 3 + lanes / 2 + 1, lanes * 2] {
                 for index in [IndexForm::Each, IndexForm::Row] {
                     seed += 1;
-                    let case = Case { lanes, bypass, count, index, seed, ..Case::default() };
+                    let staged = false;
+                    let case =
+                        Case { lanes, bypass, count, index, seed, staged, ..Case::default() };
                     if chosen(case.seed, false) {
                         tans::check::<Tans32>(&case, machine);
                         tans::check::<Tans16>(&case, machine);
                         tans::check::<Tans8>(&case, machine);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// tANS by packed tables: long rows for the tiles, with symbols among them that the general code
+/// takes, in shared memory and out of it; and symbols whose type does not hold their tables, which
+/// pop without packed tables.
+fn tans_packed(machine: &dyn Machine, chosen: &Cases) {
+    let mut seed = 5000;
+    for lanes in LANES {
+        for (staged, lookup) in
+            [(true, Lookup::Guide), (false, Lookup::Guide), (true, Lookup::Search)]
+        {
+            for bypass in [0, 1, 4] {
+                for (groups, symbols) in [
+                    (12, SymbolType::I32),
+                    (8, SymbolType::U8),
+                    (11, SymbolType::U16),
+                    (9, SymbolType::I16),
+                ] {
+                    for (index, index_bytes) in [
+                        (IndexForm::Each, 4),
+                        (IndexForm::Each, 1),
+                        (IndexForm::Column, 2),
+                        (IndexForm::Row, 4),
+                        (IndexForm::One, 4),
+                    ] {
+                        seed += 1;
+                        let count = lanes * groups + seed as u32 % 2 * (lanes / 2);
+                        let case = Case {
+                            lanes,
+                            lookup,
+                            staged,
+                            bypass,
+                            count,
+                            symbols,
+                            index,
+                            index_bytes,
+                            seed,
+                            // So that all tables fit a block's shared memory.
+                            precision: if staged { 9 + seed as u32 % 4 } else { 0 },
+                            ..Case::default()
+                        };
+                        if chosen(case.seed, true) {
+                            match seed % 3 {
+                                0 => tans::check::<Tans32>(&case, machine),
+                                1 => tans::check::<Tans16>(&case, machine),
+                                _ => tans::check::<Tans8>(&case, machine),
+                            }
+                        }
                     }
                 }
             }
@@ -195,7 +250,7 @@ fn quantise(machine: &dyn Machine, _chosen: &Cases) {
 /// ordinary ones, long rows for their tiles.
 fn packed(machine: &dyn Machine, chosen: &Cases) {
     let mut seed = 4000;
-    for lookup in [Lookup::Slots, Lookup::Guide, Lookup::Wide] {
+    for lookup in [Lookup::Slots, Lookup::Guide, Lookup::Wide, Lookup::AliasPacked] {
         for staged in [true, false] {
             for bypass in [0, 1, 4] {
                 for (count, symbols) in [
@@ -292,12 +347,12 @@ mod on_host_threads {
     tests!([cfg(test)] crate::kernels::host::HostThreads, |seed: u64, long: bool| {
         seed % if long { 61 } else { 17 } == 3
     };
-        parity narrow_types faults packed tans models model_faults fixed quantise rows);
+        parity narrow_types faults packed tans tans_packed models model_faults fixed quantise rows);
 }
 
 mod on_software_device {
     tests!([cfg(test)] crate::kernels::software::Software::new(), |_: u64, _: bool| true;
-        parity narrow_types faults packed tans models model_faults fixed quantise rows);
+        parity narrow_types faults packed tans tans_packed models model_faults fixed quantise rows);
 }
 
 /// All cases on a GPU; one in eleven where the driver is that of the software device, whose kernels
@@ -308,7 +363,7 @@ mod on_driver {
 
     tests!([ignore = "needs an NVIDIA driver with a device"]
         Driver::new(), |seed: u64, _: bool| seed % 11 == 3 || !Driver::is_software();
-        parity narrow_types faults packed tans models model_faults fixed quantise rows);
+        parity narrow_types faults packed tans tans_packed models model_faults fixed quantise rows);
 }
 
 #[test]

@@ -5,10 +5,7 @@ use std::collections::HashMap;
 
 use parans_emulator::{Device, DeviceModel, Launch, Module, Report};
 
-use crate::kernels::machine::Machine;
-
-/// Two warps, as on the host's threads.
-const BLOCK_THREADS: u32 = 64;
+use crate::kernels::machine::{BLOCK_THREADS, Machine};
 
 /// The machine.
 pub struct Software {

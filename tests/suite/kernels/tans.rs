@@ -1,18 +1,22 @@
 //! The same cases for tANS.
 
 use bytemuck::cast_slice;
-use parans_kernels::abi::{CodeParams, Kernel, Operation, RowStatus};
+use parans_kernels::abi::{CodeParams, Kernel, Operation, RowStatus, TANS_BITS_BYTES};
+use parans_kernels::codec::packed_states::{pack_tans_entries, pack_tans_states};
 use parans_kernels::codec::tans::{BUFFER_FIELDS, TansRow};
 use parans_kernels::codec::tans_table::build;
 use parans_kernels::codec::{
-    RowFault, RowIndexes, TansDecoderEntry, TansDecoderView, TansEncoderEntry, TansEncoderView,
-    TansFamily, WordInt, WordReader, WordWriter, pop_tans_row, push_tans_row,
+    BypassCode, RowError, RowFault, RowIndexes, TansDecoderEntry, TansDecoderView,
+    TansEncoderEntry, TansEncoderView, TansFamily, WordInt, WordReader, WordWriter, pop_tans_row,
+    push_tans_row,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::kernels::case::{Case, Data, IndexForm, assert_equal, download_into, narrow};
-use crate::kernels::machine::{Machine, outcome};
+use crate::kernels::case::{
+    Case, Data, IndexForm, SymbolType, assert_equal, download_into, narrow,
+};
+use crate::kernels::machine::{BLOCK_THREADS, Machine, outcome};
 use crate::kernels::tables::Tables;
 
 #[derive(Clone, Debug)]
@@ -107,8 +111,12 @@ pub fn check<T: TansFamily>(case: &Case, machine: &dyn Machine) {
     }
     let (outcome, _) = run.pop(&data, &mut damaged.clone());
     assert!(outcome.iter().filter(|o| o.is_err()).count() >= 3, "{case:?}: {outcome:?}");
-    data.symbols[3 * count + count / 2] = 1 << 20;
-    data.symbols[2 * count] = i32::MIN;
+    let [far, low] = match case.symbols {
+        SymbolType::I32 => [1 << 20, i32::MIN],
+        _ => [200, 100],
+    };
+    data.symbols[3 * count + count / 2] = far;
+    data.symbols[2 * count] = low;
     for stride in [stride, 5] {
         damaged.stride = stride;
         damaged.lengths.iter_mut().for_each(|l| *l = (*l).min(stride as u32));
@@ -179,7 +187,11 @@ impl Run<'_> {
                 };
             }
             pop!(1 2 4 8 16 32);
-            Ok(reader.len() as u32)
+            let held = self.case.widen_symbols(&self.case.narrow_symbols(out));
+            match held.iter().zip(&*out).position(|(held, symbol)| held != symbol) {
+                Some(position) => Err(RowError::SymbolWidth.at(position)),
+                None => Ok(reader.len() as u32),
+            }
         });
         let (got, symbols) = self.device(Operation::PopTans, data, rows);
         self.same("pop", &outcome, &got, &expected, rows);
@@ -217,6 +229,18 @@ impl Run<'_> {
         let symbol_bytes = case.narrow_symbols(&data.symbols);
         let symbols =
             if push { upload(&symbol_bytes) } else { self.machine.alloc(symbol_bytes.len()) };
+        let (tables, bypass) = (&data.tables.tables, BypassCode::new(case.bypass));
+        let mut packed = Vec::new();
+        let store = |word| packed.push(word);
+        if push {
+            let (entries, next) = (&self.states.encoder, &self.states.next);
+            pack_tans_entries(tables, entries, next, bypass, store);
+        } else if case.lookup.is_packed() {
+            let (entries, precision) = (&self.states.decoder, data.tables.precision);
+            pack_tans_states(tables, entries, precision, bypass, store).expect("tables that fit");
+        }
+        let mut shape = case.shape(data, rows.stride);
+        shape.staged = if case.staged { packed.len() as u32 * 4 } else { 0 };
         let params = CodeParams {
             states: upload(cast_slice(&rows.fields)),
             words: upload(cast_slice(&rows.words)),
@@ -233,14 +257,16 @@ impl Run<'_> {
             } else {
                 upload(cast_slice(&self.states.decoder))
             },
-            lookup: if push { upload(cast_slice(&self.states.next)) } else { 0 },
-            shape: case.shape(data, rows.stride),
+            lookup: if packed.is_empty() { 0 } else { upload(cast_slice(&packed)) },
+            shape,
         };
+        // As many blocks as the machines launch.
+        let bits = if push { TANS_BITS_BYTES * BLOCK_THREADS } else { 0 };
         let kernel = Kernel::find(T::NAME, operation, case.lanes).expect("a kernel for each case");
         self.machine.launch(
             kernel.name,
             Kernel::threads(case.rows, case.lanes),
-            0,
+            shape.staged + bits,
             bytemuck::bytes_of(&params),
         );
         download_into(self.machine, params.states, &mut rows.fields);

@@ -3,6 +3,8 @@
 #![cfg_attr(target_os = "cuda", no_std)]
 #![allow(clippy::missing_safety_doc, reason = "the list of kernels documents its entry points")]
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use cuda_std::{kernel, shared, thread, warp};
 use parans_kernels::device::simt::Simt;
 
@@ -52,6 +54,12 @@ impl Simt for CudaStd {
         unsafe { warp::warp_shuffle_idx(WARP, value, source, 32).0 }
     }
 
+    #[inline(always)]
+    fn sync_warp(self) {
+        // SAFETY: all threads of a warp call it together, as they do a ballot.
+        unsafe { warp::sync_warp(WARP) }
+    }
+
     // Addresses are distances from the first byte: the compiler sees the address space of what is
     // added to it.
     #[inline(always)]
@@ -94,6 +102,13 @@ impl Simt for CudaStd {
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
         // SAFETY: the caller's promise.
         unsafe { *shared_memory(at) = Four(words) };
+    }
+
+    #[inline(always)]
+    unsafe fn set_shared_bits(self, at: u32, bits: u32) {
+        // SAFETY: the caller's promise: other threads only set bits there, in this way.
+        let word = unsafe { AtomicU32::from_ptr(shared_memory(at)) };
+        word.fetch_or(bits, Ordering::Relaxed);
     }
 }
 

@@ -5,6 +5,8 @@ pub use published::{kernel, shared, thread};
 
 /// Functions over the threads of a warp.
 pub mod warp {
+    pub use published::warp::sync_warp;
+
     /// One bit for each thread of `mask` whose predicate holds.
     ///
     /// # Safety
