@@ -8,12 +8,12 @@
 macro_rules! vectorized {
     (
         $(#[$meta:meta])*
-        pub(super) fn $name:ident<$life:lifetime, $word:ident: $bound:ident>(
+        $vis:vis fn $name:ident<$life:lifetime, $word:ident: $bound:ident>(
             $($arg:ident: $type:ty),* $(,)?
         ) -> $return:ty $body:block
     ) => {
         $(#[$meta])*
-        pub(super) fn $name<$life, $word: $bound>(
+        $vis fn $name<$life, $word: $bound>(
             level: $crate::simd::Level,
             $($arg: $type),*
         ) -> $return {

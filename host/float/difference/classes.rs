@@ -6,6 +6,7 @@ use super::super::vectorized::vectorized;
 use super::super::word::Word;
 use super::truncated;
 use crate::dtype::Dtype;
+use crate::simd::Level;
 use crate::{Error, Result};
 
 /// The most classes of a chunk.
@@ -41,7 +42,7 @@ impl Keys {
     }
 
     /// The keys of all elements of a base.
-    pub(super) fn read<T: Word>(self, level: crate::simd::Level, base: &[u8], keys: &mut Vec<u8>) {
+    pub(super) fn read<T: Word>(self, level: Level, base: &[u8], keys: &mut Vec<u8>) {
         keys.resize(base.len() / size_of::<T>(), 0);
         read::<T>(level, self, base, keys);
     }
@@ -61,6 +62,18 @@ vectorized! {
                 *key = exponent.max(first).sub(first).min(most).low_byte();
             }
         }
+    }
+}
+
+vectorized! {
+    /// How many keys are at least `first`.
+    fn at_least<'a, T: Word>(keys: &'a [T], first: T) -> usize {
+        // A byte counts the keys of a few.
+        let few = keys.chunks(255).map(|keys| {
+            let counted = keys.iter().fold(0u8, |n, &key| n.wrapping_add(u8::from(key >= first)));
+            usize::from(counted)
+        });
+        few.sum()
     }
 }
 
@@ -112,12 +125,12 @@ fn entropy(histogram: &Histogram) -> f64 {
     if total == 0 { 0.0 } else { f64::from(total) * f64::from(total).log2() - sum }
 }
 
-/// About as many bits as the table and the states of `n` tokens take.
+/// About as many bits as the table and the states of `n` tokens take, and the time of a class:
+/// fewer tokens than have four rows take long for what they are.
 fn overhead(n: f64) -> f64 {
     let bytes = match n as usize {
-        0..512 => 40,
-        512..4096 => 80,
-        4096..16384 => 200,
+        0..4096 => 300,
+        4096..16384 => 900,
         _ => 470,
     };
     f64::from(8 * bytes)
@@ -206,19 +219,16 @@ impl Classes {
     }
 
     /// The elements of each class.
-    pub(super) fn count(&self, keys: &[u8]) -> [usize; CLASSES] {
-        // Four counters per key: equal keys follow one another, and each would wait for the last.
-        let mut each = [[0u32; 256]; 4];
-        for keys in keys.chunks(4) {
-            for (each, &key) in each.iter_mut().zip(keys) {
-                each[usize::from(key)] += 1;
-            }
-        }
+    pub(super) fn count(&self, level: Level, keys: &[u8]) -> [usize; CLASSES] {
         let mut counts = [0; CLASSES];
-        for (key, class) in self.table.iter().enumerate() {
-            counts[usize::from(class / 8)] +=
-                each.iter().map(|each| each[key] as usize).sum::<usize>();
+        let mut before = keys.len();
+        // Comparisons in vectors: counters in memory would wait for one another.
+        for class in (1..self.count).rev() {
+            let from = at_least::<u8>(level, keys, self.starts[class - 1]);
+            counts[class] = from - counts[class + 1..].iter().sum::<usize>();
+            before = before.min(keys.len() - from);
         }
+        counts[0] = if self.count > 1 { before } else { keys.len() };
         counts
     }
 

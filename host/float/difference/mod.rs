@@ -175,7 +175,7 @@ impl Encoder {
         let counts = match plan.classes.keys() {
             Some(by) => {
                 by.read::<T>(self.level, base, keys);
-                plan.classes.count(keys)
+                plan.classes.count(self.level, keys)
             }
             None => one_class(n),
         };
@@ -264,7 +264,7 @@ impl Decoder {
         let counts = match classes.keys() {
             Some(by) => {
                 by.read::<T>(self.level, base, keys);
-                classes.count(keys)
+                classes.count(self.level, keys)
             }
             None => one_class(n),
         };
