@@ -3,7 +3,8 @@
 /// What went wrong. Every public function of the library that can fail returns this type.
 ///
 /// The variants keep six causes distinct: an argument that cannot be right, bytes that are
-/// damaged, bytes that end too early, something this build cannot do, content that needs other content, and a device that failed.
+/// damaged, bytes that end too early, something this build cannot do, content that needs other
+/// content, and a device that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -81,8 +81,9 @@ fn names(input: &Input) -> Result<Vec<BaseName>> {
     Ok(names.unwrap_or_default())
 }
 
-/// Codes content with these entries and large tensors against a base: each tensor against the one of
-/// its name, else against one with the same bytes; if there is none such, as the library chooses.
+/// Codes content with these entries and large tensors against a base: each tensor against the one
+/// of its name, else against one with the same bytes; if there is none such, as the library
+/// chooses.
 pub(crate) fn attach<W: Write + Send>(
     writer: FrameWriter<W>,
     base: Arc<Base>,

@@ -123,8 +123,8 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
     /// For each FILE that is a directory: work on the files in it and below. Symbolic links are not
-    /// followed. Compressing skips what is named .parans, and the indexes that it writes for models in
-    /// several files; everything else takes only what is named .parans.
+    /// followed. Compressing skips what is named .parans, and the indexes that it writes for models
+    /// in several files; everything else takes only what is named .parans.
     #[arg(short, long)]
     pub(crate) recursive: bool,
     /// The ending of compressed files' names, instead of .parans.
@@ -329,8 +329,8 @@ pub(crate) struct InspectArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ExtractArgs {
     /// A compressed file; the index of a model in several (*.parans.index.json); or, where the
-    /// program was built with its feature `remote`, a URL: s3, gs, az, https or file. Of a remote file
-    /// only what it takes is fetched.
+    /// program was built with its feature `remote`, a URL: s3, gs, az, https or file. Of a remote
+    /// file only what it takes is fetched.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The tensor, as `inspect` names it, with or without .npy. Not needed where there is only one.

@@ -81,14 +81,17 @@ struct Plan {
     /// The layout, of a file that is recognised.
     layout: Option<Layout>,
     /// Its large tensors, by their fingerprints.
-    tensors: Vec<(Entry, u128)>,
+    tensors: Tensors,
     repeats: Vec<Repeat>,
     shared: Vec<Shared>,
     bases: Vec<Arc<Base>>,
 }
 
-/// The layout of a file that is recognised, and its large tensors with their fingerprints.
-fn survey(input: &Input) -> Result<(Option<Layout>, Vec<(Entry, u128)>)> {
+/// Large tensors with their fingerprints.
+type Tensors = Vec<(Entry, u128)>;
+
+/// The layout of a file that is recognised, and its large tensors.
+fn survey(input: &Input) -> Result<(Option<Layout>, Tensors)> {
     // A file that the kernel makes up (/proc) has a size of 0, and no end to begin from.
     let length = input.length().filter(|&length| length > 0);
     let Some(mut file) = input.file().filter(|_| length.is_some()) else {

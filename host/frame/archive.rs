@@ -189,8 +189,8 @@ impl<R: Read + Seek> FrameArchive<R> {
         &self.index.bases
     }
 
-    /// Takes the bases that [`FrameArchive::bases`] names, in that order. Without them, content that
-    /// is coded against them cannot be read.
+    /// Takes the bases that [`FrameArchive::bases`] names, in that order. Without them, content
+    /// that is coded against them cannot be read.
     ///
     /// # Errors
     /// [`Error::Base`] for a base that is not the one named, `InvalidArgument` for another number

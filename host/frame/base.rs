@@ -138,7 +138,8 @@ impl Base {
     /// all of the file, the checksum that the frame gives. What is read of it is checked then.
     ///
     /// A frame that cannot be trusted may name any file that its reader can open: such frames are
-    /// given their bases by [`FrameArchive::set_bases`] alone. Names of whole paths are not followed.
+    /// given their bases by [`FrameArchive::set_bases`] alone. Names of whole paths are not
+    /// followed.
     ///
     /// # Errors
     /// [`Error::Base`] where there is no such file, and for a cycle of bases; as [`Base::open`].
@@ -245,7 +246,8 @@ impl Base {
     /// Reads a range of the content, at most a few chunks of it, into `out`, on this thread.
     ///
     /// # Errors
-    /// `InvalidArgument` for a range outside the content; `Corrupt` and the like for damaged frames;
+    /// `InvalidArgument` for a range outside the content; `Corrupt` and the like for damaged
+    /// frames;
     /// `Io`.
     pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         if range.start > range.end || range.end > self.length {
@@ -284,7 +286,8 @@ impl Base {
     }
 }
 
-/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another drive.
+/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another
+/// drive.
 fn relative(folder: &Path, file: &Path) -> Option<String> {
     let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
     let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();

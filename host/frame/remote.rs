@@ -29,10 +29,10 @@ const WAIT: Duration = Duration::from_millis(50);
 /// A file in an object store: S3, Google Cloud Storage, Azure, HTTP, a folder or memory, whatever
 /// [`object_store`] reads. [`FrameArchive`](super::FrameArchive) reads it as any other file.
 ///
-/// One request finds the file's length and brings its end, where most frames have their whole index;
-/// a tensor takes requests of up to 2 MiB, eight at a time. A request that fails is made again, up
-/// to four times, besides what the store does itself. A file that changes meanwhile is an error, where
-/// the store gives its versions tags.
+/// One request finds the file's length and brings its end, where most frames have their whole
+/// index; a tensor takes requests of up to 2 MiB, eight at a time. A request that fails is made
+/// again, up to four times, besides what the store does itself. A file that changes meanwhile is an
+/// error, where the store gives its versions tags.
 ///
 /// The calls block: asynchronous code makes them where it may, for instance in
 /// `tokio::task::spawn_blocking`.

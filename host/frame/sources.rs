@@ -33,8 +33,8 @@ const WORTH: u64 = 256 << 10;
 const SAMPLE: u64 = 4 << 10;
 
 /// A number for each tensor of at least 256 KiB by which it is known again, in this content or in
-/// another: of its type and length, and of its bytes at its beginning, in its middle and at its end.
-/// What is taken for the same is to be compared.
+/// another: of its type and length, and of its bytes at its beginning, in its middle and at its
+/// end. What is taken for the same is to be compared.
 ///
 /// # Errors
 /// What `content` returns when it is read.
@@ -289,8 +289,8 @@ impl Repeats {
         Ok(new)
     }
 
-    /// Whether the chunk that `raw` is, at a place in the content, is to be kept, and how many bytes
-    /// before it the chunk begins that it repeats.
+    /// Whether the chunk that `raw` is, at a place in the content, is to be kept, and how many
+    /// bytes before it the chunk begins that it repeats.
     pub(super) fn look(&mut self, at: u64, raw: &[u8]) -> (bool, Option<u64>) {
         let end = at + raw.len() as u64;
         let before = |ends: Option<(&u64, &u64)>| ends.is_some_and(|(_, &last)| last >= end);

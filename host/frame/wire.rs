@@ -253,7 +253,8 @@ impl ChunkCodec {
 pub struct ChunkInfo {
     /// How the chunk is coded.
     pub codec: ChunkCodec,
-    /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`] or
+    /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`]
+    /// or
     /// [`ChunkCodec::Base`].
     pub(super) element: u8,
     /// Content bytes.

@@ -176,9 +176,9 @@ impl<W: Write + Send> FrameWriter<W> {
         Ok(())
     }
 
-    /// Says which content probably repeats earlier content, as [`find_repeats`](super::find_repeats)
-    /// finds it: chunks that do are stored as a reference to the earlier ones. A reader keeps the
-    /// coded bytes of content that may be repeated.
+    /// Says which content probably repeats earlier content, as
+    /// [`find_repeats`](super::find_repeats) finds it: chunks that do are stored as a reference to
+    /// the earlier ones. A reader keeps the coded bytes of content that may be repeated.
     ///
     /// # Errors
     /// `InvalidArgument` for a repeat that does not lie behind its source, and once content was

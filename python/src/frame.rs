@@ -207,8 +207,8 @@ fn unwrapped(error: io::Error) -> parans::Error {
 }
 
 /// Writes a frame to a file object: `head` and then the tensors, which together are a file that
-/// `recognise_head` knows by its head. They are coded against the file `base`, which the frame names
-/// by its path from `folder`.
+/// `recognise_head` knows by its head. They are coded against the file `base`, which the frame
+/// names by its path from `folder`.
 #[pyfunction]
 #[pyo3(signature = (file, head, parts, *, base=None, folder=None))]
 pub(crate) fn write_file(

@@ -480,7 +480,7 @@ fn words(rest: &mut Bytes<'_>, w: usize, n: usize) -> Vec<u64> {
             Some(large) => {
                 let l = large / 2 + 7;
                 assert!(l + 1 + k <= w);
-                (2 | large as u64 % 2) << (l - 1) | bits.take(l - 1) as u64
+                (2 | (large as u64 % 2)) << (l - 1) | bits.take(l - 1) as u64
             }
         };
         v << k | low

@@ -167,8 +167,8 @@ impl Classes {
         Self { keys, starts, count: first_keys.len() + 1, table }
     }
 
-    /// The classes by which a chunk of `n` elements with this sample is probably smallest, and about
-    /// how many bits it takes.
+    /// The classes by which a chunk of `n` elements with this sample is probably smallest, and
+    /// about how many bits it takes.
     pub(super) fn choose<T: Word>(
         sample: Sample<'_, T>,
         keys: Option<Keys>,

@@ -3,8 +3,8 @@
 //!
 //! Floats are mapped to integers in the order of their values, so that a small change of a weight
 //! is a small difference, whichever powers of two lie between. A difference's sign is folded into
-//! its lowest bit (zigzag). What remains is small where the base is large and the reverse: a step of
-//! an optimizer moves every weight by about as much, and the same step is many units in the last
+//! its lowest bit (zigzag). What remains is small where the base is large and the reverse: a step
+//! of an optimizer moves every weight by about as much, and the same step is many units in the last
 //! place of a small weight and a fraction of one of a large weight. So the exponent of the base,
 //! which both sides have, says how large a difference to expect: elements are sorted into up to
 //! [`CLASSES`] classes by it, and each class has an order-0 table of its own.
@@ -206,8 +206,8 @@ impl Decoder {
         }
     }
 
-    /// Fills `out` from `data`, which is one coded chunk and nothing else, and from as many bytes of
-    /// the `base` as `out` has.
+    /// Fills `out` from `data`, which is one coded chunk and nothing else, and from as many bytes
+    /// of the `base` as `out` has.
     ///
     /// Allocates a small multiple of the length of `out`, whatever `data` says.
     ///

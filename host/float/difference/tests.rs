@@ -55,7 +55,7 @@ fn entropy_of_differences(bytes: &[u8], base: &[u8]) -> f64 {
 #[test]
 fn noise_takes_less_than_its_order_0_entropy() {
     for noise in [6e-6, 3e-5, 6e-5, 1.5e-4, 6e-4] {
-        let (base, moved) = pair(1 << 19, noise, 7, |w| bf16::from_f64(w));
+        let (base, moved) = pair(1 << 19, noise, 7, bf16::from_f64);
         let (base, moved) = (bytes_of(&base), bytes_of(&moved));
         let coded = round_trip(Level::current(), Dtype::Bf16, &moved, &base);
         let bound = entropy_of_differences(&moved, &base);
@@ -145,7 +145,7 @@ proptest! {
 fn speed() {
     use std::time::Instant;
     for noise in [6e-6, 6e-5, 6e-4] {
-        let (base, moved) = pair(1 << 19, noise, 7, |w| bf16::from_f64(w));
+        let (base, moved) = pair(1 << 19, noise, 7, bf16::from_f64);
         measure(Dtype::Bf16, noise, &bytes_of(&moved), &bytes_of(&base));
         let (base, moved) = pair(1 << 18, noise, 7, |w| w as f32);
         let bytes = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
