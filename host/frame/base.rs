@@ -3,43 +3,29 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{Cursor, Read, Seek, SeekFrom},
     ops::Range,
-    path::{Component, Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
 };
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{
-    archive::FrameArchive,
-    chunk::ChunkDecoder,
-    index::{BaseName, Entry},
-};
+use super::index::{BaseName, Entry};
 use crate::{Error, Result};
 
-/// The most bases that are coded against one another.
-const MAX_CHAIN: usize = 64;
-/// How the names of compressed files usually end.
-const SUFFIX: &str = ".parans";
 /// Bytes that are hashed at once.
 const PIECE: u64 = 1 << 20;
 
-trait Source: Read + Seek + Send {}
-impl<R: Read + Seek + Send> Source for R {}
-
-enum Content {
-    Bytes(Vec<u8>),
-    File(File),
-    Frames(Mutex<FrameArchive<Box<dyn Source>>>),
+/// Where the bytes of a base are.
+pub(super) trait Content: Send + Sync {
+    /// Appends a range of them, which there is, to `out`, on this thread.
+    fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()>;
 }
 
 /// Content that chunks of other frames are coded against, see
 /// [`FrameWriter::with_base`](super::FrameWriter::with_base): a file of any kind, or the content of
 /// frames. What was coded against it can be read only with it.
 pub struct Base {
-    content: Content,
+    content: Box<dyn Content>,
     entries: Vec<Entry>,
     length: u64,
     check: OnceLock<u64>,
@@ -53,116 +39,14 @@ impl fmt::Debug for Base {
 }
 
 impl Base {
-    /// A base in memory: the content of frames, if `bytes` are such, else `bytes` themselves.
-    /// `name` is what a frame will say of it.
-    ///
-    /// # Errors
-    /// As [`FrameArchive::open`] for frames; [`Error::Base`] for frames that have bases of their
-    /// own, which only [`Base::open`] finds.
-    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Self> {
-        if super::is_frame(bytes.get(..8).unwrap_or(&bytes)) {
-            let archive = FrameArchive::open(Box::new(Cursor::new(bytes)) as Box<dyn Source>)?;
-            if let Some(base) = archive.bases().first() {
-                return Err(missing(base));
-            }
-            return Ok(Self::of_archive(name.into(), archive));
-        }
-        #[cfg(feature = "containers")]
-        let entries = super::recognise(&bytes).unwrap_or_default().entries;
-        #[cfg(not(feature = "containers"))]
-        let entries = Vec::new();
-        let length = bytes.len() as u64;
-        let check = OnceLock::new();
-        Ok(Self { content: Content::Bytes(bytes), entries, length, check, name: name.into() })
-    }
-
-    /// Opens a file: the content of frames, if it holds such, else its bytes. The bases of frames
-    /// are found by the names that the frames give them.
-    ///
-    /// # Errors
-    /// `Io` where the file cannot be read; as [`FrameArchive::open`] and [`Base::find`].
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::open_below(path, &mut Vec::new())
-    }
-
-    fn open_below(path: &Path, above: &mut Vec<PathBuf>) -> Result<Self> {
-        let named = |error: std::io::Error| {
-            std::io::Error::new(error.kind(), format!("base {}: {error}", path.display()))
-        };
-        let mut file = File::open(path).map_err(named)?;
-        let mut head = Vec::new();
-        file.by_ref().take(8).read_to_end(&mut head).map_err(named)?;
-        let name = path.to_string_lossy().into_owned();
-        if !super::is_frame(&head) {
-            return Self::of_file(name, file).map_err(named).map_err(Error::from);
-        }
-        let whole = path.canonicalize().map_err(named)?;
-        if above.contains(&whole) || above.len() == MAX_CHAIN {
-            let what = if above.len() == MAX_CHAIN { "a longer chain than 64" } else { "a cycle" };
-            return Err(Error::Base(format!("{what} of bases leads to {}", path.display())));
-        }
-        let mut archive = FrameArchive::open(Box::new(file) as Box<dyn Source>)?;
-        above.push(whole);
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let bases = archive.bases().iter().map(|name| Self::find_below(name, folder, above));
-        let bases = bases.collect::<Result<Vec<_>>>()?;
-        above.pop();
-        archive.set_bases(bases)?;
-        Ok(Self::of_archive(name, archive))
-    }
-
-    fn of_file(name: String, mut file: File) -> std::io::Result<Self> {
-        let length = file.seek(SeekFrom::End(0))?;
-        #[cfg(feature = "containers")]
-        let layout = super::recognise_file(std::io::BufReader::new(&file))?;
-        #[cfg(feature = "containers")]
-        let entries = layout.unwrap_or_default().entries;
-        #[cfg(not(feature = "containers"))]
-        let entries = Vec::new();
-        let check = OnceLock::new();
-        Ok(Self { content: Content::File(file), entries, length, check, name })
-    }
-
-    fn of_archive(name: String, archive: FrameArchive<Box<dyn Source>>) -> Self {
-        Self {
-            entries: archive.index().entries.clone(),
-            length: archive.content_length(),
-            check: archive.content_check().map_or_else(OnceLock::new, OnceLock::from),
-            content: Content::Frames(Mutex::new(archive)),
-            name,
-        }
-    }
-
-    /// Finds the base that a frame names: a file of the name in `folder`, or the compressed or
-    /// decompressed form of it there, with the length and, as far as it is known without reading
-    /// all of the file, the checksum that the frame gives. What is read of it is checked then.
-    ///
-    /// A frame that cannot be trusted may name any file that its reader can open: such frames are
-    /// given their bases by [`FrameArchive::set_bases`] alone. Names of whole paths are not
-    /// followed.
-    ///
-    /// # Errors
-    /// [`Error::Base`] where there is no such file, and for a cycle of bases; as [`Base::open`].
-    pub fn find(name: &BaseName, folder: &Path) -> Result<Arc<Self>> {
-        Self::find_below(name, folder, &mut Vec::new())
-    }
-
-    fn find_below(name: &BaseName, folder: &Path, above: &mut Vec<PathBuf>) -> Result<Arc<Self>> {
-        let mut names = vec![name.name.clone(), format!("{}{SUFFIX}", name.name)];
-        names.extend(name.name.strip_suffix(SUFFIX).map(str::to_owned));
-        let mut other = None;
-        for candidate in names {
-            let path = folder.join(&candidate);
-            if Path::new(&candidate).has_root() || !path.is_file() {
-                continue;
-            }
-            let base = Self::open_below(&path, above)?;
-            match base.expect(name) {
-                Ok(()) => return Ok(Arc::new(base)),
-                Err(error) => other = Some(error),
-            }
-        }
-        Err(other.unwrap_or_else(|| missing(name)))
+    pub(super) fn new(
+        name: String,
+        content: impl Content + 'static,
+        entries: Vec<Entry>,
+        length: u64,
+        check: OnceLock<u64>,
+    ) -> Self {
+        Self { content: Box::new(content), entries, length, check, name }
     }
 
     /// Checks that this is the base that a frame names, as far as it can be said without reading
@@ -192,17 +76,6 @@ impl Base {
     #[must_use]
     pub fn named(self, name: &str) -> Self {
         Self { name: name.into(), ..self }
-    }
-
-    /// The same base under the name by which frames in a folder find it: its path from there. The
-    /// name stays where there is no such path that is text.
-    #[must_use]
-    pub fn seen_from(self, folder: &Path) -> Self {
-        let (folder, own) = (folder.canonicalize(), Path::new(&self.name).canonicalize());
-        match folder.ok().zip(own.ok()).and_then(|(folder, own)| relative(&folder, &own)) {
-            Some(name) => self.named(&name),
-            None => self,
-        }
     }
 
     #[cfg(test)]
@@ -247,8 +120,7 @@ impl Base {
     ///
     /// # Errors
     /// `InvalidArgument` for a range outside the content; `Corrupt` and the like for damaged
-    /// frames;
-    /// `Io`.
+    /// frames; `Io`.
     pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         if range.start > range.end || range.end > self.length {
             return Err(Error::InvalidArgument(format!(
@@ -257,72 +129,14 @@ impl Base {
             )));
         }
         out.clear();
-        match &self.content {
-            Content::Bytes(bytes) => {
-                out.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
+        self.content.read(range, out).map_err(|error| match error {
+            Error::Io(error) => {
+                let text = format!("base {}: {error}", self.name);
+                std::io::Error::new(error.kind(), text).into()
             }
-            Content::File(file) => {
-                out.resize((range.end - range.start) as usize, 0);
-                read_at(file, range.start, out).map_err(|error| {
-                    std::io::Error::new(error.kind(), format!("base {}: {error}", self.name))
-                })?;
-            }
-            Content::Frames(archive) => {
-                let (mut decoder, mut chunk) = (ChunkDecoder::new(), Vec::new());
-                // Chunks are fetched one by one and decoded without the lock: a thread that waits
-                // for it must not keep those that have it from going on.
-                let locked = || archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let chunks = locked().chunks_of(&range);
-                for number in chunks {
-                    let fetched = locked().fetch(number)?;
-                    fetched.decode(&mut decoder, &mut chunk)?;
-                    let from = range.start.saturating_sub(fetched.content) as usize;
-                    let to = (range.end - fetched.content).min(chunk.len() as u64) as usize;
-                    out.extend_from_slice(&chunk[from..to]);
-                }
-            }
-        }
-        Ok(())
+            error => error,
+        })
     }
-}
-
-/// The path of `file` seen from `folder`, both whole; none where it is no text, or on another
-/// drive.
-fn relative(folder: &Path, file: &Path) -> Option<String> {
-    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
-    if matches!(to.get(shared), None | Some(Component::Prefix(_))) {
-        return None;
-    }
-    let mut parts = vec![".."; from.len() - shared];
-    for part in &to[shared..] {
-        parts.push(part.as_os_str().to_str()?);
-    }
-    Some(parts.join("/"))
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, at: u64, out: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
-    while !out.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, out, at)? {
-            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            n => (at, out) = (at + n as u64, &mut out[n..]),
-        }
-    }
-    Ok(())
-}
-
-fn missing(name: &BaseName) -> Error {
-    Error::Base(format!(
-        "the content is coded against {:?}, of {} bytes with checksum {:016x}, which is not there: \
-         say where it is",
-        name.name, name.length, name.check
-    ))
 }
 
 /// The bases at hand when a chunk is decoded.
@@ -370,22 +184,4 @@ impl Bases {
 pub(super) fn check_of(bytes: &[u8]) -> u32 {
     // The low half: `as` keeps it on purpose.
     xxh3_64(bytes) as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_seen_from_a_folder() {
-        for (folder, file, name) in [
-            ("/a/b", "/a/b/c", Some("c")),
-            ("/a/b", "/a/c/d", Some("../c/d")),
-            ("/a", "/a/b/c", Some("b/c")),
-            ("/", "/c", Some("c")),
-            ("/a/b", "/a", None),
-        ] {
-            assert_eq!(relative(Path::new(folder), Path::new(file)).as_deref(), name);
-        }
-    }
 }

@@ -51,6 +51,7 @@ mod findings;
 mod index;
 mod job;
 mod layout;
+mod opening;
 mod options;
 mod places;
 mod reader;

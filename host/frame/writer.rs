@@ -4,27 +4,29 @@
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, Write},
-    sync::Arc,
 };
 
 use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{
-    base::Base,
     chunk::ChunkEncoder,
     element::Elements,
-    index::{Container, Entry, Index, MAX_NAME},
+    index::{Container, Entry, Index},
     job::{Coded, Job, Kind, Place},
     layout::{Layout, Run, runs},
     options::{DEFAULT_CHUNK, Summary, WriteOptions, batch_bytes},
-    sources::{Repeat, Repeats, Sources},
+    sources::{Repeats, Sources},
     wire::{
         CHUNK_HEADER, FOOTER, Footer, HEADER, Header, INDEX_HEADER, IndexHeader, MAX_CHUNK,
         max_index,
     },
 };
 use crate::{Error, Result, order0};
+
+mod against;
+#[cfg(feature = "containers")]
+mod recognised;
 
 /// What the directory may cost beyond what recognising the content saved, and a frame with it
 /// beyond its content: so many bytes, and one in so many.
@@ -136,64 +138,6 @@ impl<W: Write + Send> FrameWriter<W> {
             saved: 0,
             failed: false,
         })
-    }
-
-    /// Codes content against a base where that takes less: each tensor against the tensor of its
-    /// name, type and shape, else one of its type and shape; content of no known kind against the
-    /// bytes at the same place. The frame can be read only with the base, see
-    /// [`ReadOptions::bases`](super::ReadOptions) and
-    /// [`FrameArchive::set_bases`](super::FrameArchive::set_bases), and names it.
-    ///
-    /// A second base is for content that resembles nothing of the first.
-    ///
-    /// # Errors
-    /// `InvalidArgument` once content was written, and for a name that is too long to keep.
-    pub fn with_base(mut self, base: Arc<Base>) -> Result<Self> {
-        self.expect_base(&base)?;
-        self.sources.add(base, &self.index.entries, &mut self.runs);
-        Ok(self)
-    }
-
-    /// As [`FrameWriter::with_base`], where the caller says which ranges of the base resemble
-    /// content, as those that [`fingerprints`](super::fingerprints) finds in both.
-    ///
-    /// # Errors
-    /// As [`FrameWriter::with_base`].
-    pub fn with_base_ranges(mut self, base: Arc<Base>, ranges: Vec<Repeat>) -> Result<Self> {
-        self.expect_base(&base)?;
-        self.sources.add_ranges(base, ranges, &mut self.runs);
-        Ok(self)
-    }
-
-    fn expect_base(&self, base: &Base) -> Result<()> {
-        self.expect_empty("a base")?;
-        if base.name().len() > MAX_NAME {
-            return Err(Error::InvalidArgument(format!(
-                "a base's name of {} bytes: at most {MAX_NAME} are kept",
-                base.name().len()
-            )));
-        }
-        Ok(())
-    }
-
-    /// Says which content probably repeats earlier content, as
-    /// [`find_repeats`](super::find_repeats) finds it: chunks that do are stored as a reference to
-    /// the earlier ones. A reader keeps the coded bytes of content that may be repeated.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for a repeat that does not lie behind its source, and once content was
-    /// written.
-    pub fn with_repeats(mut self, repeats: Vec<Repeat>) -> Result<Self> {
-        self.expect_empty("repeats")?;
-        self.repeats = Repeats::new(repeats, &mut self.runs)?;
-        Ok(self)
-    }
-
-    fn expect_empty(&self, what: &str) -> Result<()> {
-        if self.position() > 0 {
-            return Err(Error::InvalidArgument(format!("{what} after content was written")));
-        }
-        Ok(())
     }
 
     /// Writes the content of an entry; its chunks are coded by `dtype`.
@@ -505,35 +449,6 @@ impl<W: Write + Send> FrameWriter<W> {
             }
         }
         Ok(written)
-    }
-}
-
-/// What a recogniser learns of content while it is written.
-#[cfg(feature = "containers")]
-impl<W: Write + Send> FrameWriter<W> {
-    /// Adds what a recogniser has learnt of the content that comes next.
-    pub(super) fn extend_layout(&mut self, segments: Vec<super::layout::Segment>) {
-        if let Some(planned) = &mut self.planned {
-            *planned += segments.iter().map(|segment| segment.length).sum::<u64>();
-        }
-        let together = self.options.chunk_size.unwrap_or(order0::DEFAULT_CHUNK) / 8 * 8;
-        self.runs.extend(runs(segments, together as u64));
-    }
-
-    /// The container of the content, as far as is known.
-    pub(super) fn container(&self) -> Container {
-        self.index.container
-    }
-
-    /// Content bytes past those that the layout speaks of.
-    pub(super) fn unplanned(&self) -> Option<u64> {
-        self.position().checked_sub(self.planned?)
-    }
-
-    /// Replaces the directory by what a recogniser has found in the content.
-    pub(super) fn set_directory(&mut self, container: Container, entries: Vec<Entry>) {
-        self.index.container = container;
-        self.index.entries = entries;
     }
 }
 

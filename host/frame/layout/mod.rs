@@ -8,6 +8,8 @@ use std::io::{Read, Seek, SeekFrom};
 use super::index::{Container, Entry};
 
 #[cfg(feature = "containers")]
+mod descr;
+#[cfg(feature = "containers")]
 mod gguf;
 #[cfg(feature = "containers")]
 mod names;

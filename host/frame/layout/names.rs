@@ -35,8 +35,14 @@ pub(super) struct View {
     pub(super) tensor: Option<(&'static Type, Vec<u64>)>,
 }
 
+/// The storages and tensors of a pickle; none where it is no pickle that is read.
+pub(super) fn read(pickle: &[u8]) -> Option<Model> {
+    let (machine, root) = Machine::run(pickle)?;
+    Some(names(&machine, root, pickle.len()))
+}
+
 /// What a pickle of so many bytes holds, whose last value is `root`.
-pub(super) fn names(machine: &Machine<'_>, root: Id, pickle: usize) -> Model {
+fn names(machine: &Machine<'_>, root: Id, pickle: usize) -> Model {
     let storages = machine.storages.iter();
     let storages = storages.map(|storage| (storage.key.into(), (storage.bytes, storage.kind)));
     let mut walk = Walk {
@@ -166,7 +172,6 @@ fn place(
 
 #[cfg(test)]
 mod tests {
-    use super::super::pickle::read;
     use super::*;
 
     /// A pickle of these opcodes behind a storage of 4 floats in memo 0 and the function that makes

@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 
 use super::{
-    names::{Model, names},
     opcode::{Argument, Reader},
     types::Type,
 };
@@ -81,26 +80,26 @@ pub(super) struct Machine<'a> {
     memo: HashMap<u32, Id>,
 }
 
-/// The storages and tensors of a pickle; what follows it is not looked at. None where it is no
-/// pickle, or one of more values than are kept.
-pub(super) fn read(pickle: &[u8]) -> Option<Model> {
-    let values = vec![Value::Opaque, Value::Attributes];
-    let mut machine = Machine { values, ..Machine::default() };
-    let mut reader = Reader(pickle.get(..pickle.len().min(MAX_PICKLE as usize))?);
-    loop {
-        let (opcode, argument) = reader.next()?;
-        if opcode == b'.' {
-            let root = machine.pop()?;
-            return Some(names(&machine, root, pickle.len()));
-        }
-        machine.step(opcode, argument)?;
-        if machine.values.len() > MAX_VALUES {
-            return None;
+impl<'a> Machine<'a> {
+    /// Follows a pickle to its end; what follows it is not looked at. Gives its last value as well.
+    /// None where it is no pickle, or one of more values than are kept.
+    pub(super) fn run(pickle: &'a [u8]) -> Option<(Self, Id)> {
+        let values = vec![Value::Opaque, Value::Attributes];
+        let mut machine = Machine { values, ..Machine::default() };
+        let mut reader = Reader(pickle.get(..pickle.len().min(MAX_PICKLE as usize))?);
+        loop {
+            let (opcode, argument) = reader.next()?;
+            if opcode == b'.' {
+                let root = machine.pop()?;
+                return Some((machine, root));
+            }
+            machine.step(opcode, argument)?;
+            if machine.values.len() > MAX_VALUES {
+                return None;
+            }
         }
     }
-}
 
-impl<'a> Machine<'a> {
     fn push(&mut self, value: Value<'a>) {
         self.stack.push(self.values.len() as Id);
         self.values.push(value);

@@ -1,7 +1,7 @@
 //! Structured types of numpy: a list of named fields, which may be lists and arrays themselves. A
 //! record of few fields is coded field by field.
 
-use super::npy::{self, Element, quoted};
+use super::descr::{self, Element, quoted};
 use crate::{
     Dtype,
     frame::element::{Elements, Field, MAX_FIELDS, Record},
@@ -115,7 +115,7 @@ fn field<'a>(text: &'a str, fields: &mut Fields, depth: usize) -> Option<&'a str
     } else {
         let (descr, after) = quoted(rest)?;
         rest = after;
-        kind = npy::element(descr)?;
+        kind = descr::element(descr)?;
     }
     rest = rest.trim_start_matches([' ', ',']);
     let mut times = 1u64;

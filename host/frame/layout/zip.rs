@@ -11,9 +11,9 @@ use std::{
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{
-    names::{Model, View},
+    names::{self, Model, View},
     npy::{self, Header},
-    pickle::{self, MAX_PICKLE},
+    pickle::MAX_PICKLE,
     segments::{Layout, segments},
 };
 use crate::frame::{
@@ -55,7 +55,7 @@ pub(super) fn is_pickle(name: &str) -> bool {
 impl Archive {
     /// Reads the pickle that is the member of this name.
     pub(super) fn read_pickle(&mut self, name: &str, pickle: &[u8]) {
-        if let (Some(folder), Some(model)) = (name.strip_suffix(PICKLE), pickle::read(pickle)) {
+        if let (Some(folder), Some(model)) = (name.strip_suffix(PICKLE), names::read(pickle)) {
             self.model = Some((format!("{folder}/"), model));
         }
     }
