@@ -176,17 +176,23 @@ fn no_threads_are_needed() {
     }
 }
 
-/// Whatever memory is allowed, the program does its work or says in a line that it cannot.
+/// Whatever memory is allowed beyond what it takes to start at all, the program does its work or
+/// says in a line that it cannot.
 #[test]
 fn little_memory_is_a_line() {
     let directory = place(&[("x", &[text(5 << 20), noise(2 << 20)].concat())]);
     let at = directory.path();
     succeed(at, "x -o coded");
+    let limit = |megabytes: u32| format!("ulimit -v {}", megabytes * 1000);
+    let starts =
+        |&megabytes: &u32| limited(at, &limit(megabytes), "--version", true).status.success();
+    let least = (10..500).find(starts).expect("it starts in 500 MB");
     let (mut done, mut refused) = (0, 0);
-    for megabytes in [25, 30, 35, 40, 50, 60, 80, 100, 150, 300, 3000] {
+    for more in [0, 2, 5, 10, 15, 25, 35, 55, 75, 125, 275, 3000] {
+        let megabytes = least + more;
         for line in ["-qf x", "-qT8 -f x", "-qdf coded -o y", "-qT8 -df coded -o y", "-qtT8 coded"]
         {
-            let output = limited(at, &format!("ulimit -v {}", megabytes * 1000), line, true);
+            let output = limited(at, &limit(megabytes), line, true);
             let said = String::from_utf8_lossy(&output.stderr);
             match output.status.code() {
                 Some(0) => done += 1,
