@@ -17,6 +17,46 @@ use crate::Error;
 /// About what a chunk takes in the table of chunks.
 const TABLE: usize = 5;
 
+/// Bytes that are looked at together for zeros.
+const BLOCK: usize = 4 << 10;
+/// Blocks of zeros from which a run of them is a chunk of its own. Among other symbols, each zero
+/// of it would take part of a bit, and the others more for its sake.
+const ZERO_BLOCKS: usize = 8;
+
+/// Content as runs of zeros and what lies between them; none where there are no such runs, or
+/// nothing else.
+fn zero_runs(raw: &[u8], dtype: Option<Elements>) -> Option<Vec<Segment>> {
+    // Runs are cut at multiples of 8 bytes.
+    if dtype.is_some_and(|dtype| !8usize.is_multiple_of(dtype.size())) {
+        return None;
+    }
+    let (blocks, _) = raw.as_chunks::<BLOCK>();
+    let zero = |block: &[u8; BLOCK]| *block == [0; BLOCK];
+    let (mut parts, mut end, mut at) = (Vec::new(), 0, 0);
+    let mut part = |length: usize| {
+        if length > 0 {
+            parts.push(Segment { length: length as u64, dtype });
+        }
+    };
+    while at < blocks.len() {
+        let run = blocks[at..].iter().take_while(|block| zero(block)).count();
+        if run >= ZERO_BLOCKS {
+            // To its very ends, by what every element's size divides.
+            let (before, after) = raw.split_at(at * BLOCK);
+            let (before, after) = (&before[end..], &after[run * BLOCK..]);
+            let words = before.rchunks_exact(8).take_while(|word| **word == [0; 8]).count();
+            let more = after.chunks_exact(8).take_while(|word| **word == [0; 8]).count();
+            let start = at * BLOCK - 8 * words;
+            part(start - end);
+            end = (at + run) * BLOCK + 8 * more;
+            part(end - start);
+        }
+        at += run + 1;
+    }
+    part(raw.len() - end);
+    (parts.len() > 1).then_some(parts)
+}
+
 /// How the content of a job is coded.
 #[derive(Clone, Default)]
 pub(super) struct Kind {
@@ -83,6 +123,12 @@ impl Coded {
             parts.iter().map(|part| part.length).sum::<u64>() == job.raw.len() as u64
         });
         let Some(parts) = parts else {
+            // What later chunks may repeat is one chunk.
+            if !job.kept
+                && let Some(parts) = zero_runs(job.raw, job.kind.dtype)
+            {
+                return self.parts(encoder, job.raw, &parts, place);
+            }
             self.chunk(encoder, job.raw, job.kind.dtype, place);
             self.headers.iter_mut().for_each(|header| header.kept = job.kept);
             return;

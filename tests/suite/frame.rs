@@ -522,3 +522,20 @@ proptest! {
         let _ = salvage_any(&damaged);
     }
 }
+
+/// Long runs of zeros are chunks of their own: they take next to nothing, and what lies between them
+/// no more than it takes alone.
+#[test]
+fn runs_of_zeros_cost_nothing() {
+    let weights: Vec<u8> =
+        (0..300_000).flat_map(|i| ((i as f32 * 0.7).sin() * 0.02).to_le_bytes()).collect();
+    let alone = compress(&weights, WriteOptions::default());
+    let mut content = Vec::new();
+    for piece in weights.chunks(200_000) {
+        content.extend_from_slice(piece);
+        content.resize(content.len() + 100_000, 0);
+    }
+    let with_zeros = compress(&content, WriteOptions::default());
+    assert_eq!(decompress(&with_zeros).unwrap(), content);
+    assert!(with_zeros.len() < alone.len() * 102 / 100, "{} {}", with_zeros.len(), alone.len());
+}
