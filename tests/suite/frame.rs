@@ -523,8 +523,8 @@ proptest! {
     }
 }
 
-/// Long runs of zeros are chunks of their own: they take next to nothing, and what lies between them
-/// no more than it takes alone.
+/// Long runs of zeros are chunks of their own: they take next to nothing, and what lies between
+/// them no more than it takes alone.
 #[test]
 fn runs_of_zeros_cost_nothing() {
     let weights: Vec<u8> =

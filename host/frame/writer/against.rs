@@ -50,8 +50,9 @@ impl<W: Write + Send> FrameWriter<W> {
     }
 
     /// Says which content probably repeats earlier content, as
-    /// [`find_repeats`](crate::frame::find_repeats) finds it: chunks that do are stored as a reference to
-    /// the earlier ones. A reader keeps the coded bytes of content that may be repeated.
+    /// [`find_repeats`](crate::frame::find_repeats) finds it: chunks that do are stored as a
+    /// reference to the earlier ones. A reader keeps the coded bytes of content that may be
+    /// repeated.
     ///
     /// # Errors
     /// `InvalidArgument` for a repeat that does not lie behind its source, and once content was
