@@ -16,13 +16,14 @@ def decompress(data, *, max_size=None, device="cpu"):
     return _torch.from_dlpack(found).to(device)
 
 
-def save_file(tensors, filename, metadata=None):
-    """Compresses named tensors to a file, as ``safetensors.torch.save_file`` writes them."""
+def save_file(tensors, filename, metadata=None, *, base=None):
+    """Compresses named tensors to a file, as ``safetensors.torch.save_file`` writes them; against
+    the checkpoint ``base``, if one is given (:func:`parans.save_file`)."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _files.save_file(ready, filename, metadata)
+    _files.save_file(ready, filename, metadata, base=base)
 
 
-def load_file(filename, device="cpu"):
-    """Gives the tensors of a file by name, on a device."""
-    with _files.open(filename) as archive:
+def load_file(filename, device="cpu", *, base=None):
+    """Gives the tensors of a file by name, on a device; ``base`` as of :func:`parans.open`."""
+    with _files.open(filename, base=base) as archive:
         return {name: _torch.from_dlpack(archive[name]).to(device) for name in archive}

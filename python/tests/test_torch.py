@@ -59,3 +59,14 @@ def test_coders_give_tensors_for_tensors():
     streams = coder.streams(5)
     coder.push(streams, symbols, indexes)
     assert torch.equal(coder.pop(streams, indexes), symbols.int())
+
+
+def test_a_checkpoint_against_a_base(tmp_path):
+    old = {"w": torch.arange(300_000).to(torch.bfloat16)}
+    new = {"w": old["w"] + 1}
+    parans.torch.save_file(old, tmp_path / "old")
+    parans.torch.save_file(new, tmp_path / "new", base=tmp_path / "old")
+    assert torch.equal(parans.torch.load_file(tmp_path / "new")["w"], new["w"])
+    (tmp_path / "old").rename(tmp_path / "moved")
+    loaded = parans.torch.load_file(tmp_path / "new", base=tmp_path / "moved")
+    assert torch.equal(loaded["w"], new["w"])
