@@ -89,6 +89,8 @@ struct Match {
 #[derive(Default)]
 pub(super) struct Sources {
     bases: Vec<Arc<Base>>,
+    /// Of each base, the number of the first entry with each name.
+    by_name: Vec<HashMap<String, usize>>,
     /// Ascending and apart.
     matches: Vec<Match>,
 }
@@ -148,27 +150,33 @@ impl Sources {
         let large = |found: &&Match| found.content.end - found.content.start >= WORTH;
         let large = self.matches.iter().filter(large);
         cut(runs, large.flat_map(|found| [found.content.start, found.content.end]).collect());
+        let mut by_name = HashMap::new();
+        for (number, entry) in base.entries().iter().enumerate() {
+            by_name.entry(entry.name.clone()).or_insert(number);
+        }
+        self.by_name.push(by_name);
         self.bases.push(base);
     }
 
     /// Notes an entry that was not known when the bases came.
     pub(super) fn note(&mut self, entry: &Entry) {
-        for (number, base) in self.bases.iter().enumerate() {
-            let same = |other: &&Entry| {
-                (&other.name, &other.kind, other.length) == (&entry.name, &entry.kind, entry.length)
+        let found = self.bases.iter().zip(&self.by_name).position(|(base, by_name)| {
+            let same = |&at: &usize| {
+                let other = &base.entries()[at];
+                (&other.kind, other.length) == (&entry.kind, entry.length) && entry.length > 0
             };
-            let at = base.entries().iter().find(same).map(|entry| entry.offset);
-            if let Some(at) = at.filter(|_| entry.length > 0) {
-                let content = entry.offset..entry.end();
-                // Entries come in the order of the content; what was guessed ends where they begin.
-                self.matches.retain(|other| other.content.start < content.start);
-                if let Some(last) = self.matches.last_mut() {
-                    last.content.end = last.content.end.min(content.start);
-                }
-                self.matches.push(Match { content, base: number, at });
-                return;
-            }
+            by_name.get(&entry.name).is_some_and(same)
+        });
+        let Some(base) = found else { return };
+        let at = self.bases[base].entries()[self.by_name[base][&entry.name]].offset;
+        let content = entry.offset..entry.end();
+        // Entries come in the order of the content; what was guessed ends where they begin.
+        let behind = |other: &mut Match| other.content.start >= content.start;
+        while self.matches.pop_if(behind).is_some() {}
+        if let Some(last) = self.matches.last_mut() {
+            last.content.end = last.content.end.min(content.start);
         }
+        self.matches.push(Match { content, base, at });
     }
 
     /// Where the content that resembles a base ends, if it does at `at`.

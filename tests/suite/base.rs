@@ -287,3 +287,21 @@ fn repeats_are_compared() {
         assert!(matches!(write(vec![wrong]), Err(Error::InvalidArgument(_))));
     }
 }
+
+/// Tensors that are written one by one are matched by their names, whatever their order.
+#[test]
+fn tensors_written_one_by_one() {
+    let (a, b) = (weights(300_000, 1), weights(200_000, 2));
+    let old = base("old", &model(&[("a", &a), ("b", &b)]));
+    let writer = FrameWriter::new(Vec::new(), WriteOptions::default()).unwrap();
+    let mut writer = writer.with_base(old.clone()).unwrap();
+    let mut content = Vec::new();
+    for (name, bytes) in [("b", moved(&b, 3)), ("new", weights(1000, 5)), ("a", moved(&a, 4))] {
+        let shape = [bytes.len() as u64 / 2];
+        writer.write_tensor(name, parans::Dtype::Bf16, &shape, &bytes).unwrap();
+        content.extend_from_slice(&bytes);
+    }
+    let frame = writer.finish().unwrap().0;
+    assert!(frame.len() < content.len() / 5, "{} {}", frame.len(), content.len());
+    assert_eq!(decompress(&frame, vec![old]).unwrap(), content);
+}
