@@ -16,13 +16,14 @@ use parans::{
 };
 use rayon::prelude::*;
 
-use crate::{failure::named, input::Input, output::directory};
+use crate::{failure::named, identity::note_base, input::Input, output::directory};
 
 /// The bases for the output `target`, under names by which they are found from there; standard
 /// output has no folder, and names them as they were given.
 pub(crate) fn for_writing(target: Option<&Path>, given: &[PathBuf]) -> Result<Vec<Arc<Base>>> {
     let open = |path: &PathBuf| {
         let base = Base::open(path)?;
+        note_base(&base);
         Ok(Arc::new(match target {
             Some(target) => base.seen_from(directory(target)),
             None => base,
@@ -45,11 +46,11 @@ pub(crate) fn for_archive(
     given: &[PathBuf],
 ) -> Result<Vec<Arc<Base>>> {
     if given.is_empty() {
-        let find = |name| Base::find(name, directory(path));
+        let find = |name| Base::find(name, directory(path)).inspect(|base| note_base(base));
         return names.iter().map(find).collect::<parans::Result<_>>().map_err(Into::into);
     }
-    let given = given.iter().map(|path| Base::open(path).map(Arc::new));
-    let given = given.collect::<parans::Result<Vec<_>>>()?;
+    let open = |path: &PathBuf| Base::open(path).inspect(note_base).map(Arc::new);
+    let given = given.iter().map(open).collect::<parans::Result<Vec<_>>>()?;
     in_order(names, given).with_context(|| path.display().to_string())
 }
 

@@ -18,6 +18,7 @@ use crate::{
     decompress,
     earlier::{Earlier, Shared},
     failure::{Usage, named},
+    identity,
     input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
     output::{Output, Wish},
@@ -41,6 +42,10 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
         );
     }
     let bases = base::for_writing(target.as_deref(), &args.base.base)?;
+    if input.metadata.as_ref().is_some_and(identity::is_base) {
+        let text = "is its own base: without it, the output could not be read";
+        return Err(Usage(format!("{}: {text}", input.path.display())).into());
+    }
     let output = match &target {
         Some(target) => Output::file(target, Wish::new(&input, args))?,
         None => Output::stdout(args.force)?,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
+use parans::frame::Base;
 
 use crate::{failure::Usage, input::is_stdin, process};
 
@@ -34,6 +35,7 @@ impl FileId {
 
 static INPUTS: OnceLock<Vec<FileId>> = OnceLock::new();
 static WRITTEN: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+static BASES: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// Notes what the command reads, once, before it writes anything.
 pub(crate) fn note_inputs<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) {
@@ -53,8 +55,21 @@ pub(crate) fn note_written(metadata: &fs::Metadata) {
     }
 }
 
+/// Notes the files that a base takes: what is coded against them can be read only with them.
+pub(crate) fn note_base(base: &Base) {
+    let metadata = base.files().iter().filter_map(|path| fs::metadata(path).ok());
+    let ids: Vec<FileId> = metadata.filter_map(|metadata| FileId::of(&metadata)).collect();
+    BASES.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+}
+
+/// Whether a file is among those that bases take.
+pub(crate) fn is_base(metadata: &fs::Metadata) -> bool {
+    FileId::of(metadata)
+        .is_some_and(|id| BASES.lock().unwrap_or_else(PoisonError::into_inner).contains(&id))
+}
+
 /// Refuses to write to a file that is there already, if it is an input or an output of this
-/// command.
+/// command, or a base.
 pub(crate) fn refuse_own(path: &Path, metadata: &fs::Metadata) -> Result<()> {
     let Some(id) = FileId::of(metadata) else { return Ok(()) };
     let refuse = |what| Err(Usage(format!("{}: {what}", path.display())).into());
@@ -63,6 +78,9 @@ pub(crate) fn refuse_own(path: &Path, metadata: &fs::Metadata) -> Result<()> {
     }
     if WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&id) {
         return refuse("is the output of another input already");
+    }
+    if is_base(metadata) {
+        return refuse("is a base: what is coded against it could not be read any more");
     }
     Ok(())
 }

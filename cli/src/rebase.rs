@@ -29,6 +29,7 @@ pub(crate) fn rebase(args: &RebaseArgs) -> Result<()> {
     let target = args.output.as_deref().filter(|output| !is_stdin(output));
     let bases = base::for_writing(target, &args.base.base)?;
     let content = Base::open(&args.file).with_context(name)?;
+    identity::note_base(&content);
     let length = content.length();
     let mut content = Content::new(content.into());
     let layout = recognise_file(&mut content).with_context(name)?.unwrap_or_default();

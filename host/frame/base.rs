@@ -4,6 +4,7 @@
 use std::{
     fmt,
     ops::Range,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -30,6 +31,7 @@ pub struct Base {
     length: u64,
     check: OnceLock<u64>,
     name: String,
+    files: Vec<PathBuf>,
 }
 
 impl fmt::Debug for Base {
@@ -46,7 +48,8 @@ impl Base {
         length: u64,
         check: OnceLock<u64>,
     ) -> Self {
-        Self { content: Box::new(content), entries, length, check, name }
+        let files = Vec::new();
+        Self { content: Box::new(content), entries, length, check, name, files }
     }
 
     /// Checks that this is the base that a frame names, as far as it can be said without reading
@@ -70,6 +73,18 @@ impl Base {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The files that it takes: the base's own and those that it is coded against in its turn. None
+    /// for a base in memory.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Says which files it takes.
+    pub(super) fn with_files(self, files: Vec<PathBuf>) -> Self {
+        Self { files, ..self }
     }
 
     /// The same base under another name.

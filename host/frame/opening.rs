@@ -99,7 +99,8 @@ impl Base {
         file.by_ref().take(8).read_to_end(&mut head).map_err(named)?;
         let name = path.to_string_lossy().into_owned();
         if !super::is_frame(&head) {
-            return Self::of_file(name, file).map_err(named).map_err(Error::from);
+            let base = Self::of_file(name, file).map_err(named)?;
+            return Ok(base.with_files(vec![path.to_owned()]));
         }
         let whole = path.canonicalize().map_err(named)?;
         if above.contains(&whole) || above.len() == MAX_CHAIN {
@@ -112,8 +113,10 @@ impl Base {
         let bases = archive.bases().iter().map(|name| Self::find_below(name, folder, above));
         let bases = bases.collect::<Result<Vec<_>>>()?;
         above.pop();
+        let mut files = vec![path.to_owned()];
+        files.extend(bases.iter().flat_map(|base| base.files().iter().cloned()));
         archive.set_bases(bases)?;
-        Ok(Self::of_archive(name, archive))
+        Ok(Self::of_archive(name, archive).with_files(files))
     }
 
     fn of_file(name: String, mut file: File) -> std::io::Result<Self> {

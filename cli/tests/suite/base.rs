@@ -122,3 +122,24 @@ fn renamed_tensors_are_found() {
     assert!(length < 600_000, "{length}");
     assert_eq!(succeed(path, "-d -c new.parans").stdout, new);
 }
+
+/// No base is overwritten, deleted or coded against itself.
+#[test]
+fn bases_are_kept() {
+    let steps: Vec<Vec<u8>> = (0..3).map(|step| model(&[("w", &weights(step))])).collect();
+    let directory = place(&[("s0", &steps[0]), ("s1", &steps[1]), ("s2", &steps[2])]);
+    let path = directory.path();
+    succeed(path, "compress s1 --base s0");
+    fail(path, "compress -f s2 --base s1.parans -o s1.parans", USAGE, "is a base");
+    // Neither is one that the base needs.
+    fail(path, "compress -f s2 --base s1.parans -o s0", USAGE, "is a base");
+    fail(path, "compress s0 --base s1.parans --rm", USAGE, "its own base");
+    let output = run(path, "compress s0 s2 --base s0 --rm");
+    assert_eq!(output.status.code(), Some(USAGE));
+    assert!(path.join("s0").exists() && !path.join("s2").exists());
+    fail(path, "-df s2.parans -o s0", USAGE, "is a base");
+    fail(path, "rebase -f s1.parans -o s0", USAGE, "is a base");
+    fail(path, "extract -f s1.parans w -o s0", USAGE, "is a base");
+    assert_eq!(succeed(path, "-dc s2.parans").stdout, steps[2]);
+    assert_eq!(succeed(path, "-dc s1.parans").stdout, steps[1]);
+}
