@@ -77,6 +77,59 @@ vectorized! {
     }
 }
 
+/// Calls `at` with each element's place among the elements sorted by class. `table` has eight times
+/// the class of each key.
+#[inline(always)]
+fn places<T>(
+    table: &[u8; 256],
+    keys: &[u8],
+    counts: &[usize; CLASSES],
+    words: &mut [T],
+    mut at: impl FnMut(usize, &mut T),
+) {
+    let mut starts = [0; CLASSES];
+    for class in 1..CLASSES {
+        starts[class] = starts[class - 1] + counts[class - 1];
+    }
+    for (keys, words) in keys.chunks(TOGETHER).zip(words.chunks_mut(TOGETHER)) {
+        // A byte per class counts the elements of the class so far, all in one register.
+        let mut seen = 0u64;
+        for (&key, word) in keys.iter().zip(words) {
+            let shift = table[usize::from(key)];
+            at(starts[usize::from(shift / 8) % CLASSES] + (seen >> shift & 0xff) as usize, word);
+            seen += 1 << shift;
+        }
+        for (class, start) in starts.iter_mut().enumerate() {
+            *start += (seen >> (8 * class) & 0xff) as usize;
+        }
+    }
+}
+
+// The levels of vectors have shifts by a register that cost one operation instead of three.
+vectorized! {
+    fn sort<'a, T: Word>(
+        table: &'a [u8; 256],
+        keys: &'a [u8],
+        counts: &'a [usize; CLASSES],
+        words: &'a mut [T],
+        sorted: &'a mut [T],
+    ) -> () {
+        places(table, keys, counts, words, |at, word| sorted[at] = *word);
+    }
+}
+
+vectorized! {
+    fn unsort<'a, T: Word>(
+        table: &'a [u8; 256],
+        keys: &'a [u8],
+        counts: &'a [usize; CLASSES],
+        sorted: &'a [T],
+        words: &'a mut [T],
+    ) -> () {
+        places(table, keys, counts, words, |at, word| *word = sorted[at]);
+    }
+}
+
 /// A sample of a chunk, to choose classes by.
 pub(super) struct Sample<'a, T> {
     pub(super) words: &'a [T],
@@ -232,56 +285,28 @@ impl Classes {
         counts
     }
 
-    /// Calls `at` with each element's place among the elements sorted by class.
-    #[inline(always)]
-    fn places<T>(
-        &self,
-        keys: &[u8],
-        counts: &[usize; CLASSES],
-        words: &mut [T],
-        mut at: impl FnMut(usize, &mut T),
-    ) {
-        let mut starts = [0; CLASSES];
-        for class in 1..CLASSES {
-            starts[class] = starts[class - 1] + counts[class - 1];
-        }
-        for (keys, words) in keys.chunks(TOGETHER).zip(words.chunks_mut(TOGETHER)) {
-            // A byte per class counts the elements of the class so far, all in one register.
-            let mut seen = 0u64;
-            for (&key, word) in keys.iter().zip(words) {
-                let shift = self.table[usize::from(key)];
-                at(
-                    starts[usize::from(shift / 8) % CLASSES] + (seen >> shift & 0xff) as usize,
-                    word,
-                );
-                seen += 1 << shift;
-            }
-            for (class, start) in starts.iter_mut().enumerate() {
-                *start += (seen >> (8 * class) & 0xff) as usize;
-            }
-        }
-    }
-
     /// Sorts words by their classes.
     pub(super) fn sort<T: Word>(
         &self,
+        level: Level,
         keys: &[u8],
         counts: &[usize; CLASSES],
         words: &mut [T],
         sorted: &mut [T],
     ) {
-        self.places(keys, counts, words, |at, word| sorted[at] = *word);
+        sort::<T>(level, &self.table, keys, counts, words, sorted);
     }
 
     /// Undoes [`Classes::sort`].
     pub(super) fn unsort<T: Word>(
         &self,
+        level: Level,
         keys: &[u8],
         counts: &[usize; CLASSES],
         sorted: &[T],
         words: &mut [T],
     ) {
-        self.places(keys, counts, words, |at, word| *word = sorted[at]);
+        unsort::<T>(level, &self.table, keys, counts, sorted, words);
     }
 
     /// Appends the classes to a chunk.

@@ -181,7 +181,7 @@ impl Encoder {
         };
         let mut sorted = if plan.classes.keys().is_some() {
             let sorted = words_of::<T>(sorted, n);
-            plan.classes.sort(keys, &counts, words, sorted);
+            plan.classes.sort(self.level, keys, &counts, words, sorted);
             sorted
         } else {
             words
@@ -280,7 +280,7 @@ impl Decoder {
         let words = match classes.keys() {
             Some(_) => {
                 let words = words_of::<T>(words, n);
-                classes.unsort(keys, &counts, sorted, words);
+                classes.unsort(self.level, keys, &counts, sorted, words);
                 words
             }
             None => sorted,
