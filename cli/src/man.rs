@@ -136,6 +136,7 @@ fn examples(command: Option<&str>) -> &'static [(&'static str, &'static str)] {
             ("parans bench", "Measure rans64 on tensors of 1 to 4096 rows."),
             ("parans bench --family all --lanes 1,8,32 --rows 256", "Compare families."),
             ("parans bench --symbols 1000 --rows 1", "Measure the time of small calls."),
+            ("parans bench --plot speeds.svg", "Draw speeds over numbers of rows."),
         ],
         Some("devices") => &[("parans devices", "List devices, for bench --device.")],
         Some("completions") => &[(

@@ -57,6 +57,9 @@ pub(crate) struct BenchArgs {
     /// Order-0 coding of this file's bytes instead, on one thread, table building counted
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) bytes: Option<PathBuf>,
+    /// Draw the speeds over the numbers of rows into FILE, an SVG picture
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "bytes")]
+    pub(super) plot: Option<PathBuf>,
     /// One JSON object per line, with the fastest calls
     #[arg(long)]
     pub(super) json: bool,

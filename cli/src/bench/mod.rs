@@ -8,6 +8,7 @@
 mod args;
 mod bytes;
 mod measure;
+mod plot;
 mod report;
 
 use anyhow::{Result, ensure};
@@ -73,6 +74,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     )?;
     let families = chosen(&args.family, Family::ALL, |family, name| family.name() == name);
     let lanes = chosen(&args.lanes, Family::LANES, |lanes, name| lanes.to_string() == name);
+    let plot = args.plot.as_deref().map(plot::open).transpose()?;
     let sweep = families.len() * lanes.len() > 1;
     let mut report = Report::new(args, threads, pools.one.is_some(), sweep);
     for &family in &families {
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
             other => other?,
         }
     }
-    report.finish()
+    report.finish(plot)
 }
 
 /// Measures one family with each number of lanes and of rows.

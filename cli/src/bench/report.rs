@@ -8,8 +8,12 @@ use parans::{Family, Lookup};
 use super::{
     args::BenchArgs,
     measure::{Figures, Speed},
+    plot::Plot,
 };
-use crate::failure::{self, Usage, named};
+use crate::{
+    failure::{self, Usage, named},
+    output::Output,
+};
 
 /// Up to this many symbols the time of a call says more than the speed.
 const SMALL: usize = 100_000;
@@ -32,11 +36,20 @@ pub(super) struct Report<'a> {
     started: bool,
     /// The fastest push and the fastest pop, with what they were measured with.
     best: [Option<(f64, String)>; 2],
+    plot: Plot,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(args: &'a BenchArgs, threads: usize, beside: bool, sweep: bool) -> Self {
-        Self { args, threads, beside, sweep, started: false, best: [None, None] }
+        Self {
+            args,
+            threads,
+            beside,
+            sweep,
+            started: false,
+            best: [None, None],
+            plot: Plot::default(),
+        }
     }
 
     /// Prints one measurement; `one` is the same on one thread.
@@ -59,6 +72,12 @@ impl<'a> Report<'a> {
             self.heading(setting, lookup)
         };
         self.started = true;
+        let name = if self.sweep { name(setting, lookup) + " " } else { String::new() };
+        self.plot.add(format!("{name}push"), rows, figures.push.best);
+        self.plot.add(format!("{name}pop"), rows, figures.pop.best);
+        if let Some(copy) = figures.copy {
+            self.plot.add("copy".into(), rows, copy);
+        }
         let mut out = io::stdout().lock();
         writeln!(out, "{heading}{text}").and_then(|()| out.flush()).map_err(unwritable)
     }
@@ -68,9 +87,17 @@ impl<'a> Report<'a> {
         let _ = writeln!(io::stderr(), "parans: {family} left out: {}", failure::line(error));
     }
 
-    /// Prints what was fastest.
-    pub(super) fn finish(self) -> Result<()> {
+    /// Prints what was fastest, and draws the picture if there is to be one.
+    pub(super) fn finish(self, plot: Option<Output>) -> Result<()> {
         ensure!(self.started, Usage("there is nothing to measure".into()));
+        if let Some(output) = plot {
+            let args = self.args;
+            let title = format!(
+                "symbols per call: {}, tables: {} of {}, device: {}, threads: {}",
+                args.symbols, args.tables, args.alphabet, args.device, self.threads
+            );
+            self.plot.write(&title, output)?;
+        }
         let [Some((push, push_with)), Some((pop, pop_with))] = self.best else { return Ok(()) };
         writeln!(
             io::stdout().lock(),

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::common::{IO, fail, place, succeed};
+
 fn parans(arguments: &str) -> (bool, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_parans"))
         .args(arguments.split_whitespace())
@@ -284,4 +286,20 @@ fn check_reads_the_output_back() {
     assert!(err.lines().all(|line| line.contains("MB/s")), "{err}");
     let (ok, _, err) = parans(&format!("compress --check -c {}", input.display()));
     assert!(!ok && err.contains("--check"), "{err}");
+}
+
+#[test]
+fn a_picture_of_speeds() {
+    let directory = place(&[]);
+    let path = directory.path();
+    succeed(path, "bench --symbols 20000 --rows 1,4,16 --repeat 1 --lanes 1,4 --plot speeds.svg");
+    let svg = std::fs::read_to_string(path.join("speeds.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    for words in
+        ["rans64 x1 invcdf push", "rans64 x4 invcdf pop", "rows", "million symbols per second"]
+    {
+        assert!(svg.contains(words), "{words}");
+    }
+    fail(path, "bench --symbols 100 --rows 1 --plot speeds.svg", IO, "exists already");
+    fail(path, "bench --symbols 100 --rows 1 --plot no/speeds.svg", IO, "no/speeds.svg");
 }
