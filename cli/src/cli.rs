@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command as Parsed, FromArgMatches, Parser};
 use clap::{Subcommand, ValueHint, builder::PossibleValuesParser};
 
-use crate::{bench::BenchArgs, pool::THREADS};
+use crate::{bench::args::BenchArgs, pool::THREADS};
 
 /// How the names of compressed files end, unless `-S` says otherwise.
 pub(crate) const SUFFIX: &str = ".parans";

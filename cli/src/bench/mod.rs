@@ -5,7 +5,7 @@
 //! many parallel rows make my tensors fast here? Beside each speed stands its share of the speed of
 //! copying the same arrays on the same threads.
 
-mod args;
+pub(crate) mod args;
 mod bytes;
 mod measure;
 mod plot;
@@ -16,11 +16,9 @@ use parans::{Bypass, Coder, Device, Error, Family};
 use rayon::ThreadPool;
 
 use crate::{failure::Usage, pool};
-use args::ALL;
+use args::{ALL, BenchArgs};
 use measure::{Inputs, make_tables};
 use report::{Report, Setting};
-
-pub(crate) use args::BenchArgs;
 
 /// The values that a list names, in its order, each once.
 fn chosen<T: Copy + PartialEq>(
