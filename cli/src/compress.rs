@@ -56,7 +56,7 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
     let seen: Vec<_> = tensors.iter().map(|(entry, number)| (entry, *number)).collect();
     let shared = if args.dedup { earlier.shared(&seen, target.as_deref())? } else { Vec::new() };
     let repeats = find_repeats(&seen);
-    let plan = Plan { layout, tensors: tensors.clone(), repeats, shared, bases };
+    let plan = Plan { layout, tensors: &tensors, repeats, shared, bases };
     let (output, summary, recognised) =
         input.read_ahead(|ahead| write(&input, ahead, plan, output, &mut progress))?;
     let change = input.changed(Some(summary.content))?;
@@ -82,11 +82,11 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
 }
 
 /// What is known of content before it is read through.
-struct Plan {
+struct Plan<'a> {
     /// The layout, of a file that is recognised.
     layout: Option<Layout>,
     /// Its large tensors, by their fingerprints.
-    tensors: Tensors,
+    tensors: &'a [(Entry, u128)],
     repeats: Vec<Repeat>,
     shared: Vec<Shared>,
     bases: Vec<Arc<Base>>,
@@ -165,7 +165,7 @@ impl Target {
 fn write(
     input: &Input,
     mut ahead: ReadAhead,
-    plan: Plan,
+    plan: Plan<'_>,
     output: Output,
     progress: &mut Progress,
 ) -> Result<(Output, Summary, bool)> {
@@ -181,7 +181,7 @@ fn write(
                 writer = writer.with_base_ranges(base, ranges)?;
             }
             for base in plan.bases {
-                writer = base::attach(writer, base, &entries, &plan.tensors)?;
+                writer = base::attach(writer, base, &entries, plan.tensors)?;
             }
             Target::Known(writer)
         }

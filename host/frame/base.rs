@@ -154,7 +154,7 @@ impl Base {
     }
 }
 
-/// The bases at hand when a chunk is decoded.
+/// The bases that chunks are decoded with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bases(Arc<[Arc<Base>]>);
 

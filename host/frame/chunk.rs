@@ -278,7 +278,8 @@ impl ChunkDecoder {
     ///
     /// # Errors
     /// `Corrupt` or `Truncated` for bytes no encoder wrote, `Unsupported` for an element type this
-    /// build does not know, `Base` and what reading gives where the base is not at hand.
+    /// build does not know; `Base` where the base is missing or another one, and the errors of
+    /// reading it.
     pub(super) fn decode(
         &mut self,
         info: ChunkInfo,

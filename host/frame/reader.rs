@@ -28,8 +28,8 @@ pub struct ReadOptions {
     /// Keep the index of every frame that was read, for [`FrameReader::indexes`]: memory then grows
     /// with the number of frames.
     pub keep_indexes: bool,
-    /// What the frames may be coded against. A stream says at its end only which it is: the first
-    /// that has the bytes a chunk was coded against is taken.
+    /// What the frames may be coded against. A stream names its bases only at its end, so each
+    /// chunk is decoded with the first base whose bytes have the checksum that the chunk gives.
     pub bases: Vec<Arc<Base>>,
 }
 

@@ -59,7 +59,8 @@ vectorized! {
         let (mut one, mut other) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         let mut any = T::ZERO;
         let size = BLOCK * size_of::<T>();
-        for ((bytes, base), words) in bytes.chunks(size).zip(base.chunks(size)).zip(words.chunks_mut(BLOCK)) {
+        let pairs = bytes.chunks(size).zip(base.chunks(size));
+        for ((bytes, base), words) in pairs.zip(words.chunks_mut(BLOCK)) {
             let (one, other) = (load(bytes, &mut one), load(base, &mut other));
             match method {
                 Method::Floats => {
@@ -99,7 +100,8 @@ vectorized! {
     ) -> () {
         let mut block = [T::ZERO; BLOCK];
         let size = BLOCK * size_of::<T>();
-        for ((words, base), out) in words.chunks(BLOCK).zip(base.chunks(size)).zip(out.chunks_mut(size)) {
+        let pairs = words.chunks(BLOCK).zip(base.chunks(size));
+        for ((words, base), out) in pairs.zip(out.chunks_mut(size)) {
             let block = load(base, &mut block);
             match method {
                 Method::Floats => {
