@@ -24,7 +24,7 @@ const MAX_HEADER: u64 = 100_000_000;
 pub(super) fn header_length(head: &[u8]) -> Option<u64> {
     let (length, rest) = head.split_first_chunk()?;
     let length = u64::from_le_bytes(*length);
-    (length <= MAX_HEADER && rest.first() == Some(&b'{')).then_some(8 + length)
+    (length <= MAX_HEADER && rest.first() == Some(&b'{')).then(|| 8 + length)
 }
 
 /// A tensor as the header has it.
@@ -133,6 +133,14 @@ mod tests {
                 let coded = Elements::of(dtype);
                 assert!(layout.segments.iter().any(|segment| segment.dtype == coded), "{dtype}");
             }
+        }
+    }
+
+    #[test]
+    fn impossible_lengths_are_none() {
+        for length in [0, MAX_HEADER + 1, u64::MAX - 7, u64::MAX] {
+            let head = [&length.to_le_bytes()[..], b"{}"].concat();
+            assert_eq!(recognise(&head), None, "{length}");
         }
     }
 
