@@ -4,6 +4,9 @@
 #[path = "../tests/common/counts.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
 mod counts;
+#[path = "../tests/common/frame_counts.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
+mod frame_counts;
 #[path = "../tests/common/software.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use more of it")]
 mod software;
@@ -11,6 +14,9 @@ mod software;
 fn main() {
     let budgets = std::env::args().nth(1).is_some_and(|argument| argument == "budgets");
     counts::count_all(|count| {
+        println!("{}", if budgets { count.budget() } else { count.json() });
+    });
+    frame_counts::count_frames(|count| {
         println!("{}", if budgets { count.budget() } else { count.json() });
     });
 }

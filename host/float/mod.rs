@@ -16,7 +16,6 @@
 //! of an element goes and why.
 
 pub(crate) mod difference;
-mod layout;
 mod pack;
 mod plan;
 mod plane;
@@ -26,14 +25,13 @@ mod split;
 mod tests;
 mod values;
 mod vectorized;
-mod word;
 mod zeros;
 
-use layout::Layout;
+use parans_kernels::float::{BYTES, FLOATS, INTEGERS, Layout, STORED, Word, is_elided};
+
 use plan::{Plan, Sampler};
 use plane::Found;
 use planes::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
-use word::Word;
 
 use crate::dtype::Dtype;
 use crate::simd::Level;
@@ -45,11 +43,6 @@ pub const OVERHEAD: usize = 1;
 /// Bytes of elements that make a good chunk: large enough that models and states (about 1 KiB a
 /// plane) are lost in it, small enough that its planes stay in a core's second-level cache.
 pub const CHUNK: usize = 1 << 20;
-
-const STORED: u8 = 0;
-const FLOATS: u8 = 1;
-const INTEGERS: u8 = 2;
-const BYTES: u8 = 3;
 
 /// Codes chunks. Keeps its buffers from one chunk to the next: make one per thread.
 #[derive(Debug)]
@@ -158,11 +151,11 @@ impl Encoder {
         match dtype.exponent_mantissa() {
             Some((_, mantissa)) => {
                 out.push(FLOATS);
-                layout.write_float(mantissa, out);
+                layout.write_float(mantissa, |byte| out.push(byte));
             }
             None => {
                 out.push(INTEGERS);
-                layout.write_integer(out);
+                out.push(layout.integer_byte());
             }
         }
         let planes = &mut self.planes;
@@ -234,10 +227,15 @@ impl Decoder {
         data: &'a [u8],
         out: &mut [u8],
     ) -> Result<&'a [u8]> {
-        let (layout, data) = match dtype.exponent_mantissa() {
-            Some((exponent, mantissa)) => Layout::read_float(exponent, mantissa, data)?,
-            None => Layout::read_integer(T::BITS, data)?,
+        let read = match dtype.exponent_mantissa() {
+            Some((exponent, mantissa)) => Layout::read_float(exponent, mantissa, data),
+            None => Layout::read_integer(T::BITS, data),
         };
+        let (layout, taken) = read.map_err(|fault| match fault.is_truncated() {
+            true => Error::Truncated(fault.to_string()),
+            false => Error::Corrupt(fault.to_string()),
+        })?;
+        let data = &data[taken..];
         let count = out.len() / size_of::<T>();
         let coder = &mut self.coder;
         let planes = &mut self.planes;
@@ -246,7 +244,7 @@ impl Decoder {
             plane::read(coder, data, count, constant_len, &mut planes.symbols)?;
         let rests = layout.zero.map_or(count, |zero| {
             let symbols = symbols.bytes(&planes.symbols);
-            symbols.iter().filter(|&&symbol| !zeros::is_elided(zero, symbol)).count()
+            symbols.iter().filter(|&&symbol| !is_elided(zero, symbol)).count()
         });
         let mut whole = [Found::Scratch; MAX_WHOLE];
         let whole = &mut whole[..layout.whole_planes()];

@@ -1,8 +1,8 @@
 //! Rests to byte planes and packed fractions, and back, a block at a time.
 
-use super::layout::Layout;
 use super::planes::{BLOCK, PlaneRefs, Planes, of_block, packed_len, stride};
-use super::word::Word;
+use parans_kernels::float::Layout;
+use parans_kernels::float::Word;
 
 /// Writes the rests of elements `at..at + rests.len()` to their planes. `at` is a multiple of
 /// [`BLOCK`], and only the last call has fewer than that many.

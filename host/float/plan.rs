@@ -1,12 +1,12 @@
 //! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise
 //! is never coded just to be thrown away.
 
-use super::layout::{Filter, Layout};
 use super::plane::{is_worth_coding, sampled_bits};
 use super::planes::{BLOCK, MAX_WHOLE, Planes};
 use super::split;
-use super::word::Word;
 use crate::simd::Level;
+use parans_kernels::float::Word;
+use parans_kernels::float::{Filter, Layout};
 
 /// Blocks in a sample, spread evenly over the chunk.
 const SAMPLE_BLOCKS: usize = 16;

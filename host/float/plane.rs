@@ -1,15 +1,13 @@
 //! One plane in a chunk: constant, coded by order-0 rANS, or stored, whichever is smallest.
 
+pub(super) use parans_kernels::float::PIECE;
+use parans_kernels::float::{
+    PLANE_CODED as CODED, PLANE_CONSTANT as CONSTANT, PLANE_STORED as STORED,
+};
+
 use crate::order0;
 use crate::{Error, Result};
 
-const STORED: u8 = 0;
-const CONSTANT: u8 = 1;
-const CODED: u8 = 2;
-
-/// A coded plane is cut into pieces of this length, each with a model of its own and a length in
-/// front.
-pub(super) const PIECE: usize = 1 << 20;
 const _: () = assert!(PIECE <= order0::MAX_CHUNK);
 
 /// What coding must save, in bits per byte, to be worth its time: a plane of noise costs both

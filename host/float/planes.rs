@@ -1,10 +1,7 @@
 //! The planes of a chunk and their lengths: what the loops write, and the coder reads.
 
-use super::layout::Layout;
-
-/// Elements that go through a step together. Also the unit of the packed fraction's layout, thus
-/// part of the format.
-pub(super) const BLOCK: usize = 512;
+use parans_kernels::float::Layout;
+pub(super) use parans_kernels::float::fractions::{BLOCK, fraction_len, packed_len, stride};
 
 /// Most whole byte planes of the rest: those of an eight-byte integer, or of an `F64` that keeps
 /// all its exponent.
@@ -49,29 +46,6 @@ impl Planes {
         }
         self.fraction.truncate(fraction_len(layout, rests));
     }
-}
-
-/// Bytes that the fractions of `elements` elements take.
-pub(super) fn fraction_len(layout: &Layout, elements: usize) -> usize {
-    match (layout.fraction_bits() as usize, layout.packed) {
-        (0, _) => 0,
-        (_, false) => elements,
-        (bits, true) => {
-            elements / BLOCK * packed_len(bits, BLOCK) + packed_len(bits, elements % BLOCK)
-        }
-    }
-}
-
-/// Bytes that `elements` fractions, at most a block of them, take when packed.
-pub(super) fn packed_len(bits: usize, elements: usize) -> usize {
-    [4, 2, 1].into_iter().filter(|part| bits & part != 0).map(|part| stride(part, elements)).sum()
-}
-
-/// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in
-/// byte `j`, from bit `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and
-/// packing is the same shift in every lane.
-pub(super) fn stride(part: usize, elements: usize) -> usize {
-    (elements * part).div_ceil(8)
 }
 
 /// A plane from element `at` on; one of at most a block's length is constant or has no other block.

@@ -5,13 +5,13 @@
 //! set. Every step is a pass over a block that stays in the first-level cache, which costs less
 //! than the shuffles that one fused loop over all planes would need.
 
-use super::layout::{Layout, Stats};
 use super::pack::{pack, unpack};
 use super::planes::{BLOCK, PlaneRefs, Planes, of_block};
 use super::values;
 use super::vectorized::vectorized;
-use super::word::Word;
 use super::zeros::{Restorer, ZeroElider};
+use parans_kernels::float::Word;
+use parans_kernels::float::{Layout, Stats};
 
 vectorized! {
     /// Gathers the statistics of a float chunk: `bytes` holds whole elements.

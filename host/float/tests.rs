@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::layout::Filter;
 use super::*;
+use parans_kernels::float::Filter;
 
 /// Codes with every instruction set, checks that all write the same bytes and read them back, and
 /// returns the bytes.
@@ -182,7 +182,7 @@ fn naive_values(layout: &Layout, elements: &[u64]) -> Vec<(u8, Option<u64>)> {
             value -= u128::from(layout.base);
         }
         let mut rest = value % (1 << top);
-        if layout.sign == layout::Sign::Kept {
+        if layout.sign == parans_kernels::float::Sign::Kept {
             rest += sign << top;
         }
         assert!(value >> top < 256);

@@ -1,42 +1,24 @@
 //! Elements to symbols and rests, and back: the arithmetic of a [`Layout`], a block at a time.
 
-use super::layout::{Filter, Layout, Sign};
+use parans_kernels::float::{Filter, FloatCut, Layout, Word, unzigzag, zigzag};
+
 use super::planes::BLOCK;
-use super::word::Word;
 
 /// Symbols of a block of floats; leaves the rests in `block`.
 #[inline(always)]
 pub(super) fn from_floats<T: Word>(layout: &Layout, block: &mut [T], symbols: &mut [u8]) {
-    let magnitude = T::truncate(u64::MAX >> 1 >> (64 - T::BITS));
-    let base = T::truncate(layout.base);
-    let top = layout.value_bits - 8;
-    let low = T::truncate((1 << top) - 1);
-    let kept = T::truncate(u64::from(layout.sign == Sign::Kept));
+    let cut = FloatCut::<T>::new(layout);
     for (bits, symbol) in block.iter_mut().zip(&mut *symbols) {
-        let moved = (*bits & magnitude) >> layout.dropped;
-        // Values below `base` wrap to something larger: the minimum moves exactly the others.
-        let value = moved.min(moved.sub(base));
-        *symbol = (value >> top).low_byte();
-        *bits = (value & low) | (((*bits >> (T::BITS - 1)) & kept) << top);
+        (*symbol, *bits) = cut.cut(*bits);
     }
 }
 
 /// Undoes [`from_floats`].
 #[inline(always)]
 pub(super) fn to_floats<T: Word>(layout: &Layout, symbols: &[u8], block: &mut [T]) {
-    let base = T::truncate(layout.base);
-    let unit = T::truncate(layout.exponent_unit);
-    let top = layout.value_bits - 8;
-    let low = T::truncate((1 << top) - 1);
-    let (kept, set) = match layout.sign {
-        Sign::Kept => (!T::ZERO, T::ZERO),
-        Sign::Constant(negative) => (T::ZERO, T::truncate(u64::from(negative)) << (T::BITS - 1)),
-    };
+    let cut = FloatCut::<T>::new(layout);
     for (bits, &symbol) in block.iter_mut().zip(symbols) {
-        let value = (T::from_byte(symbol) << top) | (*bits & low);
-        let moved = if value < unit { value } else { value.add(base) };
-        let sign = (*bits >> top) << (T::BITS - 1);
-        *bits = (moved << layout.dropped) | (sign & kept) | set;
+        *bits = cut.join(symbol, *bits);
     }
 }
 
@@ -98,7 +80,7 @@ pub(super) fn from_integers<T: Word>(
     }
     if layout.filter != Filter::None {
         for bits in block.iter_mut() {
-            *bits = (*bits << 1) ^ T::ZERO.sub(*bits >> (T::BITS - 1));
+            *bits = zigzag(*bits);
         }
     }
     for (bits, symbol) in block.iter_mut().zip(symbols) {
@@ -120,7 +102,7 @@ pub(super) fn to_integers<T: Word>(
     }
     if layout.filter != Filter::None {
         for bits in block.iter_mut() {
-            *bits = (*bits >> 1) ^ T::ZERO.sub(*bits & T::from_byte(1));
+            *bits = unzigzag(*bits);
         }
     }
     if layout.filter == Filter::Delta {

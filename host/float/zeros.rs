@@ -4,14 +4,9 @@
 //! element of a bfloat16 tensor. Here the rests of the other elements move together before they are
 //! cut into planes.
 
-use super::planes::BLOCK;
-use super::word::Word;
+use parans_kernels::float::{Word, is_elided};
 
-/// Whether a symbol stands for a zero whose rest is left out.
-#[inline(always)]
-pub(super) fn is_elided(zero: u8, symbol: u8) -> bool {
-    symbol.wrapping_sub(zero) <= 1
-}
+use super::planes::BLOCK;
 
 /// Rests on their way from blocks of elements to full blocks of rests.
 pub(super) struct ZeroElider<T> {

@@ -51,7 +51,7 @@ struct Frame {
 }
 
 /// A chunk as it was read, with all that it takes to decode it.
-pub(super) struct Fetched<'a> {
+pub(crate) struct Fetched<'a> {
     info: ChunkInfo,
     /// Where it begins in the content of all frames, and in that of its own.
     pub(super) content: u64,
@@ -65,17 +65,29 @@ pub(super) struct Fetched<'a> {
 }
 
 impl Fetched<'_> {
-    /// Decodes it, and the one that it repeats in its place.
-    pub(super) fn decode(&self, decoder: &mut ChunkDecoder, out: &mut Vec<u8>) -> Result<()> {
+    /// Decodes it, or the one that it repeats in its place.
+    pub(crate) fn decode(&self, decoder: &mut ChunkDecoder, out: &mut Vec<u8>) -> Result<()> {
+        let (header, coded, bases) = self.coding()?;
+        decode(decoder, &header, coded, bases, out)
+    }
+
+    /// Its codec and coded bytes, or those of the one that it repeats, which are what was written.
+    pub(crate) fn checked(&self) -> Result<(ChunkInfo, &[u8])> {
+        let (header, coded, _) = self.coding()?;
+        header.check_coded(coded)?;
+        Ok((header.info, coded))
+    }
+
+    fn coding(&self) -> Result<(ChunkHeader, &[u8], &Bases)> {
         let (header, coded) = self.check()?;
         let Some(source) = &self.source else {
-            return decode(decoder, &header, coded, &self.bases, out);
+            return Ok((header, coded, &self.bases));
         };
         let (header, coded) = source.check()?;
         if !header.kept || header.info.raw != self.info.raw {
             return Err(no_source());
         }
-        decode(decoder, &header, coded, &source.bases, out)
+        Ok((header, coded, &source.bases))
     }
 
     /// Checks the header against the index.
@@ -242,9 +254,7 @@ impl<R: Read + Seek> FrameArchive<R> {
         };
         if fetched.info.codec == ChunkCodec::Repeat {
             let (header, coded) = fetched.check()?;
-            if !header.matches(coded) {
-                return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
-            }
+            header.check_coded(coded)?;
             let source = fetched.offset.checked_sub(repeated(coded)?).ok_or_else(no_source)?;
             let chunks = &self.starts[first..number];
             let found = chunks.binary_search_by_key(&(base + source), |&(content, _)| content);
@@ -344,35 +354,12 @@ impl<R: Read + Seek> FrameArchive<R> {
         content: Range<u64>,
         output: &mut W,
     ) -> Result<()> {
-        if content.start > content.end || content.end > self.content_length() {
-            return Err(Error::InvalidArgument(format!(
-                "bytes {}..{} of a content of {} bytes",
-                content.start,
-                content.end,
-                self.content_length()
-            )));
-        }
+        self.check_range(&content)?;
         let mut chunks = self.chunks_of(&content);
         let mut coded = Vec::new();
         while !chunks.is_empty() {
-            let (frame, batch) = self.batch(chunks.clone());
+            let (batch, fetched) = self.fetch_batch(chunks.clone(), &mut coded)?;
             chunks.start = batch.end;
-            let begin = self.starts[batch.start].1;
-            let last = batch.end - 1;
-            let end = self.starts[last].1
-                + CHUNK_HEADER as u64
-                + u64::from(self.index.chunks[last].coded);
-            self.places.bytes(begin as i64, end - begin, &mut coded)?;
-            if (coded.len() as u64) < end - begin {
-                return Err(Error::Truncated(format!("the file ends inside chunks {batch:?}")));
-            }
-            let mut fetched = Vec::with_capacity(batch.len());
-            for number in batch.clone() {
-                let at = (self.starts[number].1 - begin) as usize;
-                let length = CHUNK_HEADER + self.index.chunks[number].coded as usize;
-                let bytes = Cow::Borrowed(&coded[at..at + length]);
-                fetched.push(self.fetched(frame, number, bytes));
-            }
             let decoded: Vec<Result<Vec<u8>>> = fetched
                 .into_par_iter()
                 .map_init(ChunkDecoder::new, |decoder, fetched| {
@@ -391,6 +378,50 @@ impl<R: Read + Seek> FrameArchive<R> {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a range is one of the content.
+    pub(crate) fn check_range(&self, content: &Range<u64>) -> Result<()> {
+        if content.start > content.end || content.end > self.content_length() {
+            return Err(Error::InvalidArgument(format!(
+                "bytes {}..{} of a content of {} bytes",
+                content.start,
+                content.end,
+                self.content_length()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Reads chunks from the front of `chunks`, as many as are decoded together, with their
+    /// numbers.
+    pub(crate) fn fetch_batch<'a>(
+        &mut self,
+        chunks: Range<usize>,
+        coded: &'a mut Vec<u8>,
+    ) -> Result<(Range<usize>, Vec<Result<Fetched<'a>>>)> {
+        let (frame, batch) = self.batch(chunks);
+        let begin = self.starts[batch.start].1;
+        let last = batch.end - 1;
+        let end =
+            self.starts[last].1 + CHUNK_HEADER as u64 + u64::from(self.index.chunks[last].coded);
+        self.places.bytes(begin as i64, end - begin, coded)?;
+        if (coded.len() as u64) < end - begin {
+            return Err(Error::Truncated(format!("the file ends inside chunks {batch:?}")));
+        }
+        let coded: &'a [u8] = coded;
+        let fetched = batch.clone().map(|number| {
+            let at = (self.starts[number].1 - begin) as usize;
+            let length = CHUNK_HEADER + self.index.chunks[number].coded as usize;
+            self.fetched(frame, number, Cow::Borrowed(&coded[at..at + length]))
+        });
+        let fetched = fetched.collect();
+        Ok((batch, fetched))
+    }
+
+    /// The content of a chunk.
+    pub(crate) fn content_of(&self, chunk: usize) -> Range<u64> {
+        self.starts[chunk].0..self.starts[chunk + 1].0
     }
 
     /// As [`FrameArchive::copy_range`], into memory.

@@ -255,7 +255,7 @@ pub(super) fn repeated(coded: &[u8]) -> Result<u64> {
 }
 
 /// Decodes chunks; keeps the scratch memory of the decoders between them.
-pub(super) struct ChunkDecoder {
+pub(crate) struct ChunkDecoder {
     bytes: order0::Decoder,
     numbers: float::Decoder,
     rearranger: Rearranger,
@@ -264,7 +264,7 @@ pub(super) struct ChunkDecoder {
 }
 
 impl ChunkDecoder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bytes: order0::Decoder::new(),
             numbers: float::Decoder::new(),

@@ -88,6 +88,10 @@ pub use sources::{Repeat, find_repeats, fingerprints};
 pub use wire::{ChunkCodec, ChunkInfo, MAGIC, MAX_CHUNK, VERSION};
 pub use writer::FrameWriter;
 
+pub(crate) use archive::Fetched;
+pub(crate) use chunk::ChunkDecoder;
+pub(crate) use reader::in_chunk;
+
 /// Whether `head`, the first bytes of a file, begin as a frame does; all 8 bytes of [`MAGIC`] or as
 /// many as there are, at least one.
 #[must_use]

@@ -280,14 +280,12 @@ pub(super) fn decode(
 ) -> Result<()> {
     out.clear();
     out.resize(header.info.raw as usize, 0);
-    if !header.matches(coded) {
-        return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
-    }
+    header.check_coded(coded)?;
     decoder.decode(header.info, coded, bases, out).inspect_err(|_| out.fill(0))
 }
 
 /// Says which chunk an error is about.
-pub(super) fn in_chunk(error: Error, number: u64, content: &Range<u64>) -> Error {
+pub(crate) fn in_chunk(error: Error, number: u64, content: &Range<u64>) -> Error {
     let place = format!("chunk {number} (content bytes {}..{})", content.start, content.end);
     match error {
         Error::Corrupt(m) | Error::Truncated(m) => Error::Corrupt(format!("{place}: {m}")),

@@ -202,7 +202,7 @@ pub enum ChunkCodec {
 }
 
 impl ChunkCodec {
-    pub(super) fn id(self) -> u8 {
+    pub(crate) fn id(self) -> u8 {
         match self {
             Self::Stored => 0,
             Self::Constant => 1,
@@ -256,7 +256,7 @@ pub struct ChunkInfo {
     /// The element type by its number in the format; 0 unless the codec is [`ChunkCodec::Planes`]
     /// or
     /// [`ChunkCodec::Base`].
-    pub(super) element: u8,
+    pub(crate) element: u8,
     /// Content bytes.
     pub raw: u32,
     /// Coded bytes.
@@ -367,6 +367,14 @@ impl ChunkHeader {
     /// Whether the coded bytes are the ones that were written.
     pub(super) fn matches(&self, coded: &[u8]) -> bool {
         coded.len() == self.info.coded as usize && xxh3_64(coded) == self.check
+    }
+
+    /// Checks that coded bytes are those of the chunk.
+    pub(super) fn check_coded(&self, coded: &[u8]) -> Result<()> {
+        if !self.matches(coded) {
+            return Err(Error::Corrupt("the coded bytes differ from their checksum".into()));
+        }
+        Ok(())
     }
 }
 

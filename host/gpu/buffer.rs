@@ -81,6 +81,16 @@ impl<T: DeviceElement> DeviceBuffer<T> {
         })
     }
 
+    /// Overwrites all elements with those of another buffer from `at` on, on a stream.
+    pub(super) fn copy_part(&self, other: &Self, at: usize, stream: StreamHandle) -> Result<()> {
+        let from = other.at(at, self.len)?;
+        let (gpu, bytes) = (self.memory.gpu(), self.len * size_of::<T>());
+        Memory::used_by(gpu, stream, [&self.memory, &other.memory], || match bytes {
+            0 => Ok(()),
+            _ => gpu.runtime().copy(self.address(), from, bytes, stream),
+        })
+    }
+
     /// Reads elements from `at` on, after the work that used the buffer last.
     ///
     /// # Errors

@@ -9,12 +9,13 @@
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
 //! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
-//! [`GpuModelCoder`] (`models`). What to launch, and with how much memory, is plain code
+//! [`GpuModelCoder`] (`models`). [`FrameDecoder`] decodes frames there (`frames`). What to launch, and with how much memory, is plain code
 //! (`launch`).
 
 mod buffer;
 #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 mod cuda;
+mod frames;
 mod launch;
 mod memory;
 mod model_coder;
@@ -40,6 +41,7 @@ use resident::POISON;
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
 pub use cuda::CudaRuntime;
+pub use frames::FrameDecoder;
 pub use launch::Geometry;
 pub use model_coder::GpuModelCoder;
 pub use models::DeviceModels;

@@ -1,10 +1,12 @@
 //! Whole chunks: header, layout, rows.
 
+use parans_kernels::order0::Counts;
+
 use super::layout::{GROUP, KIND_CONSTANT, KIND_RAW, LANES, Layout};
 use super::scalar::{Entries, RowBuilder};
 use super::slots::SlotTable;
 use super::vector::{self, DecodeGroups, EncodeGroups};
-use super::{MAX_CHUNK, SLOTS, header, histogram, model, scalar};
+use super::{Frequencies, MAX_CHUNK, SLOTS, histogram, model, scalar, table};
 use crate::simd::{self, Level};
 use crate::{Error, Result};
 
@@ -66,12 +68,12 @@ impl Encoder {
         out.len() - begin
     }
 
-    fn encode_mixed(&mut self, bytes: &[u8], counts: &histogram::Counts, out: &mut Vec<u8>) {
+    fn encode_mixed(&mut self, bytes: &[u8], counts: &Counts, out: &mut Vec<u8>) {
         let layout = Layout::choose(bytes.len());
         let frequencies = model::normalise(counts);
         let begin = out.len();
         out.push(layout.kind());
-        header::write(&frequencies, out);
+        table::write(&frequencies, |byte| out.push(byte));
         out.resize(begin + (out.len() - begin).next_multiple_of(4), 0);
         let lengths = out.len();
         out.resize(lengths + 4 * (layout.rows() - 1), 0);
@@ -201,7 +203,7 @@ impl Decoder {
     }
 
     fn decode_mixed(&mut self, data: &[u8], layout: Layout, out: &mut [u8]) -> Result<()> {
-        let (frequencies, taken) = header::read(&data[1..])?;
+        let (frequencies, taken) = read_table(&data[1..])?;
         if frequencies.contains(&(SLOTS as u32)) {
             return Err(Error::Corrupt("order-0 table with a single byte value".into()));
         }
@@ -235,6 +237,16 @@ impl Decoder {
 /// The level, if this machine has it.
 fn or_scalar(level: Level) -> Level {
     if level.is_available() { level } else { Level::Scalar }
+}
+
+/// The table at the front of `data` and the bytes that it takes.
+pub(super) fn read_table(data: &[u8]) -> Result<(Frequencies, usize)> {
+    let mut frequencies = [0; 256];
+    match table::read(data, &mut frequencies) {
+        Ok(taken) => Ok((frequencies, taken)),
+        Err(fault) if fault.is_truncated() => Err(Error::Truncated(fault.to_string())),
+        Err(fault) => Err(Error::Corrupt(fault.to_string())),
+    }
 }
 
 /// The rows that follow a table which ends at `table_end`.

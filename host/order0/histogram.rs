@@ -7,12 +7,11 @@
 //! the cache; counting the scattered pieces before it waited for memory longer than it counted (a
 //! third of the encoder's time).
 
+use parans_kernels::order0::Counts;
+
 use super::members::ByteSet;
 use super::operations::OrderSimd;
 use crate::simd::{self, Level, RunOn, Work};
-
-/// How often each byte value occurs.
-pub(super) type Counts = [u32; 256];
 
 /// Chunks below this many bytes are counted whole.
 const SAMPLED_FROM: usize = 1 << 16;

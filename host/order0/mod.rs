@@ -28,11 +28,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod chunk;
-mod header;
 mod histogram;
-mod layout;
 mod members;
-mod model;
 mod operations;
 mod scalar;
 mod sequence;
@@ -45,14 +42,8 @@ pub use chunk::{Decoder, Encoder};
 pub use histogram::entropy_bytes;
 pub use sequence::{decode_all, encode_all};
 
-/// Bits of precision: the frequencies of a chunk sum to `2^PRECISION`.
-///
-/// Twelve bits keep the decoder's table (one packed `u32` per slot, 16 KiB) well inside an L1
-/// cache.
-pub const PRECISION: u32 = 12;
-
-/// The largest chunk, in bytes, that [`Encoder::encode`] takes.
-pub const MAX_CHUNK: usize = 1 << 24;
+use parans_kernels::order0::{Frequencies, SLOTS, layout, model, table};
+pub use parans_kernels::order0::{MAX_CHUNK, PRECISION};
 
 /// The chunk size, in bytes, that [`encode_all`] uses and that frames default to.
 ///
@@ -60,6 +51,3 @@ pub const MAX_CHUNK: usize = 1 << 24;
 /// less than one table for a whole file loses even where the statistics never change. Half the size
 /// costs 0.05 % more and is no faster.
 pub const DEFAULT_CHUNK: usize = 1 << 20;
-
-/// Number of slots of a table, `2^PRECISION`.
-const SLOTS: usize = 1 << PRECISION;

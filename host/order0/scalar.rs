@@ -8,8 +8,8 @@ use parans_kernels::codec::{DirectPlacement, EncoderEntry, Interval, Rans32x16, 
 use parans_kernels::codec::{WordSink, WordSource};
 
 use super::layout::Layout;
-use super::model::{Frequencies, starts};
-use super::{PRECISION, SLOTS};
+use super::model::starts;
+use super::{Frequencies, PRECISION, SLOTS};
 use crate::{Error, Result};
 
 /// The state that every lane starts from, and the lower bound of a normalised one.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 
 use super::layout::Layout;
-use super::{DEFAULT_CHUNK, Decoder, Encoder, PRECISION, chunk, header, model};
+use super::{DEFAULT_CHUNK, Decoder, Encoder, PRECISION, SLOTS, chunk, model};
 use crate::simd::Level;
 
 fn bytes(len: usize, seed: u64, values: u32, power: i32) -> Vec<u8> {
@@ -121,7 +121,7 @@ fn rows_are_streams_of_the_general_codec() {
         let mut coded = Vec::new();
         Encoder::new().encode(&original, &mut coded);
         let layout = Layout::from_kind(coded[0]).expect("a coded chunk");
-        let (frequencies, taken) = header::read(&coded[1..]).unwrap();
+        let (frequencies, taken) = chunk::read_table(&coded[1..]).unwrap();
         let starts = model::starts(&frequencies);
         let intervals: Vec<Interval> =
             (0..256).map(|s| Interval { start: starts[s], freq: frequencies[s] }).collect();
@@ -166,6 +166,21 @@ fn damage_is_seen_alike() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if quick() { 6 } else { 48 }))]
+
+    #[test]
+    fn any_counts(values in proptest::collection::vec((0usize..256, 1u32..1 << 24), 2..400)) {
+        let mut counts = [0; 256];
+        for (s, n) in values {
+            counts[s] = n;
+        }
+        counts[0] = 1;
+        counts[1] = 1;
+        let frequencies = model::normalise(&counts);
+        prop_assert_eq!(frequencies.iter().sum::<u32>(), SLOTS as u32);
+        for (n, f) in counts.iter().zip(frequencies) {
+            prop_assert_eq!(*n > 0, f > 0);
+        }
+    }
 
     #[test]
     fn any_chunk(

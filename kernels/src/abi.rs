@@ -21,6 +21,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::codec::{RowError, RowFault};
 
+pub mod frames;
 pub mod kernels;
 pub mod models;
 

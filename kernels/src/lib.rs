@@ -14,6 +14,8 @@
 pub mod abi;
 pub mod codec;
 pub mod device;
+pub mod float;
 pub mod model;
+pub mod order0;
 #[cfg(feature = "ptx")]
 pub mod ptx;

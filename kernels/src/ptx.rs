@@ -21,6 +21,10 @@ const OTHERS: &[(&str, &str)] = &[
     modules!(@module quantise_cdf_u32),
     modules!(@module fix_f32),
     modules!(@module move_rows),
+    modules!(@module decode_frame_bytes),
+    modules!(@module decode_frame_x2),
+    modules!(@module decode_frame_x4),
+    modules!(@module decode_frame_x8),
 ];
 
 /// Every kernel's name and the text of its module: those that code from tables, those that code

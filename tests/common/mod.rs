@@ -4,6 +4,7 @@
 pub mod altered;
 pub mod backends;
 pub mod counts;
+pub mod frame_counts;
 pub mod oracle;
 pub mod software;
 pub mod vectors;

@@ -16,6 +16,7 @@ mod format;
 mod frame;
 mod golden;
 mod gpu;
+mod gpu_frames;
 mod gpu_order;
 mod kernels;
 #[cfg(feature = "containers")]
@@ -32,3 +33,4 @@ mod overhead;
 mod salvage;
 mod tans;
 mod unused_slots;
+mod frame_counts_now;

@@ -3,11 +3,11 @@
 use super::super::planes::BLOCK;
 use super::super::split::load;
 use super::super::vectorized::vectorized;
-use super::super::word::Word;
 use super::truncated;
 use crate::dtype::Dtype;
 use crate::simd::Level;
 use crate::{Error, Result};
+use parans_kernels::float::Word;
 
 /// The most classes of a chunk.
 pub(super) const CLASSES: usize = 8;

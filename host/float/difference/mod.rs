@@ -33,10 +33,10 @@ use tokens::Tokens;
 use words::Method;
 
 use super::plan::sample_pair;
-use super::word::Word;
 use crate::dtype::Dtype;
 use crate::simd::Level;
 use crate::{Error, Result, order0};
+use parans_kernels::float::Word;
 
 const EQUAL: u8 = 0;
 const DIFFERENCE: u8 = 1;

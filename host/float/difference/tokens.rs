@@ -1,15 +1,15 @@
 //! Words of one class as tokens of a byte, which order-0 coding takes, and bits beside them, which
 //! are stored: nothing is known of them.
 
-use super::super::layout::{Filter, Layout};
 use super::super::pack::{pack, unpack};
 use super::super::plane;
 use super::super::planes::{BLOCK, MAX_WHOLE, PlaneRefs, Planes, fraction_len};
 use super::super::vectorized::vectorized;
-use super::super::word::Word;
 use super::truncated;
 use crate::simd::Level;
 use crate::{Error, Result, order0};
+use parans_kernels::float::Word;
+use parans_kernels::float::{Filter, Layout};
 
 /// Words below this are tokens themselves.
 const DIRECT: u8 = 128;

@@ -3,7 +3,7 @@
 use super::super::planes::BLOCK;
 use super::super::split::{load, store};
 use super::super::vectorized::vectorized;
-use super::super::word::Word;
+use parans_kernels::float::Word;
 
 /// What is made of an element and its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

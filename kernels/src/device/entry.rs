@@ -164,6 +164,10 @@ macro_rules! other_entries {
         $crate::quantise_entry!($simt, $attribute, $abi, quantise_cdf_u32, quantise_cdf, u32, u32);
         $crate::fix_entry!($simt, $attribute, $abi);
         $crate::move_entry!($simt, $attribute, $abi);
+        $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_bytes, frames::OfBytes);
+        $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x2, frames::OfWords<u16>);
+        $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x4, frames::OfWords<u32>);
+        $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x8, frames::OfWords<u64>);
     };
 }
 
@@ -229,6 +233,30 @@ macro_rules! move_entry {
             let rows = $crate::device::rows::Rows { apart, together, offsets, lengths };
             // SAFETY: the launch's promise.
             unsafe { $crate::device::rows::move_rows($simt, rows, shape) }
+        }
+    };
+}
+
+/// An entry point that decodes chunks of frames.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! decode_frame_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*], $name:ident, $form:ty) => {
+        $($attribute)*
+        #[doc = "See `abi::frames::DecodeFrameParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi::frames` says.
+        pub unsafe $($abi)* fn $name(
+            coded: *const u8,
+            content: *mut u8,
+            chunks: *const $crate::abi::frames::FrameChunk,
+            status: *mut $crate::abi::RowStatus,
+            shape: $crate::abi::frames::DecodeFrameShape,
+        ) {
+            use $crate::device::frames;
+            let memory = frames::Frames { coded, content, chunks, status };
+            // SAFETY: the launch's promise.
+            unsafe { frames::decode::<$form, _>($simt, memory, shape) }
         }
     };
 }

@@ -12,6 +12,7 @@
 //!   full groups of symbols that need nothing out of the ordinary, coded from packed tables in
 //!   shared memory; the rest is left to the general code of `push`, `pop` and `tans`.
 //! - [`models`]: distributions as the models of push and pop, and fixed-point parameters of floats.
+//! - [`frames`]: the chunks of frames.
 //! - [`quantise`]: probabilities to frequencies.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
@@ -45,6 +46,7 @@ macro_rules! unroll {
 
 #[macro_use]
 pub mod entry;
+pub mod frames;
 pub mod group;
 pub mod lane_words;
 pub mod memory;

@@ -349,6 +349,14 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    unsafe fn store_shared(self, at: u32, word: u32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!("st.shared.u32 [{}], {};", in(reg32) at, in(reg32) word, options(nostack));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_shared_x4(self, at: u32, [a, b, c, d]: [u32; 4]) {
         // SAFETY: the caller's promise.
         unsafe {

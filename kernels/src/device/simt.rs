@@ -126,6 +126,12 @@ pub trait Simt: Copy {
     /// # Safety
     /// As [`load_shared_u8`](Self::load_shared_u8), at a multiple of 16.
     unsafe fn load_shared_x4(self, at: u32) -> [u32; 4];
+    /// Stores a word of shared memory.
+    ///
+    /// # Safety
+    /// The address is a multiple of 4 in the block's shared memory, and no other thread uses the
+    /// word before the next barrier.
+    unsafe fn store_shared(self, at: u32, word: u32);
     /// Stores four words to shared memory.
     ///
     /// # Safety

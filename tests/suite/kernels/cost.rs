@@ -8,7 +8,7 @@ use parans_kernels::codec::packed::PackedFamily;
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RansFamily};
 use parans_kernels::model::Kind;
 
-use crate::common::counts;
+use crate::common::{counts, frame_counts};
 use crate::kernels::case::{Case, IndexForm, Lookup, SymbolType};
 use crate::kernels::models::ModelCase;
 use crate::kernels::software::Software;
@@ -131,6 +131,15 @@ pub fn check_launches() {
             exceeded.push(format!("{}: {got:?}, at most {budget:?}", count.name()));
         }
         counted.insert(count.kernel);
+    });
+    frame_counts::count_frames(|count| {
+        let got = [count.instructions, count.sectors, count.wavefronts];
+        let line = count.budget();
+        let name = line.split(' ').next().expect("a name");
+        let budget = budgets.remove(name);
+        if budget.is_none_or(|most| got.iter().zip(most).any(|(got, most)| *got > most)) {
+            exceeded.push(format!("{name}: {got:?}, at most {budget:?}"));
+        }
     });
     assert!(exceeded.is_empty(), "scripts/gpu-counts budgets prints new ones: {exceeded:#?}");
     assert!(budgets.is_empty(), "not counted any more: {budgets:?}");

@@ -101,6 +101,11 @@ impl Simt for HostThread {
         self.words(at)
     }
     #[inline(never)]
+    unsafe fn store_shared(self, at: u32, word: u32) {
+        assert_eq!(at % 4, 0, "an unaligned word of shared memory");
+        self.shared[at as usize / 4].store(word, Ordering::Relaxed);
+    }
+    #[inline(never)]
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
         for (to, word) in self.shared[at as usize / 4..][..4].iter().zip(words) {
             to.store(word, Ordering::Relaxed);

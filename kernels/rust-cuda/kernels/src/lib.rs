@@ -99,6 +99,12 @@ impl Simt for CudaStd {
     }
 
     #[inline(always)]
+    unsafe fn store_shared(self, at: u32, word: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { *shared_memory(at) = word };
+    }
+
+    #[inline(always)]
     unsafe fn store_shared_x4(self, at: u32, words: [u32; 4]) {
         // SAFETY: the caller's promise.
         unsafe { *shared_memory(at) = Four(words) };

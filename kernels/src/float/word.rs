@@ -1,10 +1,10 @@
 //! The unsigned integers that carry an element's bits through the split: one small trait, so that
 //! each loop is written once for 8, 16, 32 and 64 bits.
 
-use std::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
+use core::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
 
 /// An element's bits, as an unsigned integer in native byte order.
-pub(super) trait Word:
+pub trait Word:
     bytemuck::Pod
     + Ord
     + BitAnd<Output = Self>
@@ -14,14 +14,21 @@ pub(super) trait Word:
     + Shl<u32, Output = Self>
     + Shr<u32, Output = Self>
 {
+    /// Bits of it.
     const BITS: u32;
+    /// No bits set.
     const ZERO: Self;
+    /// The sum, modulo `2^BITS`.
     fn add(self, other: Self) -> Self;
+    /// The difference, modulo `2^BITS`.
     fn sub(self, other: Self) -> Self;
     /// Keeps the low bits.
     fn truncate(value: u64) -> Self;
+    /// The same number.
     fn widen(self) -> u64;
+    /// The low eight bits.
     fn low_byte(self) -> u8;
+    /// The same number.
     fn from_byte(byte: u8) -> Self;
     /// Between native and little-endian order; its own inverse.
     fn swap_le(self) -> Self;

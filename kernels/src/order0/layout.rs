@@ -2,19 +2,19 @@
 //! byte.
 
 /// Lanes of each of the four rows of [`Layout::Four`].
-pub(super) const LANES: usize = 32;
+pub const LANES: usize = 32;
 
 /// Bytes that the four rows take together in one step of all their lanes.
-pub(super) const GROUP: usize = 4 * LANES;
+pub const GROUP: usize = 4 * LANES;
 
 /// First byte of a chunk that is stored as it is.
-pub(super) const KIND_RAW: u8 = 0;
+pub const KIND_RAW: u8 = 0;
 /// First byte of a chunk whose bytes are all equal.
-pub(super) const KIND_CONSTANT: u8 = 1;
+pub const KIND_CONSTANT: u8 = 1;
 
 /// The rows of a coded chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub enum Layout {
     /// One row of 1, 8 or 32 lanes, the bytes in their own order: small chunks, for which 128
     /// states would be a burden.
     One(usize),
@@ -25,7 +25,7 @@ pub(super) enum Layout {
 impl Layout {
     /// The encoder's choice for a chunk of `len` bytes. A lane costs 3 bytes (4 of state, about 1
     /// of it information).
-    pub(super) fn choose(len: usize) -> Self {
+    pub fn choose(len: usize) -> Self {
         match len {
             0..512 => Self::One(1),
             512..4096 => Self::One(8),
@@ -35,7 +35,7 @@ impl Layout {
     }
 
     /// The first byte of the chunk.
-    pub(super) fn kind(self) -> u8 {
+    pub fn kind(self) -> u8 {
         match self {
             Self::One(1) => 2,
             Self::One(8) => 3,
@@ -45,7 +45,7 @@ impl Layout {
     }
 
     /// The layout that a first byte names.
-    pub(super) fn from_kind(kind: u8) -> Option<Self> {
+    pub fn from_kind(kind: u8) -> Option<Self> {
         Some(match kind {
             2 => Self::One(1),
             3 => Self::One(8),
@@ -56,7 +56,7 @@ impl Layout {
     }
 
     /// Number of rows.
-    pub(super) fn rows(self) -> usize {
+    pub fn rows(self) -> usize {
         match self {
             Self::One(_) => 1,
             Self::Four => 4,
@@ -64,7 +64,7 @@ impl Layout {
     }
 
     /// Lanes of each row.
-    pub(super) fn lanes(self) -> usize {
+    pub fn lanes(self) -> usize {
         match self {
             Self::One(lanes) => lanes,
             Self::Four => LANES,
@@ -72,7 +72,7 @@ impl Layout {
     }
 
     /// Symbols of row `row` of a chunk of `len` bytes.
-    pub(super) fn row_len(self, row: usize, len: usize) -> usize {
+    pub fn row_len(self, row: usize, len: usize) -> usize {
         match self {
             Self::One(_) => len,
             Self::Four => len / GROUP * LANES + (len % GROUP + 3 - row) / 4,
@@ -80,7 +80,7 @@ impl Layout {
     }
 
     /// Where symbol `i` of row `row` of a chunk of `len` bytes lies in the chunk.
-    pub(super) fn byte(self, row: usize, i: usize, len: usize) -> usize {
+    pub fn byte(self, row: usize, i: usize, len: usize) -> usize {
         let (group, lane) = (i / LANES, i % LANES);
         match self {
             Self::One(_) => i,
@@ -94,6 +94,9 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::vec;
+
     use super::*;
 
     #[test]

@@ -1,10 +1,12 @@
 //! From counts to frequencies: integers only, so that every machine writes the same chunk.
 
 use super::SLOTS;
-use super::histogram::Counts;
+
+/// How often each byte value occurs.
+pub type Counts = [u32; 256];
 
 /// Frequencies of the 256 byte values; they sum to [`SLOTS`].
-pub(super) type Frequencies = [u32; 256];
+pub type Frequencies = [u32; 256];
 
 /// Quantises `counts` (at least two of them not zero) to frequencies that sum to [`SLOTS`], each of
 /// a byte that occurs at least 1.
@@ -13,7 +15,7 @@ pub(super) type Frequencies = [u32; 256];
 /// the slot is worth most where `count / (frequency + 1/2)` (the derivative of the coded size) is
 /// largest. Compared with giving the whole difference to the commonest byte, this saves about 0.1 %
 /// on bell-shaped data.
-pub(super) fn normalise(counts: &Counts) -> Frequencies {
+pub fn normalise(counts: &Counts) -> Frequencies {
     let total: u64 = counts.iter().map(|&n| u64::from(n)).sum();
     debug_assert!(counts.iter().filter(|&&n| n > 0).count() >= 2);
     let mut frequencies = [0u32; 256];
@@ -34,7 +36,7 @@ pub(super) fn normalise(counts: &Counts) -> Frequencies {
             0 | 1 => u64::MAX,
             _ => (u64::from(counts[s]) << 32) / u64::from(2 * f - 1),
         };
-        let mut prices = std::array::from_fn(|s| price(s, frequencies[s]));
+        let mut prices = core::array::from_fn(|s| price(s, frequencies[s]));
         for _ in missing..0 {
             // One with two slots exists while the sum is over 256.
             let s = smallest(&prices);
@@ -47,7 +49,7 @@ pub(super) fn normalise(counts: &Counts) -> Frequencies {
             0 => u64::MAX,
             _ => !((u64::from(counts[s]) << 32) / u64::from(2 * f + 1)),
         };
-        let mut prices = std::array::from_fn(|s| price(s, frequencies[s]));
+        let mut prices = core::array::from_fn(|s| price(s, frequencies[s]));
         for _ in 0..missing {
             let s = smallest(&prices);
             frequencies[s] += 1;
@@ -69,7 +71,7 @@ fn smallest(prices: &[u64; 256]) -> usize {
 }
 
 /// The first slot of every byte value: the exclusive prefix sum of the frequencies.
-pub(super) fn starts(frequencies: &Frequencies) -> [u32; 256] {
+pub fn starts(frequencies: &Frequencies) -> [u32; 256] {
     let mut sum = 0;
     frequencies.map(|f| {
         let start = sum;
@@ -81,7 +83,6 @@ pub(super) fn starts(frequencies: &Frequencies) -> [u32; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn check(counts: &Counts) {
         let frequencies = normalise(counts);
@@ -104,7 +105,7 @@ mod tests {
         check(&all);
         all[0] = u32::MAX / 2;
         check(&all);
-        check(&std::array::from_fn(|s| 1 << (s % 24)));
+        check(&core::array::from_fn(|s| 1 << (s % 24)));
     }
 
     #[test]
@@ -115,18 +116,5 @@ mod tests {
         }
         let frequencies = normalise(&counts);
         assert_eq!([frequencies[1], frequencies[2], frequencies[9]], [2048, 1024, 1024]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_counts(values in proptest::collection::vec((0usize..256, 1u32..1 << 24), 2..400)) {
-            let mut counts = [0; 256];
-            for (s, n) in values {
-                counts[s] = n;
-            }
-            counts[0] = 1;
-            counts[1] = 1;
-            check(&counts);
-        }
     }
 }

@@ -1,5 +1,5 @@
 //! Where each bit of an element goes. A [`Layout`] is chosen once per chunk, from the chunk's own
-//! values, and written in its header; the loops of `split` obey it.
+//! values, and written in its header.
 //!
 //! A float of `w` bits is sign, exponent, mantissa. Its magnitude (all but the sign) is cut down to
 //! `value_bits` bits: trailing mantissa bits that no element sets are dropped (an `F32` tensor that
@@ -34,11 +34,11 @@
 //! - Coding the low mantissa bytes: nothing, except in the tensors that were rounded to half
 //!   precision (3.5 % of this model), whose trailing zeros are dropped here at no cost.
 
-use crate::{Error, Result};
+use core::fmt;
 
 /// What happens to the sign of a float.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// Kept with each element, above the low mantissa bits.
     Kept,
     /// The same in every element: `false` is positive.
@@ -47,7 +47,7 @@ pub(super) enum Sign {
 
 /// What is done to integers before they are cut into byte planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Filter {
+pub enum Filter {
     /// Nothing.
     None,
     /// Zigzag: small numbers of both signs become small unsigned ones.
@@ -58,44 +58,44 @@ pub(super) enum Filter {
 
 /// How the elements of one chunk are cut into planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub struct Layout {
     /// Bits of an element: 16, 32 or 64.
-    pub(super) word_bits: u32,
+    pub word_bits: u32,
     /// Trailing bits dropped, zero in every element.
-    pub(super) dropped: u32,
+    pub dropped: u32,
     /// Bits left of the magnitude, 8 of them in the symbol.
-    pub(super) value_bits: u32,
+    pub value_bits: u32,
     /// Taken from every magnitude (after dropping) that is at least as large. No magnitude lies
     /// between `base` and `base + exponent_unit`, so nothing collides with zeros and denormals,
     /// which keep their values.
-    pub(super) base: u64,
+    pub base: u64,
     /// Magnitude of exponent field 1 after dropping; 0 for integers.
-    pub(super) exponent_unit: u64,
+    pub exponent_unit: u64,
     /// The sign; integers have theirs inside the value.
-    pub(super) sign: Sign,
+    pub sign: Sign,
     /// False for integers: then the value is the whole word.
-    pub(super) is_float: bool,
+    pub is_float: bool,
     /// Integers only.
-    pub(super) filter: Filter,
+    pub filter: Filter,
     /// Whether the fraction of a byte at the top of the rest is packed densely, or spread to a byte
     /// plane of its own (when that plane is worth coding).
-    pub(super) packed: bool,
+    pub packed: bool,
     /// If the rests of zeros are left out: the symbol of +0, followed by that of -0. No other
     /// element has them.
-    pub(super) zero: Option<u8>,
+    pub zero: Option<u8>,
 }
 
 /// What one pass over the elements of a float chunk learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stats {
+pub struct Stats {
     /// All elements or-ed.
-    pub(super) or: u64,
+    pub or: u64,
     /// All elements and-ed.
-    pub(super) and: u64,
+    pub and: u64,
     /// Smallest exponent field that is not zero, if there is one.
-    pub(super) smallest: Option<u32>,
+    pub smallest: Option<u32>,
     /// Largest exponent field.
-    pub(super) largest: u32,
+    pub largest: u32,
 }
 
 /// Length of a float layout in a header.
@@ -105,7 +105,7 @@ const ZEROS: u8 = 8;
 
 impl Layout {
     /// Integers, and everything else that is cut at byte borders.
-    pub(super) fn integer(word_bits: u32, filter: Filter) -> Self {
+    pub fn integer(word_bits: u32, filter: Filter) -> Self {
         Self {
             word_bits,
             dropped: 0,
@@ -121,7 +121,7 @@ impl Layout {
     }
 
     /// Floats of `exponent` and `mantissa` bits whose elements have these statistics.
-    pub(super) fn float(exponent: u32, mantissa: u32, stats: &Stats) -> Self {
+    pub fn float(exponent: u32, mantissa: u32, stats: &Stats) -> Self {
         let lowest = stats.smallest.unwrap_or(1);
         let span = stats.largest.saturating_sub(lowest - 1);
         // Five bits at least: with fewer the symbol would hold more mantissa, which gains nothing.
@@ -131,7 +131,7 @@ impl Layout {
     }
 
     /// The same, with the rests of zeros left out; `None` if no two symbols are free for them.
-    pub(super) fn float_without_zeros(exponent: u32, mantissa: u32, stats: &Stats) -> Option<Self> {
+    pub fn float_without_zeros(exponent: u32, mantissa: u32, stats: &Stats) -> Option<Self> {
         let lowest = stats.smallest.unwrap_or(1);
         (5..=exponent.min(8)).find_map(|kept| {
             let first = if kept < exponent { lowest - 1 } else { 0 };
@@ -169,22 +169,22 @@ impl Layout {
     }
 
     /// Bits of an element that are not in the symbol.
-    pub(super) fn rest_bits(&self) -> u32 {
+    pub fn rest_bits(&self) -> u32 {
         self.value_bits - 8 + u32::from(self.sign == Sign::Kept)
     }
 
     /// Whole byte planes of the rest.
-    pub(super) fn whole_planes(&self) -> usize {
+    pub fn whole_planes(&self) -> usize {
         (self.rest_bits() / 8) as usize
     }
 
     /// Bits of the rest above its whole byte planes: 0 to 7.
-    pub(super) fn fraction_bits(&self) -> u32 {
+    pub fn fraction_bits(&self) -> u32 {
         self.rest_bits() % 8
     }
 
-    /// Writes a float layout.
-    pub(super) fn write_float(&self, mantissa: u32, out: &mut Vec<u8>) {
+    /// Gives the bytes of a float layout to `store`.
+    pub fn write_float(&self, mantissa: u32, mut store: impl FnMut(u8)) {
         let kept = self.value_bits + self.dropped - mantissa;
         let mut flags = match self.sign {
             Sign::Kept => 0,
@@ -194,39 +194,47 @@ impl Layout {
         flags |= if self.packed { PACKED } else { 0 };
         flags |= if self.zero.is_some() { ZEROS } else { 0 };
         let first = (self.base / self.exponent_unit) as u16;
-        out.extend([kept as u8, self.dropped as u8, flags]);
-        out.extend(first.to_le_bytes());
-        out.extend(self.zero);
+        let [low, high] = first.to_le_bytes();
+        [kept as u8, self.dropped as u8, flags, low, high].into_iter().for_each(&mut store);
+        if let Some(zero) = self.zero {
+            store(zero);
+        }
     }
 
-    /// Reads what [`write_float`](Self::write_float) wrote and returns what follows it.
-    pub(super) fn read_float(exponent: u32, mantissa: u32, data: &[u8]) -> Result<(Self, &[u8])> {
-        let truncated = || Error::Truncated("float chunk ends in its header".into());
-        let (header, mut data) = data.split_first_chunk::<FLOAT_HEADER>().ok_or_else(truncated)?;
-        let &[kept, dropped, flags, first @ ..] = header;
-        let first = u32::from(u16::from_le_bytes(first));
+    /// The layout at the front of `data`, of floats of `exponent` and `mantissa` bits, and how many
+    /// bytes it takes.
+    ///
+    /// # Errors
+    /// A [`LayoutFault`].
+    pub fn read_float(
+        exponent: u32,
+        mantissa: u32,
+        data: &[u8],
+    ) -> Result<(Self, usize), LayoutFault> {
+        let &[kept, dropped, flags, low, high, ..] = data else {
+            return Err(LayoutFault::FloatEnds);
+        };
+        let first = u32::from(u16::from_le_bytes([low, high]));
         let (kept, dropped) = (u32::from(kept), u32::from(dropped));
         let sign = match flags & !(PACKED | ZEROS) {
             0 => Sign::Kept,
             1 => Sign::Constant(false),
             2 => Sign::Constant(true),
-            _ => return Err(Error::Corrupt(format!("float chunk flags {flags:#04x}"))),
+            _ => return Err(LayoutFault::Flags(flags)),
         };
         if !(5..=exponent).contains(&kept)
             || dropped > mantissa.min(kept + mantissa - 8)
             || first >= 1 << exponent
         {
-            return Err(Error::Corrupt(format!(
-                "float chunk keeps {kept} exponent bits from {first}, drops {dropped} mantissa bits"
-            )));
+            return Err(LayoutFault::Exponents { kept, first, dropped });
         }
-        let mut zero = None;
+        let (mut zero, mut taken) = (None, FLOAT_HEADER);
         if flags & ZEROS != 0 {
-            let (&symbol, others) = data.split_first().ok_or_else(truncated)?;
-            data = others;
+            let &symbol = data.get(FLOAT_HEADER).ok_or(LayoutFault::FloatEnds)?;
             zero = Some(symbol);
+            taken += 1;
             if symbol == u8::MAX {
-                return Err(Error::Corrupt("float chunk without a symbol for -0".into()));
+                return Err(LayoutFault::NoNegativeZero);
             }
         }
         let unit = 1u64 << (mantissa - dropped);
@@ -242,29 +250,77 @@ impl Layout {
             packed: flags & PACKED != 0,
             zero,
         };
-        Ok((layout, data))
+        Ok((layout, taken))
     }
 
-    /// Writes an integer layout.
-    pub(super) fn write_integer(&self, out: &mut Vec<u8>) {
-        out.push(match self.filter {
+    /// The byte of an integer layout.
+    pub fn integer_byte(&self) -> u8 {
+        match self.filter {
             Filter::None => 0,
             Filter::Zigzag => 1,
             Filter::Delta => 2,
-        });
+        }
     }
 
-    /// Reads what [`write_integer`](Self::write_integer) wrote and returns what follows it.
-    pub(super) fn read_integer(word_bits: u32, data: &[u8]) -> Result<(Self, &[u8])> {
-        let Some((&filter, data)) = data.split_first() else {
-            return Err(Error::Truncated("integer chunk ends in its header".into()));
+    /// The layout at the front of `data`, of integers of so many bits, and how many bytes it takes.
+    ///
+    /// # Errors
+    /// A [`LayoutFault`].
+    pub fn read_integer(word_bits: u32, data: &[u8]) -> Result<(Self, usize), LayoutFault> {
+        let filter = match data.first() {
+            Some(0) => Filter::None,
+            Some(1) => Filter::Zigzag,
+            Some(2) => Filter::Delta,
+            Some(&filter) => return Err(LayoutFault::Filter(filter)),
+            None => return Err(LayoutFault::IntegerEnds),
         };
-        let filter = match filter {
-            0 => Filter::None,
-            1 => Filter::Zigzag,
-            2 => Filter::Delta,
-            _ => return Err(Error::Corrupt(format!("integer chunk filter {filter}"))),
-        };
-        Ok((Self::integer(word_bits, filter), data))
+        Ok((Self::integer(word_bits, filter), 1))
+    }
+}
+
+/// Why bytes are no layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayoutFault {
+    /// They end inside the layout of floats.
+    FloatEnds,
+    /// They end before the layout of integers.
+    IntegerEnds,
+    /// Flags that mean nothing.
+    Flags(u8),
+    /// Bits that floats of the type do not have.
+    Exponents {
+        /// Bits of the exponent that are kept.
+        kept: u32,
+        /// The exponent that they begin behind.
+        first: u32,
+        /// Bits of the mantissa that are dropped.
+        dropped: u32,
+    },
+    /// The symbol of +0 is the last one.
+    NoNegativeZero,
+    /// An unknown filter.
+    Filter(u8),
+}
+
+impl LayoutFault {
+    /// Whether more bytes could make it a layout.
+    pub fn is_truncated(self) -> bool {
+        matches!(self, Self::FloatEnds | Self::IntegerEnds)
+    }
+}
+
+impl fmt::Display for LayoutFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FloatEnds => f.write_str("float chunk ends in its header"),
+            Self::IntegerEnds => f.write_str("integer chunk ends in its header"),
+            Self::Flags(flags) => write!(f, "float chunk flags {flags:#04x}"),
+            Self::Exponents { kept, first, dropped } => write!(
+                f,
+                "float chunk keeps {kept} exponent bits from {first}, drops {dropped} mantissa bits"
+            ),
+            Self::NoNegativeZero => f.write_str("float chunk without a symbol for -0"),
+            Self::Filter(filter) => write!(f, "integer chunk filter {filter}"),
+        }
     }
 }

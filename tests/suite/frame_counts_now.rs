@@ -1,0 +1,2 @@
+#[test]
+fn print() { crate::common::frame_counts::count_frames(|c| println!("{}", c.json())); }
