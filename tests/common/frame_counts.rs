@@ -61,13 +61,15 @@ fn content(dtype: Option<Dtype>) -> Vec<u8> {
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(6);
     let mut bytes = Vec::new();
     while bytes.len() < CHUNK * CHUNKS {
-        let value = (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
+        // Box and Muller's normal values.
+        let (radius, angle) = (rng.random::<f64>(), rng.random::<f64>());
+        let value = (-2.0 * (1.0 - radius).ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
         match dtype {
             None => bytes.push((128.0 + 8.0 * value) as u8),
-            Some(Dtype::F16) => bytes.extend(half::f16::from_f32(value * 0.02).to_le_bytes()),
-            Some(Dtype::Bf16) => bytes.extend(half::bf16::from_f32(value * 0.02).to_le_bytes()),
-            Some(Dtype::F32) => bytes.extend((value * 0.02).to_le_bytes()),
-            Some(Dtype::F64) => bytes.extend((f64::from(value) * 0.02).to_le_bytes()),
+            Some(Dtype::F16) => bytes.extend(half::f16::from_f64(value * 0.02).to_le_bytes()),
+            Some(Dtype::Bf16) => bytes.extend(half::bf16::from_f64(value * 0.02).to_le_bytes()),
+            Some(Dtype::F32) => bytes.extend(((value * 0.02) as f32).to_le_bytes()),
+            Some(Dtype::F64) => bytes.extend((value * 0.02).to_le_bytes()),
             Some(dtype) => bytes.extend(&((value * 300.0) as i64).to_le_bytes()[..dtype.size()]),
         }
     }

@@ -1,2 +1,4 @@
 #[test]
-fn print() { crate::common::frame_counts::count_frames(|c| println!("{}", c.json())); }
+fn print() {
+    crate::common::frame_counts::count_frames(|c| println!("{}", c.json()));
+}

@@ -132,6 +132,17 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    fn permute(self, a: u32, b: u32, selector: u32) -> u32 {
+        let bytes;
+        // SAFETY: moves bytes of values. The selector's top bits are 0.
+        unsafe {
+            asm!("prmt.b32 {}, {}, {}, {};", out(reg32) bytes, in(reg32) a, in(reg32) b,
+                in(reg32) selector, options(pure, nomem, nostack));
+        }
+        bytes
+    }
+
+    #[inline(always)]
     unsafe fn store_from<F: RansFamily>(self, x: F::State, bound: F::State, at: u64) {
         let low = x.low_u32();
         macro_rules! store {

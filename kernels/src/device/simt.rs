@@ -46,6 +46,14 @@ pub trait Simt: Copy {
     fn scaled(self, base: u32, index: u32, log2: u32) -> u32 {
         base.wrapping_add(index << log2)
     }
+    /// Four of the bytes of two words, those of `a` 0 to 3 and of `b` 4 to 7: the lowest is that of
+    /// the selector's lowest four bits.
+    #[inline(always)]
+    fn permute(self, a: u32, b: u32, selector: u32) -> u32 {
+        let bytes = u64::from(b) << 32 | u64::from(a);
+        let byte = |i: u32| (bytes >> (8 * (selector >> (4 * i) & 7))) as u32 & 0xff;
+        byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24
+    }
     /// Stores the low word of a state that is at least `bound`.
     ///
     /// # Safety

@@ -3,6 +3,7 @@
 
 pub mod fractions;
 pub mod layout;
+pub mod pairs;
 pub mod values;
 pub mod word;
 

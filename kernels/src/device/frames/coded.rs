@@ -1,5 +1,7 @@
 //! Coded bytes at any address.
 
+use crate::device::simt::Simt;
+
 /// Coded bytes: those of a chunk, or a part of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Coded {
@@ -10,8 +12,8 @@ pub struct Coded {
 
 impl Coded {
     /// # Safety
-    /// There are so many bytes, with readable bytes of the same words of four before and behind
-    /// them.
+    /// There are so many bytes, and readable bytes before and behind them: those of the words of
+    /// four that they begin and end in, and of the word behind.
     #[inline(always)]
     pub unsafe fn new(from: *const u8, len: u32) -> Self {
         Self { from, len }
@@ -75,20 +77,47 @@ impl Coded {
         }
     }
 
-    /// Four bytes from any place, the first lowest: two loads of the words that they lie in, or one.
+    /// Four bytes from any place, the first lowest.
     ///
     /// # Safety
     /// They are in it.
     #[inline(always)]
-    pub unsafe fn four(self, at: u32) -> u32 {
-        let from = self.from.wrapping_add(at as usize);
-        let shift = 8 * (from.addr() as u32 & 3);
-        let aligned = from.wrapping_sub(from.addr() & 3).cast::<u32>();
-        // SAFETY: the words have a byte of it each: the second one only where the bytes do not
-        // begin a word. What else is in them can be read, the promise of `new`.
+    pub unsafe fn four<S: Simt>(self, simt: S, at: u32) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { Self { from: self.from.wrapping_add(at as usize), ..self }.words().four(simt, 0) }
+    }
+
+    /// The same bytes, for loads of four at a multiple of four.
+    #[inline(always)]
+    pub fn words(self) -> Words {
+        let distance = self.from.addr() & 3;
+        Words {
+            from: self.from.wrapping_sub(distance).cast(),
+            selector: 0x3210 + 0x1111 * distance as u32,
+        }
+    }
+}
+
+/// Coded bytes as the words of memory that they lie in.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    from: *const u32,
+    /// Which of the bytes of two words belong together.
+    selector: u32,
+}
+
+impl Words {
+    /// Four bytes from a place that is a multiple of four, the first lowest.
+    ///
+    /// # Safety
+    /// They are among the bytes that these words were made of.
+    #[inline(always)]
+    pub unsafe fn four<S: Simt>(self, simt: S, at: u32) -> u32 {
+        // SAFETY: the bytes are in the first word, or in both: the promise of `Coded::new` is that
+        // what is around them can be read.
         unsafe {
-            let low = *aligned;
-            if shift == 0 { low } else { low >> shift | *aligned.add(1) << (32 - shift) }
+            let from = self.from.byte_add(at as usize);
+            simt.permute(*from, *from.add(1), self.selector)
         }
     }
 }

@@ -40,7 +40,8 @@ pub unsafe fn pour<S: Simt>(warp: Warp<S>, source: Source, len: u32, sink: impl 
         if constant.is_none() && bytes.len != len {
             return false;
         }
-        let four = |at| constant.map_or_else(|| bytes.four(at), |byte| byte * 0x0101_0101);
+        let four =
+            |at| constant.map_or_else(|| bytes.four(warp.simt, at), |byte| byte * 0x0101_0101);
         let byte = |at| constant.unwrap_or_else(|| bytes.byte(at));
         feed(warp, len, sink, four, byte);
         true
@@ -181,42 +182,53 @@ impl<S: Simt> Rows<'_, S> {
         }
     }
 
-    /// Pops a symbol of each active lane of the first `N` rows, the first row's lowest; `None`
-    /// where a row lacks words.
+    /// Whether a row has taken more words than it has.
     #[inline(always)]
-    unsafe fn step<const N: usize, const EVEN: bool>(&mut self, active: [bool; N]) -> Option<u32> {
+    fn is_short(&self) -> bool {
+        let mut short = false;
+        unroll!(4, r, { short |= (self.ends[r] as i32) < self.begins[r] as i32 });
+        short
+    }
+
+    /// Pops a symbol of each active lane of the first `N` rows, the first row's lowest. A row that
+    /// lacks words takes those of its states; the caller looks at [`is_short`](Self::is_short).
+    ///
+    /// # Safety
+    /// No row is short by more than 32 words.
+    #[inline(always)]
+    unsafe fn step<const N: usize, const EVEN: bool>(&mut self, active: [bool; N]) -> u32 {
         let simt = self.warp.simt;
-        let mut symbols = 0;
+        let mut found_of = [0; 4];
         let mut taken = [0; N];
         let mut low = [false; N];
         let mut places = [0; N];
-        let mut missing = false;
         unroll!(N, r, {
             let state = self.states[r % 4];
             let slot = state % SLOTS as u32;
             // SAFETY: one of the warp's slots.
             let found = unsafe { simt.load_shared(simt.scaled(self.warp.shared, slot, 2)) };
-            symbols |= (found >> 24) << (8 * (r % 4));
+            found_of[r % 4] = found;
             let frequency = (found >> PRECISION) % SLOTS as u32;
             let next = frequency * (state >> PRECISION) + found % SLOTS as u32;
             taken[r] = if active[r] { next } else { state };
             low[r] = taken[r] < Rans32x16::LOWER_BOUND;
             let wanted = simt.ballot(low[r]);
             places[r] = self.ends[r % 4].wrapping_sub((wanted & self.warp.before).count_ones());
-            let end = self.ends[r % 4].wrapping_sub(wanted.count_ones());
-            missing |= (end as i32) < self.begins[r % 4] as i32;
-            self.ends[r % 4] = end;
+            self.ends[r % 4] = self.ends[r % 4].wrapping_sub(wanted.count_ones());
         });
-        if missing {
-            return None;
-        }
         unroll!(N, r, {
             // Every lane loads: those that want no word take no other sectors.
-            // SAFETY: at most the words in front of the row's states, which are in the chunk.
+            // SAFETY: a row's words and those before them that are its states, of 32 lanes as many
+            // as two steps take, lie in the chunk.
             let filled = unsafe { self.fill::<EVEN>(taken[r], places[r]) };
             self.states[r % 4] = if low[r] { filled } else { taken[r] };
         });
-        Some(symbols)
+        // The top bytes.
+        let [a, b, c, d] = found_of;
+        if N == 1 {
+            return a >> 24;
+        }
+        simt.permute(simt.permute(a, b, 0x73), simt.permute(c, d, 0x73), 0x5410)
     }
 }
 
@@ -314,7 +326,10 @@ unsafe fn pop_four<S: Simt>(rows: &mut Rows<'_, S>, len: u32, sink: impl Sink) -
     let (first, tail) = (4 * rows.warp.lane, len - end);
     let active = core::array::from_fn(|r| first + (r as u32) < tail);
     // SAFETY: the caller's promise.
-    let Some(mut symbols) = (unsafe { rows.step::<4, false>(active) }) else { return false };
+    let mut symbols = unsafe { rows.step::<4, false>(active) };
+    if rows.is_short() {
+        return false;
+    }
     let mut at = first;
     while at < tail.min(first + 4) {
         // SAFETY: a byte of the tail.
@@ -336,13 +351,21 @@ unsafe fn pop_groups<S: Simt, const EVEN: bool>(
     sink: impl Sink,
 ) -> bool {
     let lane = rows.warp.lane;
-    let mut at = 64 * (lane % 2) + 4 * (lane / 2);
+    let own = 64 * (lane % 2) + 4 * (lane / 2);
+    let mut at = 0;
     while at < end {
-        // SAFETY: the caller's promise.
-        let Some(symbols) = (unsafe { rows.step::<4, EVEN>([true; 4]) }) else { return false };
-        // SAFETY: this lane's four bytes of a full group.
-        unsafe { sink.four(at, symbols) };
-        at += GROUP as u32;
+        // SAFETY: the caller's promise: no row is short. The bytes are this lane's of full groups.
+        unsafe {
+            sink.four(at + own, rows.step::<4, EVEN>([true; 4]));
+            at += GROUP as u32;
+            if at < end {
+                sink.four(at + own, rows.step::<4, EVEN>([true; 4]));
+                at += GROUP as u32;
+            }
+        }
+        if rows.is_short() {
+            return false;
+        }
     }
     true
 }
@@ -360,7 +383,10 @@ unsafe fn pop_one<S: Simt>(rows: &mut Rows<'_, S>, lanes: u32, len: u32, sink: i
         // lanes would reach then.
         let active = (lane < lanes) & (lane < len - at);
         // SAFETY: the caller's promise.
-        let Some(symbol) = (unsafe { rows.step::<1, false>([active]) }) else { return false };
+        let symbol = unsafe { rows.step::<1, false>([active]) };
+        if rows.is_short() {
+            return false;
+        }
         if active {
             // SAFETY: a byte of the chunk.
             unsafe { sink.one(at + lane, symbol) };

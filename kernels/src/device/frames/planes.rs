@@ -4,13 +4,14 @@
 //! as that is popped, and written once. Otherwise each plane is first written to a byte of its own
 //! of each element, and the elements are joined where they lie.
 
-use super::coded::Coded;
+use super::coded::{Coded, Words};
 use super::order0::{self, Source};
 use super::sink::{Bytes, Sink, feed};
 use super::{Outcome, Warp};
 use crate::abi::frames::FrameChunk;
 use crate::device::simt::Simt;
 use crate::float::fractions::{BLOCK, fraction_len, packed_len, stride};
+use crate::float::pairs::PairCut;
 use crate::float::{
     BYTES, FLOATS, Filter, FloatCut, INTEGERS, Layout, PIECE, PLANE_CODED, PLANE_CONSTANT,
     PLANE_STORED, STORED, Word, is_elided, unzigzag,
@@ -38,7 +39,7 @@ pub unsafe fn decode<T: Word, S: Simt>(
         }
         let sink = Bytes::new(content);
         // SAFETY: as many bytes as there are.
-        unsafe { feed(warp, chunk.raw, sink, |at| data.four(at), |at| data.byte(at)) };
+        unsafe { feed(warp, chunk.raw, sink, |at| data.four(warp.simt, at), |at| data.byte(at)) };
         return Outcome::Done;
     }
     let floats = FLOAT_BITS.get((chunk.element as usize).wrapping_sub(1));
@@ -213,13 +214,18 @@ impl Rests {
 
 /// Puts elements together as their symbols come.
 #[derive(Clone, Copy)]
-struct Fused<T> {
+struct Fused<T, S> {
+    simt: S,
     to: *mut u8,
     /// Whether four elements can be stored at once.
     aligned: bool,
     rests: Rests,
+    /// The first whole plane.
+    plane: Words,
     fractions: Fractions,
     join: Join<T>,
+    /// Of 16-bit floats.
+    pairs: Option<PairCut>,
 }
 
 /// How a symbol and a rest become an element.
@@ -255,24 +261,37 @@ impl<T: Word> Join<T> {
 #[derive(Clone, Copy)]
 struct Fractions {
     from: Coded,
+    words: Words,
     bits: u32,
     packed: bool,
     count: u32,
 }
 
 impl Fractions {
+    /// The fractions of `count` elements.
+    #[inline(always)]
+    fn new(from: Coded, layout: &Layout, count: u32) -> Self {
+        Self {
+            from,
+            words: from.words(),
+            bits: layout.fraction_bits(),
+            packed: layout.packed,
+            count,
+        }
+    }
+
     /// The fractions of four elements of a full block, a byte each.
     ///
     /// # Safety
     /// `at` is a multiple of four in a full block.
     #[inline(always)]
-    unsafe fn four(&self, at: u32) -> u32 {
+    unsafe fn four<S: Simt>(&self, simt: S, at: u32) -> u32 {
         if self.bits == 0 {
             return 0;
         }
         if !self.packed {
             // SAFETY: a byte per element.
-            return unsafe { self.from.four(at) };
+            return unsafe { self.words.four(simt, at) };
         }
         let (block, place) = (at / BLOCK as u32, at % BLOCK as u32);
         let mut from = block * packed_len(self.bits as usize, BLOCK) as u32;
@@ -282,7 +301,7 @@ impl Fractions {
                 let stride = stride(part as usize, BLOCK) as u32;
                 let mask = ((1 << part) - 1) * 0x0101_0101;
                 // SAFETY: the part's bytes of the block.
-                let bytes = unsafe { self.from.four(from + place % stride) };
+                let bytes = unsafe { self.words.four(simt, from + place % stride) };
                 fractions |= (bytes >> (place / stride * part) & mask) << shift;
                 from += stride;
                 shift += part;
@@ -323,7 +342,7 @@ impl Fractions {
     }
 }
 
-impl<T: Word> Fused<T> {
+impl<T: Word, S: Simt> Fused<T, S> {
     /// # Safety
     /// The element is one of the chunk's.
     #[inline(always)]
@@ -343,11 +362,11 @@ impl<T: Word> Fused<T> {
     }
 }
 
-/// Four elements that are stored at once.
+/// Four elements of two bytes that are stored at once.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-struct Four16([u16; 4]);
-/// As above.
+struct Two32([u32; 2]);
+/// Four elements of four bytes.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
 struct Four32([u32; 4]);
@@ -366,7 +385,7 @@ unsafe fn store_four<T: Word>(to: *mut u8, elements: [T; 4]) {
     // SAFETY: the caller's promise.
     unsafe {
         match size_of::<T>() {
-            2 => *to.cast() = Four16([a, b, c, d].map(|bits| bits as u16)),
+            2 => *to.cast() = Two32([(a | b << 16) as u32, (c | d << 16) as u32]),
             4 => *to.cast() = Four32([a, b, c, d].map(|bits| bits as u32)),
             _ => {
                 *to.cast() = Two64([a, b]);
@@ -376,7 +395,7 @@ unsafe fn store_four<T: Word>(to: *mut u8, elements: [T; 4]) {
     }
 }
 
-impl<T: Word> Sink for Fused<T> {
+impl<T: Word, S: Simt> Sink for Fused<T, S> {
     #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise: the planes have a byte per element.
@@ -390,12 +409,27 @@ impl<T: Word> Sink for Fused<T> {
                 }
                 return;
             }
-            let fractions = self.fractions.four(at);
+            let fractions = self.fractions.four(self.simt, at);
             let whole = self.rests.whole;
+            if size_of::<T>() == 2
+                && self.aligned
+                && let Some(cut) = self.pairs
+            {
+                // A rest is a byte, whole or not.
+                let rests = if whole > 0 { self.plane.four(self.simt, at) } else { fractions };
+                let pair = |selector| {
+                    let halves = |bytes| self.simt.permute(bytes, 0, selector);
+                    cut.join(halves(bytes), halves(rests))
+                };
+                let to = self.to.add(at as usize * 2);
+                *to.cast() = Two32([pair(0x4140), pair(0x4342)]);
+                return;
+            }
             let mut rests = [T::ZERO; 4];
             unroll!(7, plane, {
                 if plane + 1 < size_of::<T>() && (plane as u32) < whole {
-                    let bytes = self.rests.planes.four(at + plane as u32 * self.rests.step);
+                    let bytes =
+                        self.rests.planes.four(self.simt, at + plane as u32 * self.rests.step);
                     unroll!(4, i, {
                         let byte = T::truncate(u64::from(bytes >> (8 * i as u32) & 0xff));
                         rests[i] = rests[i] | byte << (8 * plane as u32);
@@ -441,14 +475,14 @@ impl<T: Word> Sink for Fused<T> {
 
 /// Where a plane goes: to whole elements, or to a byte of each.
 #[derive(Clone, Copy)]
-struct Place<T> {
-    fused: Fused<T>,
+struct Place<T, S> {
+    fused: Fused<T, S>,
     is_fused: bool,
     /// Which byte.
     byte: u32,
 }
 
-impl<T: Word> Sink for Place<T> {
+impl<T: Word, S: Simt> Sink for Place<T, S> {
     #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise.
@@ -497,9 +531,12 @@ unsafe fn elements<T: Word, S: Simt>(
     let is_fused = found.is_some();
     let stored = found.unwrap_or(Rests { planes, step: 0, whole: 0, after: planes });
     let from = stored.planes.after(stored.whole * stored.step).unwrap_or(planes);
-    let fractions = Fractions { from, bits, packed: layout.packed, count };
+    let fractions = Fractions::new(from, layout, count);
     let aligned = content.addr() % (4 * size_of::<T>()).min(16) == 0;
-    let fused = Fused { to: content, aligned, rests: stored, fractions, join };
+    let pairs = (T::BITS == 16 && layout.is_float).then(|| PairCut::new(layout));
+    let plane = stored.planes.words();
+    let (simt, to, rests) = (warp.simt, content, stored);
+    let fused = Fused { simt, to, aligned, rests, plane, fractions, join, pairs };
     let spread_fraction = bits > 0 && !layout.packed;
     let planes_here = if is_fused { 1 } else { 1 + whole + u32::from(spread_fraction) };
     let mut data = planes;
@@ -534,7 +571,7 @@ unsafe fn elements<T: Word, S: Simt>(
         }
         (packed, data) = (plane.body, plane.after);
     }
-    let fractions = Fractions { from: packed, bits, packed: true, count: rests };
+    let fractions = Fractions::new(packed, layout, rests);
     let joined = Joined { content, size, whole, spread_fraction, fractions, join };
     // SAFETY: every byte of the elements that is read was written before a barrier.
     unsafe {
