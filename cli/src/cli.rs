@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command as Parsed, FromArgMatches, Parser};
 use clap::{Subcommand, ValueHint, builder::PossibleValuesParser};
 
-use crate::{bench::args::BenchArgs, pool::THREADS};
+use parans::Device;
+
+use crate::{bench::args::BenchArgs, devices::DeviceParser, pool::THREADS};
 
 /// How the names of compressed files end, unless `-S` says otherwise.
 pub(crate) const SUFFIX: &str = ".parans";
@@ -179,6 +181,8 @@ pub(crate) struct FileArgs {
     #[command(flatten)]
     pub(crate) sparse: SparseArgs,
     #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
     #[command(flatten)]
     _ignored: IgnoredArgs,
@@ -193,6 +197,16 @@ pub(crate) struct BaseArgs {
     /// a pipe.
     #[arg(long, value_name = "OLD", value_hint = ValueHint::FilePath)]
     pub(crate) base: Vec<PathBuf>,
+}
+
+/// Where content is decoded.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct DeviceArgs {
+    /// When decompressing or testing: decode on DEVICE, an NVIDIA GPU: cuda:0, cuda:1 and so on
+    /// (`parans devices` lists them). The input is a file then. The default is cpu.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", hide_default_value = true,
+        value_parser = DeviceParser)]
+    pub(crate) device: Device,
 }
 
 /// Whether decoded zeros become holes in the output.
@@ -305,9 +319,18 @@ pub(crate) struct TestArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
     #[command(flatten)]
+    pub(crate) read: ReadArgs,
+}
+
+/// How a file is read from first to last.
+#[derive(Args, Debug)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
     pub(crate) base: BaseArgs,
     #[command(flatten)]
     pub(crate) limit: LimitArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

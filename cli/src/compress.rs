@@ -14,8 +14,8 @@ use parans::frame::{
 
 use crate::{
     base,
-    cli::FileArgs,
-    decompress,
+    cli::{FileArgs, ReadArgs},
+    decompress, device,
     earlier::{Earlier, Shared},
     failure::{Usage, named},
     identity,
@@ -32,6 +32,7 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
     if args.limit.max_output.is_some() {
         return Err(Usage("--max-output is for decompressing and testing".into()).into());
     }
+    device::refuse(args.device.device, "compressing runs")?;
     check_wish(path, args)?;
     refuse_device(path, args.force)?;
     let input = Input::open(path)?;
@@ -76,7 +77,9 @@ pub(crate) fn compress(path: &Path, args: &FileArgs, earlier: &mut Earlier) -> R
         bail!("{}: {change}; the output has what was read", input.path.display());
     }
     if let (true, Some(target)) = (args.check, &target) {
-        decompress::test(target, &args.base, &args.common, None)?;
+        let (base, common) = (args.base.clone(), args.common.clone());
+        let (limit, device) = (args.limit.clone(), args.device);
+        decompress::test(target, &ReadArgs { base, limit, device, common })?;
     }
     if args.rm { remove(&input, args) } else { Ok(()) }
 }

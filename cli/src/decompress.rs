@@ -7,11 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use parans::frame::{Base, FrameReader, ReadOptions, Summary};
+use parans::{
+    Device,
+    frame::{Base, FrameReader, ReadOptions, Summary},
+};
 
 use crate::{
     base,
-    cli::{BaseArgs, CommonArgs, FileArgs},
+    cli::{CommonArgs, FileArgs, ReadArgs},
+    device,
     failure::{Lossy, named},
     input::{Input, ReadAhead, refuse_device},
     names::{self, Work},
@@ -28,6 +32,9 @@ const PIECE: usize = 1 << 20;
 /// Decompresses one file.
 pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Result<()> {
     check_wish(path, args)?;
+    if keep_going {
+        device::refuse(args.device.device, "--keep-going saves")?;
+    }
     refuse_device(path, args.force)?;
     let input = Input::open(path)?;
     input.refuse_terminal()?;
@@ -54,10 +61,12 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     let quiet = args.common.quiet || output.is_stdout() && !args.common.verbose;
     let holes = args.sparse.holes(!output.is_stdout());
     let options = options(args.limit.max_output, bases);
+    let device = args.device.device;
     let Saved { output, summary, damage, seconds } = if keep_going {
         salvage::save(&input, output, options, holes)?
     } else {
-        let (output, summary, seconds) = run(&input, output, &args.common, options, holes)?;
+        let how = How { options, device };
+        let (output, summary, seconds) = run(&input, output, &args.common, how, holes)?;
         Saved { output, summary, damage: Vec::new(), seconds }
     };
     output.commit()?;
@@ -71,18 +80,14 @@ pub(crate) fn decompress(path: &Path, args: &FileArgs, keep_going: bool) -> Resu
     if args.rm { remove(&input, args) } else { Ok(()) }
 }
 
-/// Checks one file, which may have `max_output` bytes of content.
-pub(crate) fn test(
-    path: &Path,
-    base: &BaseArgs,
-    common: &CommonArgs,
-    max_output: Option<u64>,
-) -> Result<()> {
+/// Checks one file.
+pub(crate) fn test(path: &Path, args: &ReadArgs) -> Result<()> {
     let input = Input::open(path)?;
     input.refuse_terminal()?;
-    let options = options(max_output, base::for_reading(&input, &base.base)?);
-    let (_, summary, seconds) = run(&input, Output::nowhere(), common, options, false)?;
-    if !common.quiet {
+    let bases = base::for_reading(&input, &args.base.base)?;
+    let how = How { options: options(args.limit.max_output, bases), device: args.device.device };
+    let (_, summary, seconds) = run(&input, Output::nowhere(), &args.common, how, false)?;
+    if !args.common.quiet {
         report_sound(&input.path, summary.content, seconds);
     }
     Ok(())
@@ -108,19 +113,29 @@ fn check_magic(input: &Input) -> Result<()> {
     Ok(())
 }
 
+/// What a file is decoded with.
+struct How {
+    options: ReadOptions,
+    device: Device,
+}
+
 /// Decodes `input` into `output`, with or without holes for zeros. Another thread writes, where one
 /// can be had.
 fn run(
     input: &Input,
     mut output: Output,
     common: &CommonArgs,
-    options: ReadOptions,
+    How { options, device }: How,
     holes: bool,
 ) -> Result<(Output, Summary, f64)> {
+    let gpu = device::open(device)?;
     let mut progress = Progress::new(&input.path, input.length(), common);
     let mut writer = sparse::Writer::new(&mut output, holes);
     let mut write = |piece: Vec<u8>| writer.write_all(&piece);
     let mut decode = |give: &mut dyn FnMut(Vec<u8>) -> bool| {
+        if let Some(gpu) = &gpu {
+            return device::decode(gpu, input, &options, give, &mut progress);
+        }
         input.read_ahead(|ahead| {
             let mut reader = FrameReader::new(BufReader::new(ahead), options.clone());
             decode(&mut reader, give, &mut progress).map(|()| reader.summary())

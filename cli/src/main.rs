@@ -10,6 +10,7 @@ mod cli;
 mod completions;
 mod compress;
 mod decompress;
+mod device;
 mod devices;
 mod earlier;
 mod escape;
@@ -44,7 +45,7 @@ use std::{
 use anyhow::Result;
 use parans::{Error, simd::Level};
 
-use cli::{BaseArgs, Cli, Command, CommonArgs, FileArgs, InputArgs, LimitArgs, ListArgs};
+use cli::{Cli, Command, CommonArgs, FileArgs, InputArgs, ListArgs, ReadArgs, TestArgs};
 use earlier::Earlier;
 use failure::{Usage, named};
 use inspect::{Form, Listing};
@@ -68,7 +69,7 @@ fn run(cli: Cli) -> u8 {
     match command {
         Some(Command::Compress(files)) => compress(&files),
         Some(Command::Decompress { files, keep_going }) => decompress(&files, keep_going),
-        Some(Command::Test(args)) => test(&args.input, &args.base, &args.limit, &args.common),
+        Some(Command::Test(args)) => test(&args),
         Some(Command::List(ListArgs { input, common })) => list(&input, &common),
         Some(Command::Inspect(args)) => {
             let form = || if args.json { Form::Json } else { Form::Table };
@@ -90,7 +91,10 @@ fn run(cli: Cli) -> u8 {
         Some(Command::Man { command, .. }) => done(print(|out| man::page(command.as_deref(), out))),
         None if files.input.files.is_empty() && io::stdin().is_terminal() => done(parse::help()),
         None if mode.decompress => decompress(&files, false),
-        None if mode.test => test(&files.input, &files.base, &files.limit, &files.common),
+        None if mode.test => {
+            let FileArgs { input, base, limit, device, common, .. } = files;
+            test(&TestArgs { input, read: ReadArgs { base, limit, device, common } })
+        }
         None if mode.list => list(&files.input, &files.common),
         None => compress(&files),
     }
@@ -105,9 +109,9 @@ fn decompress(args: &FileArgs, keep_going: bool) -> u8 {
     with_outputs(args, Work::Read, |path| decompress::decompress(path, args, keep_going))
 }
 
-fn test(input: &InputArgs, base: &BaseArgs, limit: &LimitArgs, common: &CommonArgs) -> u8 {
-    let paths = names::inputs(input, Work::Read);
-    each(paths, common, |path| decompress::test(path, base, common, limit.max_output))
+fn test(args: &TestArgs) -> u8 {
+    let paths = names::inputs(&args.input, Work::Read);
+    each(paths, &args.read.common, |path| decompress::test(path, &args.read))
 }
 
 fn list(input: &InputArgs, common: &CommonArgs) -> u8 {

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use clap::{
     Args, ValueEnum, ValueHint,
-    builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser},
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use parans::{Device, Error, Family, Lookup};
+use parans::{Device, Family, Lookup};
 
-use crate::{failure::Usage, pool::THREADS};
+use crate::{devices::DeviceParser, pool::THREADS};
 
 /// What `parans bench` takes.
 #[derive(Args, Debug)]
@@ -91,31 +90,4 @@ fn lanes() -> PossibleValuesParser {
 fn lookup() -> impl TypedValueParser<Value = Lookup> {
     let all = [Lookup::Auto, Lookup::Search, Lookup::InverseCdf, Lookup::Alias];
     PossibleValuesParser::new(all.map(Lookup::name)).try_map(|name| name.parse::<Lookup>())
-}
-
-/// Parses any device; lists the usual ones.
-#[derive(Clone)]
-struct DeviceParser;
-
-impl TypedValueParser for DeviceParser {
-    type Value = Device;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<Device, clap::Error> {
-        let parser = StringValueParser::new().try_map(|name| {
-            name.parse().map_err(|error| match error {
-                Error::InvalidArgument(text) => Usage(text),
-                error => Usage(error.to_string()),
-            })
-        });
-        parser.parse_ref(command, argument, value)
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(["cpu", "cuda:0", "cuda:1"].map(PossibleValue::new).into_iter()))
-    }
 }

@@ -5,6 +5,7 @@ mod common;
 
 mod base;
 mod bench;
+mod device;
 mod extract;
 #[cfg(unix)]
 mod files;

@@ -311,33 +311,41 @@ unsafe fn pop_rows<S: Simt>(
 /// As [`pop_rows`].
 #[inline(always)]
 unsafe fn pop_four<S: Simt>(rows: &mut Rows<'_, S>, len: u32, sink: impl Sink) -> bool {
-    let end = len - len % GROUP as u32;
+    let groups = len - len % GROUP as u32;
+    let fours = groups.min(sink.fours(len) / GROUP as u32 * GROUP as u32);
     // SAFETY: the caller's promise.
     let popped = unsafe {
         if rows.chunk.as_ptr().addr() % 2 == 0 {
-            pop_groups::<S, true>(rows, end, sink)
+            pop_groups::<S, true>(rows, fours, sink)
         } else {
-            pop_groups::<S, false>(rows, end, sink)
+            pop_groups::<S, false>(rows, fours, sink)
         }
     };
-    if !popped || end == len {
-        return popped;
+    let lane = rows.warp.lane;
+    let mut done = if popped { fours } else { len };
+    while done < len {
+        // A full group, or the tail, in the order of the lanes.
+        let (own, count) = if done < groups {
+            (64 * (lane % 2) + 4 * (lane / 2), GROUP as u32)
+        } else {
+            (4 * lane, len - done)
+        };
+        let active = core::array::from_fn(|r| own + (r as u32) < count);
+        // SAFETY: the caller's promise: no row is short.
+        let mut symbols = unsafe { rows.step::<4, false>(active) };
+        let mut at = own;
+        while at < count.min(own + 4) {
+            // SAFETY: a byte of the group.
+            unsafe { sink.one(done + at, symbols & 0xff) };
+            symbols >>= 8;
+            at += 1;
+        }
+        if rows.is_short() {
+            return false;
+        }
+        done += count;
     }
-    let (first, tail) = (4 * rows.warp.lane, len - end);
-    let active = core::array::from_fn(|r| first + (r as u32) < tail);
-    // SAFETY: the caller's promise.
-    let mut symbols = unsafe { rows.step::<4, false>(active) };
-    if rows.is_short() {
-        return false;
-    }
-    let mut at = first;
-    while at < tail.min(first + 4) {
-        // SAFETY: a byte of the tail.
-        unsafe { sink.one(end + at, symbols & 0xff) };
-        symbols >>= 8;
-        at += 1;
-    }
-    true
+    popped
 }
 
 /// Pops full groups, up to a place.

@@ -160,6 +160,12 @@ struct Behind<K> {
 
 impl<K: Sink> Sink for Behind<K> {
     #[inline(always)]
+    fn fours(&self, len: u32) -> u32 {
+        // `first` is a multiple of a piece.
+        self.sink.fours(self.first + len) - self.first
+    }
+
+    #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise.
         unsafe { self.sink.four(self.first + at, bytes) };
@@ -397,18 +403,15 @@ unsafe fn store_four<T: Word>(to: *mut u8, elements: [T; 4]) {
 
 impl<T: Word, S: Simt> Sink for Fused<T, S> {
     #[inline(always)]
+    fn fours(&self, len: u32) -> u32 {
+        // The fractions of the last block, which is shorter, lie otherwise.
+        len - len % BLOCK as u32
+    }
+
+    #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise: the planes have a byte per element.
         unsafe {
-            if at / BLOCK as u32 >= self.fractions.count / BLOCK as u32 {
-                let (mut i, mut left) = (0, bytes);
-                while i < 4 {
-                    self.one(at + i, left & 0xff);
-                    left >>= 8;
-                    i += 1;
-                }
-                return;
-            }
             let fractions = self.fractions.four(self.simt, at);
             let whole = self.rests.whole;
             if size_of::<T>() == 2
@@ -483,6 +486,11 @@ struct Place<T, S> {
 }
 
 impl<T: Word, S: Simt> Sink for Place<T, S> {
+    #[inline(always)]
+    fn fours(&self, len: u32) -> u32 {
+        self.fused.fours(len)
+    }
+
     #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise.

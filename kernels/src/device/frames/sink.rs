@@ -5,6 +5,10 @@ use crate::device::simt::Simt;
 
 /// Takes the bytes of a plane, four at a time where it can.
 pub trait Sink: Copy {
+    /// How many of the first bytes of a plane of `len` may come by fours, a multiple of 128 or all
+    /// whole fours.
+    fn fours(&self, len: u32) -> u32;
+
     /// Takes four bytes from a place on that is a multiple of four, the first lowest.
     ///
     /// # Safety
@@ -34,6 +38,11 @@ impl Bytes {
 }
 
 impl Sink for Bytes {
+    #[inline(always)]
+    fn fours(&self, len: u32) -> u32 {
+        len & !3
+    }
+
     #[inline(always)]
     unsafe fn four(&self, at: u32, bytes: u32) {
         // SAFETY: the caller's promise.
@@ -68,17 +77,17 @@ pub unsafe fn feed<S: Simt>(
     four: impl Fn(u32) -> u32,
     byte: impl Fn(u32) -> u32,
 ) {
+    let fours = sink.fours(len);
     let mut at = 4 * warp.lane;
-    while at < len {
-        if len - at >= 4 {
-            // SAFETY: the caller's promise.
-            unsafe { sink.four(at, four(at)) };
-        } else {
-            for at in at..len {
-                // SAFETY: as above.
-                unsafe { sink.one(at, byte(at)) };
-            }
-        }
+    while at < fours {
+        // SAFETY: the caller's promise.
+        unsafe { sink.four(at, four(at)) };
         at += 128;
+    }
+    at = fours + warp.lane;
+    while at < len {
+        // SAFETY: as above.
+        unsafe { sink.one(at, byte(at)) };
+        at += 32;
     }
 }
