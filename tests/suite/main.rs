@@ -14,7 +14,6 @@ mod face;
 mod failures;
 mod format;
 mod frame;
-mod frame_counts_now;
 mod golden;
 mod gpu;
 mod gpu_frames;

@@ -143,6 +143,17 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    fn pick<const SELECTOR: u32>(self, a: u32, b: u32) -> u32 {
+        let bytes;
+        // SAFETY: as above.
+        unsafe {
+            asm!("prmt.b32 {}, {}, {}, {};", out(reg32) bytes, in(reg32) a, in(reg32) b,
+                const SELECTOR, options(pure, nomem, nostack));
+        }
+        bytes
+    }
+
+    #[inline(always)]
     unsafe fn store_from<F: RansFamily>(self, x: F::State, bound: F::State, at: u64) {
         let low = x.low_u32();
         macro_rules! store {

@@ -54,6 +54,11 @@ pub trait Simt: Copy {
         let byte = |i: u32| (bytes >> (8 * (selector >> (4 * i) & 7))) as u32 & 0xff;
         byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24
     }
+    /// The same, by a constant selector.
+    #[inline(always)]
+    fn pick<const SELECTOR: u32>(self, a: u32, b: u32) -> u32 {
+        self.permute(a, b, SELECTOR)
+    }
     /// Stores the low word of a state that is at least `bound`.
     ///
     /// # Safety

@@ -47,23 +47,30 @@ impl fmt::Display for TableFault {
     }
 }
 
-/// Where the frequencies of a table lie while it is read.
-pub trait FrequencyStore {
-    /// The frequency of a byte value.
-    fn get(&self, value: usize) -> u32;
-    /// Stores the frequency of a byte value.
-    fn set(&mut self, value: usize, frequency: u32);
+/// Takes what is read of a table: first which byte values occur, upwards, then their frequencies in
+/// the same order. Values that do not occur are not spoken of.
+pub trait TableSink {
+    /// The value that occurs as number `number`.
+    fn value(&mut self, number: usize, value: usize);
+    /// The frequency of the value of number `number`.
+    fn frequency(&mut self, number: usize, frequency: u32);
 }
 
-impl FrequencyStore for Frequencies {
+/// Frequencies, 0 at first, with the values that occur.
+struct Values<'a> {
+    values: [u8; 256],
+    frequencies: &'a mut Frequencies,
+}
+
+impl TableSink for Values<'_> {
     #[inline(always)]
-    fn get(&self, value: usize) -> u32 {
-        self[value]
+    fn value(&mut self, number: usize, value: usize) {
+        self.values[number] = value as u8;
     }
 
     #[inline(always)]
-    fn set(&mut self, value: usize, frequency: u32) {
-        self[value] = frequency;
+    fn frequency(&mut self, number: usize, frequency: u32) {
+        self.frequencies[usize::from(self.values[number])] = frequency;
     }
 }
 
@@ -99,42 +106,56 @@ pub fn write(frequencies: &Frequencies, store: impl FnMut(u8)) {
 ///
 /// # Errors
 /// A [`TableFault`]; the frequencies are unspecified then.
+pub fn read(data: &[u8], frequencies: &mut Frequencies) -> Result<usize, TableFault> {
+    *frequencies = [0; 256];
+    read_to(data, &mut Values { values: [0; 256], frequencies }).map(|(_, taken)| taken)
+}
+
+/// Reads a table from the front of `data` to a sink; returns how many values occur, and how many
+/// bytes it took.
+///
+/// # Errors
+/// As [`read`].
 #[inline(always)]
-pub fn read(data: &[u8], frequencies: &mut impl FrequencyStore) -> Result<usize, TableFault> {
+pub fn read_to(data: &[u8], sink: &mut impl TableSink) -> Result<(usize, usize), TableFault> {
     let mut bits = BitReader { data, position: 0, buffer: 0, filled: 0 };
-    let mut s = 0;
+    let (mut value, mut values) = (0, 0);
     let mut occurs = false;
-    while s < 256 {
+    while value < 256 {
         // Runs of values that do not occur and of those that do, in turn; the first kind may be
         // empty.
         let run = bits.gamma()? as usize - usize::from(!occurs);
-        if run > 256 - s {
+        if run > 256 - value {
             return Err(TableFault::ManyValues);
         }
-        for value in s..s + run {
-            frequencies.set(value, u32::from(occurs));
+        let end = value + run;
+        if occurs {
+            while value < end {
+                sink.value(values, value);
+                values += 1;
+                value += 1;
+            }
         }
-        s += run;
+        value = end;
         occurs = !occurs;
     }
     let mut class = FIRST_CLASS as i32;
     let mut sum = 0;
-    for value in 0..256 {
-        if frequencies.get(value) == 0 {
-            continue;
-        }
+    let mut number = 0;
+    while number < values {
         class += unzigzag(bits.gamma()? - 1);
         if !(1..=13).contains(&class) {
             return Err(TableFault::Class(class));
         }
         let frequency = (1 << (class - 1)) + bits.raw(class as u32 - 1)?;
-        frequencies.set(value, frequency);
+        sink.frequency(number, frequency);
         sum += frequency;
+        number += 1;
     }
     if sum != SLOTS as u32 {
         return Err(TableFault::Sum(sum));
     }
-    bits.finish()
+    Ok((values, bits.finish()?))
 }
 
 fn zigzag(v: i32) -> u32 {
@@ -198,6 +219,7 @@ impl BitReader<'_> {
         }
     }
 
+    /// The low `n <= 16` bits.
     #[inline(always)]
     fn raw(&mut self, n: u32) -> Result<u32, TableFault> {
         if self.filled < n {
@@ -206,10 +228,10 @@ impl BitReader<'_> {
                 return Err(TableFault::EndsInFrequency);
             }
         }
-        let value = self.buffer & ((1 << n) - 1);
+        let value = self.buffer as u32 & ((1 << n) - 1);
         self.buffer >>= n;
         self.filled -= n;
-        Ok(value as u32)
+        Ok(value)
     }
 
     /// An Elias gamma number of at most 9 bits (nothing in a table is larger than 257).
@@ -218,7 +240,9 @@ impl BitReader<'_> {
         if self.filled < 20 {
             self.refill();
         }
-        let below = self.buffer.trailing_zeros();
+        // No bit is set above those that are there.
+        let code = self.buffer as u32;
+        let below = code.trailing_zeros();
         if below > 8 {
             return Err(if self.filled > 8 {
                 TableFault::LargeNumber
@@ -226,8 +250,14 @@ impl BitReader<'_> {
                 TableFault::EndsInNumber
             });
         }
-        self.raw(below + 1)?;
-        Ok(self.raw(below)? | 1 << below)
+        let n = 2 * below + 1;
+        if n > self.filled {
+            return Err(TableFault::EndsInFrequency);
+        }
+        self.buffer >>= n;
+        self.filled -= n;
+        let highest = 1 << below;
+        Ok(code >> (below + 1) & (highest - 1) | highest)
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use crate::codec::step::is_normalised;
 use crate::codec::{Rans32x16, RansFamily};
 use crate::device::simt::Simt;
 use crate::order0::layout::{GROUP, KIND_CONSTANT, KIND_RAW, LANES};
-use crate::order0::table::{self, FrequencyStore};
+use crate::order0::table::{self, TableSink};
 use crate::order0::{Layout, PRECISION, SLOTS};
 
 /// The state that every lane ends in.
@@ -90,24 +90,25 @@ unsafe fn pop<S: Simt>(warp: Warp<S>, coded: Coded, len: u32, sink: impl Sink) -
     }
 }
 
-/// Frequencies in shared memory.
-struct SharedFrequencies<S> {
+/// The values that occur, `value << 16 | frequency` each, in shared memory.
+struct SharedValues<S> {
     simt: S,
     at: u32,
 }
 
-impl<S: Simt> FrequencyStore for SharedFrequencies<S> {
+impl<S: Simt> TableSink for SharedValues<S> {
     #[inline(always)]
-    fn get(&self, value: usize) -> u32 {
-        // SAFETY: one of 256 words of the warp's shared memory, which only this thread writes
-        // between barriers.
-        unsafe { self.simt.load_shared(self.at + 4 * value as u32) }
+    fn value(&mut self, number: usize, value: usize) {
+        // SAFETY: one of 256 words of the warp's shared memory, which only this thread uses between
+        // barriers.
+        unsafe { self.simt.store_shared(self.at + 4 * number as u32, (value as u32) << 16) }
     }
 
     #[inline(always)]
-    fn set(&mut self, value: usize, frequency: u32) {
+    fn frequency(&mut self, number: usize, frequency: u32) {
+        let at = self.at + 4 * number as u32;
         // SAFETY: as above.
-        unsafe { self.simt.store_shared(self.at + 4 * value as u32, frequency) }
+        unsafe { self.simt.store_shared(at, self.simt.load_shared(at) | frequency) }
     }
 }
 
@@ -119,38 +120,39 @@ impl<S: Simt> FrequencyStore for SharedFrequencies<S> {
 #[inline(always)]
 unsafe fn read_table<S: Simt>(warp: Warp<S>, data: Coded) -> Option<u32> {
     let simt = warp.simt;
-    let frequencies = warp.shared + 4 * SLOTS as u32;
+    let list = warp.shared + 4 * SLOTS as u32;
     simt.sync_warp();
-    let mut taken = 0;
+    let mut read = 0;
     // One thread reads: each number begins where the one before ends.
     if warp.lane == 0 {
         // SAFETY: the bytes of `data`.
         let bytes = unsafe { core::slice::from_raw_parts(data.as_ptr(), data.len as usize) };
-        let mut store = SharedFrequencies { simt, at: frequencies };
-        taken = table::read(bytes, &mut store).map_or(0, |taken| taken as u32);
+        let table = table::read_to(bytes, &mut SharedValues { simt, at: list });
+        // A table of one value has no place in the slots, and no encoder writes it.
+        read = table.map_or(0, |(values, taken)| (values as u32) << 16 | taken as u32);
     }
-    let taken = simt.shuffle(taken, 0);
-    if taken == 0 {
+    let read = simt.shuffle(read, 0);
+    simt.sync_warp();
+    let (values, taken) = (read >> 16, read & 0xffff);
+    if values < 2 {
         return None;
     }
-    simt.sync_warp();
-    let (mut start, mut symbol) = (0, 0);
-    while symbol < 256 {
-        // SAFETY: one of the frequencies.
-        let frequency = unsafe { simt.load_shared(frequencies + 4 * symbol) };
+    let (mut at, end) = (list, list + 4 * values);
+    let mut first = warp.shared;
+    while at < end {
+        // SAFETY: one of the values.
+        let value = unsafe { simt.load_shared(at) };
+        let frequency = value & 0xffff;
         let mut rank = warp.lane;
         while rank < frequency {
-            let at = warp.shared + 4 * (start + rank);
             // SAFETY: the frequencies sum to the number of slots. Each slot is one thread's.
-            unsafe { simt.store_shared(at, slot(symbol, frequency, rank)) };
+            unsafe {
+                simt.store_shared(first + 4 * rank, slot(value >> 16, frequency, rank));
+            }
             rank += 32;
         }
-        start += frequency;
-        // A frequency of all slots has no place in a slot, and no encoder writes it.
-        if frequency == SLOTS as u32 {
-            return None;
-        }
-        symbol += 1;
+        first += 4 * frequency;
+        at += 4;
     }
     simt.sync_warp();
     Some(taken)
@@ -228,7 +230,8 @@ impl<S: Simt> Rows<'_, S> {
         if N == 1 {
             return a >> 24;
         }
-        simt.permute(simt.permute(a, b, 0x73), simt.permute(c, d, 0x73), 0x5410)
+        let (low, high) = (simt.pick::<0x73>(a, b), simt.pick::<0x73>(c, d));
+        simt.pick::<0x5410>(low, high)
     }
 }
 

@@ -420,12 +420,11 @@ impl<T: Word, S: Simt> Sink for Fused<T, S> {
             {
                 // A rest is a byte, whole or not.
                 let rests = if whole > 0 { self.plane.four(self.simt, at) } else { fractions };
-                let pair = |selector| {
-                    let halves = |bytes| self.simt.permute(bytes, 0, selector);
-                    cut.join(halves(bytes), halves(rests))
-                };
-                let to = self.to.add(at as usize * 2);
-                *to.cast() = Two32([pair(0x4140), pair(0x4342)]);
+                // Each byte in a half, the others 0.
+                let simt = self.simt;
+                let low = cut.join(simt.pick::<0x4140>(bytes, 0), simt.pick::<0x4140>(rests, 0));
+                let high = cut.join(simt.pick::<0x4342>(bytes, 0), simt.pick::<0x4342>(rests, 0));
+                *self.to.add(at as usize * 2).cast() = Two32([low, high]);
                 return;
             }
             let mut rests = [T::ZERO; 4];
