@@ -29,6 +29,7 @@ mod zeros;
 
 use parans_kernels::float::{BYTES, FLOATS, INTEGERS, Layout, STORED, Word, is_elided};
 
+use parans_kernels::order0::entropy::units;
 use plan::{Plan, Sampler};
 use plane::Found;
 use planes::{BLOCK, MAX_WHOLE, PlaneRefs, Planes};
@@ -115,13 +116,15 @@ impl Encoder {
     /// About how many bytes the coding of elements of several bytes takes.
     pub(crate) fn estimate(&mut self, dtype: Dtype, bytes: &[u8]) -> usize {
         let bytes = &bytes[..bytes.len() - bytes.len() % dtype.size()];
-        let bits = match dtype.size() {
-            2 => self.plan_words::<u16>(dtype, bytes).bits,
-            4 => self.plan_words::<u32>(dtype, bytes).bits,
-            8 => self.plan_words::<u64>(dtype, bytes).bits,
-            _ => 8.0,
+        let plan = match dtype.size() {
+            2 => self.plan_words::<u16>(dtype, bytes),
+            4 => self.plan_words::<u32>(dtype, bytes),
+            8 => self.plan_words::<u64>(dtype, bytes),
+            _ => return bytes.len(),
         };
-        (bits / 8.0 * (bytes.len() / dtype.size()) as f64) as usize
+        let count = (bytes.len() / dtype.size()) as u64;
+        // Both are at most 2^24 elements: no product overflows.
+        (plan.units * count / (8 * plan.sampled.max(1) as u64) >> 16) as usize
     }
 
     fn plan_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8]) -> Plan {
@@ -144,7 +147,7 @@ impl Encoder {
     /// Appends nothing if a sample shows nothing but noise.
     fn encode_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8], out: &mut Vec<u8>) {
         let plan = self.plan_words::<T>(dtype, elements);
-        if plan.bits >= f64::from(T::BITS) {
+        if plan.units >= units(u64::from(T::BITS)) * plan.sampled as u64 {
             return;
         }
         let layout = plan.layout;

@@ -1,18 +1,21 @@
 //! Decides from a sample how a chunk is cut and which of its planes are worth coding, so that noise
 //! is never coded just to be thrown away.
 
-use super::plane::{is_worth_coding, sampled_bits};
+use super::plane::{is_worth_coding, sampled_units};
 use super::planes::{BLOCK, MAX_WHOLE, Planes};
 use super::split;
 use crate::simd::Level;
 use parans_kernels::float::Word;
 use parans_kernels::float::{Filter, Layout};
+use parans_kernels::order0::entropy::units;
 
 /// Blocks in a sample, spread evenly over the chunk.
 const SAMPLE_BLOCKS: usize = 16;
 
-/// What a plan that costs more time must leave of another's estimated size: estimates err.
-const WINS: f64 = 0.98;
+/// Whether a plan that costs more time leaves so much less than another: estimates err.
+fn wins(units: u64, other: u64) -> bool {
+    100 * units < 98 * other
+}
 
 /// How a chunk will be coded.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +23,10 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     pub(super) code_symbols: bool,
     pub(super) code_whole: [bool; MAX_WHOLE],
-    /// Estimated size in bits per element.
-    pub(super) bits: f64,
+    /// Estimated size of the sample, in units of 2^-16 bits.
+    pub(super) units: u64,
+    /// Elements of the sample.
+    pub(super) sampled: usize,
 }
 
 /// Takes samples and plans from them; keeps its buffers.
@@ -47,7 +52,7 @@ impl Sampler {
         match without_zeros {
             Some(layout) if tiny * 32 > symbols.len() => {
                 let other = self.plan::<T>(level, layout, elements);
-                if other.bits < WINS * plan.bits { other } else { plan }
+                if wins(other.units, plan.units) { other } else { plan }
             }
             _ => plan,
         }
@@ -59,7 +64,7 @@ impl Sampler {
         let mut best = plan(Filter::None);
         for filter in [Filter::Zigzag, Filter::Delta] {
             let other = plan(filter);
-            if other.bits < WINS * best.bits {
+            if wins(other.units, best.units) {
                 best = other;
             }
         }
@@ -68,7 +73,8 @@ impl Sampler {
 
     /// Whether coding a chunk of one-byte elements pays.
     pub(super) fn is_byte_plane_worth_coding(&mut self, bytes: &[u8]) -> bool {
-        is_worth_coding(8, sampled_bits(sample(&mut self.bytes, bytes, BLOCK)))
+        let sample = sample(&mut self.bytes, bytes, BLOCK);
+        is_worth_coding(8, sample.len(), sampled_units(sample))
     }
 
     fn plan<T: Word>(&mut self, level: Level, mut layout: Layout, elements: &[u8]) -> Plan {
@@ -76,11 +82,11 @@ impl Sampler {
         let planes = &mut self.planes;
         layout.packed = false;
         split::split::<T>(level, &layout, sample, planes);
-        let mut total = 0.0;
+        let mut total = 0;
         let mut worth = |plane: &[u8], raw| {
-            let bits = sampled_bits(plane);
-            let worth = is_worth_coding(raw, bits);
-            total += if worth { bits } else { f64::from(raw) } * plane.len() as f64;
+            let coded = sampled_units(plane);
+            let worth = is_worth_coding(raw, plane.len(), coded);
+            total += if worth { coded } else { units(u64::from(raw)) * plane.len() as u64 };
             worth
         };
         let code_symbols = worth(&planes.symbols, 8);
@@ -90,8 +96,7 @@ impl Sampler {
         }
         let fraction_bits = layout.fraction_bits();
         layout.packed = fraction_bits > 0 && !worth(&planes.fraction, fraction_bits);
-        let bits = total / planes.symbols.len() as f64;
-        Plan { layout, code_symbols, code_whole, bits }
+        Plan { layout, code_symbols, code_whole, units: total, sampled: planes.symbols.len() }
     }
 }
 

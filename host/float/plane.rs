@@ -4,43 +4,31 @@ pub(super) use parans_kernels::float::PIECE;
 use parans_kernels::float::{
     PLANE_CODED as CODED, PLANE_CONSTANT as CONSTANT, PLANE_STORED as STORED,
 };
+use parans_kernels::order0::entropy;
 
 use crate::order0;
 use crate::{Error, Result};
 
 const _: () = assert!(PIECE <= order0::MAX_CHUNK);
 
-/// What coding must save, in bits per byte, to be worth its time: a plane of noise costs both
-/// directions five to ten times a copy, and one percent of a quarter of a tensor is not what anyone
-/// waits for.
-const WORTH_BITS: f64 = 0.08;
+/// What coding must save, in units per byte (0.08 bits), to be worth its time: a plane of noise costs
+/// both directions five to ten times a copy, and one percent of a quarter of a tensor is not what
+/// anyone waits for.
+const WORTH: u64 = 5243;
 
-/// Order-0 entropy of a sample in bits per byte, corrected for the sample's smallness (Miller and
-/// Madow, 1955): without it a few thousand bytes of noise look compressible.
-pub(super) fn sampled_bits(sample: &[u8]) -> f64 {
+/// What a sample probably takes when it is coded, in units of 2^-16 bits.
+pub(super) fn sampled_units(sample: &[u8]) -> u64 {
     let mut counts = [0u32; 256];
     for &byte in sample {
         counts[usize::from(byte)] += 1;
     }
-    let total = sample.len() as f64;
-    let mut occurring = 0.0;
-    let mut bits = 0.0;
-    for &count in counts.iter().filter(|&&count| count > 0) {
-        let count = f64::from(count);
-        occurring += 1.0;
-        bits -= count * (count / total).log2();
-    }
-    // None (an empty plane) or one.
-    if occurring <= 1.0 {
-        return 0.0;
-    }
-    bits / total + (occurring - 1.0) / (2.0 * total * std::f64::consts::LN_2)
+    entropy::sampled(&counts)
 }
 
-/// Whether a plane whose bytes hold `raw` bits when stored, and `estimate` when coded, is worth
-/// coding.
-pub(super) fn is_worth_coding(raw: u32, estimate: f64) -> bool {
-    f64::from(raw) - estimate > WORTH_BITS
+/// Whether `len` bytes that hold `raw` bits each when stored, and together `estimate` units when
+/// coded, are worth coding.
+pub(super) fn is_worth_coding(raw: u32, len: usize, estimate: u64) -> bool {
+    entropy::units(u64::from(raw)) * len as u64 > estimate + WORTH * len as u64
 }
 
 /// Appends a plane. `try_coding` is the caller's estimate; the result is never larger than the

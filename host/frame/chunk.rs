@@ -87,8 +87,10 @@ impl Compared {
     }
 }
 
-/// An estimate below this share of another's decides without trying both.
-const SURE: f64 = 0.95;
+/// Whether an estimate is so far below another that it decides without trying both.
+fn is_surely_less(estimate: u64, other: u64) -> bool {
+    20 * estimate < 19 * other
+}
 
 /// A chunk's order-0 entropy is estimated from so many pieces of so many bytes.
 const SAMPLES: usize = 16;
@@ -140,12 +142,13 @@ impl ChunkEncoder {
         let base = compared.swap(against.bytes, base_swapped);
         let plan = self.differences.plan(dtype, bytes, base);
         let alone = match (&plan, element) {
-            (None, _) => f64::INFINITY,
-            (_, 0) => estimate(raw) as f64,
-            _ => self.numbers.estimate(dtype, bytes) as f64,
+            // Nothing differs.
+            (None, _) => u64::MAX >> 6,
+            (_, 0) => estimate(raw) as u64,
+            _ => self.numbers.estimate(dtype, bytes) as u64,
         };
-        let estimated = plan.as_ref().map_or(0.0, |plan| plan.bytes as f64);
-        if constant_element(raw).is_some() || alone < SURE * estimated {
+        let estimated = plan.as_ref().map_or(0, |plan| plan.bytes as u64);
+        if constant_element(raw).is_some() || is_surely_less(alone, estimated) {
             return self.encode_alone(raw, elements);
         }
         let out = &mut self.difference;
@@ -154,7 +157,7 @@ impl ChunkEncoder {
         put(against.offset, out);
         out.extend(check_of(against.bytes).to_le_bytes());
         self.differences.encode(plan, dtype, bytes, base, out);
-        if self.difference.len() >= raw.len() || estimated >= SURE * alone {
+        if self.difference.len() >= raw.len() || !is_surely_less(estimated, alone) {
             let alone = self.encode_alone(raw, elements);
             if self.coded.len() <= self.difference.len() {
                 return alone;
@@ -222,13 +225,13 @@ impl ChunkEncoder {
 /// take.
 fn estimate(raw: &[u8]) -> usize {
     if raw.len() <= SAMPLES * SAMPLE {
-        return order0::entropy_bytes(raw) as usize;
+        return (order0::entropy_units(raw) >> 19) as usize;
     }
     let step = raw.len() / SAMPLES;
     let sample: Vec<u8> =
         raw.chunks_exact(step).flat_map(|piece| &piece[..SAMPLE]).copied().collect();
-    let share = order0::entropy_bytes(&sample) / sample.len() as f64;
-    ((share * raw.len() as f64) as usize).min(raw.len())
+    let units = order0::entropy_units(&sample) * raw.len() as u64 / sample.len() as u64;
+    ((units >> 19) as usize).min(raw.len())
 }
 
 /// The element of 1, 2, 4 or 8 bytes that `raw` repeats, the shortest there is.

@@ -7,7 +7,7 @@
 //! the cache; counting the scattered pieces before it waited for memory longer than it counted (a
 //! third of the encoder's time).
 
-use parans_kernels::order0::Counts;
+use parans_kernels::order0::{Counts, entropy};
 
 use super::members::ByteSet;
 use super::operations::OrderSimd;
@@ -127,6 +127,11 @@ fn count<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Counts {
         tables.count(piece);
     }
     tables.total(&ByteSet::new())
+}
+
+/// What order-0 coding takes for bytes, less than 2^32, in units of 2^-16 bits.
+pub(crate) fn entropy_units(bytes: &[u8]) -> u64 {
+    entropy::entropy(count([bytes]))
 }
 
 /// The exact order-0 entropy of `bytes`, in bytes: the size that an ideal coder with one perfect

@@ -40,6 +40,7 @@ mod vector;
 
 pub use chunk::{Decoder, Encoder};
 pub use histogram::entropy_bytes;
+pub(crate) use histogram::entropy_units;
 pub use sequence::{decode_all, encode_all};
 
 use parans_kernels::order0::{Frequencies, SLOTS, layout, model, table};

@@ -8,6 +8,7 @@ use crate::dtype::Dtype;
 use crate::simd::Level;
 use crate::{Error, Result};
 use parans_kernels::float::Word;
+use parans_kernels::order0::entropy::{entropy, units};
 
 /// The most classes of a chunk.
 pub(super) const CLASSES: usize = 8;
@@ -164,29 +165,19 @@ fn bucket(word: u64) -> usize {
 }
 
 /// Bits of a word that its bucket does not say.
-fn bits_in(bucket: usize) -> f64 {
-    (bucket / 2).saturating_sub(1) as f64
+fn bits_in(bucket: usize) -> u64 {
+    (bucket / 2).saturating_sub(1) as u64
 }
 
-/// Bits that order-0 coding takes for the buckets of a histogram.
-fn entropy(histogram: &Histogram) -> f64 {
-    let (mut total, mut sum) = (0u32, 0.0);
-    for &count in histogram.iter().filter(|&&count| count > 0) {
-        total += count;
-        sum += f64::from(count) * f64::from(count).log2();
-    }
-    if total == 0 { 0.0 } else { f64::from(total) * f64::from(total).log2() - sum }
-}
-
-/// About as many bits as the table and the states of `n` tokens take, and the time of a class:
+/// About as many units of 2^-16 bits as the table and the states of `n` tokens take, and the time of a class:
 /// fewer tokens than have four rows take long for what they are.
-fn overhead(n: f64) -> f64 {
-    let bytes = match n as usize {
+fn overhead(n: u64) -> u64 {
+    let bytes = match n {
         0..4096 => 300,
         4096..16384 => 900,
         _ => 470,
     };
-    f64::from(8 * bytes)
+    units(8 * bytes)
 }
 
 /// Neighbouring keys that are in one class.
@@ -195,7 +186,8 @@ struct Group {
     first: u8,
     histogram: Histogram,
     words: u32,
-    entropy: f64,
+    /// What coding takes for the buckets, in units of 2^-16 bits.
+    entropy: u64,
 }
 
 impl Group {
@@ -203,7 +195,7 @@ impl Group {
         let mut histogram = self.histogram;
         histogram.iter_mut().zip(&next.histogram).for_each(|(one, other)| *one += other);
         let words = self.words + next.words;
-        Self { first: self.first, histogram, words, entropy: entropy(&histogram) }
+        Self { first: self.first, histogram, words, entropy: entropy(histogram) }
     }
 }
 
@@ -221,18 +213,19 @@ impl Classes {
     }
 
     /// The classes by which a chunk of `n` elements with this sample is probably smallest, and
-    /// about how many bits it takes.
+    /// about how many units of 2^-16 bits it takes.
     pub(super) fn choose<T: Word>(
         sample: Sample<'_, T>,
         keys: Option<Keys>,
         n: usize,
-    ) -> (Self, f64) {
-        let scale = n as f64 / sample.words.len().max(1) as f64;
+    ) -> (Self, u64) {
+        let sampled = sample.words.len().max(1) as u64;
+        let scale = |of_sample: u64| of_sample * n as u64 / sampled;
         let mut groups: Vec<Option<Group>> = vec![None; 256];
-        let mut raw = 0.0;
+        let mut raw = 0;
         for (i, &word) in sample.words.iter().enumerate() {
             let key = if keys.is_some() { sample.keys[i] } else { 0 };
-            let none = Group { first: key, histogram: [0; 128], words: 0, entropy: 0.0 };
+            let none = Group { first: key, histogram: [0; 128], words: 0, entropy: 0 };
             let group = groups[usize::from(key)].get_or_insert(none);
             let bucket = bucket((word >> sample.dropped).widen());
             group.histogram[bucket] += 1;
@@ -240,16 +233,17 @@ impl Classes {
             raw += bits_in(bucket);
         }
         let mut groups: Vec<Group> = groups.into_iter().flatten().collect();
-        groups.iter_mut().for_each(|group| group.entropy = entropy(&group.histogram));
-        let cost = |group: &Group| group.entropy * scale + overhead(f64::from(group.words) * scale);
+        groups.iter_mut().for_each(|group| group.entropy = entropy(group.histogram));
+        let cost = |group: &Group| scale(group.entropy) + overhead(scale(u64::from(group.words)));
         let join = |pair: &[Group]| {
             let joined = pair[0].joined(&pair[1]);
-            let more = cost(&joined) - cost(&pair[0]) - cost(&pair[1]);
+            let apart = cost(&pair[0]) + cost(&pair[1]);
+            let more = cost(&joined) as i64 - apart as i64;
             (joined, more)
         };
-        let mut joins: Vec<(Group, f64)> = groups.windows(2).map(join).collect();
-        while let Some(at) = (0..joins.len()).min_by(|&a, &b| joins[a].1.total_cmp(&joins[b].1)) {
-            if groups.len() <= CLASSES && joins[at].1 >= 0.0 {
+        let mut joins: Vec<(Group, i64)> = groups.windows(2).map(join).collect();
+        while let Some(at) = (0..joins.len()).min_by_key(|&at| joins[at].1) {
+            if groups.len() <= CLASSES && joins[at].1 >= 0 {
                 break;
             }
             groups[at] = joins.remove(at).0;
@@ -261,7 +255,7 @@ impl Classes {
                 joins[at] = join(&groups[at..=at + 1]);
             }
         }
-        let bits = groups.iter().map(cost).sum::<f64>() + raw * scale;
+        let bits = groups.iter().map(cost).sum::<u64>() + scale(units(raw));
         let firsts: Vec<u8> = groups.iter().skip(1).map(|group| group.first).collect();
         (Self::new(keys, &firsts), bits)
     }

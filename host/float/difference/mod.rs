@@ -129,8 +129,8 @@ impl Encoder {
                 by.read::<T>(self.level, base, &mut self.buffers.keys);
             }
             let sample = Sample { words, dropped, keys: &self.buffers.keys };
-            let (classes, bits) = Classes::choose(sample, keys, elements);
-            Plan { method, classes, bytes: (bits / 8.0) as usize }
+            let (classes, units) = Classes::choose(sample, keys, elements);
+            Plan { method, classes, bytes: (units >> 19) as usize }
         };
         let float = dtype.exponent_mantissa().is_some();
         let difference = plan(if float { Method::Floats } else { Method::Integers }, keys);

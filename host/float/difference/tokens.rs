@@ -170,8 +170,9 @@ impl Tokens {
             }
             bits.finish();
         }
-        let sampled = plane::sampled_bits(&planes.symbols[..planes.symbols.len().min(JUDGED)]);
-        plane::write(coder, &planes.symbols, plane::is_worth_coding(8, sampled), out);
+        let sample = &planes.symbols[..planes.symbols.len().min(JUDGED)];
+        let worth = plane::is_worth_coding(8, sample.len(), plane::sampled_units(sample));
+        plane::write(coder, &planes.symbols, worth, out);
         for whole in &planes.whole[..layout.whole_planes()] {
             plane::write(coder, whole, false, out);
         }

@@ -24,6 +24,6 @@ pub fn packed_len(bits: usize, elements: usize) -> usize {
 /// A part of `part` bits of `elements` elements is `stride` bytes: element `k*stride + j` lies in
 /// byte `j`, from bit `k*part` up. Neighbouring elements thus lie in neighbouring bytes, and
 /// packing is the same shift in every lane.
-pub fn stride(part: usize, elements: usize) -> usize {
+pub const fn stride(part: usize, elements: usize) -> usize {
     (elements * part).div_ceil(8)
 }

@@ -3,6 +3,7 @@
 //!
 //! The rows of a chunk are those of [`Rans32x16`](crate::codec::Rans32x16).
 
+pub mod entropy;
 pub mod layout;
 pub mod model;
 pub mod table;

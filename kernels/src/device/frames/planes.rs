@@ -226,12 +226,8 @@ struct Fused<T, S> {
     /// Whether four elements can be stored at once.
     aligned: bool,
     rests: Rests,
-    /// The first whole plane.
-    plane: Words,
     fractions: Fractions,
     join: Join<T>,
-    /// Of 16-bit floats.
-    pairs: Option<PairCut>,
 }
 
 /// How a symbol and a rest become an element.
@@ -414,19 +410,6 @@ impl<T: Word, S: Simt> Sink for Fused<T, S> {
         unsafe {
             let fractions = self.fractions.four(self.simt, at);
             let whole = self.rests.whole;
-            if size_of::<T>() == 2
-                && self.aligned
-                && let Some(cut) = self.pairs
-            {
-                // A rest is a byte, whole or not.
-                let rests = if whole > 0 { self.plane.four(self.simt, at) } else { fractions };
-                // Each byte in a half, the others 0.
-                let simt = self.simt;
-                let low = cut.join(simt.pick::<0x4140>(bytes, 0), simt.pick::<0x4140>(rests, 0));
-                let high = cut.join(simt.pick::<0x4342>(bytes, 0), simt.pick::<0x4342>(rests, 0));
-                *self.to.add(at as usize * 2).cast() = Two32([low, high]);
-                return;
-            }
             let mut rests = [T::ZERO; 4];
             unroll!(7, plane, {
                 if plane + 1 < size_of::<T>() && (plane as u32) < whole {
@@ -518,6 +501,54 @@ impl<T: Word, S: Simt> Sink for Place<T, S> {
     }
 }
 
+/// Aligned floats of 16 bits whose rests have `BITS` bits: five, packed, which is what bfloat16 mostly
+/// has, or a byte each.
+#[derive(Clone, Copy)]
+struct Halves<T, S, const BITS: u32> {
+    fused: Fused<T, S>,
+    cut: PairCut,
+    /// The rests.
+    words: Words,
+}
+
+impl<T: Word, S: Simt, const BITS: u32> Sink for Halves<T, S, BITS> {
+    #[inline(always)]
+    fn fours(&self, len: u32) -> u32 {
+        self.fused.fours(len)
+    }
+
+    #[inline(always)]
+    unsafe fn four(&self, at: u32, bytes: u32) {
+        const FOURS: u32 = stride(4, BLOCK) as u32;
+        const ONES: u32 = stride(1, BLOCK) as u32;
+        let (simt, cut) = (self.fused.simt, self.cut);
+        // SAFETY: the caller's promise: the rests of all elements are there.
+        unsafe {
+            let rests = if BITS == 5 {
+                let block = at / BLOCK as u32 * (FOURS + ONES);
+                let fours = self.words.four(simt, block + at % FOURS);
+                let ones = self.words.four(simt, block + FOURS + at % ONES);
+                // Which bits of a byte are the element's: as `Fractions` has it.
+                let fours = fours >> (at / FOURS * 4 & 4) & 0x0f0f_0f0f;
+                let ones = ones >> (at / ONES & 7) & 0x0101_0101;
+                ones << 4 | fours
+            } else {
+                self.words.four(simt, at)
+            };
+            // Each byte in a half, the others 0.
+            let low = cut.join(simt.pick::<0x4140>(bytes, 0), simt.pick::<0x4140>(rests, 0));
+            let high = cut.join(simt.pick::<0x4342>(bytes, 0), simt.pick::<0x4342>(rests, 0));
+            *self.fused.to.add(at as usize * 2).cast() = Two32([low, high]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn one(&self, at: u32, byte: u32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.fused.one(at, byte) };
+    }
+}
+
 /// Decodes elements; gives what follows their planes.
 ///
 /// # Safety
@@ -540,10 +571,24 @@ unsafe fn elements<T: Word, S: Simt>(
     let from = stored.planes.after(stored.whole * stored.step).unwrap_or(planes);
     let fractions = Fractions::new(from, layout, count);
     let aligned = content.addr() % (4 * size_of::<T>()).min(16) == 0;
-    let pairs = (T::BITS == 16 && layout.is_float).then(|| PairCut::new(layout));
-    let plane = stored.planes.words();
     let (simt, to, rests) = (warp.simt, content, stored);
-    let fused = Fused { simt, to, aligned, rests, plane, fractions, join, pairs };
+    let fused = Fused { simt, to, aligned, rests, fractions, join };
+    if T::BITS == 16 && layout.is_float && is_fused && aligned {
+        let bits = layout.rest_bits();
+        if bits == 8 || bits == 5 && layout.packed {
+            let symbols = Plane::read(planes, count).ok_or(Outcome::Damaged)?;
+            let words = if whole > 0 { stored.planes.words() } else { fractions.words };
+            let cut = PairCut::new(layout);
+            // SAFETY: the caller's promise.
+            let fed = unsafe {
+                match bits {
+                    5 => symbols.feed(warp, count, Halves::<T, S, 5> { fused, cut, words }),
+                    _ => symbols.feed(warp, count, Halves::<T, S, 8> { fused, cut, words }),
+                }
+            };
+            return if fed { Ok(stored.after) } else { Err(Outcome::Damaged) };
+        }
+    }
     let spread_fraction = bits > 0 && !layout.packed;
     let planes_here = if is_fused { 1 } else { 1 + whole + u32::from(spread_fraction) };
     let mut data = planes;
