@@ -159,6 +159,11 @@ impl OctetArithmetic for Avx2Octets {
     }
 
     #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        with_features!(_mm256_min_epu32(a, b))
+    }
+
+    #[inline(always)]
     fn max(self, a: V, b: V) -> V {
         with_features!(_mm256_max_epu32(a, b))
     }

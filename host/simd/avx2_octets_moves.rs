@@ -102,6 +102,27 @@ fn offsets_at<const L: usize>(offsets: &[u32; PLACES], at: usize, stride: usize)
     read!(0 1 2 3 4 5 6 7)
 }
 
+/// Eight indexes of at most `last`, as numbers of their own.
+///
+/// Volatile, as in [`offsets_at`].
+#[inline(always)]
+fn bounded(index: V, last: usize) -> [usize; 8] {
+    let mut all = [0u32; 8];
+    // SAFETY: called only by methods of a token that proves AVX2; 32 bytes are there.
+    unsafe {
+        let last = _mm256_set1_epi32(last.min(i32::MAX as usize) as i32);
+        _mm256_storeu_si256(all.as_mut_ptr().cast(), _mm256_min_epu32(index, last));
+    }
+    let from = all.as_ptr();
+    macro_rules! read {
+        ($($e:literal)*) => {
+            // SAFETY: eight elements are there.
+            unsafe { [$(from.add($e).read_volatile() as usize),*] }
+        };
+    }
+    read!(0 1 2 3 4 5 6 7)
+}
+
 impl Octets for Avx2Octets {
     #[inline(always)]
     fn vectorize<Work: RunOn<Self>>(self, work: Work) -> Work::Output {
@@ -165,6 +186,93 @@ impl Octets for Avx2Octets {
             let found = _mm256_i32gather_epi32::<1>(bytes.as_ptr().cast(), from);
             // So many bits precede the end too few.
             self.shl_by(found, self.shl::<3>(self.sub(from, at)))
+        }
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[u32], index: V) -> V {
+        let last = table.len().checked_sub(1).expect("a table is never empty");
+        let at = bounded(index, last);
+        macro_rules! value {
+            ($e:literal) => {
+                *table.as_ptr().add(at[$e]) as i32
+            };
+        }
+        macro_rules! four {
+            ($a:literal $b:literal $c:literal $d:literal) => {{
+                let v = _mm_cvtsi32_si128(value!($a));
+                let v = _mm_insert_epi32::<1>(v, value!($b));
+                let v = _mm_insert_epi32::<2>(v, value!($c));
+                _mm_insert_epi32::<3>(v, value!($d))
+            }};
+        }
+        // SAFETY: the token proves AVX2; every place is at most the last.
+        unsafe {
+            _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(four!(0 1 2 3)), four!(4 5 6 7))
+        }
+    }
+
+    #[inline(always)]
+    fn look_up_u16(self, table: &[u16], index: V) -> V {
+        let last = table.len().checked_sub(2).expect("a table has two values at least");
+        let at = bounded(index, last);
+        macro_rules! value {
+            ($e:literal) => {
+                i32::from(*table.as_ptr().add(at[$e]))
+            };
+        }
+        macro_rules! four {
+            ($a:literal $b:literal $c:literal $d:literal) => {{
+                // Of the first two values, the second is replaced.
+                let v =
+                    _mm_cvtsi32_si128(table.as_ptr().add(at[$a]).cast::<i32>().read_unaligned());
+                let v = _mm_insert_epi16::<1>(v, value!($b));
+                let v = _mm_insert_epi16::<2>(v, value!($c));
+                _mm_insert_epi16::<3>(v, value!($d))
+            }};
+        }
+        // SAFETY: the token proves AVX2; every place is at most that of the last but one.
+        unsafe { _mm256_cvtepu16_epi32(_mm_unpacklo_epi64(four!(0 1 2 3), four!(4 5 6 7))) }
+    }
+
+    #[inline(always)]
+    fn load_eight_before(self, bytes: &[u8], end: V) -> W {
+        let last = bytes.len().checked_sub(8).expect("there are eight bytes");
+        let at = bounded(self.sub(end, self.splat(8)), last);
+        macro_rules! two {
+            ($a:literal $b:literal) => {{
+                let v = _mm_loadl_epi64(bytes.as_ptr().add(at[$a]).cast());
+                _mm_loadh_pd(_mm_castsi128_pd(v), bytes.as_ptr().add(at[$b]).cast())
+            }};
+        }
+        macro_rules! four {
+            ($low:expr, $high:expr) => {
+                _mm256_castpd_si256(_mm256_insertf128_pd::<1>(_mm256_castpd128_pd256($low), $high))
+            };
+        }
+        // SAFETY: the token proves AVX2; eight bytes are there from every place on. The order of
+        // the elements is that of `W`.
+        unsafe { [four!(two!(0 1), two!(4 5)), four!(two!(2 3), two!(6 7))] }
+    }
+
+    #[inline(always)]
+    fn store_eight(self, v: W, to: &mut [u8], at: V) {
+        let last = to.len().checked_sub(8).expect("there are eight bytes");
+        let at = bounded(at, last);
+        macro_rules! two {
+            ($v:expr, $a:literal $b:literal) => {
+                let v = _mm_castsi128_pd($v);
+                _mm_storel_pd(to.as_mut_ptr().add(at[$a]).cast(), v);
+                _mm_storeh_pd(to.as_mut_ptr().add(at[$b]).cast(), v);
+            };
+        }
+        // SAFETY: the token proves AVX2; eight bytes are there from every place on. The order of
+        // the elements is that of `W`.
+        unsafe {
+            two!(_mm256_castsi256_si128(v[0]), 0 1);
+            two!(_mm256_extracti128_si256::<1>(v[0]), 4 5);
+            two!(_mm256_castsi256_si128(v[1]), 2 3);
+            two!(_mm256_extracti128_si256::<1>(v[1]), 6 7);
         }
     }
 

@@ -209,6 +209,11 @@ impl OctetArithmetic for NeonOctets {
     }
 
     #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        both!(vminq_u32(a, b))
+    }
+
+    #[inline(always)]
     fn max(self, a: V, b: V) -> V {
         both!(vmaxq_u32(a, b))
     }

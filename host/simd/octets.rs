@@ -158,6 +158,8 @@ pub(crate) trait OctetArithmetic: Bits {
     fn shl_by(self, v: Self::V, bits: Self::V) -> Self::V;
     /// Shift right likewise.
     fn shr_by(self, v: Self::V, bits: Self::V) -> Self::V;
+    /// The smaller, unsigned.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger, unsigned.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// Signed `a > b`.
@@ -229,6 +231,47 @@ pub(crate) trait Octets: OctetArithmetic {
     /// precede it, they stand at the top. An end outside `bytes` gives anything. `bytes` has at
     /// least four and fewer than 2^31.
     fn gather_before(self, bytes: &[u8], end: Self::V) -> Self::V;
+    /// As [`gather`](Self::gather), by a load for each: where a state waits for what is found.
+    #[inline(always)]
+    fn look_up(self, table: &[u32], index: Self::V) -> Self::V {
+        self.gather(table, index)
+    }
+    /// `table[min(i, last - 1)]` for each element `i`, zero extended: the last value of the table,
+    /// which has two at least, is never found.
+    #[inline(always)]
+    fn look_up_u16(self, table: &[u16], index: Self::V) -> Self::V {
+        let last = table.len().checked_sub(2).expect("a table has two values at least");
+        let mut at = [0; 8];
+        self.store(index, &mut at);
+        self.load(&at.map(|at| u32::from(table[last.min(at as usize)])))
+    }
+    /// The eight bytes that end before byte `end` of `bytes`, little-endian. An end outside
+    /// `bytes`, or with fewer before it, gives anything. `bytes` has at least eight.
+    #[inline(always)]
+    fn load_eight_before(self, bytes: &[u8], end: Self::V) -> Self::W {
+        let last = bytes.len().checked_sub(8).expect("there are eight bytes");
+        let mut ends = [0; 8];
+        self.store(end, &mut ends);
+        self.load64(&ends.map(|end| {
+            let from = last.min((end as usize).wrapping_sub(8));
+            bytes[from..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        }))
+    }
+    /// Stores each element as eight little-endian bytes from byte `min(at, last)` of `to` on, where
+    /// `last` is the largest that leaves eight. There must be eight. Elements are stored in any
+    /// order.
+    #[inline(always)]
+    fn store_eight(self, v: Self::W, to: &mut [u8], at: Self::V) {
+        let last = to.len().checked_sub(8).expect("there are eight bytes");
+        let (mut places, mut values) = ([0; 8], [0; 8]);
+        self.store(at, &mut places);
+        self.store64(v, &mut values);
+        for (at, value) in places.into_iter().zip(values) {
+            if let Some(to) = to[last.min(at as usize)..].first_chunk_mut() {
+                *to = u64::to_le_bytes(value);
+            }
+        }
+    }
     /// The `table[min(i, last)]` of each element `i`: result `k` has element `k` of all.
     fn load_quads(self, table: &Quads<'_, Self::V>, index: Self::V) -> [Self::V; 4];
     /// Sets eight places, as [`Places::set`] does.

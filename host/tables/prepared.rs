@@ -11,8 +11,9 @@ use super::alias::AliasForm;
 use super::buckets::PackedForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
-use super::tans::{TansForm, TansRowsForm, TansWideForm};
+use super::tans::{self, TansForm, TansRowsForm, TansWideForm};
 use crate::error::{Error, Result};
+use crate::simd::Quad;
 
 /// An inverse CDF of more entries than this is not prepared whole but sparse: 2^19 entries of two
 /// bytes fill an L2 cache, and filling more takes longer than all the rest of building
@@ -52,6 +53,7 @@ pub(crate) struct Prepared {
     tans_rows: [OnceLock<TansRowsForm>; 2],
     /// Likewise.
     tans_wide: [OnceLock<TansWideForm>; 2],
+    tans_quads: OnceLock<Vec<Quad>>,
 }
 
 /// an entry per interval. Tails are runs of one frequency, which is divided by once.
@@ -93,6 +95,7 @@ impl Prepared {
             tans: OnceLock::new(),
             tans_rows: Default::default(),
             tans_wide: Default::default(),
+            tans_quads: OnceLock::new(),
         }
     }
 
@@ -279,7 +282,14 @@ impl Prepared {
         Ok(self.tans_rows[usize::from(bypass)].get_or_init(build))
     }
 
-    /// The tANS form for rows across vectors.
+    /// The tANS form for pushing rows across vectors of eight elements; `None` where the tables
+    /// have no packed form.
+    pub(crate) fn tans_quads(&self) -> Option<&[Quad]> {
+        let (form, packed) = (self.tans().ok()?, self.packed()?);
+        Some(self.tans_quads.get_or_init(|| tans::quads(form, &packed.packed, &self.tables)))
+    }
+
+    /// The tANS form for rows across vectors of sixteen elements.
     pub(crate) fn tans_wide(&self, bypass: bool) -> Result<&TansWideForm> {
         let form = self.tans()?;
         let precision = self.precision.bits();

@@ -5,8 +5,9 @@ use parans_kernels::codec::{
     Interval, TableDescriptor, TansDecoderEntry, TansEncoderEntry, tans_table,
 };
 
+use super::packed::Packed;
 use crate::error::{Error, Result};
-use crate::simd::ByteTable;
+use crate::simd::{ByteTable, Quad};
 
 /// What tANS push and pop read.
 #[derive(Clone, Debug)]
@@ -127,6 +128,25 @@ impl TansRowsForm {
         }
         Self { encoder, decoder }
     }
+}
+
+/// The encoder's entries of all tables as vectors of eight elements load them, at the places of
+/// [`Packed::entries`]: the bias of bits, then that of the place among all tables' next states.
+pub(crate) fn quads(form: &TansForm, packed: &Packed, tables: &[TableDescriptor]) -> Vec<Quad> {
+    let precision = packed.precision;
+    let mut quads = vec![Quad::default(); packed.entries.len()];
+    for (row, table) in tables.iter().enumerate() {
+        let own = table.base as usize..(table.base + table.symbols) as usize;
+        let to = &mut quads[packed.places[row] as usize..];
+        for (to, entry) in to.iter_mut().zip(&form.encoder[own]) {
+            let next_bias = entry.next_bias.wrapping_add((row as u32) << precision);
+            *to = Quad([entry.bits_bias, next_bias, 0, 0]);
+        }
+    }
+    // The next states of skipped symbols stand behind those of all tables.
+    let skipped = ((tables.len() as u32) << precision).wrapping_sub(1 << precision);
+    quads[packed.entries.len() - 1] = Quad([0, skipped, 0, 0]);
+    quads
 }
 
 /// What coding rows across vectors reads, for fewer than 2^16 tables where it pops.

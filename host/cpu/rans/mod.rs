@@ -17,14 +17,14 @@ mod lookup;
     not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little"))),
     allow(dead_code, reason = "other processors have no vectors for rows")
 )]
-mod row_octets;
+pub(super) mod row_octets;
 #[cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "so far only x86-64 has vectors for rows")
 )]
 mod row_parallel;
 mod scalar;
-mod tables;
+pub(super) mod tables;
 #[cfg(test)]
 mod tests;
 

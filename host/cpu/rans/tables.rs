@@ -10,30 +10,30 @@ use crate::tables::{Packed, PackedForm, SLOTS};
 
 /// The plan's tables, as both directions read them.
 #[derive(Clone, Copy)]
-pub(super) struct PackedTables<'a> {
-    pub(super) packed: &'a Packed,
+pub(in crate::cpu) struct PackedTables<'a> {
+    pub(in crate::cpu) packed: &'a Packed,
     /// The same with its buckets.
-    pub(super) form: &'a PackedForm,
+    pub(in crate::cpu) form: &'a PackedForm,
     /// What each slot of the only table holds, for small ones.
-    pub(super) slots: Option<&'a [u32; SLOTS]>,
+    pub(in crate::cpu) slots: Option<&'a [u32; SLOTS]>,
     /// How many tables.
-    pub(super) count: u32,
-    pub(super) precision: u32,
-    pub(super) bypass: Option<BypassCode>,
+    pub(in crate::cpu) count: u32,
+    pub(in crate::cpu) precision: u32,
+    pub(in crate::cpu) bypass: Option<BypassCode>,
     skip_past_end: bool,
 }
 
 /// Sixteen symbols made ready to push.
-pub(super) struct FoundEntries<V> {
+pub(in crate::cpu) struct FoundEntries<V> {
     /// Positions of their entries.
-    pub(super) entries: V,
+    pub(in crate::cpu) entries: V,
     /// Which of them need bypass digits first.
-    pub(super) outside: u16,
+    pub(in crate::cpu) outside: u16,
 }
 
 impl<'a> PackedTables<'a> {
     /// The plan's tables; `None` where they have no packed form.
-    pub(super) fn new(plan: &'a Plan) -> Option<Self> {
+    pub(in crate::cpu) fn new(plan: &'a Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
         let form = prepared.packed()?;
         Some(Self {
@@ -48,13 +48,13 @@ impl<'a> PackedTables<'a> {
     }
 
     /// The position of the entry of skipped symbols.
-    pub(super) fn skipped(&self) -> u32 {
+    pub(in crate::cpu) fn skipped(&self) -> u32 {
         (self.packed.entries.len() - 1) as u32
     }
 
     /// The table that an index names, the number of tables for a skipped symbol; `None` where it is
     /// wrong.
-    pub(super) fn table_of(&self, index: i32) -> Option<u32> {
+    pub(in crate::cpu) fn table_of(&self, index: i32) -> Option<u32> {
         if (index as u32) < self.count {
             Some(index as u32)
         } else {
@@ -64,7 +64,7 @@ impl<'a> PackedTables<'a> {
 
     /// The position of a symbol's entry, and whether the symbol lies outside its table and the
     /// entry is that of bypass digits; `None` where it cannot be coded.
-    pub(super) fn entry_of(&self, symbol: i32, index: i32) -> Option<(u32, bool)> {
+    pub(in crate::cpu) fn entry_of(&self, symbol: i32, index: i32) -> Option<(u32, bool)> {
         let table = self.table_of(index)?;
         if table == self.count {
             return Some((self.skipped(), false));
@@ -91,7 +91,7 @@ impl<'a> PackedTables<'a> {
     /// Finds the entries of sixteen symbols, of which only those of the mask `valid` count; `None`
     /// where one cannot be coded.
     #[inline(always)]
-    pub(super) fn find_entries<S: Simd512>(
+    pub(in crate::cpu) fn find_entries<S: Simd512>(
         &self,
         s: S,
         symbols: S::U32,
@@ -131,7 +131,12 @@ impl<'a> PackedTables<'a> {
     /// The table of each index, the number of tables for a skipped symbol; `None` where one is
     /// wrong.
     #[inline(always)]
-    pub(super) fn tables_of<S: Simd512>(&self, s: S, index: S::U32, valid: u16) -> Option<S::U32> {
+    pub(in crate::cpu) fn tables_of<S: Simd512>(
+        &self,
+        s: S,
+        index: S::U32,
+        valid: u16,
+    ) -> Option<S::U32> {
         let (named, skip) = self.classify(s, index);
         if valid & !(named | skip) != 0 {
             return None;
@@ -141,7 +146,7 @@ impl<'a> PackedTables<'a> {
 
     /// Where the buckets of the tables of a row's columns from `at` on begin; `None` where an index
     /// is wrong.
-    pub(super) fn find_buckets(
+    pub(in crate::cpu) fn find_buckets(
         &self,
         row: RowIndexes<'_>,
         at: usize,
@@ -177,7 +182,7 @@ impl<'a> PackedTables<'a> {
 
     /// Positions of the intervals of a row's symbols, which stand from column `at` on; false where
     /// one is skipped, lies outside its table or cannot be coded.
-    pub(super) fn find_intervals(
+    pub(in crate::cpu) fn find_intervals(
         &self,
         symbols: SymbolSlice<'_>,
         row: RowIndexes<'_>,
@@ -219,7 +224,7 @@ impl<'a> PackedTables<'a> {
     }
 
     /// What the bypass digits of a symbol outside its table hold.
-    pub(super) fn raw(&self, symbol: i32, index: i32) -> Result<u32, RowError> {
+    pub(in crate::cpu) fn raw(&self, symbol: i32, index: i32) -> Result<u32, RowError> {
         let table = index as usize;
         let offset = self.packed.offsets[table] as i32;
         let max = self.packed.symbols[table] - 1;
@@ -243,7 +248,7 @@ fn sixteen<T: Copy>(values: &[T], at: usize, rest: T) -> [T; 16] {
 
 /// Sixteen symbols of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) -> S::U32 {
+pub(in crate::cpu) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) -> S::U32 {
     match row {
         SymbolSlice::I32(row) => s.load(bytemuck::cast_ref(&sixteen(row, at, 0))),
         SymbolSlice::I16(row) => s.load_i16(&sixteen(row, at, 0)),
@@ -254,7 +259,7 @@ pub(super) fn load_symbols<S: Simd512>(s: S, row: SymbolSlice<'_>, at: usize) ->
 
 /// Sixteen indexes of a row from `at` on; past its end anything.
 #[inline(always)]
-pub(super) fn load_indexes<S: Simd512>(s: S, row: RowIndexes<'_>, at: usize) -> S::U32 {
+pub(in crate::cpu) fn load_indexes<S: Simd512>(s: S, row: RowIndexes<'_>, at: usize) -> S::U32 {
     match row {
         RowIndexes::One(index) => s.splat(index as u32),
         RowIndexes::Each(values) => s.load(bytemuck::cast_ref(&sixteen(values, at, 0))),

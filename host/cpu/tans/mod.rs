@@ -42,6 +42,7 @@ use super::codec::{tables_view, with_lanes};
 use crate::family::RowFormat;
 use crate::plan::Plan;
 use crate::simd::{Bits, Level, RunOn, Work, dispatch_bits};
+use row_parallel::VectorTables;
 
 /// Symbols that share a window: four states' bits (at most 14 each) and up to seven bits left over
 /// fit 64.
@@ -147,11 +148,11 @@ pub(super) fn push_at<T: Coded>(
     plan: &Plan,
     mut block: EncodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
-        let mut scratch = None;
-        while let Some(given_up) = row_parallel::push(level, &tables, &mut scratch, &mut block) {
-            push_side_by_side(plan, given_up)?;
-        }
+    let rest = |block: EncodeBlock<'_, T>| push_side_by_side(plan, block);
+    if let Some(tables) = VectorTables::wide(level, plan) {
+        row_parallel::push(level, &tables, &mut block, rest)?;
+    } else if let Some(tables) = VectorTables::octets(level, plan) {
+        row_parallel::push(level, &tables, &mut block, rest)?;
     }
     push_side_by_side(plan, block)
 }
@@ -208,11 +209,11 @@ pub(super) fn pop_at<T: Coded>(
     plan: &Plan,
     mut block: DecodeBlock<'_, T>,
 ) -> Result<(), Failed> {
-    if let Some(tables) = row_parallel::VectorTables::new(level, plan) {
-        let mut scratch = None;
-        while let Some(given_up) = row_parallel::pop(level, &tables, &mut scratch, &mut block) {
-            pop_side_by_side(plan, given_up)?;
-        }
+    let rest = |block: DecodeBlock<'_, T>| pop_side_by_side(plan, block);
+    if let Some(tables) = VectorTables::wide(level, plan) {
+        row_parallel::pop(level, &tables, &mut block, rest)?;
+    } else if let Some(tables) = VectorTables::octets(level, plan) {
+        row_parallel::pop(level, &tables, &mut block, rest)?;
     }
     pop_side_by_side(plan, block)
 }

@@ -66,6 +66,7 @@ fn check_arithmetic<S: Octets>(s: S, source: &mut Source) {
     assert_eq!(get(s, s.and_not(va, vb)), zip(|a, b| !a & b));
     assert_eq!(get(s, s.or(va, vb)), zip(|a, b| a | b));
     assert_eq!(get(s, s.max(va, vb)), zip(u32::max));
+    assert_eq!(get(s, s.min(va, vb)), zip(u32::min));
     assert_eq!(get(s, s.gt(va, vb)), zip(|a, b| ones(a as i32 > b as i32)));
     assert_eq!(get(s, s.eq(va, vb)), zip(|a, b| ones(a == b)));
     assert_eq!(get(s, s.eq(va, va)), [u32::MAX; 8]);
@@ -193,6 +194,10 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
     let words: [u32; 9] = std::array::from_fn(|_| source.next() as u32);
     let found = s.gather(&words, s.load(&index));
     assert_eq!(get(s, found), index.map(|i| words[i.min(8) as usize]));
+    assert_eq!(get(s, s.look_up(&words, s.load(&index))), get(s, found));
+    let halves: [u16; 40] = std::array::from_fn(|_| source.next() as u16);
+    let found = s.look_up_u16(&halves, s.load(&index));
+    assert_eq!(get(s, found), index.map(|i| u32::from(halves[i.min(38) as usize])));
     let bytes: &[u8] = bytemuck::cast_slice(&words);
     let ends = source.elements().map(|end| end % 37);
     let before = |end: u32| {
@@ -202,6 +207,24 @@ fn check_tables<S: Octets>(s: S, source: &mut Source) {
         })
     };
     assert_eq!(get(s, s.gather_before(bytes, s.load(&ends))), ends.map(before));
+    // Ends anywhere read something; those with eight bytes before them read those.
+    let ends = source.elements().map(|end| if end % 9 == 0 { end } else { 8 + end % 29 });
+    let found = get64(s, s.load_eight_before(bytes, s.load(&ends)));
+    for (end, found) in ends.into_iter().zip(found) {
+        if let Some(eight) = (end as usize).checked_sub(8).and_then(|at| bytes.get(at..at + 8)) {
+            assert_eq!(found.to_le_bytes(), eight);
+        }
+    }
+    // Bytes of elements that lie apart, and one past the end, which goes to the last eight.
+    let values = source.wide();
+    let (mut to, at) = ([7; 80], [40, 0, 9, 18, 27, 63, u32::MAX, 55]);
+    let mut expected = to;
+    for (at, value) in at.into_iter().zip(values) {
+        let at = at.min(72) as usize;
+        expected[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    s.store_eight(s.load64(&values), &mut to, s.load(&at));
+    assert_eq!(to, expected);
     // Ends outside the bytes give anything, and read nothing else.
     s.gather_before(bytes, s.load(&source.elements()));
 }

@@ -11,7 +11,7 @@ use crate::simd::{Octets, RunOn, Work, unroll};
 
 /// Which tables a tile uses.
 #[derive(Clone, Copy)]
-pub(super) enum UsedTables {
+pub(in crate::cpu) enum UsedTables {
     /// The first for all.
     First,
     /// Those that were written down; their number stands for a skipped symbol.
@@ -19,13 +19,13 @@ pub(super) enum UsedTables {
 }
 
 /// Writes down which table each step of each octet uses.
-pub(super) struct FindTables<'a, 't, const L: usize, const O: usize> {
-    pub(super) tables: &'a PackedTables<'t>,
-    pub(super) scratch: &'a mut Scratch,
-    pub(super) of_rows: &'a [RowIndexes<'a>],
-    pub(super) range: Range<usize>,
+pub(in crate::cpu) struct FindTables<'a, 't, const L: usize, const O: usize> {
+    pub(in crate::cpu) tables: &'a PackedTables<'t>,
+    pub(in crate::cpu) scratch: &'a mut Scratch,
+    pub(in crate::cpu) of_rows: &'a [RowIndexes<'a>],
+    pub(in crate::cpu) range: Range<usize>,
     /// Whether every octet has a row.
-    pub(super) full: bool,
+    pub(in crate::cpu) full: bool,
 }
 
 impl<const L: usize, const O: usize> Work for FindTables<'_, '_, L, O> {

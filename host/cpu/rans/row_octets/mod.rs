@@ -12,13 +12,13 @@
 mod cursor;
 mod emitted;
 mod family;
-mod indexes;
+pub(in crate::cpu) mod indexes;
 mod lookup;
-mod places;
+pub(in crate::cpu) mod places;
 mod pop;
 mod push;
 mod steps;
-mod store;
+pub(in crate::cpu) mod store;
 
 use super::tables::PackedTables;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
@@ -28,10 +28,10 @@ use crate::simd::{Level, MOST_QUADS, Octets, PLACES, RunOn, Work, dispatch_octet
 pub(crate) use family::OctetFamily;
 
 /// Octets of states in a block of rows.
-const OCTETS: usize = 4;
+pub(in crate::cpu) const OCTETS: usize = 4;
 
 /// States of a block.
-const STATES: usize = 8 * OCTETS;
+pub(in crate::cpu) const STATES: usize = 8 * OCTETS;
 
 /// With fewer states to push than this, one row at a time is faster.
 pub(super) const LEAST_STATES_TO_PUSH: usize = 8;
@@ -55,7 +55,7 @@ pub(super) fn can_pop(tables: &PackedTables<'_>) -> bool {
 
 /// Steps of a tile: the states of all octets take as many symbols, whatever their lanes, as the L1
 /// cache holds beside their indexes.
-const STEPS: usize = PLACES / STATES;
+pub(in crate::cpu) const STEPS: usize = PLACES / STATES;
 
 /// Pushes as many of the block's rows as fill vectors; gives back rows that it gave up.
 pub(super) fn push<'a, F: OctetFamily>(

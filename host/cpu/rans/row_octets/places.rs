@@ -10,32 +10,32 @@ use crate::simd::{Aligned, EightPlaces, Octets, PLACES, Places, RunOn, Work};
 use crate::symbols::SymbolSlice;
 
 /// Bypass digits that a row pushes before a step.
-pub(super) struct Digits {
-    pub(super) step: usize,
-    pub(super) row: usize,
-    pub(super) lane: usize,
-    pub(super) raw: u32,
+pub(in crate::cpu) struct Digits {
+    pub(in crate::cpu) step: usize,
+    pub(in crate::cpu) row: usize,
+    pub(in crate::cpu) lane: usize,
+    pub(in crate::cpu) raw: u32,
 }
 
 /// The symbols of a block.
-pub(super) struct BlockSymbols<'a> {
-    pub(super) rows: usize,
-    pub(super) symbols: SymbolSlice<'a>,
-    pub(super) columns: usize,
+pub(in crate::cpu) struct BlockSymbols<'a> {
+    pub(in crate::cpu) rows: usize,
+    pub(in crate::cpu) symbols: SymbolSlice<'a>,
+    pub(in crate::cpu) columns: usize,
     /// Of each row.
-    pub(super) indexes: [RowIndexes<'a>; STATES],
+    pub(in crate::cpu) indexes: [RowIndexes<'a>; STATES],
 }
 
 /// The symbols of a block as they lie in memory, and an index of 32 bits for each.
 #[derive(Clone, Copy)]
-pub(super) struct WideSymbols<'a> {
+pub(in crate::cpu) struct WideSymbols<'a> {
     symbols: &'a [u32],
     indexes: [&'a [u32]; STATES],
 }
 
 impl<'a> BlockSymbols<'a> {
     /// `None` where they are narrower, or rows have one index.
-    pub(super) fn wide(&self) -> Option<WideSymbols<'a>> {
+    pub(in crate::cpu) fn wide(&self) -> Option<WideSymbols<'a>> {
         let SymbolSlice::I32(symbols) = self.symbols else { return None };
         let mut of_rows: [&[u32]; STATES] = [&[]; STATES];
         for (of_row, &indexes) in of_rows.iter_mut().zip(&self.indexes[..self.rows]) {
@@ -47,7 +47,7 @@ impl<'a> BlockSymbols<'a> {
 
     /// The symbols of some columns of a row.
     #[inline(always)]
-    pub(super) fn of_row(&self, row: usize, columns: Range<usize>) -> SymbolSlice<'a> {
+    pub(in crate::cpu) fn of_row(&self, row: usize, columns: Range<usize>) -> SymbolSlice<'a> {
         let first = row * self.columns;
         self.symbols.range(first + columns.start..first + columns.end)
     }
@@ -57,28 +57,28 @@ impl<'a> BlockSymbols<'a> {
 type Part = Aligned<[u32; PLACES]>;
 
 /// Symbols and indexes of narrow types, widened.
-pub(super) struct Widened {
+pub(in crate::cpu) struct Widened {
     symbols: Box<Part>,
     indexes: Box<Part>,
 }
 
 impl Widened {
-    pub(super) fn new() -> Self {
+    pub(in crate::cpu) fn new() -> Self {
         Self { symbols: Box::new(Aligned([0; PLACES])), indexes: Box::new(Aligned([0; PLACES])) }
     }
 }
 
 /// Finds the places and digits of a range of columns: a row's places lie in a row of [`STEPS`] for
 /// each lane.
-pub(super) struct FindPlaces<'a, 't> {
-    pub(super) lanes: usize,
-    pub(super) tables: &'a PackedTables<'t>,
-    pub(super) block: &'a BlockSymbols<'a>,
-    pub(super) wide: &'a Option<WideSymbols<'a>>,
-    pub(super) range: Range<usize>,
-    pub(super) places: &'a mut Places<'t>,
-    pub(super) widened: &'a mut Widened,
-    pub(super) digits: &'a mut Vec<Digits>,
+pub(in crate::cpu) struct FindPlaces<'a, 't> {
+    pub(in crate::cpu) lanes: usize,
+    pub(in crate::cpu) tables: &'a PackedTables<'t>,
+    pub(in crate::cpu) block: &'a BlockSymbols<'a>,
+    pub(in crate::cpu) wide: &'a Option<WideSymbols<'a>>,
+    pub(in crate::cpu) range: Range<usize>,
+    pub(in crate::cpu) places: &'a mut Places<'t>,
+    pub(in crate::cpu) widened: &'a mut Widened,
+    pub(in crate::cpu) digits: &'a mut Vec<Digits>,
 }
 
 impl Work for FindPlaces<'_, '_> {

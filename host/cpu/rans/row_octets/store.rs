@@ -10,17 +10,17 @@ use crate::symbols::SymbolSliceMut;
 const LINE: usize = 16;
 
 /// What a tile keeps in the L1 cache.
-pub(super) struct Scratch {
+pub(in crate::cpu) struct Scratch {
     /// The tables of each step, by octet, and after it its symbols in their place.
-    pub(super) steps: Box<Aligned<[[u32; 8]; OCTETS * STEPS]>>,
+    pub(in crate::cpu) steps: Box<Aligned<[[u32; 8]; OCTETS * STEPS]>>,
     /// The tables of the rows of an octet, where they are not their indexes as they lie in memory.
-    pub(super) mapped: Box<[u32; PLACES]>,
+    pub(in crate::cpu) mapped: Box<[u32; PLACES]>,
     /// Row by row: symbols of the tile before that wait for the rest of their line, and the tile's.
     rows: Box<Aligned<[u32; STATES * (LINE + STEPS)]>>,
 }
 
 impl Scratch {
-    pub(super) fn new() -> Self {
+    pub(in crate::cpu) fn new() -> Self {
         Self {
             steps: Box::new(Aligned([[0; 8]; OCTETS * STEPS])),
             mapped: Box::new([0; PLACES]),
@@ -30,18 +30,18 @@ impl Scratch {
 }
 
 /// Stores a range of columns.
-pub(super) struct Store<'a, 's, const L: usize, const O: usize> {
-    pub(super) scratch: &'a mut Scratch,
-    pub(super) rows: usize,
-    pub(super) symbols: &'a mut SymbolSliceMut<'s>,
-    pub(super) columns: usize,
-    pub(super) range: Range<usize>,
+pub(in crate::cpu) struct Store<'a, 's, const L: usize, const O: usize> {
+    pub(in crate::cpu) scratch: &'a mut Scratch,
+    pub(in crate::cpu) rows: usize,
+    pub(in crate::cpu) symbols: &'a mut SymbolSliceMut<'s>,
+    pub(in crate::cpu) columns: usize,
+    pub(in crate::cpu) range: Range<usize>,
     /// Whether 32-bit symbols are stored non-temporally, in whole lines: what a row's last line
     /// lacks waits for the next range. A fence must follow: the block's, as each range would wait
     /// for memory at its own.
-    pub(super) non_temporal: bool,
+    pub(in crate::cpu) non_temporal: bool,
     /// Whether no range follows.
-    pub(super) last: bool,
+    pub(in crate::cpu) last: bool,
 }
 
 impl<const L: usize, const O: usize> Work for Store<'_, '_, L, O> {

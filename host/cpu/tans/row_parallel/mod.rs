@@ -1,5 +1,5 @@
-//! tANS rows across vector elements: sixteen rows in a vector, four vectors in a block, whatever
-//! their lanes.
+//! tANS rows across vector elements: sixteen rows in a vector, or eight where the processor has
+//! smaller ones, four vectors in a block, whatever their lanes.
 //!
 //! An element is a row, not a state: a row's symbols lie in one stream of bits in the order of its
 //! columns, and which lane a column belongs to says only which vector of states it takes its step
@@ -34,9 +34,11 @@ mod push;
 mod tile;
 
 use super::Coded;
-use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
-use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
-use tile::MOST_ROWS;
+use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, Snapshot};
+use crate::cpu::rans::row_octets::{STATES, store};
+use crate::simd::{Level, Octets, RunOn, Simd512, Work, dispatch_512, dispatch_octets};
+use crate::tables::TansWideForm;
+use tile::OctetForm;
 
 pub(super) use tile::VectorTables;
 
@@ -45,96 +47,181 @@ const LEAST_ROWS: usize = 14;
 /// Rows of fewer columns as well.
 const LEAST_COLUMNS: usize = 16;
 
-/// How many of a block's rows the next block takes. With a third vector it would take all four.
-fn rows_of_block(rows: usize, columns: usize) -> Option<usize> {
-    if rows < LEAST_ROWS || columns < LEAST_COLUMNS {
-        None
-    } else if rows <= 48 {
-        Some(rows.min(32))
-    } else {
-        Some(rows.min(MOST_ROWS))
+/// A form of tables, and the vectors that read it.
+pub(super) trait VectorForm: Sized {
+    /// What the blocks of a push share.
+    type ToPush;
+    /// What those of a pop share.
+    type ToPop;
+    /// The most rows of a block.
+    const MOST_ROWS: usize;
+
+    /// `None` where rows cannot be pushed.
+    fn to_push(tables: &VectorTables<'_, Self>) -> Option<Self::ToPush>;
+    /// `None` where rows cannot be popped.
+    fn to_pop(tables: &VectorTables<'_, Self>) -> Option<Self::ToPop>;
+    /// Pushes a block; `None` where the other path has to.
+    fn push<T: Coded>(level: Level, work: PushWork<'_, '_, Self, T>) -> Option<()>;
+    /// Pops likewise.
+    fn pop<T: Coded>(level: Level, work: PopWork<'_, '_, Self, T>) -> Option<()>;
+
+    /// How many of a block's rows the next block takes.
+    fn rows_of_block(rows: usize, columns: usize) -> Option<usize> {
+        (rows >= LEAST_ROWS && columns >= LEAST_COLUMNS).then_some(rows.min(Self::MOST_ROWS))
     }
 }
 
-/// Pushes as many of a block's rows as fill blocks; gives back those that a block gave up, or that
-/// are too few.
-pub(super) fn push<'a, T: Coded>(
-    level: Level,
-    tables: &VectorTables<'_>,
-    scratch: &mut Option<Box<push::Scratch>>,
-    block: &mut EncodeBlock<'a, T>,
-) -> Option<EncodeBlock<'a, T>> {
-    if tables.form.encoder.is_empty() {
-        return None;
+impl VectorForm for &TansWideForm {
+    type ToPush = Box<push::Scratch>;
+    type ToPop = Box<pop::Scratch>;
+    const MOST_ROWS: usize = tile::MOST_ROWS;
+
+    fn to_push(tables: &VectorTables<'_, Self>) -> Option<Self::ToPush> {
+        (!tables.form.encoder.is_empty()).then(Box::default)
     }
+
+    fn to_pop(tables: &VectorTables<'_, Self>) -> Option<Self::ToPop> {
+        (!tables.form.decoder.is_empty()).then(Box::default)
+    }
+
+    fn push<T: Coded>(level: Level, work: PushWork<'_, '_, Self, T>) -> Option<()> {
+        dispatch_512(level, work).ok().flatten()
+    }
+
+    fn pop<T: Coded>(level: Level, work: PopWork<'_, '_, Self, T>) -> Option<()> {
+        dispatch_512(level, work).ok().flatten()
+    }
+
+    /// With a third vector a block would take all four.
+    fn rows_of_block(rows: usize, columns: usize) -> Option<usize> {
+        let most = if rows <= 48 { 32 } else { Self::MOST_ROWS };
+        (rows >= LEAST_ROWS && columns >= LEAST_COLUMNS).then_some(rows.min(most))
+    }
+}
+
+impl<'a> VectorForm for OctetForm<'a> {
+    type ToPush = (Box<push::Scratch>, push::octets::Buffers<'a>);
+    type ToPop = (Box<pop::Scratch>, store::Scratch);
+    const MOST_ROWS: usize = STATES;
+
+    fn to_push(tables: &VectorTables<'_, Self>) -> Option<Self::ToPush> {
+        Some((Box::default(), push::octets::Buffers::new(tables.form)?))
+    }
+
+    fn to_pop(tables: &VectorTables<'_, Self>) -> Option<Self::ToPop> {
+        (!tables.form.decoder.is_empty()).then(|| (Box::default(), store::Scratch::new()))
+    }
+
+    fn push<T: Coded>(level: Level, work: PushWork<'_, '_, Self, T>) -> Option<()> {
+        dispatch_octets(level, Eights(work)).ok().flatten()
+    }
+
+    fn pop<T: Coded>(level: Level, work: PopWork<'_, '_, Self, T>) -> Option<()> {
+        dispatch_octets(level, Eights(work)).ok().flatten()
+    }
+}
+
+/// Pushes as many of a block's rows as fill blocks, and those that a block gave up, or that are too
+/// few, as `rest` does.
+pub(super) fn push<F: VectorForm, T: Coded>(
+    level: Level,
+    tables: &VectorTables<'_, F>,
+    block: &mut EncodeBlock<'_, T>,
+    rest: impl Fn(EncodeBlock<'_, T>) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let Some(mut scratch) = F::to_push(tables) else { return Ok(()) };
     let mut snapshot = Snapshot::new();
-    while let Some(count) = rows_of_block(block.rows.len(), block.columns) {
+    while let Some(count) = F::rows_of_block(block.rows.len(), block.columns) {
         let mut block = block.take(count);
         snapshot.take(block.rows.states, block.rows.lens);
-        let scratch = scratch.get_or_insert_default();
-        let work = PushWork { tables, scratch, block: &mut block };
-        if dispatch_512(level, work).ok().flatten().is_none() {
+        let work = PushWork { tables, scratch: &mut scratch, block: &mut block };
+        if F::push(level, work).is_none() {
             snapshot.restore(block.rows.states, block.rows.lens);
-            return Some(block);
+            rest(block)?;
         }
     }
-    None
+    Ok(())
 }
 
 /// Pops likewise.
-pub(super) fn pop<'a, T: Coded>(
+pub(super) fn pop<F: VectorForm, T: Coded>(
     level: Level,
-    tables: &VectorTables<'_>,
-    scratch: &mut Option<Box<pop::Scratch>>,
-    block: &mut DecodeBlock<'a, T>,
-) -> Option<DecodeBlock<'a, T>> {
-    if tables.form.decoder.is_empty() {
-        return None;
-    }
+    tables: &VectorTables<'_, F>,
+    block: &mut DecodeBlock<'_, T>,
+    rest: impl Fn(DecodeBlock<'_, T>) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let Some(mut scratch) = F::to_pop(tables) else { return Ok(()) };
     let mut snapshot = Snapshot::new();
-    while let Some(count) = rows_of_block(block.lens.len(), block.columns) {
+    while let Some(count) = F::rows_of_block(block.lens.len(), block.columns) {
         let mut block = block.take(count);
         snapshot.take(block.states, block.lens);
-        let scratch = scratch.get_or_insert_default();
-        let work = PopWork { tables, scratch, block: &mut block };
-        if dispatch_512(level, work).ok().flatten().is_none() {
+        let work = PopWork { tables, scratch: &mut scratch, block: &mut block };
+        if F::pop(level, work).is_none() {
             snapshot.restore(block.states, block.lens);
-            return Some(block);
+            rest(block)?;
         }
     }
-    None
+    Ok(())
 }
-struct PushWork<'a, 'b, T: Coded> {
-    tables: &'a VectorTables<'a>,
-    scratch: &'a mut push::Scratch,
+
+/// A block to push.
+pub(super) struct PushWork<'a, 'b, F: VectorForm, T: Coded> {
+    tables: &'a VectorTables<'a, F>,
+    scratch: &'a mut F::ToPush,
     block: &'a mut EncodeBlock<'b, T>,
 }
 
-impl<T: Coded> Work for PushWork<'_, '_, T> {
-    type Output = Option<()>;
-}
-
-impl<S: Simd512, T: Coded> RunOn<S> for PushWork<'_, '_, T> {
-    #[inline(always)]
-    fn run(self, s: S) -> Option<()> {
-        push::rows(s, self.tables, self.scratch, self.block)
-    }
-}
-
-struct PopWork<'a, 'b, T: Coded> {
-    tables: &'a VectorTables<'a>,
-    scratch: &'a mut pop::Scratch,
+/// A block to pop.
+pub(super) struct PopWork<'a, 'b, F: VectorForm, T: Coded> {
+    tables: &'a VectorTables<'a, F>,
+    scratch: &'a mut F::ToPop,
     block: &'a mut DecodeBlock<'b, T>,
 }
 
-impl<T: Coded> Work for PopWork<'_, '_, T> {
+/// Work for vectors of eight elements.
+struct Eights<W>(W);
+
+impl<F: VectorForm, T: Coded> Work for PushWork<'_, '_, F, T> {
     type Output = Option<()>;
 }
 
-impl<S: Simd512, T: Coded> RunOn<S> for PopWork<'_, '_, T> {
+impl<F: VectorForm, T: Coded> Work for PopWork<'_, '_, F, T> {
+    type Output = Option<()>;
+}
+
+impl<W: Work> Work for Eights<W> {
+    type Output = W::Output;
+}
+
+impl<S: Simd512, T: Coded> RunOn<S> for PushWork<'_, '_, &TansWideForm, T> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let done = pop::rows(s, self.tables, self.scratch, self.block);
+        push::rows(push::steps::Wide::new(s), self.tables, self.scratch, self.block)
+    }
+}
+
+impl<S: Simd512, T: Coded> RunOn<S> for PopWork<'_, '_, &TansWideForm, T> {
+    #[inline(always)]
+    fn run(self, s: S) -> Option<()> {
+        let done = pop::rows(pop::steps::Wide::new(s), self.tables, self.scratch, self.block);
+        s.fence();
+        done
+    }
+}
+
+impl<S: Octets, T: Coded> RunOn<S> for Eights<PushWork<'_, '_, OctetForm<'_>, T>> {
+    #[inline(always)]
+    fn run(self, s: S) -> Option<()> {
+        let PushWork { tables, scratch: (scratch, buffers), block } = self.0;
+        push::rows(push::octets::Eights { s, buffers }, tables, scratch, block)
+    }
+}
+
+impl<S: Octets, T: Coded> RunOn<S> for Eights<PopWork<'_, '_, OctetForm<'_>, T>> {
+    #[inline(always)]
+    fn run(self, s: S) -> Option<()> {
+        let PopWork { tables, scratch: (scratch, buffers), block } = self.0;
+        let done = pop::rows(pop::octets::Eights::new(s, buffers), tables, scratch, block);
         s.fence();
         done
     }

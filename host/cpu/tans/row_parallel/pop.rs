@@ -1,8 +1,11 @@
 //! Popping a block of rows, a tile of columns at a time.
 
 mod block_io;
-mod steps;
+pub(super) mod octets;
+pub(super) mod steps;
 mod tile;
+
+use std::ops::Range;
 
 use parans_kernels::codec::{self, TansFamily, TansRow, WordReader, tans::BitBuffer};
 
@@ -10,10 +13,9 @@ use super::super::{Coded, index_bytes};
 use super::tile::{MOST_ROWS, Prefetches, STAGE, TILE, VectorTables, WINDOW, columns_to_line};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::with_lanes;
-use crate::simd::{RunOn, Simd512, Work};
+use crate::simd::{RunOn, Work};
 use crate::symbols::{SymbolSliceMut, with_slice};
-use block_io::{Find, Store};
-use tile::{PopTile, Source};
+use tile::{PopTile, Source, redo};
 
 pub(in super::super) use tile::Scratch;
 
@@ -22,9 +24,9 @@ pub(in super::super) use tile::Scratch;
 const LARGE: usize = if cfg!(test) { 1 << 10 } else { 1 << 23 };
 
 /// Pops a block's rows; `None` where the other path has to.
-pub(super) fn rows<S: Simd512, T: Coded>(
-    s: S,
-    tables: &VectorTables<'_>,
+pub(super) fn rows<F, T: Coded>(
+    mut way: impl PopTiles<F>,
+    tables: &VectorTables<'_, F>,
     scratch: &mut Scratch,
     block: &mut DecodeBlock<'_, T>,
 ) -> Option<()> {
@@ -61,27 +63,28 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     let large = block.source.rows().saturating_mul(columns) >= LARGE;
     let non_temporal = large && matches!(block.symbols, SymbolSliceMut::I32(_));
     let lead = with_slice!(&block.symbols, SymbolSliceMut, all => columns_to_line(all, columns));
+    let mut prefetch: Prefetches<'_> = [&[]; 2 * MOST_ROWS];
     let mut begin = 0;
     while begin < whole {
         let end = if begin < lead { lead } else { begin + TILE };
         let range = begin..end.min(whole);
         let after = range.end..(range.end + TILE).min(whole);
-        let prefetch: Prefetches<'_> = std::array::from_fn(|k| match (sources.get(k / 2), k % 2) {
-            (Some(_), 0) => index_bytes(&of_rows[k / 2], after.clone()),
-            (Some(source), _) => source.prefetch(),
-            _ => &[],
-        });
-        s.vectorize(Stage { scratch, sources });
-        let find = Find {
-            tables,
-            scratch,
-            indexes,
-            one: block.source.one_for_all(),
-            range: range.clone(),
-        };
-        let used = s.vectorize(find)?;
-        let mut tile = PopTile { tables, sources, indexes, range: range.clone(), patches };
-        steps::take(s, &mut tile, scratch, &prefetch, used)?;
+        for ((parts, source), of_row) in prefetch.chunks_exact_mut(2).zip(&*sources).zip(indexes) {
+            (parts[0], parts[1]) = (index_bytes(of_row, after.clone()), source.prefetch());
+        }
+        way.stage(Stage { scratch, sources });
+        let one = block.source.one_for_all();
+        let mut tile = PopTile { tables, sources, indexes, one, range: range.clone(), patches };
+        way.find(&tile, scratch)?;
+        let (mut done, all) = (0, range.len() / WINDOW);
+        while done < all {
+            done = way.take(&tile, scratch, &prefetch, done..all);
+            while scratch.outside != 0 {
+                let row = scratch.outside.trailing_zeros() as usize;
+                scratch.outside &= scratch.outside - 1;
+                redo(&mut tile, scratch, row, done - 1)?;
+            }
+        }
         patches = tile.patches;
         for (row, source) in sources.iter_mut().enumerate() {
             let taken = ((row + 2) * STAGE).wrapping_sub(scratch.ends[row / 16][row % 16] as usize);
@@ -93,7 +96,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
         // What is stored non-temporally may wait for the next range to fill a cache line.
         let there = if non_temporal && !last { range.end.saturating_sub(16) } else { range.end };
         let block = &mut *block;
-        s.vectorize(Store { tables, scratch, used, block, indexes, range, non_temporal, last })?;
+        way.store(Symbols { tables, scratch, block, indexes, range, non_temporal, last })?;
         for &(row, column, value) in patches.iter().filter(|&&(_, column, _)| column < there) {
             let at = row * columns + column;
             block.symbols.range(at..at + 1).narrow(&[value]).ok()?;
@@ -112,12 +115,44 @@ pub(super) fn rows<S: Simd512, T: Coded>(
         rest.copy_from_slice(&[buffer.bits, buffer.len]);
         block.lens[row] = len;
     }
-    with_lanes!(tables.lanes, LANES => tails::<T, LANES>(tables, block, whole))
+    with_lanes!(tables.lanes, LANES => tails::<F, T, LANES>(tables, block, whole))
+}
+
+/// How the vectors of an instruction set pop a tile.
+pub(super) trait PopTiles<F> {
+    /// Stages the rows' bits.
+    fn stage(&self, stage: Stage<'_>);
+    /// Finds the table of each symbol; `None` where an index is wrong.
+    fn find(&mut self, tile: &PopTile<'_, '_, F>, scratch: &mut Scratch) -> Option<()>;
+    /// Takes the steps of some windows, and says which is the next. It stops after one in which
+    /// rows have symbols outside their tables, and notes those.
+    fn take(
+        &mut self,
+        tile: &PopTile<'_, '_, F>,
+        scratch: &mut Scratch,
+        prefetch: &Prefetches<'_>,
+        windows: Range<usize>,
+    ) -> usize;
+    /// Stores the symbols; `None` where one does not fit its type.
+    fn store<T: Coded>(&mut self, symbols: Symbols<'_, '_, T, F>) -> Option<()>;
+}
+
+/// The symbols of a range of columns on their way to where the caller wants them. Non-temporal
+/// stores ask for a fence: the block's, as each range would wait for memory at its own.
+pub(super) struct Symbols<'a, 'b, T: Coded, F> {
+    tables: &'a VectorTables<'a, F>,
+    scratch: &'a mut Scratch,
+    block: &'a mut DecodeBlock<'b, T>,
+    indexes: &'a [codec::RowIndexes<'a>],
+    range: Range<usize>,
+    non_temporal: bool,
+    /// Whether no range follows.
+    last: bool,
 }
 
 /// Pops the columns past the last window, through the codec.
-fn tails<T: Coded, const LANES: usize>(
-    tables: &VectorTables<'_>,
+fn tails<F, T: Coded, const LANES: usize>(
+    tables: &VectorTables<'_, F>,
     block: &mut DecodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {
@@ -147,7 +182,7 @@ fn tails<T: Coded, const LANES: usize>(
 }
 
 /// Copies the bits that a tile may read to the stage.
-struct Stage<'a> {
+pub(super) struct Stage<'a> {
     scratch: &'a mut Scratch,
     sources: &'a [Source<'a>],
 }
@@ -156,7 +191,7 @@ impl Work for Stage<'_> {
     type Output = ();
 }
 
-impl<S: Simd512> RunOn<S> for Stage<'_> {
+impl<S> RunOn<S> for Stage<'_> {
     #[inline(always)]
     fn run(self, _s: S) {
         let Scratch { stage, ends, skips, .. } = self.scratch;

@@ -1,8 +1,11 @@
 //! Pushing a block of rows, a tile of columns at a time.
 
 mod entries;
-mod steps;
+pub(super) mod octets;
+pub(super) mod steps;
 mod tile;
+
+use std::ops::Range;
 
 use parans_kernels::codec::{self, TansFamily, TansRow, WordWriter, tans::BitBuffer};
 
@@ -12,17 +15,16 @@ use super::tile::{
 };
 use crate::cpu::block::{EncodeBlock, split_rows};
 use crate::cpu::codec::with_lanes;
-use crate::simd::{RunOn, Simd512, Work};
+use crate::simd::{RunOn, Work};
 use crate::symbols::{SymbolSlice, with_slice};
-use entries::{FindBytes, FindEach};
-use tile::{PushTile, Sink};
+use tile::{Before, PushTile, Sink, redo};
 
 pub(in super::super) use tile::Scratch;
 
 /// Pushes a block's rows; `None` where the other path has to.
-pub(super) fn rows<S: Simd512, T: Coded>(
-    s: S,
-    tables: &VectorTables<'_>,
+pub(super) fn rows<F, T: Coded>(
+    mut way: impl PushTiles<F>,
+    tables: &VectorTables<'_, F>,
     scratch: &mut Scratch,
     block: &mut EncodeBlock<'_, T>,
 ) -> Option<()> {
@@ -30,7 +32,7 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     let rows = block.rows.len();
     let fields = T::FAMILY.header_fields(tables.lanes);
     let whole = columns / WINDOW * WINDOW;
-    with_lanes!(tables.lanes, LANES => tails::<T, LANES>(tables, block, whole)?);
+    with_lanes!(tables.lanes, LANES => tails::<F, T, LANES>(tables, block, whole)?);
 
     let width = size_of::<T::Unit>();
     let mut words = split_rows(&mut *block.rows.words, block.rows.starts);
@@ -73,32 +75,43 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     });
     let (symbols, indexes, one) = (block.symbols, &of_rows[..rows], block.source.one_for_all());
     let lead = with_slice!(symbols, SymbolSlice, all => columns_to_line(all, columns));
+    let (all, row_bytes) = (symbols.as_bytes(), symbols.width() * columns);
+    let mut prefetch: Prefetches<'_> = [&[]; 2 * MOST_ROWS];
     let mut end = whole;
     while end > 0 {
         let begin = if end > lead { lead + (end - lead - 1) / TILE * TILE } else { 0 };
         let range = begin..end;
         let after = begin.saturating_sub(TILE)..begin;
-        let prefetch: Prefetches<'_> = std::array::from_fn(|k| {
-            let row = k / 2;
-            if row >= rows {
-                return &[][..];
-            } else if k % 2 == 0 {
-                return index_bytes(&of_rows[row], after.clone());
-            }
-            symbols.range(row * columns + after.start..row * columns + after.end).as_bytes()
-        });
+        let bytes = symbols.width() * after.start..symbols.width() * after.end;
+        for (row, parts) in prefetch.chunks_exact_mut(2).enumerate().take(rows) {
+            let of_row = &all[row * row_bytes..(row + 1) * row_bytes];
+            (parts[0], parts[1]) =
+                (index_bytes(&of_rows[row], after.clone()), &of_row[bytes.clone()]);
+        }
         let tile = PushTile { tables, symbols, columns, indexes, one, range };
         scratch.irregular = [0; WINDOWS];
-        let bytes = match &tables.form.bytes {
-            Some(bytes) if s.vectorize(FindBytes { tile: &tile, scratch }) => Some(&**bytes),
-            _ => {
-                scratch.irregular = [0; WINDOWS];
-                s.vectorize(FindEach { tile: &tile, scratch })?;
-                None
+        way.find(&tile, scratch)?;
+        let mut left = tile.range.len() / WINDOW;
+        while left > 0 {
+            // The windows above the topmost one with symbols outside, or that one.
+            let irregular = scratch.irregular[..left].iter().rposition(|&rows| rows != 0);
+            let begin = match irregular {
+                Some(irregular) if irregular + 1 == left => irregular,
+                Some(irregular) => irregular + 1,
+                None => 0,
+            };
+            let irregular = scratch.irregular[begin];
+            let column = tile.range.start + WINDOW * begin;
+            let before = (irregular != 0).then(|| Before::new(scratch, tables.lanes, column));
+            way.take(&tile, scratch, &prefetch, begin..left);
+            if let Some(before) = before {
+                for row in (0..rows).filter(|row| irregular >> row & 1 != 0) {
+                    redo(&tile, scratch, &mut sinks[row], row, column, &before)?;
+                }
             }
-        };
-        steps::take(s, &tile, scratch, &mut sinks, &prefetch, bytes)?;
-        s.vectorize(Append { scratch, sinks: &mut sinks })?;
+            left = begin;
+        }
+        way.append(Append { scratch, sinks: &mut sinks })?;
         end = begin;
     }
     for (row, fields) in block.rows.states.chunks_exact_mut(fields).enumerate() {
@@ -117,9 +130,26 @@ pub(super) fn rows<S: Simd512, T: Coded>(
     Some(())
 }
 
+/// How the vectors of an instruction set push a tile.
+pub(super) trait PushTiles<F> {
+    /// Finds the symbols' entries, and the windows with symbols outside their tables; `None` where
+    /// a symbol cannot be coded.
+    fn find(&mut self, tile: &PushTile<'_, F>, scratch: &mut Scratch) -> Option<()>;
+    /// Takes the steps of some windows, the last first.
+    fn take(
+        &mut self,
+        tile: &PushTile<'_, F>,
+        scratch: &mut Scratch,
+        prefetch: &Prefetches<'_>,
+        windows: Range<usize>,
+    );
+    /// Appends what was staged.
+    fn append(&self, append: Append<'_, '_>) -> Option<()>;
+}
+
 /// Pushes the columns past the last window, through the codec.
-fn tails<T: Coded, const LANES: usize>(
-    tables: &VectorTables<'_>,
+fn tails<F, T: Coded, const LANES: usize>(
+    tables: &VectorTables<'_, F>,
     block: &mut EncodeBlock<'_, T>,
     whole: usize,
 ) -> Option<()> {
@@ -149,7 +179,7 @@ fn tails<T: Coded, const LANES: usize>(
 }
 
 /// Appends what is staged to the rows' words; `None` where the capacity is too small.
-struct Append<'a, 'b> {
+pub(super) struct Append<'a, 'b> {
     scratch: &'a mut Scratch,
     sinks: &'a mut [Sink<'b>],
 }
@@ -158,7 +188,7 @@ impl Work for Append<'_, '_> {
     type Output = Option<()>;
 }
 
-impl<S: Simd512> RunOn<S> for Append<'_, '_> {
+impl<S> RunOn<S> for Append<'_, '_> {
     #[inline(always)]
     fn run(self, _s: S) -> Option<()> {
         let Scratch { stage, ends, .. } = self.scratch;

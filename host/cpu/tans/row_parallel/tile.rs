@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use parans_kernels::codec::{self, BypassCode, TansDecoderView, TansEncoderView};
 
+use crate::cpu::rans::tables::PackedTables;
+use crate::cpu::tans::MAX_WINDOW_PRECISION;
 use crate::plan::Plan;
-use crate::simd::{Level, Simd512};
+use crate::simd::{Bits, Level, Quad, Simd512, has_octets};
 use crate::symbols::SymbolSlice;
 use crate::tables::TansWideForm;
 
@@ -25,9 +27,10 @@ pub(super) const STAGE: usize = 128;
 /// The most lanes of a row.
 pub(super) const LANES: usize = 32;
 
-/// What a block's rows share.
-pub(in super::super) struct VectorTables<'a> {
-    pub(super) form: &'a TansWideForm,
+/// What a block's rows share: the form of the tables that the vectors read, and what the codec
+/// does.
+pub(in super::super) struct VectorTables<'a, F = &'a TansWideForm> {
+    pub(super) form: F,
     pub(super) encoder: TansEncoderView<'a>,
     pub(super) decoder: TansDecoderView<'a>,
     /// How many tables.
@@ -38,17 +41,46 @@ pub(in super::super) struct VectorTables<'a> {
     pub(super) lanes: usize,
 }
 
+/// What vectors of eight elements read.
+#[derive(Clone, Copy)]
+pub(in super::super) struct OctetForm<'a> {
+    /// Where symbols have their entries.
+    pub(super) packed: PackedTables<'a>,
+    /// The entries to push with.
+    pub(super) encoder: &'a [Quad],
+    /// Those to pop with, of each state; empty where they do not fit.
+    pub(super) decoder: &'a [u32],
+}
+
 impl<'a> VectorTables<'a> {
-    /// The tables of plans whose rows may be coded across vectors.
-    pub(in super::super) fn new(level: Level, plan: &'a Plan) -> Option<Self> {
+    /// The tables of plans whose rows are coded across vectors of sixteen elements at a level.
+    pub(in super::super) fn wide(level: Level, plan: &'a Plan) -> Option<Self> {
         if !matches!(level, Level::Avx512Gather | Level::Avx512Permute) {
             return None;
         }
+        let form = plan.tables.prepared().tans_wide(plan.bypass.is_some()).ok()?;
+        Self::with_form(plan, form)
+    }
+}
+
+impl<'a> VectorTables<'a, OctetForm<'a>> {
+    /// The tables of plans whose rows are coded across vectors of eight elements at a level.
+    pub(in super::super) fn octets(level: Level, plan: &'a Plan) -> Option<Self> {
         let prepared = plan.tables.prepared();
-        let form = prepared.tans().ok()?;
+        let usable = has_octets(level) && plan.tables.precision().bits() <= MAX_WINDOW_PRECISION;
+        let packed = PackedTables::new(plan).filter(|_| usable)?;
+        let encoder = prepared.tans_quads()?;
+        let decoder = &prepared.tans_rows(plan.bypass.is_some()).ok()?.decoder;
+        Self::with_form(plan, OctetForm { packed, encoder, decoder })
+    }
+}
+
+impl<'a, F> VectorTables<'a, F> {
+    fn with_form(plan: &'a Plan, vectors: F) -> Option<Self> {
+        let form = plan.tables.prepared().tans().ok()?;
         let view = super::super::tables_view(plan);
         Some(Self {
-            form: prepared.tans_wide(plan.bypass.is_some()).ok()?,
+            form: vectors,
             encoder: TansEncoderView { tables: view, entries: &form.encoder, next: &form.next },
             decoder: TansDecoderView { tables: view, entries: &form.decoder },
             count: plan.tables.len() as u32,
@@ -77,11 +109,18 @@ impl<'a> VectorTables<'a> {
 /// all at once it would come no faster than memory is, while the steps leave memory alone.
 pub(super) type Prefetches<'a> = [&'a [u8]; 2 * MOST_ROWS];
 
-/// Prefetches a window's share of the next tile, at one byte of each 64: where lines are not
-/// aligned, the tile shares one with that before it, its first or its last.
+/// Parts of each window, where a block has all its rows.
+pub(super) const SHARE: usize = 2 * MOST_ROWS / WINDOWS;
+
+/// Prefetches a window's share of the next tile, `SHARE` parts, at one byte of each 64: where lines
+/// are not aligned, the tile shares one with that before it, its first or its last.
 #[inline(always)]
-pub(super) fn fetch<S: Simd512>(s: S, prefetch: &Prefetches<'_>, window: usize, byte: usize) {
-    const SHARE: usize = 2 * MOST_ROWS / WINDOWS;
+pub(super) fn fetch<S: Bits, const SHARE: usize>(
+    s: S,
+    prefetch: &Prefetches<'_>,
+    window: usize,
+    byte: usize,
+) {
     for part in &prefetch[SHARE * window..SHARE * (window + 1)] {
         for line in 0..TILE * size_of::<i32>() / 64 {
             if 64 * line < part.len() {
@@ -171,6 +210,18 @@ pub(super) fn load_indexes<S: Simd512>(
         codec::RowIndexes::EachU16(all) => load_tile!(all, range, v => s.load_u16(v)),
         codec::RowIndexes::EachU8(all) => load_tile!(all, range, v => s.load_u8(v)),
     }
+}
+
+/// The values of the eight rows of an octet.
+#[inline(always)]
+pub(super) fn octet(values: &[[u32; 16]; VECTORS], octet: usize) -> &[u32; 8] {
+    &values.as_flattened().as_chunks().0[octet]
+}
+
+/// The same, to be changed.
+#[inline(always)]
+pub(super) fn octet_mut(values: &mut [[u32; 16]; VECTORS], octet: usize) -> &mut [u32; 8] {
+    &mut values.as_flattened_mut().as_chunks_mut().0[octet]
 }
 
 /// Sixteen vectors of a row each become as many of a step each, or back.

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use parans_kernels::codec;
 
+use super::Symbols;
 use super::tile::{Scratch, UsedTables};
-use crate::cpu::block::DecodeBlock;
 use crate::cpu::tans::Coded;
 use crate::cpu::tans::row_parallel::tile::{TILE, VectorTables, load_indexes, regroup};
 use crate::simd::{RunOn, Simd512, Work};
 use crate::symbols::SymbolSliceMut;
+use crate::tables::TansWideForm;
 
 /// Writes down which table each symbol is of.
 pub(super) struct Find<'a> {
@@ -65,28 +66,21 @@ impl<S: Simd512> RunOn<S> for Find<'_> {
     }
 }
 
-/// Stores a range of columns of symbols where the caller wants them. Past the caches a fence must
-/// follow: the block's, as each range would wait for memory at its own.
-pub(super) struct Store<'a, 'b, T: Coded> {
-    pub(super) tables: &'a VectorTables<'a>,
-    pub(super) scratch: &'a mut Scratch,
+/// Stores a range of columns of symbols.
+pub(super) struct Store<'a, 'b, 'f, T: Coded> {
+    pub(super) symbols: Symbols<'a, 'b, T, &'f TansWideForm>,
     pub(super) used: UsedTables,
-    pub(super) block: &'a mut DecodeBlock<'b, T>,
-    pub(super) indexes: &'a [codec::RowIndexes<'a>],
-    pub(super) range: Range<usize>,
-    pub(super) non_temporal: bool,
-    /// Whether no range follows.
-    pub(super) last: bool,
 }
 
-impl<T: Coded> Work for Store<'_, '_, T> {
+impl<T: Coded> Work for Store<'_, '_, '_, T> {
     type Output = Option<()>;
 }
 
-impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, T> {
+impl<S: Simd512, T: Coded> RunOn<S> for Store<'_, '_, '_, T> {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
-        let Self { tables, scratch, used, block, indexes, range, non_temporal, last } = self;
+        let Self { symbols, used } = self;
+        let Symbols { tables, scratch, block, indexes, range, non_temporal, last } = symbols;
         let form = tables.form;
         // Skipped symbols are 0 with their table's offset, which is 0 as well.
         let offset = match used {

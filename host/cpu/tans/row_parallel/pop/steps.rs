@@ -2,29 +2,57 @@
 
 use std::ops::Range;
 
-use super::tile::{PopTile, Scratch, UsedTables, redo};
+use super::block_io::{Find, Store};
+use super::tile::{PopTile, Scratch, UsedTables};
+use super::{PopTiles, Stage, Symbols};
+use crate::cpu::tans::Coded;
 use crate::cpu::tans::row_parallel::tile::{
-    MOST_ROWS, Prefetches, VECTORS, VectorTables, WINDOW, fetch,
+    MOST_ROWS, Prefetches, SHARE, VECTORS, VectorTables, WINDOW, fetch,
 };
 use crate::simd::{RunOn, Simd512, Work, unroll};
-use crate::tables::TansRowsForm;
+use crate::tables::{TansRowsForm, TansWideForm};
 
-/// Takes a tile's steps.
-#[inline(always)]
-pub(super) fn take<S: Simd512>(
+/// Pops tiles in vectors of sixteen elements.
+pub(in super::super) struct Wide<S> {
     s: S,
-    tile: &mut PopTile<'_, '_>,
-    scratch: &mut Scratch,
-    prefetch: &Prefetches<'_>,
-    used_tables: UsedTables,
-) -> Option<()> {
-    let (tables, rows) = (tile.tables, tile.indexes.len());
-    let used = u64::MAX >> (MOST_ROWS - rows);
-    let (mut done, all) = (0, tile.range.len() / WINDOW);
-    while done < all {
-        let windows = done..all;
-        let first = tile.range.start + WINDOW * done;
-        let lane = first % tables.lanes;
+    used: UsedTables,
+}
+
+impl<S> Wide<S> {
+    pub(in super::super) fn new(s: S) -> Self {
+        Self { s, used: UsedTables::Each }
+    }
+}
+
+impl<'f, S: Simd512> PopTiles<&'f TansWideForm> for Wide<S> {
+    #[inline(always)]
+    fn stage(&self, stage: Stage<'_>) {
+        self.s.vectorize(stage);
+    }
+
+    #[inline(always)]
+    fn find(
+        &mut self,
+        tile: &PopTile<'_, '_, &'f TansWideForm>,
+        scratch: &mut Scratch,
+    ) -> Option<()> {
+        let PopTile { tables, indexes, one, ref range, .. } = *tile;
+        let find = Find { tables, scratch, indexes, one, range: range.clone() };
+        self.used = self.s.vectorize(find)?;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        tile: &PopTile<'_, '_, &'f TansWideForm>,
+        scratch: &mut Scratch,
+        prefetch: &Prefetches<'_>,
+        windows: Range<usize>,
+    ) -> usize {
+        let (s, tables, rows) = (self.s, tile.tables, tile.indexes.len());
+        let used = u64::MAX >> (MOST_ROWS - rows);
+        let lane = (tile.range.start + WINDOW * windows.start) % tables.lanes;
         macro_rules! with {
             ($L:literal, $V:literal, $EACH:literal, $one:expr) => {{
                 let one = $one;
@@ -39,20 +67,19 @@ pub(super) fn take<S: Simd512>(
                 })
             }};
             ($L:literal, $V:literal) => {
-                match used_tables {
+                match self.used {
                     UsedTables::One(one) => with!($L, $V, false, one),
                     _ => with!($L, $V, true, 0),
                 }
             };
         }
-        done = with_shape!(with, tables.lanes, rows);
-        while scratch.outside != 0 {
-            let row = scratch.outside.trailing_zeros() as usize;
-            scratch.outside &= scratch.outside - 1;
-            redo(tile, scratch, row, done - 1)?;
-        }
+        with_shape!(with, tables.lanes, rows)
     }
-    Some(())
+
+    #[inline(always)]
+    fn store<T: Coded>(&mut self, symbols: Symbols<'_, '_, T, &'f TansWideForm>) -> Option<()> {
+        self.s.vectorize(Store { symbols, used: self.used })
+    }
 }
 
 /// The steps of rows of one lane (`L` = 1) or several (4), in `V` vectors; up to which window they
@@ -103,7 +130,7 @@ impl<S: Simd512, const L: usize, const V: usize, const EACH: bool> RunOn<S>
         let lanes = if L == 1 { 1 } else { tables.lanes };
         let (mut lane, mut done) = (lane, windows.start);
         for w in windows {
-            fetch(s, prefetch, w, 63);
+            fetch::<_, SHARE>(s, prefetch, w, 63);
             if tables.bypass.is_some() {
                 unroll!(U in 0 1 2 3 below V => {
                     s.store(end[U], &mut before.ends[U]);

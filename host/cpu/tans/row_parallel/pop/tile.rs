@@ -9,6 +9,7 @@ use parans_kernels::codec::{
 use crate::cpu::tans::row_parallel::tile::{
     LANES, MOST_ROWS, STAGE, TILE, VECTORS, VectorTables, WINDOW,
 };
+use crate::tables::TansWideForm;
 
 /// What a tile keeps in the L1 cache.
 #[repr(C, align(64))]
@@ -118,10 +119,12 @@ impl<'a> Source<'a> {
 }
 
 /// A range of columns.
-pub(super) struct PopTile<'a, 's> {
-    pub(super) tables: &'a VectorTables<'a>,
+pub(in super::super) struct PopTile<'a, 's, F = &'a TansWideForm> {
+    pub(super) tables: &'a VectorTables<'a, F>,
     pub(super) sources: &'a mut [Source<'s>],
     pub(super) indexes: &'a [codec::RowIndexes<'a>],
+    /// What all of them are, where that is known.
+    pub(super) one: Option<i32>,
     pub(super) range: Range<usize>,
     /// Symbols that came through the codec: row, column, value.
     pub(super) patches: Vec<(usize, usize, i32)>,
@@ -131,8 +134,8 @@ pub(super) struct PopTile<'a, 's> {
 /// the row anew.
 #[cold]
 #[inline(never)]
-pub(super) fn redo(
-    tile: &mut PopTile<'_, '_>,
+pub(super) fn redo<F>(
+    tile: &mut PopTile<'_, '_, F>,
     scratch: &mut Scratch,
     row: usize,
     window: usize,

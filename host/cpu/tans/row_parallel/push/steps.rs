@@ -2,34 +2,50 @@
 
 use std::ops::Range;
 
-use super::tile::{Before, PushTile, Scratch, Sink, redo};
-use crate::cpu::tans::row_parallel::tile::{MOST_ROWS, Prefetches, VECTORS, WINDOW, fetch};
+use super::entries::{FindBytes, FindEach};
+use super::tile::{PushTile, Scratch};
+use super::{Append, PushTiles};
+use crate::cpu::tans::row_parallel::tile::{Prefetches, SHARE, VECTORS, WINDOW, WINDOWS, fetch};
 use crate::simd::{ByteTable, RunOn, Simd512, Work, unroll};
+use crate::tables::TansWideForm;
 
-/// Takes a tile's steps.
-#[inline(always)]
-pub(super) fn take<S: Simd512>(
+/// Pushes tiles in vectors of sixteen elements.
+pub(in super::super) struct Wide<'a, S> {
     s: S,
-    tile: &PushTile<'_>,
-    scratch: &mut Scratch,
-    sinks: &mut [Sink<'_>],
-    prefetch: &Prefetches<'_>,
-    bytes: Option<&ByteTable<4>>,
-) -> Option<()> {
-    let tables = tile.tables;
-    let mut left = tile.range.len() / WINDOW;
-    while left > 0 {
-        // The windows above the topmost one with symbols outside, or that one.
-        let irregular = scratch.irregular[..left].iter().rposition(|&rows| rows != 0);
-        let begin = match irregular {
-            Some(irregular) if irregular + 1 == left => irregular,
-            Some(irregular) => irregular + 1,
-            None => 0,
+    /// The entries in registers, where the tile is pushed with those.
+    bytes: Option<&'a ByteTable<4>>,
+}
+
+impl<S> Wide<'_, S> {
+    pub(in super::super) fn new(s: S) -> Self {
+        Self { s, bytes: None }
+    }
+}
+
+impl<'a, S: Simd512> PushTiles<&'a TansWideForm> for Wide<'a, S> {
+    #[inline(always)]
+    fn find(&mut self, tile: &PushTile<'_, &'a TansWideForm>, scratch: &mut Scratch) -> Option<()> {
+        let s = self.s;
+        self.bytes = match &tile.tables.form.bytes {
+            Some(bytes) if s.vectorize(FindBytes { tile, scratch }) => Some(&**bytes),
+            _ => {
+                scratch.irregular = [0; WINDOWS];
+                s.vectorize(FindEach { tile, scratch })?;
+                None
+            }
         };
-        let rows = scratch.irregular[begin];
-        let column = tile.range.start + WINDOW * begin;
-        let before = (rows != 0).then(|| Before::new(scratch, tables.lanes, column));
-        let windows = begin..left;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        tile: &PushTile<'_, &'a TansWideForm>,
+        scratch: &mut Scratch,
+        prefetch: &Prefetches<'_>,
+        windows: Range<usize>,
+    ) {
+        let (s, bytes) = (self.s, self.bytes);
         macro_rules! with {
             ($L:literal, $V:literal) => {
                 if bytes.is_some() {
@@ -39,15 +55,13 @@ pub(super) fn take<S: Simd512>(
                 }
             };
         }
-        with_shape!(with, tables.lanes, tile.indexes.len());
-        if let Some(before) = before {
-            for row in (0..MOST_ROWS).filter(|row| rows >> row & 1 != 0) {
-                redo(tile, scratch, &mut sinks[row], row, column, &before)?;
-            }
-        }
-        left = begin;
+        with_shape!(with, tile.tables.lanes, tile.indexes.len());
     }
-    Some(())
+
+    #[inline(always)]
+    fn append(&self, append: Append<'_, '_>) -> Option<()> {
+        self.s.vectorize(append)
+    }
 }
 
 /// The steps of rows of one lane (`L` = 1) or several (4), in `V` vectors, the last first.
@@ -91,7 +105,7 @@ impl<S: Simd512, const L: usize, const V: usize, const BYTES: bool> RunOn<S>
             }
         });
         for w in windows.rev() {
-            fetch(s, prefetch, w, 0);
+            fetch::<_, SHARE>(s, prefetch, w, 0);
             let lane = (first + WINDOW * w) % lanes;
             let mut looked_up = [[zero; 4]; VECTORS];
             unroll!(U in 0 1 2 3 below V => {

@@ -9,6 +9,7 @@ use crate::cpu::tans::row_parallel::tile::{
 };
 use crate::simd::Simd512;
 use crate::symbols::SymbolSlice;
+use crate::tables::TansWideForm;
 
 /// What a tile keeps in the L1 cache.
 #[repr(C, align(64))]
@@ -79,8 +80,8 @@ impl Sink<'_> {
 }
 
 /// A range of columns of symbols.
-pub(super) struct PushTile<'a> {
-    pub(super) tables: &'a VectorTables<'a>,
+pub(in super::super) struct PushTile<'a, F = &'a TansWideForm> {
+    pub(super) tables: &'a VectorTables<'a, F>,
     pub(super) symbols: SymbolSlice<'a>,
     pub(super) columns: usize,
     pub(super) indexes: &'a [codec::RowIndexes<'a>],
@@ -124,8 +125,8 @@ impl Before {
 /// steps had the states right, but not the bits.
 #[cold]
 #[inline(never)]
-pub(super) fn redo(
-    tile: &PushTile<'_>,
+pub(super) fn redo<F>(
+    tile: &PushTile<'_, F>,
     scratch: &mut Scratch,
     sink: &mut Sink<'_>,
     row: usize,
