@@ -44,8 +44,7 @@ mod uniforms;
 
 use std::ops::Range;
 
-use parans_kernels::model::BatchModel;
-
+use crate::cpu::models::batches::HostModel;
 use crate::error::Result;
 use crate::gpu::{DeviceModels, Gpu};
 use crate::tables::Precision;
@@ -99,7 +98,7 @@ pub(crate) use with_models;
 /// What the back ends ask of each type of models.
 pub(crate) trait RowModels: Models {
     /// The models of one row.
-    type Row<'r>: BatchModel
+    type Row<'r>: HostModel
     where
         Self: 'r;
     /// Checks that these models can be coded at a precision.

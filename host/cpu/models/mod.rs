@@ -1,6 +1,8 @@
 //! Symbols with models of their own on the CPU: rows over rayon's current pool, and in a thread as
 //! many side by side as make 32 states.
 
+pub(crate) mod batches;
+mod mixtures;
 mod rows;
 
 use parans_kernels::codec::{self, RowFault, WordReader, WordWriter};

@@ -16,6 +16,7 @@ use parans_kernels::codec::{
 };
 use parans_kernels::model::{BATCH, BatchModel, FoundValue, Intervals, MAX_STEPS, ModelRow, Steps};
 
+use super::batches::HostModel;
 use crate::simd::{Bits, RunOn, Work, dispatch_loops};
 
 /// How many rows of `lanes` lanes go side by side.
@@ -25,7 +26,7 @@ pub(super) fn together(lanes: usize) -> usize {
 
 /// Pushes `columns` symbols per row; `None` where the rows have to be pushed one by one, from their
 /// states before.
-pub(super) fn push<F: RansFamily, M: BatchModel>(
+pub(super) fn push<F: RansFamily, M: HostModel>(
     rows: &[M],
     precision: u32,
     bypass: Option<BypassCode>,
@@ -66,13 +67,21 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
                 values[r * lanes..(r + 1) * lanes].copy_from_slice(symbols);
             }
         }
-        dispatch_loops(Locate {
-            steps: Steps { rows, lanes, at },
-            batches: &mut batches[..steps],
-            symbols: &values[..steps],
-            intervals: &mut intervals[..steps],
-            plain: &mut plain[..steps],
-        });
+        let (own, symbols_of, intervals, plain) = (
+            Steps { rows, lanes, at },
+            &values[..steps],
+            &mut intervals[..steps],
+            &mut plain[..steps],
+        );
+        if M::locate_in_vectors(own, symbols_of, intervals, plain).is_none() {
+            dispatch_loops(Locate {
+                steps: own,
+                batches: &mut batches[..steps],
+                symbols: symbols_of,
+                intervals,
+                plain,
+            });
+        }
         for step in (0..steps).rev() {
             let at = at + step * lanes;
             let intervals = &intervals[step];
@@ -102,7 +111,7 @@ pub(super) fn push<F: RansFamily, M: BatchModel>(
 
 /// Pops `columns` symbols per row; `None` where the rows have to be popped one by one, from their
 /// states before.
-pub(super) fn pop<F: RansFamily, M: BatchModel>(
+pub(super) fn pop<F: RansFamily, M: HostModel>(
     rows: &[M],
     precision: u32,
     bypass: Option<BypassCode>,
@@ -133,12 +142,10 @@ pub(super) fn pop<F: RansFamily, M: BatchModel>(
             let mut intervals = Intervals::default();
             let found = &mut values[step];
             let steps = Steps { rows, lanes, at };
-            let irregular = dispatch_loops(Find {
-                steps,
-                batch,
-                slots: &slots,
-                intervals: &mut intervals,
-                found,
+            let irregular = M::find_in_vectors(steps, &slots, &mut intervals, found);
+            let irregular = irregular.unwrap_or_else(|| {
+                let intervals = &mut intervals;
+                dispatch_loops(Find { steps, batch, slots: &slots, intervals, found })
             });
             let mut left = irregular & (u32::MAX >> (BATCH - states.len()));
             let mut escapes = 0u32;
