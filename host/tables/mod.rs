@@ -4,6 +4,7 @@
 //! integers, so tables made from the same CDF rows are the same on every machine.
 
 mod alias;
+mod alias_quads;
 #[cfg_attr(
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "so far only x86-64 has vectors for rows")
@@ -36,6 +37,7 @@ use parans_kernels::codec::{Interval, TableDescriptor};
 
 use crate::error::{Error, Result};
 
+pub(crate) use alias_quads::AliasQuads;
 pub(crate) use buckets::{PackedForm, RUN, RUN_BEFORE, TwoSymbolBuckets};
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;

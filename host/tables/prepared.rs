@@ -8,6 +8,7 @@ use parans_kernels::codec::{
 
 use super::Precision;
 use super::alias::AliasForm;
+use super::alias_quads::AliasQuads;
 use super::buckets::PackedForm;
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
@@ -46,6 +47,7 @@ pub(crate) struct Prepared {
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
     alias: OnceLock<AliasForm>,
+    alias_quads: OnceLock<Option<AliasQuads>>,
     packed: OnceLock<Option<PackedForm>>,
     slots: OnceLock<Option<Box<[u32; SLOTS]>>>,
     tans: OnceLock<TansForm>,
@@ -90,6 +92,7 @@ impl Prepared {
             rans32x16: OnceLock::new(),
             inverse: OnceLock::new(),
             alias: OnceLock::new(),
+            alias_quads: OnceLock::new(),
             packed: OnceLock::new(),
             slots: OnceLock::new(),
             tans: OnceLock::new(),
@@ -260,6 +263,14 @@ impl Prepared {
         self.expect_within("the alias tables", self.size(self.precision.bits(), 4))?;
         let form = AliasForm::build(&self.tables, &self.intervals, self.precision.bits())?;
         Ok(self.alias.get_or_init(|| form))
+    }
+
+    /// The alias form for vectors of eight elements, and the remapped slots; `None` for tables that
+    /// have none.
+    pub(crate) fn alias_quads(&self) -> Option<(&AliasQuads, &[u32])> {
+        let (form, packed) = (self.alias().ok()?, self.packed()?);
+        let build = || AliasQuads::build(form, &packed.packed, &self.intervals);
+        Some((self.alias_quads.get_or_init(build).as_ref()?, &form.remap))
     }
 
     /// The tANS form.

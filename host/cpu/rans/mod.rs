@@ -78,6 +78,7 @@ struct Shape {
 ///
 /// | level | lanes | lookup | rows left | path |
 /// |---|---|---|---|---|
+/// | any, where [`row_octets`] can code the tables | any | alias | push: 8 states or more, pop: 12, of 16 steps or more | row-octets |
 /// | any | any | alias | any | scalar |
 /// | AVX2, where [`row_octets`] can code the tables | 32 | other | any, of 16 steps or more | row-octets |
 /// | AVX-512; of rans32_16 any | 32 | other | any, of 32 columns or more | lane-parallel |
@@ -113,6 +114,9 @@ fn path<F: PathFamily>(level: Level, lookup: Lookup, shape: Shape) -> Path {
         && lanes >= beside_avx512
         && rows * lanes >= row_parallel::LEAST_STATES;
     match (level, lanes, lookup, rows) {
+        (_, _, Lookup::Alias, _) if octets && long && rows * lanes >= least_octets => {
+            Path::RowOctets
+        }
         (_, _, Lookup::Alias, _) => Path::Scalar,
         (Level::Avx2 | Level::Neon, lane_parallel::LANES, ..) if octets && long && rows > 0 => {
             Path::RowOctets
@@ -165,7 +169,7 @@ fn push_at<F: PathFamily>(
         let left = match path {
             Path::LaneParallel => lane_parallel::push(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::push(level, plan, tables, &mut block),
-            Path::RowOctets if row_octets::can_push::<F>(tables) => {
+            Path::RowOctets if row_octets::can_push::<F>(plan, tables) => {
                 row_octets::push(level, plan, tables, &mut block)
             }
             Path::RowOctets => {
@@ -182,7 +186,10 @@ fn push_at<F: PathFamily>(
 
 /// Whether rows of 32 lanes find symbols by one gather each, which octets are no match for.
 fn by_slot<F: PathFamily>(level: Level, plan: &Plan, tables: &PackedTables<'_>) -> bool {
-    plan.lanes == lane_parallel::LANES && F::has_lane_loops(level) && tables.slots.is_some()
+    plan.lanes == lane_parallel::LANES
+        && F::has_lane_loops(level)
+        && tables.slots.is_some()
+        && plan.lookup != Lookup::Alias
 }
 
 /// Pops a block of rows.
@@ -211,7 +218,7 @@ fn pop_at<F: PathFamily>(
             Path::LaneParallel => lane_parallel::pop(level, plan, tables, &mut block),
             Path::RowParallel => row_parallel::pop(level, plan, tables, &mut block),
             Path::RowOctets
-                if row_octets::can_pop(tables) && !by_slot::<F>(level, plan, tables) =>
+                if row_octets::can_pop(plan, tables) && !by_slot::<F>(level, plan, tables) =>
             {
                 row_octets::pop(level, plan, tables, &mut block)
             }

@@ -3,10 +3,10 @@
 
 use parans_kernels::codec::{BypassCode, RowError, RowIndexes};
 
-use crate::plan::Plan;
+use crate::plan::{Lookup, Plan};
 use crate::simd::Simd512;
 use crate::symbols::SymbolSlice;
-use crate::tables::{Packed, PackedForm, SLOTS};
+use crate::tables::{AliasQuads, Packed, PackedForm, SLOTS};
 
 /// The plan's tables, as both directions read them.
 #[derive(Clone, Copy)]
@@ -20,6 +20,8 @@ pub(in crate::cpu) struct PackedTables<'a> {
     pub(in crate::cpu) count: u32,
     pub(in crate::cpu) precision: u32,
     pub(in crate::cpu) bypass: Option<BypassCode>,
+    /// The alias form and the remapped slots, where the plan's lookup is by them.
+    pub(in crate::cpu) alias: Option<(&'a AliasQuads, &'a [u32])>,
     skip_past_end: bool,
 }
 
@@ -43,6 +45,7 @@ impl<'a> PackedTables<'a> {
             count: plan.tables.len() as u32,
             precision: plan.tables.precision().bits(),
             bypass: plan.bypass,
+            alias: (plan.lookup == Lookup::Alias).then(|| prepared.alias_quads()).flatten(),
             skip_past_end: plan.skip_past_end,
         })
     }

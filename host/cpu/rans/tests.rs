@@ -122,9 +122,13 @@ fn check<F: PathFamily, T: NativeSymbol>(rng: &mut Xoshiro256PlusPlus, narrow: R
         Tables::from_frequencies(&frequencies, Some(&offsets), Precision::new(precision).unwrap())
             .unwrap();
     let bypass = bypass.and_then(codec::BypassCode::new);
+    // Those that alias tables can have.
+    let powers = frequencies.iter().all(|of_table| of_table.len().is_power_of_two());
     let plan = Plan {
         rows: RowPlan { family: F::FAMILY, lanes, precision: tables.precision(), bypass },
-        lookup: if largest <= 1 << 16 && rng.random_bool(0.5) {
+        lookup: if powers && rng.random_bool(0.7) {
+            Lookup::Alias
+        } else if largest <= 1 << 16 && rng.random_bool(0.5) {
             Lookup::InverseCdf
         } else {
             Lookup::Search

@@ -11,10 +11,37 @@
 
 use parans_kernels::codec::{Rans32, Rans32x16, Rans64, RansFamily};
 
+use super::super::tables::PackedTables;
 use super::emitted::OctetWord;
 use crate::family::HostFamily;
 use crate::simd::{Octets, PlacesView, Quad};
-use crate::tables::PackedForm;
+
+/// The slots that alias tables remap positions to.
+pub(crate) struct Remap<'a, V> {
+    slots: &'a [u32],
+    /// How many tables, which is that of skipped symbols.
+    count: V,
+}
+
+impl<'a, V: Copy> Remap<'a, V> {
+    /// Of other lookups nothing.
+    #[inline(always)]
+    pub(super) fn new<S: Octets<V = V>>(s: S, tables: &PackedTables<'a>) -> Self {
+        let slots = tables.alias.map_or(&[][..], |(_, slots)| slots);
+        Self { slots, count: s.splat(tables.count) }
+    }
+
+    /// The positions of states after a push in the order of symbols, and the slots that they are
+    /// remapped to. In the upper halves of `starts` are their tables.
+    #[inline(always)]
+    fn place<S: Octets<V = V>>(&self, s: S, x: V, starts: V, precision: u32) -> (V, V) {
+        let (table, bits) = (s.shr::<16>(starts), s.splat(precision));
+        let position = s.and(x, s.splat((1 << precision) - 1));
+        let slot = s.look_up(self.slots, s.or(s.shl_by(table, bits), position));
+        let skipped = s.eq(table, self.count);
+        (position, s.or(s.and(skipped, position), s.and_not(skipped, slot)))
+    }
+}
 
 /// A family over vectors of eight states, for precisions up to 16.
 pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
@@ -29,7 +56,7 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     const LEAST_LANES_BESIDE_AVX512: usize;
 
     /// The entries that [`push`](Self::push) reads.
-    fn quads(form: &PackedForm) -> &[Quad];
+    fn quads<'a>(tables: &PackedTables<'a>) -> &'a [Quad];
 
     /// Eight states.
     fn load<S: Octets>(s: S, from: &[Self::State; 8]) -> Self::States<S>;
@@ -40,13 +67,15 @@ pub(crate) trait OctetFamily: HostFamily + RansFamily<Word: OctetWord> {
     /// each `stride` after the one before. Also returns the low bits of the states before, and
     /// which of them are emitted: the sign of an element says so, or, of words of one byte, the
     /// signs of its two lowest bytes.
-    fn push<S: Octets, const L: usize>(
+    #[allow(clippy::too_many_arguments, reason = "what a step reads, in variables of its own")]
+    fn push<S: Octets, const L: usize, const ALIAS: bool>(
         s: S,
         states: Self::States<S>,
         places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
+        remap: &Remap<'_, S::V>,
     ) -> (Self::States<S>, [S::V; 2]);
 
     /// The low bits of each state.
@@ -82,8 +111,11 @@ impl OctetFamily for Rans64 {
     const LEAST_PRECISION_TO_PUSH: u32 = 13;
     const LEAST_LANES_BESIDE_AVX512: usize = 4;
 
-    fn quads(form: &PackedForm) -> &[Quad] {
-        form.quads64()
+    fn quads<'a>(tables: &PackedTables<'a>) -> &'a [Quad] {
+        match tables.alias {
+            Some((alias, _)) => alias.quads64(tables.form),
+            None => tables.form.quads64(),
+        }
     }
 
     #[inline(always)]
@@ -97,13 +129,15 @@ impl OctetFamily for Rans64 {
     }
 
     #[inline(always)]
-    fn push<S: Octets, const L: usize>(
+    #[allow(clippy::too_many_arguments, reason = "what a step reads, in variables of its own")]
+    fn push<S: Octets, const L: usize, const ALIAS: bool>(
         s: S,
         x: S::W,
         places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
+        remap: &Remap<'_, S::V>,
     ) -> (S::W, [S::V; 2]) {
         // The low half of an entry is the slots of other symbols, the high half the start, which
         // the shift moves out.
@@ -118,7 +152,13 @@ impl OctetFamily for Rans64 {
         // `y - (q << p)` is the remainder, or negative where the quotient is one too large.
         let remainder = s.sub64(y, s.shl64_by(q, s.splat64(u64::from(precision))));
         let y = s.sub64(y, s.and64(s.shr64::<32>(remainder), entry));
-        (s.add64(y, s.shr64::<32>(entry)), emitted)
+        if !ALIAS {
+            return (s.add64(y, s.shr64::<32>(entry)), emitted);
+        }
+        let start = s.narrow_high(entry);
+        let y = s.add64(y, s.widen(s.and(start, s.splat(0xffff))));
+        let (position, slot) = remap.place(s, s.narrow(y), start, precision);
+        (s.add64(s.sub64(y, s.widen(position)), s.widen(slot)), emitted)
     }
 
     #[inline(always)]
@@ -150,13 +190,24 @@ impl OctetFamily for Rans64 {
 
 /// What the two families of 32-bit states share: a state below its bound, as a push leaves it.
 #[inline(always)]
-fn push32<S: Octets>(s: S, x: S::V, entry: [S::V; 4], precision: u32) -> S::V {
+fn push32<S: Octets, const ALIAS: bool>(
+    s: S,
+    x: S::V,
+    entry: [S::V; 4],
+    precision: u32,
+    remap: &Remap<'_, S::V>,
+) -> S::V {
     let [inverse, others, _, start] = entry;
     let q = s.round_product(x, inverse);
     let y = s.add(x, s.mul(q, others));
     let remainder = s.sub(y, s.shl_by(q, s.splat(precision)));
     let y = s.sub(y, s.and(s.gt(s.splat(0), remainder), others));
-    s.add(y, start)
+    if !ALIAS {
+        return s.add(y, start);
+    }
+    let y = s.add(y, s.and(start, s.splat(0xffff)));
+    let (position, slot) = remap.place(s, y, start, precision);
+    s.add(s.sub(y, position), slot)
 }
 
 macro_rules! states32 {
@@ -168,8 +219,11 @@ macro_rules! states32 {
         const LEAST_PRECISION_TO_PUSH: u32 = 10;
         const LEAST_LANES_BESIDE_AVX512: usize = 1;
 
-        fn quads(form: &PackedForm) -> &[Quad] {
-            form.quads32()
+        fn quads<'a>(tables: &PackedTables<'a>) -> &'a [Quad] {
+            match tables.alias {
+                Some((alias, _)) => alias.quads32(tables.form),
+                None => tables.form.quads32(),
+            }
         }
 
         #[inline(always)]
@@ -203,18 +257,20 @@ impl OctetFamily for Rans32x16 {
     states32!();
 
     #[inline(always)]
-    fn push<S: Octets, const L: usize>(
+    #[allow(clippy::too_many_arguments, reason = "what a step reads, in variables of its own")]
+    fn push<S: Octets, const L: usize, const ALIAS: bool>(
         s: S,
         x: S::V,
         places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
+        remap: &Remap<'_, S::V>,
     ) -> (S::V, [S::V; 2]) {
         let entry = s.quads_at::<L>(places, at, stride);
         let emits = s.add(x, entry[2]);
         let lower = s.shr_by(x, s.and(s.shr::<27>(emits), s.splat(16)));
-        (push32(s, lower, entry, precision), [x, emits])
+        (push32::<S, ALIAS>(s, lower, entry, precision, remap), [x, emits])
     }
 
     #[inline(always)]
@@ -227,13 +283,15 @@ impl OctetFamily for Rans32 {
     states32!();
 
     #[inline(always)]
-    fn push<S: Octets, const L: usize>(
+    #[allow(clippy::too_many_arguments, reason = "what a step reads, in variables of its own")]
+    fn push<S: Octets, const L: usize, const ALIAS: bool>(
         s: S,
         x: S::V,
         places: PlacesView<'_>,
         at: usize,
         stride: usize,
         precision: u32,
+        remap: &Remap<'_, S::V>,
     ) -> (S::V, [S::V; 2]) {
         // The bound is at least 2^15, so that a third byte is never emitted.
         let entry = s.quads_at::<L>(places, at, stride);
@@ -243,7 +301,7 @@ impl OctetFamily for Rans32 {
         let second = s.add(lower, entry[2]);
         let lower = s.shr_by(lower, s.and(s.shr::<28>(second), eight));
         let emits = s.or(s.and(s.shr::<16>(second), byte), s.shr::<24>(first));
-        (push32(s, lower, entry, precision), [x, emits])
+        (push32::<S, ALIAS>(s, lower, entry, precision, remap), [x, emits])
     }
 
     #[inline(always)]

@@ -41,6 +41,7 @@ impl<S: Octets, const L: usize, const O: usize> RunOn<S> for FindTables<'_, '_, 
         if count == 1
             && full
             && tables.bypass.is_none()
+            && tables.alias.is_none()
             && of_rows.iter().all(|&row| all_first(s, row, range.clone()))
         {
             return Some(UsedTables::First);

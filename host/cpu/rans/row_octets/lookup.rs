@@ -5,6 +5,13 @@ use super::super::tables::PackedTables;
 use crate::simd::{Octets, Quads};
 use crate::tables::Packed;
 
+/// Buckets of two parts, some of whose slots may be stored nowhere.
+pub(super) const PARTS: u8 = 0;
+/// The same where every bucket stores all its slots, and no run.
+pub(super) const PLAIN: u8 = 1;
+/// Those of alias tables.
+pub(super) const ALIAS: u8 = 2;
+
 /// The plan's tables as lookups read them.
 #[derive(Clone, Copy)]
 pub(super) struct PartLookup<'a, V> {
@@ -35,15 +42,24 @@ impl<'a, V: Copy> PartLookup<'a, V> {
     /// `None` where tables have no such buckets.
     #[inline(always)]
     pub(super) fn new<S: Octets<V = V>>(s: S, tables: &PackedTables<'a>) -> Option<Self> {
-        let (parts, packed) = (tables.form.parts()?, tables.packed);
-        let precision = tables.precision;
+        let (packed, precision) = (tables.packed, tables.precision);
+        let (bits, lowest, buckets) = match tables.alias {
+            Some((alias, _)) => {
+                let alias = alias.buckets.as_ref()?;
+                (alias.bits, alias.lowest, &alias.buckets)
+            }
+            None => {
+                let parts = tables.form.parts()?;
+                (parts.bits, parts.lowest, &parts.buckets)
+            }
+        };
         Some(Self {
             packed,
-            buckets: Quads::new(s, &parts.buckets)?,
-            bits: s.splat(parts.bits),
-            below: s.splat(precision - parts.bits),
+            buckets: Quads::new(s, buckets)?,
+            bits: s.splat(bits),
+            below: s.splat(precision - bits),
             slot: s.splat((1 << precision) - 1),
-            lowest: s.splat(parts.lowest),
+            lowest: s.splat(lowest),
             last: packed
                 .uniform
                 .map(|(size, offset)| s.splat(offset.wrapping_add(size).wrapping_sub(1))),
@@ -51,9 +67,9 @@ impl<'a, V: Copy> PartLookup<'a, V> {
     }
 
     /// Finds the symbols at the slots of states. `table`: of each, or `None` where it is the first.
-    /// `PLAIN` only where every bucket stores all its slots, and no run.
+    /// `KIND` says which buckets those are.
     #[inline(always)]
-    pub(super) fn find<S: Octets<V = V>, const PLAIN: bool>(
+    pub(super) fn find<S: Octets<V = V>, const KIND: u8>(
         &self,
         s: S,
         table: Option<V>,
@@ -64,6 +80,9 @@ impl<'a, V: Copy> PartLookup<'a, V> {
         if let Some(table) = table {
             bucket = s.add(bucket, s.shl_by(table, self.bits));
         }
+        if KIND == ALIAS {
+            return self.find_alias(s, bucket, slot);
+        }
         let [start, len, freqs, symbols] = s.load_quads(&self.buckets, bucket);
         let rank = s.sub(slot, start);
         let first = s.gt(len, rank);
@@ -73,7 +92,7 @@ impl<'a, V: Copy> PartLookup<'a, V> {
         let symbol = s.shr_by(symbols, s.and_not(first, s.splat(16)));
         let symbol = s.and(symbol, s.splat(0xffff));
         let mut found = Found { freq, rank, symbol };
-        if !PLAIN {
+        if KIND == PARTS {
             // In a run the rank is added to the symbol; that of another such symbol is 0.
             let run = s.eq(freq, s.splat(1));
             found.symbol = s.add(symbol, s.and(run, rank));
@@ -85,6 +104,17 @@ impl<'a, V: Copy> PartLookup<'a, V> {
         }
         found.symbol = s.add(found.symbol, self.lowest);
         found
+    }
+
+    /// The symbols at slots, by the buckets of alias tables.
+    #[inline(always)]
+    fn find_alias<S: Octets<V = V>>(&self, s: S, bucket: V, slot: V) -> Found<V> {
+        let [divide, shifts, freqs, symbols] = s.load_quads(&self.buckets, bucket);
+        let (half, low) = (s.and_not(s.gt(divide, slot), s.splat(16)), s.splat(0xffff));
+        let rank = s.and(s.sub(slot, s.shr_by(shifts, half)), low);
+        let freq = s.add(s.and(s.shr_by(freqs, half), low), s.splat(1));
+        let symbol = s.add(s.and(s.shr_by(symbols, half), low), self.lowest);
+        Found { freq, rank, symbol }
     }
 
     /// Finds the symbols that their buckets do not store.

@@ -22,8 +22,7 @@ pub(in crate::cpu) mod store;
 
 use super::tables::PackedTables;
 use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
-use crate::cpu::codec::encoder_view;
-use crate::plan::Plan;
+use crate::plan::{Lookup, Plan};
 use crate::simd::{Level, MOST_QUADS, Octets, PLACES, RunOn, Work, dispatch_octets};
 pub(crate) use family::OctetFamily;
 
@@ -44,12 +43,18 @@ pub(super) const LEAST_STATES_TO_POP: usize = 12;
 pub(super) const LEAST_STEPS: usize = if cfg!(test) { 1 } else { 16 };
 
 /// Whether a plan's symbols can be pushed here.
-pub(super) fn can_push<F: OctetFamily>(tables: &PackedTables<'_>) -> bool {
-    tables.precision >= F::LEAST_PRECISION_TO_PUSH && tables.packed.entries.len() <= MOST_QUADS
+pub(super) fn can_push<F: OctetFamily>(plan: &Plan, tables: &PackedTables<'_>) -> bool {
+    (plan.lookup != Lookup::Alias || tables.alias.is_some())
+        && tables.precision >= F::LEAST_PRECISION_TO_PUSH
+        && tables.packed.entries.len() <= MOST_QUADS
 }
 
 /// Whether a plan's symbols can be popped here.
-pub(super) fn can_pop(tables: &PackedTables<'_>) -> bool {
+pub(super) fn can_pop(plan: &Plan, tables: &PackedTables<'_>) -> bool {
+    if plan.lookup == Lookup::Alias {
+        let buckets = tables.alias.and_then(|(alias, _)| alias.buckets.as_ref());
+        return buckets.is_some_and(|alias| alias.buckets.len() <= MOST_QUADS);
+    }
     tables.form.parts().is_some_and(|parts| parts.buckets.len() <= MOST_QUADS)
 }
 
@@ -106,15 +111,19 @@ impl<'a, F: OctetFamily> PushRows<'a, '_, F> {
     #[inline(always)]
     fn push<S: Octets, const L: usize, const O: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
-        let view = encoder_view::<F>(plan);
-        let Some(mut scratch) = push::Scratch::new(F::quads(tables.form)) else {
+        let Some(mut scratch) = push::Scratch::new(F::quads(tables)) else {
             return Some(block.take(block.rows.len()));
         };
         let mut snapshot = Snapshot::new();
         while block.rows.len() * L * O >= LEAST_STATES_TO_PUSH {
             let mut rows = block.take(block.rows.len().min(STATES / (L * O)));
             snapshot.take(rows.rows.states, rows.rows.lens);
-            if push::rows::<S, F, L, O>(s, tables, &view, &mut scratch, &mut rows).is_none() {
+            let pushed = if tables.alias.is_some() {
+                push::rows::<S, F, L, O, true>(s, plan, tables, &mut scratch, &mut rows)
+            } else {
+                push::rows::<S, F, L, O, false>(s, plan, tables, &mut scratch, &mut rows)
+            };
+            if pushed.is_none() {
                 snapshot.restore(rows.rows.states, rows.rows.lens);
                 return Some(rows);
             }

@@ -5,18 +5,19 @@
 //! step, those of several lanes from one load per row or a gather per step.
 
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{DecoderView, RowIndexes, SearchLookup};
+use parans_kernels::codec::{AliasLookup, DecoderView, RowIndexes, SearchLookup, SymbolLookup};
 
 use super::super::entries::bytes_of;
 use super::super::tables::PackedTables;
 use super::family::OctetFamily;
 use super::indexes::{FindTables, UsedTables};
+use super::lookup::{ALIAS, PARTS, PLAIN};
 use super::steps::{Ahead, Lanes, Take};
 use super::store::{Scratch, Store};
 use super::{OCTETS, STATES, STEPS};
 use crate::cpu::block::DecodeBlock;
 use crate::cpu::codec::{decode_columns, tables_view, with_lanes};
-use crate::plan::Plan;
+use crate::plan::{Lookup, Plan};
 use crate::simd::Octets;
 use crate::symbols::SymbolSliceMut;
 
@@ -72,7 +73,8 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
         *ahead = bytes_of(of_row, 0..columns);
     }
     let index_width = ahead.of_rows[0].len() / columns.max(1);
-    let plain = tables.form.parts()?.plain;
+    let alias = tables.alias.is_some();
+    let plain = !alias && tables.form.parts()?.plain;
     let full = O > 1 || rows * per_row > STATES - 8;
     let (whole, tile) = (columns / per_row * per_row, STEPS * per_row);
     for begin in (0..whole).step_by(tile) {
@@ -95,8 +97,8 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
         let (lanes, ahead, steps) = (&mut lanes, &ahead, (end - begin) / per_row);
         let indexes = &of_rows[..rows];
         macro_rules! take {
-            ($each:literal, $plain:literal, $bypass:literal, $full:literal) => {
-                s.vectorize(Take::<F, L, O, $each, $plain, $bypass, $full> {
+            ($each:literal, $kind:expr, $bypass:literal, $full:literal) => {
+                s.vectorize(Take::<F, L, O, $each, { $kind }, $bypass, $full> {
                     tables,
                     scratch,
                     lanes,
@@ -109,12 +111,15 @@ pub(super) fn rows<S: Octets, F: OctetFamily, const L: usize, const O: usize>(
             };
         }
         match (used, plain) {
-            _ if tables.bypass.is_some() && full => take!(true, false, true, true),
-            _ if tables.bypass.is_some() => take!(true, false, true, false),
-            (UsedTables::First, true) => take!(false, true, false, true),
-            (UsedTables::First, false) => take!(false, false, false, true),
-            (UsedTables::Each, _) if full => take!(true, false, false, true),
-            (UsedTables::Each, _) => take!(true, false, false, false),
+            // Few look symbols up by alias tables: one loop for all of them.
+            _ if alias && full => take!(true, ALIAS, true, true),
+            _ if alias => take!(true, ALIAS, true, false),
+            _ if tables.bypass.is_some() && full => take!(true, PARTS, true, true),
+            _ if tables.bypass.is_some() => take!(true, PARTS, true, false),
+            (UsedTables::First, true) => take!(false, PLAIN, false, true),
+            (UsedTables::First, false) => take!(false, PARTS, false, true),
+            (UsedTables::Each, _) if full => take!(true, PARTS, false, true),
+            (UsedTables::Each, _) => take!(true, PARTS, false, false),
         }
         let (symbols, range, last) = (&mut block.symbols, begin..end, end == whole);
         s.vectorize(Store::<L, O> { scratch, rows, symbols, columns, range, non_temporal, last })?;
@@ -140,13 +145,28 @@ fn prefetch_page<S: Octets>(s: S, values: &mut [i32], from: usize, count: usize)
 
 /// Pops the symbols past the last full group, one row after another.
 pub(super) fn tails<F: OctetFamily>(plan: &Plan, block: &mut DecodeBlock<'_, F>) -> Option<()> {
-    let (columns, lanes) = (block.columns, plan.lanes);
-    let tail = columns % lanes;
+    let lanes = plan.lanes;
+    let tail = block.columns % lanes;
     if tail == 0 {
         return Some(());
     }
-    let lookup = SearchLookup { intervals: plan.tables.prepared().intervals() };
-    let view = DecoderView { tables: tables_view(plan), lookup };
+    let prepared = plan.tables.prepared();
+    let (tables, intervals) = (tables_view(plan), prepared.intervals());
+    if plan.lookup == Lookup::Alias {
+        let lookup = AliasLookup { intervals, buckets: &prepared.alias().ok()?.buckets };
+        return tails_by(&DecoderView { tables, lookup }, lanes, tail, block);
+    }
+    tails_by(&DecoderView { tables, lookup: SearchLookup { intervals } }, lanes, tail, block)
+}
+
+/// Pops them by a lookup.
+fn tails_by<F: OctetFamily, K: SymbolLookup>(
+    view: &DecoderView<'_, K>,
+    lanes: usize,
+    tail: usize,
+    block: &mut DecodeBlock<'_, F>,
+) -> Option<()> {
+    let columns = block.columns;
     for (row, states) in block.states.chunks_exact_mut(lanes).enumerate() {
         let indexes = block.source.row(block.first + row);
         let words = &block.words[block.starts[row]..][..block.lens[row]];
@@ -154,7 +174,7 @@ pub(super) fn tails<F: OctetFamily>(plan: &Plan, block: &mut DecodeBlock<'_, F>)
         let tail = columns - tail..columns;
         block.lens[row] = with_lanes!(lanes, L => {
             let states: &mut [F::State; L] = states.try_into().ok()?;
-            decode_columns::<F, _, L>(&view, states, words, symbols, indexes, tail)?
+            decode_columns::<F, _, L>(view, states, words, symbols, indexes, tail)?
         });
     }
     Some(())

@@ -8,16 +8,17 @@
 use std::ops::Range;
 
 use parans_kernels::codec::step::is_normalised;
-use parans_kernels::codec::{DirectPlacement, EncoderView, RowIndexes, WordWriter};
+use parans_kernels::codec::{AliasPlacement, EncoderView, Placement, RowIndexes, WordWriter};
 
 use super::super::entries::bytes_of;
 use super::super::tables::PackedTables;
 use super::emitted::{Emitted, FreeWords, OctetWord};
-use super::family::OctetFamily;
+use super::family::{OctetFamily, Remap};
 use super::places::{BlockSymbols, Digits, FindPlaces, Widened};
 use super::{OCTETS, STATES, STEPS};
 use crate::cpu::block::EncodeBlock;
-use crate::cpu::codec::{encode_columns, with_lanes};
+use crate::cpu::codec::{encode_columns, encoder_view, with_lanes};
+use crate::plan::Plan;
 use crate::simd::{Octets, Places, Quad, RunOn, Work, unroll};
 
 /// How many tiles before their use lines are prefetched. Those of rows of one lane are short.
@@ -65,10 +66,17 @@ impl<'a> Sources<'a> {
 }
 
 /// Pushes a block's rows; `None` where the scalar path has to, from the start.
-pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize>(
+pub(super) fn rows<
+    't,
+    S: Octets,
+    F: OctetFamily,
+    const L: usize,
+    const O: usize,
+    const ALIAS: bool,
+>(
     s: S,
+    plan: &Plan,
     tables: &PackedTables<'t>,
-    view: &EncoderView<'_, F, DirectPlacement>,
     scratch: &mut Scratch<'t>,
     block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
@@ -86,7 +94,16 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize
         *of_row = indexes.row(first_row + row);
     }
     let of_block = BlockSymbols { rows: count, symbols, columns, indexes: of_rows };
-    push_tails::<F>(view, lanes, rows.states, &mut words, &of_block)?;
+    let view = encoder_view::<F>(plan);
+    match tables.alias {
+        Some((_, remap)) => {
+            let EncoderView { tables, entries, .. } = view;
+            let placement = AliasPlacement { remap, precision: tables.precision };
+            let view = EncoderView { tables, entries, placement };
+            push_tails::<F, _>(&view, lanes, rows.states, &mut words, &of_block)?;
+        }
+        None => push_tails::<F, _>(&view, lanes, rows.states, &mut words, &of_block)?,
+    }
 
     let mut states = [[F::LOWER_BOUND; 8]; OCTETS];
     states.as_flattened_mut()[..rows.states.len()].copy_from_slice(rows.states);
@@ -105,7 +122,7 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize
         let mut done = (end - begin) / lanes;
         macro_rules! take {
             ($steps:expr) => {
-                s.vectorize(Take::<F, L, O> {
+                s.vectorize(Take::<F, L, O, ALIAS> {
                     tables,
                     octets,
                     places: &scratch.places,
@@ -144,8 +161,8 @@ pub(super) fn rows<'t, S: Octets, F: OctetFamily, const L: usize, const O: usize
 }
 
 /// The symbols past the last full group, one row after another.
-fn push_tails<F: OctetFamily>(
-    view: &EncoderView<'_, F, DirectPlacement>,
+fn push_tails<F: OctetFamily, P: Placement>(
+    view: &EncoderView<'_, F, P>,
     lanes: usize,
     states: &mut [F::State],
     words: &mut FreeWords<'_, F::Word>,
@@ -170,7 +187,7 @@ fn push_tails<F: OctetFamily>(
 }
 
 /// Takes the steps of a range, the last first, and appends what they emit.
-struct Take<'a, 'w, 't, F: OctetFamily, const L: usize, const O: usize> {
+struct Take<'a, 'w, 't, F: OctetFamily, const L: usize, const O: usize, const ALIAS: bool> {
     tables: &'a PackedTables<'t>,
     /// How many octets have a row.
     octets: usize,
@@ -183,12 +200,14 @@ struct Take<'a, 'w, 't, F: OctetFamily, const L: usize, const O: usize> {
     steps: Range<usize>,
 }
 
-impl<F: OctetFamily, const L: usize, const O: usize> Work for Take<'_, '_, '_, F, L, O> {
+impl<F: OctetFamily, const L: usize, const O: usize, const ALIAS: bool> Work
+    for Take<'_, '_, '_, F, L, O, ALIAS>
+{
     type Output = Option<()>;
 }
 
-impl<S: Octets, F: OctetFamily, const L: usize, const O: usize> RunOn<S>
-    for Take<'_, '_, '_, F, L, O>
+impl<S: Octets, F: OctetFamily, const L: usize, const O: usize, const ALIAS: bool> RunOn<S>
+    for Take<'_, '_, '_, F, L, O, ALIAS>
 {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
@@ -196,6 +215,7 @@ impl<S: Octets, F: OctetFamily, const L: usize, const O: usize> RunOn<S>
         let (batch, lanes) = (8 / L, L * O);
         let (precision, stride) = (tables.precision, STEPS * lanes);
         let (places, zero) = (places.view(), s.splat(0));
+        let remap = Remap::new(s, tables);
         let mut free = words.take_all();
         let mut x: [F::States<S>; OCTETS] = std::array::from_fn(|u| F::load(s, &states[u]));
         let mut emitted = Emitted::new(zero);
@@ -231,11 +251,11 @@ impl<S: Octets, F: OctetFamily, const L: usize, const O: usize> RunOn<S>
                     // A branch per octet, which keeps the compiler from mixing the code of one with
                     // that of the next: it would not have the registers.
                     if A < octets {
-                        let (a, from_a) = F::push::<S, L>(s, x[A], places, at(A), stride, precision);
+                        let (a, from_a) = F::push::<S, L, ALIAS>(s, x[A], places, at(A), stride, precision, &remap);
                         x[A] = a;
                         let mut from_b = [zero; 2];
                         if B < octets {
-                            let (b, from) = F::push::<S, L>(s, x[B], places, at(B), stride, precision);
+                            let (b, from) = F::push::<S, L, ALIAS>(s, x[B], places, at(B), stride, precision, &remap);
                             (x[B], from_b) = (b, from);
                         }
                         F::Word::note(s, &mut emitted, pair, k, [from_a, from_b]);

@@ -37,7 +37,7 @@ pub(super) struct Ahead<'a> {
 }
 
 /// Takes steps, the first first; symbols go where the tables are. `EACH`: `UsedTables::Each`.
-/// `PLAIN`: buckets store all slots, and no runs. `BYPASS`: bypass is on.
+/// `KIND`: of buckets. `BYPASS`: bypass is on.
 /// `FULL`: every octet has a row; only with `EACH` some may have none.
 pub(super) struct Take<
     'a,
@@ -46,7 +46,7 @@ pub(super) struct Take<
     const L: usize,
     const O: usize,
     const EACH: bool,
-    const PLAIN: bool,
+    const KIND: u8,
     const BYPASS: bool,
     const FULL: bool,
 > {
@@ -67,10 +67,10 @@ impl<
     const L: usize,
     const O: usize,
     const EACH: bool,
-    const PLAIN: bool,
+    const KIND: u8,
     const BYPASS: bool,
     const FULL: bool,
-> Work for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS, FULL>
+> Work for Take<'_, '_, F, L, O, EACH, KIND, BYPASS, FULL>
 {
     /// `None` where the scalar path has to.
     type Output = Option<()>;
@@ -82,10 +82,10 @@ impl<
     const L: usize,
     const O: usize,
     const EACH: bool,
-    const PLAIN: bool,
+    const KIND: u8,
     const BYPASS: bool,
     const FULL: bool,
-> RunOn<S> for Take<'_, '_, F, L, O, EACH, PLAIN, BYPASS, FULL>
+> RunOn<S> for Take<'_, '_, F, L, O, EACH, KIND, BYPASS, FULL>
 {
     #[inline(always)]
     fn run(self, s: S) -> Option<()> {
@@ -120,7 +120,7 @@ impl<
                 unroll!(u in 0 1 2 3 below octets => {
                     let at = u * STEPS + step;
                     let table = if EACH { Some(s.load(&scratch.steps[at])) } else { None };
-                    let found = lookup.find::<S, PLAIN>(s, table, F::low(s, x[u]));
+                    let found = lookup.find::<S, KIND>(s, table, F::low(s, x[u]));
                     s.store(found.symbol, &mut scratch.steps[at]);
                     let state = F::advance(s, x[u], found.freq, found.rank, precision);
                     let bits = F::wanted(s, state);
