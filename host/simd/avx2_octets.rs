@@ -296,9 +296,4 @@ impl OctetArithmetic for Avx2Octets {
     fn round_product64(self, x: W, factor: W) -> W {
         [round_product64(x[0], factor[0]), round_product64(x[1], factor[1])]
     }
-
-    #[inline(always)]
-    fn extract_bits(self, value: u64, mask: u64) -> u64 {
-        with_features!(_pext_u64(value, mask))
-    }
 }

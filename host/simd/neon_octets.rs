@@ -353,25 +353,4 @@ impl OctetArithmetic for NeonOctets {
     fn round_product64(self, x: W, factor: W) -> W {
         std::array::from_fn(|k| round_product64(x[k], factor[k]))
     }
-
-    #[inline(always)]
-    fn extract_bits(self, value: u64, mask: u64) -> u64 {
-        // A bit of each byte, as rows of one lane ask for: a product moves them together.
-        let bit = mask.trailing_zeros();
-        if bit < 8 && mask == 0x0101_0101_0101_0101 << bit {
-            let bits = value >> bit & 0x0101_0101_0101_0101;
-            return bits.wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        }
-        // Runs of bits; the mask is a constant wherever this is called.
-        let (mut left, mut found, mut to) = (mask, 0, 0);
-        while left != 0 {
-            let from = left.trailing_zeros();
-            let run = (!(left >> from)).trailing_zeros();
-            let bits = if run == 64 { value } else { value >> from & ((1 << run) - 1) };
-            found |= bits << to;
-            to += run;
-            left = if from + run >= 64 { 0 } else { left >> (from + run) << (from + run) };
-        }
-        found
-    }
 }

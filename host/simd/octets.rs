@@ -208,8 +208,6 @@ pub(crate) trait OctetArithmetic: Bits {
     fn round_product64(self, x: Self::W, factor: Self::W) -> Self::W;
     /// The sign of each byte, byte 0 lowest.
     fn byte_signs(self, v: Self::V) -> u32;
-    /// The bits of `value` that are set in `mask`, packed to the low end in order.
-    fn extract_bits(self, value: u64, mask: u64) -> u64;
 }
 
 /// The same with tables, words in memory, and moves of elements.

@@ -59,28 +59,34 @@ const fn row_of<const L: usize, const O: usize>(u: usize, r: usize) -> usize {
     u * (8 / L) / O + r
 }
 
-/// Bit `k` of `BITS` for each of the blocks of `L` states: those of the first row.
-const fn of_first_row(lanes: usize) -> u64 {
-    let (mut bits, mut step) = (0, 0);
-    while step < 8 / lanes {
-        bits |= ((1 << lanes) - 1) << (8 * step);
-        step += 1;
-    }
-    bits
+/// Swaps the fields of two places `by` bits apart, of which `mask` has the lower.
+#[inline(always)]
+const fn swap(x: u64, by: u32, mask: u64) -> u64 {
+    let changed = (x ^ x >> by) & mask;
+    x ^ changed ^ changed << by
 }
 
-/// A bit for each of the eight words of row `r` of an octet.
+/// From a bit for each of an octet's states in each step to a bit for each of the eight words of
+/// each row: the transpose of a matrix of `L` bits per field. Where there is an instruction that
+/// extracts bits, some processors take more than a cycle for each of them.
 #[inline(always)]
-fn mask_of_row<S: Octets, const L: usize>(s: S, masks: [u8; 8], r: usize) -> u8 {
-    if L == 8 {
-        return masks[0];
-    }
-    s.extract_bits(u64::from_le_bytes(masks), const { of_first_row(L) } << (r * L)) as u8
+const fn masks_of_rows<const L: usize>(masks: [u8; 8]) -> [u8; 8] {
+    let x = u64::from_le_bytes(masks);
+    let x = match L {
+        1 => {
+            let x = swap(swap(x, 7, 0x00aa_00aa_00aa_00aa), 14, 0x0000_cccc_0000_cccc);
+            swap(x, 28, 0xf0f0_f0f0)
+        }
+        2 => swap(swap(x, 6, 0x00cc_00cc), 12, 0xf0f0),
+        4 => swap(x, 4, 0xf0),
+        _ => x,
+    };
+    x.to_le_bytes()
 }
 
-/// A bit for each byte of the eight words of row `r` of an octet.
+/// The same of bits for each byte of a state.
 #[inline(always)]
-fn byte_mask_of_row<S: Octets, const L: usize>(s: S, masks: [u16; 8], r: usize) -> u16 {
+fn byte_masks_of_rows<const L: usize>(masks: [u16; 8]) -> [u16; 8] {
     let four = |at: usize| {
         let mut bits = 0;
         for k in 0..4 {
@@ -88,16 +94,29 @@ fn byte_mask_of_row<S: Octets, const L: usize>(s: S, masks: [u16; 8], r: usize) 
         }
         bits
     };
+    let mut of_rows = masks;
     match L {
         1 => {
-            let own = 0x0003_0003_0003_0003 << (2 * r);
-            let (low, high) = (s.extract_bits(four(0), own), s.extract_bits(four(4), own));
-            (low | high << 8) as u16
+            let half = |x| swap(swap(x, 14, 0x0000_cccc_0000_cccc), 28, 0xf0f0_f0f0);
+            let (first, second) = (half(four(0)).to_le_bytes(), half(four(4)).to_le_bytes());
+            for (r, of_row) in of_rows.iter_mut().enumerate() {
+                let at = 2 * (r % 4) + r / 4;
+                *of_row = u16::from_le_bytes([first[at], second[at]]);
+            }
         }
-        2 => s.extract_bits(four(0), 0x000f_000f_000f_000f << (4 * r)) as u16,
-        4 => s.extract_bits(four(0) & 0xffff_ffff, 0x00ff_00ff << (8 * r)) as u16,
-        _ => masks[0],
+        2 => {
+            let x = swap(swap(four(0), 12, 0x0000_f0f0_0000_f0f0), 24, 0xff00_ff00);
+            for (r, of_row) in of_rows.iter_mut().enumerate().take(4) {
+                *of_row = (x >> (16 * r)) as u16;
+            }
+        }
+        4 => {
+            let x = swap(four(0), 8, 0xff00);
+            (of_rows[0], of_rows[1]) = (x as u16, (x >> 16) as u16);
+        }
+        _ => {}
     }
+    of_rows
 }
 
 /// Words as octets of states emit them.
@@ -147,10 +166,10 @@ impl OctetWord for u32 {
         let across = 8 / L;
         unroll!(u in 3 2 1 0 below used => {
             let words = s.transpose::<L>(emitted.words[u]);
-            let masks = emitted.masks[u];
+            let masks = masks_of_rows::<L>(emitted.masks[u]);
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
                 let (row, v) = (row_of::<L, O>(u, r), words[r]);
-                let mask = mask_of_row::<S, L>(s, masks, r);
+                let mask = masks[r];
                 append!(free, row, mask.count_ones(), 8, |out| s.compress::<L>(v, mask, out));
             });
         });
@@ -183,12 +202,10 @@ impl OctetWord for u16 {
         let pairs = used.div_ceil(2);
         unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
-            let of_octets = [emitted.masks[2 * pair], emitted.masks[2 * pair + 1]];
+            let of_octets =
+                [emitted.masks[2 * pair], emitted.masks[2 * pair + 1]].map(masks_of_rows::<L>);
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
-                let masks = [
-                    mask_of_row::<S, L>(s, of_octets[0], r),
-                    mask_of_row::<S, L>(s, of_octets[1], r),
-                ];
+                let masks = [of_octets[0][r], of_octets[1][r]];
                 let v = s.compress_words::<L>(words[r], masks);
                 unroll!(h in 1 0 => {
                     let (row, count) = (row_of::<L, O>(2 * pair + h, r), masks[h].count_ones());
@@ -226,11 +243,12 @@ impl OctetWord for u8 {
         let pairs = used.div_ceil(2);
         unroll!(pair in 1 0 below pairs => {
             let words = s.transpose_words::<L>(emitted.words[pair]);
-            let of_octets = [emitted.byte_masks[2 * pair], emitted.byte_masks[2 * pair + 1]];
+            let of_octets = [emitted.byte_masks[2 * pair], emitted.byte_masks[2 * pair + 1]]
+                .map(byte_masks_of_rows::<L>);
             unroll!(r in 0 1 2 3 4 5 6 7 below across => {
                 unroll!(h in 1 0 => {
                     let row = row_of::<L, O>(2 * pair + h, r);
-                    let mask = byte_mask_of_row::<S, L>(s, of_octets[h], r);
+                    let mask = of_octets[h][r];
                     append!(free, row, mask.count_ones(), 16, |out| {
                         s.compress_bytes::<L, { h as i32 }>(words[r], mask, out)
                     });
