@@ -6,7 +6,7 @@ use std::str::FromStr;
 use parans_kernels::codec::{self, EncoderEntry, StateInt, WordInt};
 
 use crate::error::{Error, Result};
-use crate::tables::Prepared;
+use crate::tables::{ExactEntry, Prepared};
 
 /// A stream family: the arithmetic, the width of a state and that of a word. The names are those of
 /// torch_ans.
@@ -155,11 +155,16 @@ pub(crate) trait HostFamily:
 {
     /// The prepared encoder entries of the tables.
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>];
+    /// Those with exact quotients, for precisions up to 16.
+    fn exact(prepared: &Prepared) -> &[ExactEntry<Self::State>];
 }
 
 impl HostFamily for codec::Rans64 {
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans64()
+    }
+    fn exact(prepared: &Prepared) -> &[ExactEntry<Self::State>] {
+        prepared.exact64()
     }
 }
 
@@ -167,11 +172,17 @@ impl HostFamily for codec::Rans32 {
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans32()
     }
+    fn exact(prepared: &Prepared) -> &[ExactEntry<Self::State>] {
+        prepared.exact32()
+    }
 }
 
 impl HostFamily for codec::Rans32x16 {
     fn entries(prepared: &Prepared) -> &[EncoderEntry<Self>] {
         prepared.rans32x16()
+    }
+    fn exact(prepared: &Prepared) -> &[ExactEntry<Self::State>] {
+        prepared.exact32x16()
     }
 }
 

@@ -92,6 +92,26 @@ pub(crate) struct DecodeBlock<'a, F: RowFormat, D = &'a Indexes<'a>> {
 }
 
 impl<'a, F: RowFormat, D: Copy> EncodeBlock<'a, F, D> {
+    /// Codes rows in batches, of as many as `size` says of those that are left, until it says none.
+    /// Gives back the first batch that `code` gave up, with states and lengths as they were.
+    #[inline(always)]
+    pub(crate) fn in_batches(
+        &mut self,
+        size: impl Fn(usize) -> Option<usize>,
+        mut code: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<Self> {
+        let mut snapshot = Snapshot::new();
+        while let Some(count) = size(self.rows.len()) {
+            let mut batch = self.take(count);
+            snapshot.take(batch.rows.states, batch.rows.lens);
+            if code(&mut batch).is_none() {
+                snapshot.restore(batch.rows.states, batch.rows.lens);
+                return Some(batch);
+            }
+        }
+        None
+    }
+
     /// Takes the first rows off.
     pub(crate) fn take(&mut self, count: usize) -> Self {
         let rows = &mut self.rows;
@@ -114,6 +134,25 @@ impl<'a, F: RowFormat, D: Copy> EncodeBlock<'a, F, D> {
 }
 
 impl<'a, F: RowFormat, D: Copy> DecodeBlock<'a, F, D> {
+    /// Codes rows in batches, as [`EncodeBlock::in_batches`] does.
+    #[inline(always)]
+    pub(crate) fn in_batches(
+        &mut self,
+        size: impl Fn(usize) -> Option<usize>,
+        mut code: impl FnMut(&mut Self) -> Option<()>,
+    ) -> Option<Self> {
+        let mut snapshot = Snapshot::new();
+        while let Some(count) = size(self.lens.len()) {
+            let mut batch = self.take(count);
+            snapshot.take(batch.states, batch.lens);
+            if code(&mut batch).is_none() {
+                snapshot.restore(batch.states, batch.lens);
+                return Some(batch);
+            }
+        }
+        None
+    }
+
     /// Takes the first rows off.
     pub(crate) fn take(&mut self, count: usize) -> Self {
         let fields = self.states.len() / self.lens.len().max(1);
@@ -136,19 +175,19 @@ impl<'a, F: RowFormat, D: Copy> DecodeBlock<'a, F, D> {
 }
 
 /// States and lengths of a block's rows, to which a path that gives up goes back.
-pub(crate) struct Snapshot<S> {
+struct Snapshot<S> {
     states: Vec<S>,
     lens: Vec<usize>,
 }
 
 impl<S: Copy> Snapshot<S> {
     /// Buffers of a snapshot; taking several in them allocates once.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self { states: Vec::new(), lens: Vec::new() }
     }
 
     /// Takes a snapshot in place of the last one.
-    pub(crate) fn take(&mut self, states: &[S], lens: &[usize]) {
+    fn take(&mut self, states: &[S], lens: &[usize]) {
         self.states.clear();
         self.states.extend_from_slice(states);
         self.lens.clear();
@@ -156,7 +195,7 @@ impl<S: Copy> Snapshot<S> {
     }
 
     /// Goes back to it.
-    pub(crate) fn restore(&self, states: &mut [S], lens: &mut [usize]) {
+    fn restore(&self, states: &mut [S], lens: &mut [usize]) {
         states.copy_from_slice(&self.states);
         lens.copy_from_slice(&self.lens);
     }

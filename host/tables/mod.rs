@@ -11,6 +11,7 @@ mod alias_quads;
 )]
 mod buckets;
 mod builder;
+mod exact;
 mod lookups;
 #[cfg_attr(
     not(target_arch = "x86_64"),
@@ -41,6 +42,7 @@ pub(crate) use alias_quads::AliasQuads;
 pub(crate) use buckets::{PackedForm, RUN, RUN_BEFORE, TwoSymbolBuckets};
 pub use builder::TablesBuilder;
 pub(crate) use builder::check_cdf;
+pub(crate) use exact::ExactEntry;
 pub(crate) use lookups::{OneSymbolLookup, TwoSymbolLookup};
 pub(crate) use packed::Packed;
 pub(crate) use prepared::Prepared;

@@ -10,6 +10,7 @@ use super::Precision;
 use super::alias::AliasForm;
 use super::alias_quads::AliasQuads;
 use super::buckets::PackedForm;
+use super::exact::{self, ExactEntry};
 use super::packed::Packed;
 use super::slots::{self, SLOTS};
 use super::tans::{self, TansForm, TansRowsForm, TansWideForm};
@@ -43,6 +44,9 @@ pub(crate) struct Prepared {
     /// many.
     limit: usize,
     rans64: OnceLock<Vec<EncoderEntry<Rans64>>>,
+    exact64: OnceLock<Vec<ExactEntry<u64>>>,
+    exact32: OnceLock<Vec<ExactEntry<u32>>>,
+    exact32x16: OnceLock<Vec<ExactEntry<u32>>>,
     rans32: OnceLock<Vec<EncoderEntry<Rans32>>>,
     rans32x16: OnceLock<Vec<EncoderEntry<Rans32x16>>>,
     inverse: OnceLock<InverseCdf>,
@@ -88,6 +92,9 @@ impl Prepared {
             intervals,
             limit: usize::MAX,
             rans64: OnceLock::new(),
+            exact64: OnceLock::new(),
+            exact32: OnceLock::new(),
+            exact32x16: OnceLock::new(),
             rans32: OnceLock::new(),
             rans32x16: OnceLock::new(),
             inverse: OnceLock::new(),
@@ -171,6 +178,24 @@ impl Prepared {
 
     pub(crate) fn rans64(&self) -> &[EncoderEntry<Rans64>] {
         self.rans64.get_or_init(|| encoder_entries(&self.intervals))
+    }
+
+    /// Entries with exact quotients, for precisions up to 16: of rans64,
+    pub(crate) fn exact64(&self) -> &[ExactEntry<u64>] {
+        let build = || exact::entries::<Rans64>(&self.intervals, self.precision.bits());
+        self.exact64.get_or_init(build)
+    }
+
+    /// of rans32,
+    pub(crate) fn exact32(&self) -> &[ExactEntry<u32>] {
+        let build = || exact::entries::<Rans32>(&self.intervals, self.precision.bits());
+        self.exact32.get_or_init(build)
+    }
+
+    /// and of rans32_16.
+    pub(crate) fn exact32x16(&self) -> &[ExactEntry<u32>] {
+        let build = || exact::entries::<Rans32x16>(&self.intervals, self.precision.bits());
+        self.exact32x16.get_or_init(build)
     }
 
     pub(crate) fn rans32(&self) -> &[EncoderEntry<Rans32>] {

@@ -11,20 +11,20 @@
 //! columns, a few words, on push skipped symbols and bypass digits), so results and errors are the
 //! codec's own.
 
-use parans_kernels::codec::step::{advance, divide, is_normalised, push_bound, slot};
+use parans_kernels::codec::step::{advance, is_normalised, slot};
 use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
-    self, BypassCode, DecoderView, EncoderEntry, RansFamily, StateInt, WordInt, WordReader,
+    self, BypassCode, DecoderView, RansFamily, StateInt, WordInt, WordReader,
 };
 use std::hint::select_unpredictable;
 
 use super::tables::PackedTables;
-use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::cpu::block::{DecodeBlock, EncodeBlock};
 use crate::cpu::codec::{encode_columns, encoder_view, pop_row, tables_view};
 use crate::family::HostFamily;
 use crate::plan::Plan;
 use crate::simd::{Bits, RunOn, Work, dispatch_bits, unroll};
-use crate::tables::OneSymbolLookup;
+use crate::tables::{ExactEntry, OneSymbolLookup};
 
 /// Symbols of a row in a chunk. Shorter rows would go to the codec chunk by chunk.
 pub(super) const CHUNK: usize = 64;
@@ -38,7 +38,7 @@ pub(super) const fn least_states_to_pop(lanes: usize) -> usize {
 /// One row of one lane keeps its words and its state in registers, which measured faster than eight
 /// rows that do not.
 pub(super) const fn least_states_to_push(lanes: usize) -> usize {
-    if lanes < 4 { usize::MAX } else { 8 }
+    if lanes < 4 { usize::MAX } else { lanes }
 }
 
 /// Most words that a row's chunk takes: at precisions up to 16 a symbol takes two bytes at most.
@@ -64,16 +64,8 @@ fn pop_rows<'a, F: HostFamily, const L: usize, const R: usize>(
     tables: &PackedTables<'_>,
     block: &mut DecodeBlock<'a, F>,
 ) -> Option<DecodeBlock<'a, F>> {
-    let mut snapshot = Snapshot::new();
-    while block.lens.len() * L >= least_states_to_pop(L) {
-        let mut rows = block.take(block.lens.len().min(R));
-        snapshot.take(rows.states, rows.lens);
-        if pop_together::<F, L, R>(plan, tables, &mut rows).is_none() {
-            snapshot.restore(rows.states, rows.lens);
-            return Some(rows);
-        }
-    }
-    None
+    let size = |rows: usize| (rows * L >= least_states_to_pop(L)).then(|| rows.min(R));
+    block.in_batches(size, |rows| pop_together::<F, L, R>(plan, tables, rows))
 }
 
 /// Pops up to `R` rows; `None` where the scalar path has to, from the start.
@@ -345,125 +337,87 @@ pub(super) fn push<'a, F: HostFamily>(
     tables: &PackedTables<'_>,
     block: &mut EncodeBlock<'a, F>,
 ) -> Option<EncodeBlock<'a, F>> {
+    let one = |rows: usize| (rows > 0).then_some(1);
     match plan.lanes {
-        4 => push_rows::<F, 4, 2>(plan, tables, block),
-        8 => push_rows::<F, 8, 1>(plan, tables, block),
-        _ => push_rows::<F, 32, 1>(plan, tables, block),
+        4 => block.in_batches(one, |row| push_row::<F, 4>(plan, tables, row)),
+        8 => block.in_batches(one, |row| push_row::<F, 8>(plan, tables, row)),
+        _ => block.in_batches(one, |row| push_row::<F, 32>(plan, tables, row)),
     }
 }
 
-fn push_rows<'a, F: HostFamily, const L: usize, const R: usize>(
-    plan: &Plan,
-    tables: &PackedTables<'_>,
-    block: &mut EncodeBlock<'a, F>,
-) -> Option<EncodeBlock<'a, F>> {
-    let mut snapshot = Snapshot::new();
-    while block.rows.len() >= R {
-        let mut rows = block.take(R);
-        snapshot.take(rows.rows.states, rows.rows.lens);
-        if push_together::<F, L, R>(plan, tables, &mut rows).is_none() {
-            snapshot.restore(rows.rows.states, rows.rows.lens);
-            return Some(rows);
-        }
-    }
-    None
-}
-
-/// Pushes `R` rows; `None` where the scalar path has to, from the start.
-fn push_together<F: HostFamily, const L: usize, const R: usize>(
+/// Pushes a row; `None` where the scalar path has to, from the start.
+fn push_row<F: HostFamily, const L: usize>(
     plan: &Plan,
     tables: &PackedTables<'_>,
     block: &mut EncodeBlock<'_, F>,
 ) -> Option<()> {
     let view = encoder_view::<F>(plan);
-    let (columns, values, indexes) = (block.columns, block.symbols, block.source);
+    let entries = F::exact(plan.tables.prepared());
+    let (columns, values) = (block.columns, block.symbols);
     let rows = &mut block.rows;
+    let indexes = block.source.row(rows.first);
     if !rows.states.iter().all(|&x| is_normalised::<F>(x)) {
         return None;
     }
-    let (lanes, _) = rows.states.as_chunks_mut::<L>();
-    let x: &mut [[F::State; L]; R] = lanes.try_into().ok()?;
-    let base = rows.starts[0];
-    let floors: [usize; R] = std::array::from_fn(|r| rows.starts[r] - base);
-    let mut ends: [usize; R] = std::array::from_fn(|r| floors[r] + rows.lens[r]);
-    let mut positions = [[0u32; CHUNK]; R];
+    let x: &mut [F::State; L] = (&mut *rows.states).try_into().ok()?;
+    let words = &mut rows.words[..rows.starts[1] - rows.starts[0]];
+    let len = &mut rows.lens[0];
+    let mut positions = [0u32; CHUNK];
     for at in (0..columns).step_by(CHUNK).rev() {
         let end = (at + CHUNK).min(columns);
-        let has_capacity = |r: usize| rows.starts[r + 1] - base - ends[r] > MOST_WORDS;
         let plain = end - at == CHUNK
-            && (0..R).all(has_capacity)
-            && positions.iter_mut().enumerate().all(|(r, positions)| {
-                let symbols = values.range(r * columns + at..r * columns + end);
-                tables.find_intervals(symbols, indexes.row(rows.first + r), at, positions)
-            });
+            && words.len() - *len > MOST_WORDS
+            && tables.find_intervals(values.range(at..end), indexes, at, &mut positions);
         if plain {
-            dispatch_bits(PushSteps::<F, L, R> {
-                precision: tables.precision,
-                entries: view.entries,
-                x,
-                words: rows.words,
-                ends: &mut ends,
-                positions: &positions,
-            })?;
+            let positions = &positions;
+            dispatch_bits(PushSteps::<F, L> { entries, x, words, len, positions })?;
             continue;
         }
-        for (r, x) in x.iter_mut().enumerate() {
-            let of_row = indexes.row(rows.first + r);
-            let words = &mut rows.words[floors[r]..rows.starts[r + 1] - base];
-            let mut len = ends[r] - floors[r];
-            let symbols = values.range(r * columns..(r + 1) * columns);
-            encode_columns(&view, x, words, &mut len, symbols, of_row, at..end)?;
-            ends[r] = floors[r] + len;
-        }
-    }
-    for (r, len) in rows.lens.iter_mut().enumerate() {
-        *len = ends[r] - floors[r];
+        encode_columns(&view, x, words, len, values, indexes, at..end)?;
     }
     Some(())
 }
 
-/// A chunk of steps of `R` rows of `L` lanes that have capacity for all that it can emit.
-struct PushSteps<'a, F: RansFamily, const L: usize, const R: usize> {
-    precision: u32,
-    entries: &'a [EncoderEntry<F>],
-    x: &'a mut [[F::State; L]; R],
+/// A chunk of steps of a row of `L` lanes that has capacity for all that it can emit. Four states
+/// at a time: with what else a step needs, registers hold no more.
+struct PushSteps<'a, F: RansFamily, const L: usize> {
+    entries: &'a [ExactEntry<F::State>],
+    x: &'a mut [F::State; L],
     words: &'a mut [F::Word],
-    ends: &'a mut [usize; R],
-    positions: &'a [[u32; CHUNK]; R],
+    len: &'a mut usize,
+    positions: &'a [u32; CHUNK],
 }
 
-impl<F: RansFamily, const L: usize, const R: usize> Work for PushSteps<'_, F, L, R> {
+impl<F: RansFamily, const L: usize> Work for PushSteps<'_, F, L> {
     type Output = Option<()>;
 }
 
-impl<B: Bits, F: RansFamily, const L: usize, const R: usize> RunOn<B> for PushSteps<'_, F, L, R> {
+impl<B: Bits, F: RansFamily, const L: usize> RunOn<B> for PushSteps<'_, F, L> {
     #[inline(always)]
     fn run(self, _bits: B) -> Option<()> {
-        let Self { precision, entries, x: states, words, ends: of_rows, positions } = self;
+        let Self { entries, x: states, words, len, positions } = self;
         let mut x = *states;
-        let mut ends = *of_rows;
+        let mut end = *len;
         for step in (0..CHUNK / L).rev() {
-            for eight in 0..L * R / 8 {
-                unroll!(i in 0 1 2 3 4 5 6 7 => {
-                    // The last lane of a row goes first.
-                    let (r, lane) = ((8 * eight + i) / L, L - 1 - (8 * eight + i) % L);
-                    let entry = entries.get(positions[r][step * L + lane] as usize)?;
-                    let bound = push_bound::<F>(entry.freq, precision);
-                    let mut state = x[r][lane];
+            // The last lane goes first.
+            for four in (0..L / 4).rev() {
+                unroll!(i in 3 2 1 0 => {
+                    let lane = 4 * four + i;
+                    let entry = entries.get(positions[step * L + lane] as usize)?;
+                    let mut state = x[lane];
                     // Precisions up to 16 emit at most two bytes.
                     for _ in 0..F::MAX_WORDS.min(2) {
-                        let emits = state >= bound;
-                        *words.get_mut(ends[r])? = F::Word::from_low(state.low_u32());
-                        ends[r] += usize::from(emits);
-                        state = select_unpredictable(emits, state >> F::WORD_BITS, state);
+                        let (less, emits) = entry.emit::<F>(state);
+                        *words.get_mut(end)? = F::Word::from_low(state.low_u32());
+                        end += usize::from(emits);
+                        state = select_unpredictable(emits, less, state);
                     }
-                    let (quotient, remainder) = divide::<F>(state, entry);
-                    x[r][lane] = (quotient << precision) | F::State::from_u32(entry.start + remainder);
+                    x[lane] = entry.push(state);
                 });
             }
         }
         *states = x;
-        *of_rows = ends;
+        *len = end;
         Some(())
     }
 }

@@ -21,7 +21,7 @@ mod steps;
 pub(in crate::cpu) mod store;
 
 use super::tables::PackedTables;
-use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::cpu::block::{DecodeBlock, EncodeBlock};
 use crate::plan::{Lookup, Plan};
 use crate::simd::{Level, MOST_QUADS, Octets, PLACES, RunOn, Work, dispatch_octets};
 pub(crate) use family::OctetFamily;
@@ -84,6 +84,11 @@ pub(super) fn pop<'a, F: OctetFamily>(
     dispatch_octets(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.lens.len())))
 }
 
+/// How many of so many rows of `L * O` lanes go together, where they have the least states.
+fn batch<const L: usize, const O: usize>(least: usize) -> impl Fn(usize) -> Option<usize> {
+    move |rows| (rows * L * O >= least).then(|| rows.min(STATES / (L * O)))
+}
+
 struct PushRows<'a, 'p, F: OctetFamily> {
     plan: &'p Plan,
     tables: &'p PackedTables<'p>,
@@ -114,21 +119,13 @@ impl<'a, F: OctetFamily> PushRows<'a, '_, F> {
         let Some(mut scratch) = push::Scratch::new(F::quads(tables)) else {
             return Some(block.take(block.rows.len()));
         };
-        let mut snapshot = Snapshot::new();
-        while block.rows.len() * L * O >= LEAST_STATES_TO_PUSH {
-            let mut rows = block.take(block.rows.len().min(STATES / (L * O)));
-            snapshot.take(rows.rows.states, rows.rows.lens);
-            let pushed = if tables.alias.is_some() {
-                push::rows::<S, F, L, O, true>(s, plan, tables, &mut scratch, &mut rows)
+        block.in_batches(batch::<L, O>(LEAST_STATES_TO_PUSH), |rows| {
+            if tables.alias.is_some() {
+                push::rows::<S, F, L, O, true>(s, plan, tables, &mut scratch, rows)
             } else {
-                push::rows::<S, F, L, O, false>(s, plan, tables, &mut scratch, &mut rows)
-            };
-            if pushed.is_none() {
-                snapshot.restore(rows.rows.states, rows.rows.lens);
-                return Some(rows);
+                push::rows::<S, F, L, O, false>(s, plan, tables, &mut scratch, rows)
             }
-        }
-        None
+        })
     }
 }
 
@@ -159,17 +156,12 @@ impl<'a, F: OctetFamily> PopRows<'a, '_, F> {
     #[inline(always)]
     fn pop<S: Octets, const L: usize, const O: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
-        let (mut snapshot, mut scratch) = (Snapshot::new(), store::Scratch::new());
-        while block.lens.len() * L * O >= LEAST_STATES_TO_POP {
-            let mut rows = block.take(block.lens.len().min(STATES / (L * O)));
-            snapshot.take(rows.states, rows.lens);
-            let done = pop::rows::<S, F, L, O>(s, tables, &mut scratch, &mut rows);
+        let mut scratch = store::Scratch::new();
+        block.in_batches(batch::<L, O>(LEAST_STATES_TO_POP), |rows| {
+            let done = pop::rows::<S, F, L, O>(s, tables, &mut scratch, rows);
             s.fence();
-            if done.is_none() || pop::tails::<F>(plan, &mut rows).is_none() {
-                snapshot.restore(rows.states, rows.lens);
-                return Some(rows);
-            }
-        }
-        None
+            done?;
+            pop::tails::<F>(plan, rows)
+        })
     }
 }

@@ -18,7 +18,7 @@ mod tile;
 
 use super::family::VectorFamily;
 use super::tables::PackedTables;
-use crate::cpu::block::{DecodeBlock, EncodeBlock, Snapshot};
+use crate::cpu::block::{DecodeBlock, EncodeBlock};
 use crate::cpu::codec::encoder_view;
 use crate::plan::Plan;
 use crate::simd::{Level, RunOn, Simd512, Work, dispatch_512};
@@ -49,6 +49,11 @@ pub(super) fn pop<'a, F: VectorFamily>(
     dispatch_512(level, work).unwrap_or_else(|work| Some(work.block.take(work.block.lens.len())))
 }
 
+/// How many of so many rows of `L` lanes go together.
+fn batch<const L: usize>(rows: usize) -> Option<usize> {
+    (rows * L >= LEAST_STATES).then(|| rows.min(MOST_ROWS / L))
+}
+
 struct PushRows<'a, 'p, F: VectorFamily> {
     plan: &'p Plan,
     tables: &'p PackedTables<'p>,
@@ -76,17 +81,11 @@ impl<'a, F: VectorFamily> PushRows<'a, '_, F> {
     fn push<S: Simd512, const L: usize>(self, s: S) -> Option<EncodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
         let view = encoder_view::<F>(plan);
-        let (mut snapshot, mut scratch) = (Snapshot::new(), None);
-        while block.rows.len() * L >= LEAST_STATES {
-            let mut rows = block.take(block.rows.len().min(MOST_ROWS / L));
-            snapshot.take(rows.rows.states, rows.rows.lens);
+        let mut scratch = None;
+        block.in_batches(batch::<L>, |rows| {
             let scratch = scratch.get_or_insert_with(|| push::Scratch::new::<L>(rows.columns));
-            if push::rows::<S, F, L>(s, tables, &view, scratch, &mut rows).is_none() {
-                snapshot.restore(rows.rows.states, rows.rows.lens);
-                return Some(rows);
-            }
-        }
-        None
+            push::rows::<S, F, L>(s, tables, &view, scratch, rows)
+        })
     }
 }
 
@@ -116,18 +115,13 @@ impl<'a, F: VectorFamily> PopRows<'a, '_, F> {
     #[inline(always)]
     fn pop<S: Simd512, const L: usize>(self, s: S) -> Option<DecodeBlock<'a, F>> {
         let Self { plan, tables, block } = self;
-        let (mut snapshot, mut scratch) = (Snapshot::new(), None);
-        while block.lens.len() * L >= LEAST_STATES {
-            let mut rows = block.take(block.lens.len().min(MOST_ROWS / L));
-            snapshot.take(rows.states, rows.lens);
+        let mut scratch = None;
+        block.in_batches(batch::<L>, |rows| {
             let scratch = scratch.get_or_insert_with(store::Scratch::new);
-            let done = pop::rows::<S, F, L>(s, tables, scratch, &mut rows);
+            let done = pop::rows::<S, F, L>(s, tables, scratch, rows);
             s.fence();
-            if done.is_none() || pop::tails::<F, L>(plan, tables, &mut rows).is_none() {
-                snapshot.restore(rows.states, rows.lens);
-                return Some(rows);
-            }
-        }
-        None
+            done?;
+            pop::tails::<F, L>(plan, tables, rows)
+        })
     }
 }

@@ -34,7 +34,7 @@ mod push;
 mod tile;
 
 use super::Coded;
-use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed, Snapshot};
+use crate::cpu::block::{DecodeBlock, EncodeBlock, Failed};
 use crate::cpu::rans::row_octets::{STATES, store};
 use crate::simd::{Level, Octets, RunOn, Simd512, Work, dispatch_512, dispatch_octets};
 use crate::tables::TansWideForm;
@@ -130,15 +130,12 @@ pub(super) fn push<F: VectorForm, T: Coded>(
     rest: impl Fn(EncodeBlock<'_, T>) -> Result<(), Failed>,
 ) -> Result<(), Failed> {
     let Some(mut scratch) = F::to_push(tables) else { return Ok(()) };
-    let mut snapshot = Snapshot::new();
-    while let Some(count) = F::rows_of_block(block.rows.len(), block.columns) {
-        let mut block = block.take(count);
-        snapshot.take(block.rows.states, block.rows.lens);
-        let work = PushWork { tables, scratch: &mut scratch, block: &mut block };
-        if F::push(level, work).is_none() {
-            snapshot.restore(block.rows.states, block.rows.lens);
-            rest(block)?;
-        }
+    let columns = block.columns;
+    let size = |rows| F::rows_of_block(rows, columns);
+    while let Some(given_up) = block
+        .in_batches(size, |block| F::push(level, PushWork { tables, scratch: &mut scratch, block }))
+    {
+        rest(given_up)?;
     }
     Ok(())
 }
@@ -151,15 +148,12 @@ pub(super) fn pop<F: VectorForm, T: Coded>(
     rest: impl Fn(DecodeBlock<'_, T>) -> Result<(), Failed>,
 ) -> Result<(), Failed> {
     let Some(mut scratch) = F::to_pop(tables) else { return Ok(()) };
-    let mut snapshot = Snapshot::new();
-    while let Some(count) = F::rows_of_block(block.lens.len(), block.columns) {
-        let mut block = block.take(count);
-        snapshot.take(block.states, block.lens);
-        let work = PopWork { tables, scratch: &mut scratch, block: &mut block };
-        if F::pop(level, work).is_none() {
-            snapshot.restore(block.states, block.lens);
-            rest(block)?;
-        }
+    let columns = block.columns;
+    let size = |rows| F::rows_of_block(rows, columns);
+    while let Some(given_up) = block
+        .in_batches(size, |block| F::pop(level, PopWork { tables, scratch: &mut scratch, block }))
+    {
+        rest(given_up)?;
     }
     Ok(())
 }
