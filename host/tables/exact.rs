@@ -2,10 +2,11 @@
 //! in flight.
 //!
 //! With `s + 1` bits in a frequency less one and `r = ceil(2^(S + s) / freq)`, S the width of a
-//! state, `x * r >> (S + s)` is `x / freq` for every state x below `2^(S - 1)`: r is too large by less
-//! than `freq / 2^(S + s)`, and x times that, at most `2^(s + 1) * 2^(S - 1)`, is less than
-//! `1 / freq` (R. Alverson, 1991; F. Giesen's ryg_rans). A new state is then
-//! `x + start + quotient * (2^p - freq)`: no remainder, no correction.
+//! state, `x * r >> (S + s)` is `x / freq` for every state x below `2^(S - 1)`: `r * freq` exceeds
+//! `2^(S + s)` by less than freq, that is by `2^(s + 1)` at most, and x times that stays below
+//! `2^(S + s)`, so that the product is too large by less than `1 / freq` (R. Alverson, 1991; F.
+//! Giesen's ryg_rans). A new state is then `x + start + quotient * (2^p - freq)`: no remainder, no
+//! correction.
 
 use parans_kernels::codec::{Interval, RansFamily, StateInt};
 

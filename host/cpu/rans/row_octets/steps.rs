@@ -131,7 +131,8 @@ impl<
                         outside[u] = s.signs(s.and(last, s.gt(count, table)));
                     }
                 });
-                if BYPASS && outside != [0; OCTETS] {
+                // Alias tables have one loop, whether bypass is on or not.
+                if BYPASS && outside != [0; OCTETS] && tables.bypass.is_some() {
                     unroll!(u in 0 1 2 3 => {
                         F::store(s, x[u], &mut lanes.states[u]);
                         cursors[u / O].store::<S, F::Word, L>(s, &mut lanes.ends[u]);
