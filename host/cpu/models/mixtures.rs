@@ -407,15 +407,15 @@ mod tests {
             slots[element] = rng.random::<u32>() >> (32 - precision);
         }
         let mut found = [0; 2];
-        for level in Level::available().into_iter().filter(|&level| has_octets(level)) {
+        for level in Level::available().filter(|&level| has_octets(level)) {
             let (mut intervals, mut plain) = ([Intervals::default()], [true]);
             let locate =
                 Locate { steps, symbols: &[symbols], intervals: &mut intervals, plain: &mut plain };
             assert_eq!(dispatch_octets(level, locate).ok(), Some(Some(())));
-            for element in 0..elements {
-                let located = mixture(element).locate(symbols[element]);
+            for (element, &symbol) in symbols.iter().enumerate().take(elements) {
+                let located = mixture(element).locate(symbol);
                 let Some(located) = located.filter(|located| located.escape.is_none()) else {
-                    assert!(!plain[0], "{kind:?} {precision} {}", symbols[element]);
+                    assert!(!plain[0], "{kind:?} {precision} {symbol}");
                     continue;
                 };
                 let got = (intervals[0].starts[element], intervals[0].freqs[element]);
@@ -442,7 +442,7 @@ mod tests {
 
     #[test]
     fn vectors_are_the_definition() {
-        if !Level::available().into_iter().any(has_octets) {
+        if !Level::available().any(has_octets) {
             return;
         }
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(18);
