@@ -28,6 +28,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx2_octets;
 #[cfg(target_arch = "x86_64")]
+mod avx2_octets_loads;
+#[cfg(target_arch = "x86_64")]
 mod avx2_octets_moves;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
