@@ -11,9 +11,9 @@ use crate::{Error, Result};
 
 const _: () = assert!(PIECE <= order0::MAX_CHUNK);
 
-/// What coding must save, in units per byte (0.08 bits), to be worth its time: a plane of noise costs
-/// both directions five to ten times a copy, and one percent of a quarter of a tensor is not what
-/// anyone waits for.
+/// What coding must save, in units per byte (0.08 bits), to be worth its time: a plane of noise
+/// costs both directions five to ten times a copy, and one percent of a quarter of a tensor is not
+/// what anyone waits for.
 const WORTH: u64 = 5243;
 
 /// What a sample probably takes when it is coded, in units of 2^-16 bits.

@@ -9,8 +9,8 @@
 //!
 //! Host tensors are staged in batches of rows (`staged`). Tensors that are on the device already
 //! are coded where they are, on the caller's stream, through [`GpuCoder`] (`resident`) and
-//! [`GpuModelCoder`] (`models`). [`FrameDecoder`] decodes frames there (`frames`). What to launch, and with how much memory, is plain code
-//! (`launch`).
+//! [`GpuModelCoder`] (`models`). [`FrameDecoder`] decodes frames there (`frames`). What to launch,
+//! and with how much memory, is plain code (`launch`).
 
 mod buffer;
 #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]

@@ -169,8 +169,8 @@ fn bits_in(bucket: usize) -> u64 {
     (bucket / 2).saturating_sub(1) as u64
 }
 
-/// About as many units of 2^-16 bits as the table and the states of `n` tokens take, and the time of a class:
-/// fewer tokens than have four rows take long for what they are.
+/// About as many units of 2^-16 bits as the table and the states of `n` tokens take, and the time
+/// of a class: fewer tokens than have four rows take long for what they are.
 fn overhead(n: u64) -> u64 {
     let bytes = match n {
         0..4096 => 300,

@@ -40,7 +40,7 @@ pub fn log2(n: u64) -> u64 {
     let below = ((n << (63 - whole)) << 1 >> 40) as u32;
     let (at, between) = ((below >> 16) as usize, below & 0xffff);
     let (low, high) = (FRACTIONS[at], FRACTIONS[at + 1]);
-    units(u64::from(whole)) + u64::from(low + ((high - low) * between >> 16))
+    units(u64::from(whole)) + u64::from(low + (((high - low) * between) >> 16))
 }
 
 /// What symbols of these counts take. Their sum is below 2^32.
@@ -80,7 +80,7 @@ mod tests {
         };
         (1..100_000).for_each(check);
         for shift in 0..47 {
-            [0x1_0001, 0x1_4567, 0x1_8000, 0x1_ffff].map(|n: u64| check(n << shift));
+            [0x1_0001, 0x1_4567, 0x1_8000, 0x1_ffff].iter().for_each(|n: &u64| check(n << shift));
         }
         for power in 0..64 {
             assert_eq!(log2(1 << power), units(power));

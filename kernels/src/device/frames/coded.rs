@@ -34,9 +34,11 @@ impl Coded {
     /// The part from a place on, if the place is in it or at its end.
     #[inline(always)]
     pub fn after(self, at: u32) -> Option<Self> {
+        if at > self.len {
+            return None;
+        }
         // SAFETY: the part lies inside.
-        (at <= self.len)
-            .then(|| Self { from: unsafe { self.from.add(at as usize) }, len: self.len - at })
+        Some(Self { from: unsafe { self.from.add(at as usize) }, len: self.len - at })
     }
 
     /// The first bytes and the others, if there are so many.

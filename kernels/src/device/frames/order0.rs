@@ -318,7 +318,7 @@ unsafe fn pop_four<S: Simt>(rows: &mut Rows<'_, S>, len: u32, sink: impl Sink) -
     let fours = groups.min(sink.fours(len) / GROUP as u32 * GROUP as u32);
     // SAFETY: the caller's promise.
     let popped = unsafe {
-        if rows.chunk.as_ptr().addr() % 2 == 0 {
+        if rows.chunk.as_ptr().addr().is_multiple_of(2) {
             pop_groups::<S, true>(rows, fours, sink)
         } else {
             pop_groups::<S, false>(rows, fours, sink)

@@ -501,8 +501,8 @@ impl<T: Word, S: Simt> Sink for Place<T, S> {
     }
 }
 
-/// Aligned floats of 16 bits whose rests have `BITS` bits: five, packed, which is what bfloat16 mostly
-/// has, or a byte each.
+/// Aligned floats of 16 bits whose rests have `BITS` bits: five, packed, which is what bfloat16
+/// mostly has, or a byte each.
 #[derive(Clone, Copy)]
 struct Halves<T, S, const BITS: u32> {
     fused: Fused<T, S>,
@@ -529,8 +529,8 @@ impl<T: Word, S: Simt, const BITS: u32> Sink for Halves<T, S, BITS> {
                 let fours = self.words.four(simt, block + at % FOURS);
                 let ones = self.words.four(simt, block + FOURS + at % ONES);
                 // Which bits of a byte are the element's: as `Fractions` has it.
-                let fours = fours >> (at / FOURS * 4 & 4) & 0x0f0f_0f0f;
-                let ones = ones >> (at / ONES & 7) & 0x0101_0101;
+                let fours = fours >> ((at / FOURS * 4) & 4) & 0x0f0f_0f0f;
+                let ones = ones >> ((at / ONES) & 7) & 0x0101_0101;
                 ones << 4 | fours
             } else {
                 self.words.four(simt, at)
@@ -570,7 +570,7 @@ unsafe fn elements<T: Word, S: Simt>(
     let stored = found.unwrap_or(Rests { planes, step: 0, whole: 0, after: planes });
     let from = stored.planes.after(stored.whole * stored.step).unwrap_or(planes);
     let fractions = Fractions::new(from, layout, count);
-    let aligned = content.addr() % (4 * size_of::<T>()).min(16) == 0;
+    let aligned = content.addr().is_multiple_of((4 * size_of::<T>()).min(16));
     let (simt, to, rests) = (warp.simt, content, stored);
     let fused = Fused { simt, to, aligned, rests, fractions, join };
     if T::BITS == 16 && layout.is_float && is_fused && aligned {

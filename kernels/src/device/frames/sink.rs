@@ -33,7 +33,7 @@ impl Bytes {
     /// Bytes from an address on.
     #[inline(always)]
     pub fn new(to: *mut u8) -> Self {
-        Self { to, aligned: to.addr() % 4 == 0 }
+        Self { to, aligned: to.addr().is_multiple_of(4) }
     }
 }
 
