@@ -124,7 +124,7 @@ impl Encoder {
         };
         let count = (bytes.len() / dtype.size()) as u64;
         // Both are at most 2^24 elements: no product overflows.
-        (plan.units * count / (8 * plan.sampled.max(1) as u64) >> 16) as usize
+        ((plan.units * count / (8 * plan.sampled.max(1) as u64)) >> 16) as usize
     }
 
     fn plan_words<T: Word>(&mut self, dtype: Dtype, elements: &[u8]) -> Plan {
