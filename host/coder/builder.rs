@@ -7,10 +7,10 @@ use parans_kernels::codec;
 use super::{Coder, OnGpu};
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::gpu::{DeviceTables, Gpu};
+use crate::gpu::{DeviceCoder, DeviceSlice, DeviceTables, Gpu, StreamHandle};
 use crate::plan::{Lookup, Plan, RowPlan};
 use crate::streams::{LengthBytes, check_lanes};
-use crate::tables::Tables;
+use crate::tables::{Precision, Tables};
 
 /// What codes a symbol outside its table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,24 +163,11 @@ impl CoderBuilder {
     /// [`Error::InvalidArgument`] for a precision past the family's limit, bypass digits outside
     /// 1..=8 bits, or bypass over tables of probabilities or counts without a sentinel.
     pub fn build(self, tables: Tables) -> Result<Coder> {
-        check_lanes(self.lanes)?;
-        let precision = tables.precision().bits();
-        let limit = self.family.max_precision();
-        if precision > limit {
-            return Err(Error::InvalidArgument(format!(
-                "tables of precision {precision}; the limit of {} is {limit}",
-                self.family
-            )));
-        }
+        let rows = self.row_plan(tables.precision())?;
         if self.parallel_rows == Some(0) {
             return Err(Error::InvalidArgument("symbols cut into 0 parallel rows".into()));
         }
-        let bypass = match self.bypass {
-            Bypass::Off => None,
-            Bypass::Digits(bits) => Some(codec::BypassCode::new(bits).ok_or_else(|| {
-                Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
-            })?),
-        };
+        let bypass = rows.bypass;
         if bypass.is_some() && tables.lack_sentinel() {
             return Err(Error::InvalidArgument(
                 "bypass over tables without a sentinel: TablesBuilder::sentinel adds one".into(),
@@ -214,19 +201,8 @@ impl CoderBuilder {
             Lookup::Alias => drop(prepared.alias()?),
             _ => {}
         }
-        let (family, lanes, precision) = (self.family, self.lanes, tables.precision());
-        let plan = Plan {
-            rows: RowPlan { family, lanes, precision, bypass },
-            lookup,
-            skip_past_end: self.skip_past_end,
-            tables,
-        };
-        let gpu = match (self.gpu, self.device) {
-            (Some(gpu), _) => Some(gpu),
-            (None, Device::Cuda(number)) => Some(Gpu::open(number)?),
-            (None, _) => None,
-        };
-        let on_gpu = match gpu {
+        let plan = Plan { rows, lookup, skip_past_end: self.skip_past_end, tables };
+        let on_gpu = match self.opened()? {
             None => None,
             Some(gpu) => {
                 let tables = Arc::new(DeviceTables::upload(&gpu, &plan)?);
@@ -240,5 +216,65 @@ impl CoderBuilder {
             known_rows: self.known_rows,
             parallel_rows: self.parallel_rows,
         })
+    }
+
+    /// A coder whose tables are made of probabilities in device memory, `tables` one after another,
+    /// and never leave it: their frequencies are those of
+    /// [`Tables::from_pmf`](crate::Tables::from_pmf), with a sentinel where there is bypass, and
+    /// all offsets are 0. The work is done on `stream`; nothing is copied to the host before
+    /// [`GpuCoder::check`](crate::gpu::GpuCoder::check), which says whether a table could not be
+    /// made.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the length is no multiple of `tables`; [`Error::InvalidArgument`] on
+    /// the CPU and as [`build`](Self::build); [`Error::InvalidTable`] for more symbols than slots;
+    /// [`Error::Unsupported`] for tANS, alias lookup, and tables of one symbol; [`Error::Device`].
+    pub fn build_from_device_pmf<'d>(
+        self,
+        pmf: impl Into<DeviceSlice<'d, f32>>,
+        tables: usize,
+        precision: Precision,
+        stream: StreamHandle,
+    ) -> Result<DeviceCoder> {
+        let plan = self.row_plan(precision)?;
+        if self.lookup == Lookup::Alias {
+            return Err(Error::Unsupported(
+                "alias tables of probabilities in device memory".into(),
+            ));
+        }
+        let Some(gpu) = self.opened()? else {
+            return Err(Error::InvalidArgument(
+                "probabilities in device memory and a coder on the CPU".into(),
+            ));
+        };
+        DeviceCoder::new(gpu, plan, self.skip_past_end, pmf.into(), tables, stream)
+    }
+
+    /// What is said of rows, checked.
+    fn row_plan(&self, precision: Precision) -> Result<RowPlan> {
+        check_lanes(self.lanes)?;
+        let (bits, limit) = (precision.bits(), self.family.max_precision());
+        if bits > limit {
+            return Err(Error::InvalidArgument(format!(
+                "tables of precision {bits}; the limit of {} is {limit}",
+                self.family
+            )));
+        }
+        let bypass = match self.bypass {
+            Bypass::Off => None,
+            Bypass::Digits(bits) => Some(codec::BypassCode::new(bits).ok_or_else(|| {
+                Error::InvalidArgument(format!("bypass digits of {bits} bits; they take 1 to 8"))
+            })?),
+        };
+        Ok(RowPlan { family: self.family, lanes: self.lanes, precision, bypass })
+    }
+
+    /// The GPU to run on, if that is not the CPU.
+    fn opened(&self) -> Result<Option<Gpu>> {
+        match (&self.gpu, self.device) {
+            (Some(gpu), _) => Ok(Some(gpu.clone())),
+            (None, Device::Cuda(number)) => Gpu::open(number).map(Some),
+            (None, Device::Cpu) => Ok(None),
+        }
     }
 }

@@ -129,7 +129,7 @@ impl Coder {
                 .collect();
             let ends = ends.into_iter().collect::<Result<Vec<_>>>()?;
             for (row, end) in ends.iter().enumerate() {
-                streams.set_row_from_last(row, end);
+                streams.set_row_from(row, end, end.rows() - 1);
             }
             Ok(())
         })
@@ -203,7 +203,7 @@ impl Coder {
                     moved(error, |segment, position| (row, begin + segment * every + position))
                 })?;
                 if columns == every {
-                    checkpoints.expect_ends(&cut, row, segments)?;
+                    checkpoints.expect_ends(&cut, 0, row, segments)?;
                 }
                 Ok(Some(cut))
             };

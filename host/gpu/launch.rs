@@ -1,8 +1,9 @@
 //! What to launch: plain arithmetic, tested without any device.
 
-use parans_kernels::abi::{CodeShape, Kernel, Operation, TANS_BITS_BYTES};
+use parans_kernels::abi::{Kernel, Operation, TANS_BITS_BYTES};
 use parans_kernels::codec::packed::{
-    PackedFamily, PackedSlot, WideInterval, pack_entries, pack_guide, pack_slots, pack_wide,
+    ExactEntry, PackedFamily, PackedSlot, WideInterval, pack_entries, pack_exact, pack_guide,
+    pack_slots, pack_wide,
 };
 use parans_kernels::codec::packed_states::{
     pack_alias_buckets, pack_alias_entries, pack_tans_entries, pack_tans_states,
@@ -11,7 +12,7 @@ use parans_kernels::codec::{EncoderEntry, Rans32, Rans32x16, Rans64, TableDescri
 
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::plan::{Lookup, Plan};
+use crate::plan::{Lookup, Plan, RowPlan};
 
 /// Threads of a warp.
 const WARP: u64 = 32;
@@ -29,7 +30,7 @@ const STAGED_BYTES_A_BLOCK: u64 = 16 << 10;
 
 /// Packed tables larger than this are not made: they would leave the L2 cache, and take
 /// the host longer than a push.
-const MOST_PACKED_BYTES: usize = 32 << 20;
+pub(super) const MOST_PACKED_BYTES: usize = 32 << 20;
 
 /// Blocks and threads of a launch, in one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +96,10 @@ impl PackedWords {
         let prepared = plan.tables.prepared();
         let (tables, bypass) = (prepared.tables(), plan.bypass);
         let precision = plan.tables.precision().bits();
+        let exact = plan.family == Family::Rans32x16 && precision <= ExactEntry::MAX_PRECISION;
         let (operation, slot_bytes) = match plan.lookup {
             Lookup::Alias => (Operation::PushAliasPacked, 2 << precision),
+            _ if exact => (Operation::PushExact, 0),
             _ => (Operation::PushPacked, 0),
         };
         let bytes = (entries.len() << F::ENTRY_LOG2) + tables.len().saturating_mul(slot_bytes);
@@ -107,6 +110,9 @@ impl PackedWords {
         let store = |word| words.push(word);
         let packed = match operation {
             Operation::PushPacked => pack_entries(tables, entries, bypass, store),
+            Operation::PushExact => {
+                pack_exact(tables, prepared.intervals(), precision, bypass, store)
+            }
             _ => {
                 let remap = &prepared.alias()?.remap;
                 pack_alias_entries(tables, entries, remap, precision, bypass, store)
@@ -200,9 +206,9 @@ pub(super) fn unstaged(kernel: &Kernel, lanes: u32, geometry: Geometry) -> u32 {
 }
 
 /// The kernel that pushes or pops for a plan.
-pub(super) fn kernel(plan: &Plan, push: bool) -> Result<&'static Kernel> {
+pub(super) fn kernel(plan: &RowPlan, lookup: Lookup, push: bool) -> Result<&'static Kernel> {
     let tans = matches!(plan.family, Family::Tans32 | Family::Tans16 | Family::Tans8);
-    let operation = match (push, plan.lookup) {
+    let operation = match (push, lookup) {
         (true, _) if tans => Operation::PushTans,
         (false, _) if tans => Operation::PopTans,
         (true, Lookup::Alias) => Operation::PushAlias,
@@ -215,7 +221,7 @@ pub(super) fn kernel(plan: &Plan, push: bool) -> Result<&'static Kernel> {
 }
 
 /// The kernel of an operation for a plan.
-pub(super) fn find(plan: &Plan, operation: Operation) -> Result<&'static Kernel> {
+pub(super) fn find(plan: &RowPlan, operation: Operation) -> Result<&'static Kernel> {
     Kernel::find(plan.family.name(), operation, plan.lanes as u32).ok_or_else(|| {
         Error::Unsupported(format!("{} with {} lanes on a GPU", plan.family, plan.lanes))
     })
@@ -227,24 +233,6 @@ pub(super) fn below(what: &str, value: usize, limit: u32) -> Result<u32> {
         Ok(value) if value < limit => Ok(value),
         _ => Err(Error::InvalidArgument(format!("{value} {what}; a launch takes below {limit}"))),
     }
-}
-
-/// A launch's shape with what the plan decides of it.
-pub(super) fn shape(plan: &Plan, of_symbols: CodeShape) -> Result<CodeShape> {
-    let prepared = plan.tables.prepared();
-    Ok(CodeShape {
-        lanes: plan.lanes as u32,
-        tables: prepared.tables().len() as u32,
-        entries: prepared.intervals().len() as u32,
-        precision: plan.tables.precision().bits(),
-        bypass_bits: plan.bypass.map_or(0, |bypass| bypass.bits()),
-        inverse_bits: match plan.lookup {
-            Lookup::InverseCdf => prepared.inverse()?.bits,
-            _ => 0,
-        },
-        skip_past_end: u32::from(plan.skip_past_end),
-        ..of_symbols
-    })
 }
 
 /// Cuts rows into batches whose memory, by `bytes_of` each, stays within `budget`; a row that alone

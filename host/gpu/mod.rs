@@ -20,12 +20,15 @@ mod launch;
 mod memory;
 mod model_coder;
 mod models;
+mod packing;
 mod ptx;
 mod quantise;
 mod resident;
 mod rows;
 mod runtime;
+mod segments;
 mod staged;
+mod status;
 mod tables;
 mod tensors;
 
@@ -36,7 +39,7 @@ use parans_kernels::abi::RowStatus;
 
 use crate::error::{Error, Result};
 use memory::Memory;
-use resident::POISON;
+use status::POISON;
 
 pub use buffer::{DeviceBuffer, DeviceElement, DeviceSlice};
 #[cfg(any(feature = "cuda", feature = "cuda-dynamic"))]
@@ -45,6 +48,7 @@ pub use frames::FrameDecoder;
 pub use launch::Geometry;
 pub use model_coder::GpuModelCoder;
 pub use models::DeviceModels;
+pub use packing::DeviceCoder;
 pub use parans_kernels::abi::{DeviceAddress, ModelComponent};
 pub use ptx::ptx;
 pub use resident::{DeviceStreams, GpuCoder};

@@ -3,16 +3,16 @@
 
 use bytemuck::{Zeroable, bytes_of};
 use parans_kernels::abi::{CodeParams, Kernel, RowStatus, symbol_type};
-use parans_kernels::codec::RowFault;
 
 use super::launch::{self, Geometry, below, unstaged};
 use super::memory::Memory;
+use super::status::outcome;
 use super::tensors::{DeviceIndexes, DeviceSymbols, expect_shapes};
 use super::{DeviceBuffer, DeviceTables, Gpu, Launch, StreamHandle};
 use crate::cpu::{Failed, explain};
 use crate::error::{Error, Result};
 use crate::family::{Family, RowFormat, with_family};
-use crate::plan::{Plan, RowPlan};
+use crate::plan::RowPlan;
 use crate::streams::Streams;
 
 /// Streams in device memory: states, words and lengths apart, one capacity for all rows.
@@ -158,32 +158,17 @@ impl DeviceStreams {
     }
 }
 
-/// Each byte of statuses before a launch.
-pub(super) const POISON: u8 = 0xff;
-/// The code of a status that is poison still.
-const UNWRITTEN: u32 = u32::from_ne_bytes([POISON; 4]);
-
-/// What a kernel stored of a row. A code that no kernel stores is the device's error.
-pub(super) fn outcome(row: usize, status: RowStatus) -> Result<Result<(), RowFault>> {
-    status.outcome().ok_or_else(|| {
-        Error::Device(match status.code {
-            UNWRITTEN => format!("no kernel wrote the status of row {row}"),
-            code => format!("the status of row {row} is {code}, which no kernel writes"),
-        })
-    })
-}
-
 /// A coder on its device, over tensors in device memory, on one stream of the device.
 #[derive(Clone, Copy, Debug)]
 pub struct GpuCoder<'c> {
     gpu: &'c Gpu,
-    plan: &'c Plan,
+    plan: &'c RowPlan,
     tables: &'c DeviceTables,
     stream: StreamHandle,
 }
 
 impl<'c> GpuCoder<'c> {
-    pub(crate) fn new(gpu: &'c Gpu, plan: &'c Plan, tables: &'c DeviceTables) -> Self {
+    pub(crate) fn new(gpu: &'c Gpu, plan: &'c RowPlan, tables: &'c DeviceTables) -> Self {
         Self { gpu, plan, tables, stream: StreamHandle::OWN }
     }
 
@@ -220,7 +205,7 @@ impl<'c> GpuCoder<'c> {
         index: i32,
         symbol: impl Fn(usize, usize) -> i32,
     ) -> Error {
-        explain(self.plan, self.plan.tables.len(), failed, index, symbol)
+        explain(self.plan, self.tables.places.len(), failed, index, symbol)
     }
 
     /// Pushes, waits, and checks every row.
@@ -282,14 +267,16 @@ impl<'c> GpuCoder<'c> {
     /// Waits for the stream and reports the first row that the last push or pop failed on.
     ///
     /// # Errors
-    /// [`Error::Row`], with the symbol and index at fault read from the device; [`Error::Device`]
-    /// where the device itself failed.
+    /// [`Error::Row`], with the symbol and index at fault read from the device;
+    /// [`Error::InvalidTable`] where the tables were made on the device and one of them could not
+    /// be; [`Error::Device`] where the device itself failed.
     pub fn check(
         &self,
         streams: &DeviceStreams,
         symbols: &DeviceSymbols<'_>,
         indexes: &DeviceIndexes<'_>,
     ) -> Result<()> {
+        self.tables.check()?;
         let Some(failed) = streams.first_failure()? else { return Ok(()) };
         let table = indexes.value_at(self.gpu, self.stream, failed.0, failed.1.position);
         Err(self.explain(failed, table, |row, position| {
@@ -311,7 +298,7 @@ impl<'c> GpuCoder<'c> {
             [("indexes", (indexes.rows, indexes.columns)), ("streams", (streams.rows, columns))],
         )?;
         streams.expect_coder(self.plan)?;
-        let mut shape = launch::shape(self.plan, symbols.shape(streams.stride)?)?;
+        let mut shape = self.tables.shape(self.plan, symbols.shape(streams.stride)?);
         shape.index_type = indexes.kind;
         shape.index_row_stride = below("indexes from row to row", indexes.row_stride, u32::MAX)?;
         shape.index_symbol_stride = indexes.symbol_stride;
@@ -320,8 +307,8 @@ impl<'c> GpuCoder<'c> {
         let runtime = self.gpu.runtime();
         let threads = Kernel::threads(shape.rows, shape.lanes);
         let mut geometry = Geometry::spread(threads, runtime.multiprocessors())?;
-        let mut kernel = launch::kernel(self.plan, push)?;
-        let places = self.plan.tables.prepared().tables();
+        let mut kernel = launch::kernel(self.plan, self.tables.lookup, push)?;
+        let places = &self.tables.places[..];
         let signed = matches!(symbols.kind, symbol_type::I16 | symbol_type::I32);
         let fit = push || launch::holds(places, 1 << (symbols.kind & 3), signed);
         if let Some((operation, address, bytes)) = self.tables.packed(push).filter(|_| fit) {

@@ -1,22 +1,23 @@
-//! Tables in device memory, uploaded once a coder.
+//! Tables in device memory, uploaded once a coder, or made there.
 
-use parans_kernels::abi::DeviceAddress;
+use std::sync::OnceLock;
+
+use parans_kernels::abi::{CodeShape, DeviceAddress, Operation};
 use parans_kernels::codec::TableDescriptor;
 
-use parans_kernels::abi::Operation;
-
 use super::launch::PackedWords;
+use super::quantise::Outcomes;
 use super::{DeviceBuffer, Gpu, StreamHandle};
 use crate::error::Result;
 use crate::family::Family;
-use crate::plan::{Lookup, Plan};
+use crate::plan::{Lookup, Plan, RowPlan};
 
 /// What the kernels of one direction read of the tables, as `abi::CodeParams` names it.
 #[derive(Debug)]
-struct Forms {
-    entries: DeviceBuffer<u8>,
-    lookup: Option<DeviceBuffer<u8>>,
-    packed: Option<(Operation, DeviceBuffer<u32>)>,
+pub(super) struct Forms {
+    pub(super) entries: DeviceBuffer<u8>,
+    pub(super) lookup: Option<DeviceBuffer<u8>>,
+    pub(super) packed: Option<(Operation, DeviceBuffer<u32>)>,
 }
 
 impl Forms {
@@ -40,9 +41,20 @@ impl Forms {
 /// The tables of a coder on its device.
 #[derive(Debug)]
 pub(crate) struct DeviceTables {
-    tables: DeviceBuffer<TableDescriptor>,
-    push: Forms,
-    pop: Forms,
+    pub(super) tables: DeviceBuffer<TableDescriptor>,
+    /// The same, in host memory.
+    pub(super) places: Vec<TableDescriptor>,
+    /// Entries of all tables together.
+    pub(super) entries: u32,
+    pub(super) lookup: Lookup,
+    /// log2 of the inverse CDF's entries per table, where that is the lookup.
+    pub(super) inverse_bits: u32,
+    pub(super) skip_past_end: bool,
+    pub(super) push: Forms,
+    pub(super) pop: Forms,
+    /// What became of tables that were made on the device, and whether that was seen to be good.
+    pub(super) outcomes: Option<Outcomes>,
+    pub(super) good: OnceLock<()>,
 }
 
 impl DeviceTables {
@@ -86,7 +98,44 @@ impl DeviceTables {
         let tables = DeviceBuffer::from_slice(gpu, prepared.tables())?;
         // From now on they are only read, on any stream.
         gpu.runtime().synchronise(StreamHandle::OWN)?;
-        Ok(Self { tables, push, pop })
+        Ok(Self {
+            tables,
+            places: prepared.tables().to_vec(),
+            entries: prepared.intervals().len() as u32,
+            lookup: plan.lookup,
+            inverse_bits: match plan.lookup {
+                Lookup::InverseCdf => prepared.inverse()?.bits,
+                _ => 0,
+            },
+            skip_past_end: plan.skip_past_end,
+            push,
+            pop,
+            outcomes: None,
+            good: OnceLock::new(),
+        })
+    }
+
+    /// Whether tables that were made on the device are what the caller asked for.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(outcomes) = self.outcomes.as_ref().filter(|_| self.good.get().is_none()) {
+            outcomes.check()?;
+            self.good.get_or_init(|| ());
+        }
+        Ok(())
+    }
+
+    /// A launch's shape with what the plan and the tables decide of it.
+    pub(super) fn shape(&self, plan: &RowPlan, of_symbols: CodeShape) -> CodeShape {
+        CodeShape {
+            lanes: plan.lanes as u32,
+            tables: self.places.len() as u32,
+            entries: self.entries,
+            precision: plan.precision.bits(),
+            bypass_bits: plan.bypass.map_or(0, |bypass| bypass.bits()),
+            inverse_bits: self.inverse_bits,
+            skip_past_end: u32::from(self.skip_past_end),
+            ..of_symbols
+        }
     }
 
     /// Addresses of the tables' places, the entries and the lookup, for one direction.

@@ -194,20 +194,22 @@ impl Checkpoints {
         Ok(cut)
     }
 
-    /// Whether segments that were popped to their ends stand where the next checkpoints say.
+    /// Whether segments that were popped to their ends, the rows of `cut` from `first` on, stand
+    /// where the next checkpoints say.
     ///
     /// # Errors
     /// [`RowCause::Checkpoint`] for the first that does not.
     pub(crate) fn expect_ends(
         &self,
         cut: &Streams,
+        first: usize,
         row: usize,
         segments: Range<usize>,
     ) -> Result<()> {
         // A tANS state of 0 is the first one.
         let initial =
             |field: u64| if self.family.is_tans() && field == 0 { None } else { Some(field) };
-        for (at, segment) in segments.enumerate() {
+        for (at, segment) in (first..).zip(segments) {
             if segment == self.checkpoints_a_row() {
                 break;
             }
@@ -250,12 +252,11 @@ impl Streams {
         }
     }
 
-    /// Gives a row the state and length of another's last one, whose words are the row's own from
-    /// its start.
-    pub(crate) fn set_row_from_last(&mut self, row: usize, of: &Streams) {
-        let last = of.rows - 1;
-        let fields: Vec<u64> = of.fields(last).collect();
+    /// Gives a row the state and length of another's, whose words are the row's own from its
+    /// start.
+    pub(crate) fn set_row_from(&mut self, row: usize, of: &Streams, other: usize) {
+        let fields: Vec<u64> = of.fields(other).collect();
         self.set_fields(row, &fields);
-        self.lens[row] = of.lens[last];
+        self.lens[row] = of.lens[other];
     }
 }

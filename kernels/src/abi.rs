@@ -24,6 +24,7 @@ use crate::codec::{RowError, RowFault};
 pub mod frames;
 pub mod kernels;
 pub mod models;
+pub mod pack;
 
 pub use kernels::{KERNELS, Kernel, LaneMapping, Operation};
 pub use models::{

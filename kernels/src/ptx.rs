@@ -25,6 +25,7 @@ const OTHERS: &[(&str, &str)] = &[
     modules!(@module decode_frame_x2),
     modules!(@module decode_frame_x4),
     modules!(@module decode_frame_x8),
+    modules!(@module pack_tables),
 ];
 
 /// Every kernel's name and the text of its module: those that code from tables, those that code

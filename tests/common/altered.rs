@@ -16,6 +16,8 @@ pub struct Altered {
     pub ptx: Box<dyn Fn(&str) -> String + Send + Sync>,
     /// Makes a launch.
     pub launch: LaunchHook,
+    /// Is told of each copy to the host, in bytes.
+    pub downloads: Box<dyn Fn(usize) + Send + Sync>,
     /// Whether to do as the library asks where it orders work, given what it asks. It is not called
     /// where there is nothing to wait for.
     pub orders: Box<dyn Fn(&str) -> bool + Send + Sync>,
@@ -31,6 +33,7 @@ impl Altered {
             device: Software::new(DeviceModel::sm_90()),
             ptx: Box::new(str::to_owned),
             launch: Box::new(|device, launch, stream| device.launch(launch, stream)),
+            downloads: Box::new(|_| ()),
             orders: Box::new(|_| true),
         }
     }
@@ -68,6 +71,7 @@ impl Runtime for Altered {
         self.device.copy(to, from, bytes, stream)
     }
     fn download(&self, from: u64, bytes: &mut [u8], stream: StreamHandle) -> Result<()> {
+        (self.downloads)(bytes.len());
         self.device.download(from, bytes, stream)
     }
     fn launch(&self, launch: &Launch<'_>, stream: StreamHandle) -> Result<()> {

@@ -246,6 +246,170 @@ fn probabilities_on_the_device_make_the_tables_of_the_host() {
     assert!(Tables::from_device_pmf(&gpu, &on_device, 5, few, false, StreamHandle::OWN).is_err());
 }
 
+/// A round trip by tables that are made of probabilities on the device: the streams are those of
+/// the host's tables.
+fn codes_by_device_probabilities(gpu: &Gpu, family: Family, lanes: usize, bits: u32, bypass: bool) {
+    let precision = Precision::new(bits).unwrap();
+    let pmf = Array2::from_shape_fn((3, 60), |(t, s)| ((t * 7 + s * s) % 23) as f32 / 11.0);
+    let (symbols, indexes) = batch(5, 333);
+    let mut symbols = symbols.mapv(i32::from);
+    let mut builder = Coder::builder(family).lanes(lanes);
+    if bypass {
+        builder = builder.bypass(Bypass::digits(4));
+        (symbols[(1, 30)], symbols[(4, 332)]) = (-1000, 70);
+    }
+    let tables = Tables::builder(precision).sentinel(bypass).pmf(pmf.view()).unwrap();
+    let on_host = builder.clone().build(tables).unwrap();
+    let mut expected = on_host.streams(5).unwrap();
+    on_host.push(&mut expected, &symbols, &indexes).unwrap();
+
+    let upload = |values: &Array2<i32>| DeviceBuffer::from_slice(gpu, values.as_slice().unwrap());
+    let on_device = DeviceBuffer::from_slice(gpu, pmf.as_slice().unwrap()).unwrap();
+    let (buffer, index_buffer) = (upload(&symbols).unwrap(), upload(&indexes).unwrap());
+    let into = DeviceBuffer::<i32>::new(gpu, symbols.len()).unwrap();
+    let on_device_symbols = DeviceSymbols::of(&buffer, 5).unwrap();
+    let device_indexes = DeviceIndexes::each(&index_buffer, 5).unwrap();
+    let coder = builder
+        .gpu(gpu)
+        .build_from_device_pmf(&on_device, 3, precision, StreamHandle::LEGACY_DEFAULT)
+        .unwrap();
+    let coder = coder.on_gpu();
+    let mut streams = coder.streams(5, 333).unwrap();
+    coder.enqueue_push(&mut streams, &on_device_symbols, &device_indexes).unwrap();
+    let mut back = DeviceStreams::from_streams(gpu, &expected, 0).unwrap();
+    let popped = DeviceSymbols::of(&into, 5).unwrap();
+    coder.enqueue_pop(&mut back, &popped, &device_indexes).unwrap();
+    gpu.runtime().synchronise(StreamHandle::OWN).unwrap();
+    // From here on there are copies to the host.
+    coder.check(&streams, &on_device_symbols, &device_indexes).unwrap();
+    coder.check(&back, &popped, &device_indexes).unwrap();
+    let what = format!("{family} x{lanes} precision {bits}, bypass {bypass}");
+    assert!(streams.to_streams().unwrap() == expected, "{what}");
+    assert!(into.to_vec().unwrap() == symbols.as_slice().unwrap(), "{what}");
+}
+
+#[test]
+fn tables_of_device_probabilities_code_as_the_hosts() {
+    let gpu = backends::gpu();
+    let families = [(Family::Rans64, 20), (Family::Rans32, 14), (Family::Rans32x16, 15)];
+    for (family, largest) in families {
+        for (lanes, bits) in [(1, 12), (2, 7), (8, largest), (32, 12)] {
+            codes_by_device_probabilities(&gpu, family, lanes, bits, lanes != 8);
+        }
+    }
+}
+
+#[test]
+fn tables_of_device_probabilities_are_never_copied_to_the_host() {
+    /// Copies to the host, in bytes.
+    static COPIES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let downloads = Box::new(|bytes| COPIES.lock().unwrap().push(bytes));
+    let gpu = Gpu::new(Altered { downloads, ..Altered::new() });
+    codes_by_device_probabilities(&gpu, Family::Rans32x16, 32, 12, false);
+    let copies = COPIES.lock().unwrap();
+    // What became of three tables and, once for each direction, of five rows; then the streams'
+    // states and lengths, their words, and the symbols.
+    assert_eq!(copies[..3], [3 * 8, 5 * 8, 5 * 8]);
+    assert_eq!(copies.len(), 7, "{copies:?}");
+    assert_eq!(copies[3..5], [5 * 32 * 4, 5 * 4]);
+    assert_eq!(copies[6], 5 * 333 * 4);
+}
+
+#[test]
+fn a_table_of_bad_device_probabilities_is_named_and_codes_all_the_same() {
+    let gpu = backends::gpu();
+    let precision = Precision::new(12).unwrap();
+    let builder = Coder::builder(Family::Rans64).gpu(&gpu);
+    let build = |pmf: &[f32], tables| {
+        let pmf = DeviceBuffer::from_slice(&gpu, pmf).unwrap();
+        builder.clone().build_from_device_pmf(&pmf, tables, precision, StreamHandle::OWN)
+    };
+    let symbols = DeviceBuffer::from_slice(&gpu, &[0u8, 1, 2, 0, 1, 2]).unwrap();
+    let symbols = DeviceSymbols::of(&symbols, 2).unwrap();
+    let indexes = DeviceIndexes::one(1, 2, 3);
+    for (bad, reason) in [([0.5, f32::NAN, 0.5], "symbol 1"), ([0.0; 3], "all 3")] {
+        let coder = build(&[[0.2f32, 0.3, 0.5], bad].concat(), 2).unwrap();
+        let coder = coder.on_gpu();
+        let mut streams = coder.streams(2, 3).unwrap();
+        for _ in 0..2 {
+            let error = coder.push(&mut streams, &symbols, &indexes).unwrap_err();
+            let named = matches!(&error, Error::InvalidTable { row: 1, .. });
+            assert!(named && error.to_string().contains(reason), "{error}");
+        }
+    }
+    assert!(matches!(build(&[0.5; 5], 2), Err(Error::Shape { .. })));
+    assert!(matches!(build(&[0.5; 2], 2), Err(Error::Unsupported(_))));
+    let pmf = DeviceBuffer::from_slice(&gpu, &[0.5f32; 4]).unwrap();
+    let refused = |builder: parans::CoderBuilder| {
+        builder.build_from_device_pmf(&pmf, 2, precision, StreamHandle::OWN).unwrap_err()
+    };
+    let tans = Coder::builder(Family::Tans32).gpu(&gpu);
+    assert!(matches!(refused(tans), Error::Unsupported(_)));
+    assert!(matches!(refused(builder.clone().lookup(Lookup::Alias)), Error::Unsupported(_)));
+    assert!(matches!(refused(Coder::builder(Family::Rans64)), Error::InvalidArgument(_)));
+}
+
+#[test]
+fn segments_of_long_rows_are_popped_in_one_launch() {
+    /// Kernels that were launched to pop.
+    static POPS: Mutex<usize> = Mutex::new(0);
+    let counting = Altered {
+        launch: Box::new(|device, launch, stream| {
+            *POPS.lock().unwrap() += usize::from(launch.kernel.starts_with("pop"));
+            device.launch(launch, stream)
+        }),
+        ..Altered::new()
+    };
+    let gpu = Gpu::new(counting);
+    // Whole segments; a shorter one at the end; fewer symbols than a segment; one row.
+    for (family, lanes, (rows, columns), every, launches) in [
+        (Family::Rans32x16, 32, (2, 2560), 320, 1),
+        (Family::Rans64, 4, (3, 1001), 100, 4),
+        (Family::Rans64, 1, (2, 60), 100, 1),
+        (Family::Tans32, 1, (1, 700), 50, 1),
+    ] {
+        let (symbols, indexes) = batch(rows, columns);
+        let builder = Coder::builder(family).lanes(lanes);
+        let on_host = builder.clone().build(tables(false)).unwrap();
+        let mut streams = on_host.streams(rows).unwrap();
+        // What lies below stays.
+        on_host.push(&mut streams, &symbols, &indexes).unwrap();
+        let below = streams.clone();
+        let checkpoints =
+            on_host.push_checkpointed(&mut streams, &symbols, &indexes, every).unwrap();
+        let coder = builder.gpu(&gpu).build(tables(false)).unwrap();
+        let coder = coder.on_gpu().unwrap();
+        let index_buffer = DeviceBuffer::from_slice(&gpu, indexes.as_slice().unwrap()).unwrap();
+        let device_indexes = DeviceIndexes::each(&index_buffer, rows).unwrap();
+        let popped = DeviceBuffer::<u8>::new(&gpu, symbols.len()).unwrap();
+        let into = DeviceSymbols::of(&popped, rows).unwrap();
+        *POPS.lock().unwrap() = 0;
+        let mut left = streams.clone();
+        coder.pop_checkpointed(&mut left, &checkpoints, &into, &device_indexes).unwrap();
+        assert_eq!(*POPS.lock().unwrap(), launches, "{family}");
+        assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
+        assert!(left == below, "{family}");
+
+        // A segment that does not end where the next one begins.
+        let mut other = symbols.clone();
+        other[(rows - 1, 3)] = (other[(rows - 1, 3)] + 1) % 60;
+        let mut damaged = below.clone();
+        on_host.push_checkpointed(&mut damaged, &other, &indexes, every).unwrap();
+        if columns > every {
+            let before = damaged.clone();
+            let error = coder
+                .pop_checkpointed(&mut damaged, &checkpoints, &into, &device_indexes)
+                .unwrap_err();
+            assert!(matches!(&error, Error::Row { row, .. } if *row == rows - 1), "{error}");
+            assert!(damaged == before);
+        }
+        let per_row = DeviceBuffer::from_slice(&gpu, &vec![1u8; rows]).unwrap();
+        let per_row = DeviceIndexes::per_row(&per_row, columns);
+        let refused = coder.pop_checkpointed(&mut left, &checkpoints, &into, &per_row);
+        assert!(matches!(refused, Err(Error::Unsupported(_))));
+    }
+}
+
 #[test]
 fn streams_and_indexes_of_other_shapes_are_refused() {
     let gpu = backends::gpu();

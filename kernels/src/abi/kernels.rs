@@ -21,6 +21,8 @@ pub enum Operation {
     PopTans,
     /// Push with packed entries, beside those of [`Push`](Self::Push).
     PushPacked,
+    /// Push with packed entries that take no correction, beside those of [`Push`](Self::Push).
+    PushExact,
     /// Pop with packed slots, beside [`PopSearch`](Self::PopSearch).
     PopSlots,
     /// Pop with packed intervals and a byte per slot, beside [`PopSearch`](Self::PopSearch).
@@ -156,6 +158,10 @@ macro_rules! for_each_kernel {
             push_packed_rans32_16_x2: push_packed Rans32x16 Pair Direct;
             push_packed_rans32_16_xn: push_packed Rans32x16 PartOfWarp Direct;
             push_packed_rans32_16_x32: push_packed Rans32x16 Warp Direct;
+            push_exact_rans32_16_x1: push_packed Rans32x16 ThreadInStep Exact;
+            push_exact_rans32_16_x2: push_packed Rans32x16 Pair Exact;
+            push_exact_rans32_16_xn: push_packed Rans32x16 PartOfWarp Exact;
+            push_exact_rans32_16_x32: push_packed Rans32x16 Warp Exact;
             pop_slots_rans64_x1: pop_packed Rans64 ThreadInStep Slots;
             pop_slots_rans64_x2: pop_packed Rans64 Pair Slots;
             pop_slots_rans64_xn: pop_packed Rans64 PartOfWarp Slots;
@@ -236,6 +242,7 @@ macro_rules! kernel_table {
     (@operation pop InverseCdf) => { Operation::PopInverseCdf };
     (@operation pop Alias) => { Operation::PopAlias };
     (@operation push_packed Direct) => { Operation::PushPacked };
+    (@operation push_packed Exact) => { Operation::PushExact };
     (@operation push_packed PackedAlias) => { Operation::PushAliasPacked };
     (@operation pop_packed PackedAlias) => { Operation::PopAliasPacked };
     (@operation pop_packed Slots) => { Operation::PopSlots };

@@ -3,12 +3,12 @@
 //!
 //! One array of 32-bit words holds all tables of a coder, in parts that each begin at a multiple of
 //! 16 bytes: first a [`PackedTable`] per table, then for push an entry per symbol
-//! ([`PackedFamily`]), and for pop a [`PackedSlot`] per slot, or a [`PackedInterval`] per symbol
-//! and a byte per slot, its symbol's number, or a [`WideInterval`] per symbol and 16 bits per
-//! bucket of slots, the number of its first slot's symbol.
-//! [`packed_states`](super::packed_states) packs alias and tANS tables. What a table lacks here,
-//! the bypass sentinel and whatever does not fit, is coded from the general forms; the stream is
-//! the same.
+//! ([`PackedFamily`], or [`ExactEntry`] where states have 32 bits and the precision is small), and
+//! for pop a [`PackedSlot`] per slot, or a [`PackedInterval`] per symbol and a byte per slot, its
+//! symbol's number, or a [`WideInterval`] per symbol and 16 bits per bucket of slots, the number of
+//! its first slot's symbol. [`packed_states`](super::packed_states) packs alias and tANS tables.
+//! What a table lacks here, the bypass sentinel and whatever does not fit, is coded from the
+//! general forms; the stream is the same.
 
 use super::bypass::BypassCode;
 use super::entry::{EncoderEntry, Interval, TableDescriptor};
@@ -180,6 +180,64 @@ impl PackedFamily for Rans64 {
     }
 }
 
+/// What a push needs of a symbol where states have 32 bits and the precision is small: a reciprocal
+/// of its frequency that gives the quotient without a correction. In one word, from the lowest bit:
+/// 14 bits of bias, 13 of frequency, 5 of shift.
+///
+/// With the shift `s` one less than the bits of `f - 1` and the reciprocal `r = 2^(32 + s) / f`
+/// rounded up, `r * f` exceeds `2^(32 + s)` by less than `f <= 2^(s + 1)`, so that `x * r >> 32 +
+/// s` is `x / f` for every `x` below `2^31` (Alverson, "Integer division using reciprocals",
+/// 1991). A frequency of 1 would take a reciprocal of 33 bits: with `2^32 - 1` the quotient is `x
+/// - 1`, and the bias makes up for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExactEntry {
+    /// The reciprocal.
+    pub reciprocal: u32,
+    /// The rest.
+    pub rest: u32,
+}
+
+impl ExactEntry {
+    /// Bytes, as a power of two.
+    pub const LOG2: u32 = 3;
+    /// The largest precision.
+    pub const MAX_PRECISION: u32 = 12;
+    const BIAS_BITS: u32 = 14;
+    const FREQ_BITS: u32 = 13;
+
+    /// Packs an interval of at least one slot; `None` where the precision is too large.
+    pub const fn new(interval: Interval, precision: u32) -> Option<Self> {
+        let Interval { start, freq } = interval;
+        if precision > Self::MAX_PRECISION || freq == 0 || start + freq > 1 << precision {
+            return None;
+        }
+        let (reciprocal, shift, bias) = if freq == 1 {
+            (u32::MAX, 0, start + (1 << precision) - 1)
+        } else {
+            let shift = 31 - (freq - 1).leading_zeros();
+            let reciprocal = (1u64 << (32 + shift)).div_ceil(freq as u64);
+            (reciprocal as u32, shift, start)
+        };
+        let rest = bias | freq << Self::BIAS_BITS | shift << (Self::BIAS_BITS + Self::FREQ_BITS);
+        Some(Self { reciprocal, rest })
+    }
+
+    /// Frequency.
+    #[inline(always)]
+    pub const fn freq(self) -> u32 {
+        self.rest >> Self::BIAS_BITS & ((1 << Self::FREQ_BITS) - 1)
+    }
+
+    /// Pushes the symbol to a state that is below its bound.
+    #[inline(always)]
+    pub const fn push(self, x: u32, precision: u32) -> u32 {
+        let high = ((x as u64 * self.reciprocal as u64) >> 32) as u32;
+        let quotient = high >> (self.rest >> (Self::BIAS_BITS + Self::FREQ_BITS));
+        let bias = self.rest & ((1 << Self::BIAS_BITS) - 1);
+        x.wrapping_add(bias).wrapping_add(quotient.wrapping_mul((1 << precision) - self.freq()))
+    }
+}
+
 /// The interval of a symbol where alphabet or precision are large: the first slot and the
 /// frequency, of a bypass sentinel with the highest bit set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,6 +327,26 @@ pub fn pack_entries<F: PackedFamily>(
     let mut words = Words::new(store);
     words.places(tables, bypass.is_some(), true)?;
     words.entries(entries)
+}
+
+/// Packs tables for push with an [`ExactEntry`] per symbol; `None` where they do not fit, with some
+/// words stored already.
+pub fn pack_exact(
+    tables: &[TableDescriptor],
+    intervals: &[Interval],
+    precision: u32,
+    bypass: Option<BypassCode>,
+    store: impl FnMut(u32),
+) -> Option<()> {
+    let mut words = Words::new(store);
+    words.places(tables, bypass.is_some(), true)?;
+    for interval in intervals {
+        let entry = ExactEntry::new(*interval, precision)?;
+        words.store(entry.reciprocal);
+        words.store(entry.rest);
+    }
+    words.end_part();
+    Some(())
 }
 
 /// A table's intervals, those that have no bypass digits, by number; the frequency of the others

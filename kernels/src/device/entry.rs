@@ -50,6 +50,7 @@ macro_rules! kernel_entry {
 macro_rules! kernel_body {
     (@packed Direct) => { $crate::device::push::Direct };
     (@packed PackedAlias) => { $crate::device::packed_alias::PackedAlias };
+    (@packed Exact) => { $crate::device::packed_alias::Exact };
     (@packed $form:ident) => { $crate::device::packed::$form };
     (push $family:ident $mapping:ident $form:ident) => {
         $crate::device::push::push::<
@@ -168,6 +169,7 @@ macro_rules! other_entries {
         $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x2, frames::OfWords<u16>);
         $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x4, frames::OfWords<u32>);
         $crate::decode_frame_entry!($simt, $attribute, $abi, decode_frame_x8, frames::OfWords<u64>);
+        $crate::pack_entry!($simt, $attribute, $abi);
     };
 }
 
@@ -257,6 +259,28 @@ macro_rules! decode_frame_entry {
             let memory = frames::Frames { coded, content, chunks, status };
             // SAFETY: the launch's promise.
             unsafe { frames::decode::<$form, _>($simt, memory, shape) }
+        }
+    };
+}
+
+/// The entry point that packs tables; see [`PackParams`](crate::abi::pack::PackParams).
+#[macro_export]
+#[doc(hidden)]
+macro_rules! pack_entry {
+    ($simt:expr, [$($attribute:tt)*], [$($abi:tt)*]) => {
+        $($attribute)*
+        #[doc = "See `abi::pack::PackParams`."]
+        /// # Safety
+        /// The parameters describe memory as `abi` says.
+        pub unsafe $($abi)* fn pack_tables(
+            intervals: *mut $crate::codec::Interval,
+            status: *const $crate::abi::RowStatus,
+            out: *mut u8,
+            shape: $crate::abi::pack::PackShape,
+        ) {
+            let memory = $crate::device::pack::Packing { intervals, status, out };
+            // SAFETY: the launch's promise.
+            unsafe { $crate::device::pack::pack($simt, memory, shape) }
         }
     };
 }

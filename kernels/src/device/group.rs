@@ -101,7 +101,7 @@ impl<S: Simt, M: Mapping> Group<S, M> {
     /// Whether any thread that works in step with this one says yes: the warp's, or this one alone.
     #[inline(always)]
     pub fn any_in_step(&self, yes: bool) -> bool {
-        if M::IN_STEP { self.simt.ballot(yes) != 0 } else { yes }
+        if M::IN_STEP { self.simt.any(yes) } else { yes }
     }
 
     /// The lanes of the row that say yes.

@@ -5,6 +5,10 @@ use super::simt::Simt;
 use crate::abi::RowStatus;
 use crate::codec::{RansFamily, RowError, WordInt, WordSink};
 
+/// Bits that hold how many words a symbol with its bypass digits emits, 14 at most: 65 bits of
+/// digits, 23 of symbol and 31 of state in words of 8 bits.
+pub const DIGIT_WORDS_BITS: u32 = 4;
+
 /// Counts the words that a push would emit.
 #[derive(Debug, Default)]
 pub struct WordCount(pub u32);

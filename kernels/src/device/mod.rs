@@ -13,7 +13,7 @@
 //!   shared memory; the rest is left to the general code of `push`, `pop` and `tans`.
 //! - [`models`]: distributions as the models of push and pop, and fixed-point parameters of floats.
 //! - [`frames`]: the chunks of frames.
-//! - [`quantise`]: probabilities to frequencies.
+//! - [`quantise`]: probabilities to frequencies. [`pack`]: those to the tables that coders read.
 //! - [`entry`](mod@entry): the entry points, made from the list of kernels in [`abi`](crate::abi).
 //!
 //! Lanes of a row are threads of one warp, which work in step: a group of symbols takes each lane
@@ -53,9 +53,9 @@ pub mod memory;
 pub mod models;
 #[cfg(all(target_arch = "nvptx64", not(feature = "rust-cuda")))]
 pub mod nvptx;
+pub mod pack;
 pub mod packed;
 pub mod packed_alias;
-mod packed_general;
 pub mod pop;
 pub mod pop_packed;
 pub mod push;
@@ -66,4 +66,5 @@ pub mod simt;
 pub mod tables;
 pub mod tans;
 mod tans_bits;
+mod tans_lane;
 mod tans_packed;

@@ -14,6 +14,8 @@ global_asm!(".extern .shared .align 16 .b8 parans_shared[];");
 unsafe extern "C" {
     #[link_name = "llvm.nvvm.vote.ballot.sync"]
     fn vote_ballot(mask: u32, predicate: bool) -> u32;
+    #[link_name = "llvm.nvvm.vote.any.sync"]
+    fn vote_any(mask: u32, predicate: bool) -> bool;
     #[link_name = "llvm.nvvm.shfl.sync.idx.i32"]
     fn shuffle_index(mask: u32, value: u32, source: u32, clamp: u32) -> u32;
     #[link_name = "llvm.nvvm.bar.warp.sync"]
@@ -56,6 +58,12 @@ impl Simt for Nvptx {
     fn ballot(self, yes: bool) -> u32 {
         // SAFETY: the trait's contract: all 32 threads call it together.
         unsafe { vote_ballot(WARP, yes) }
+    }
+
+    #[inline(always)]
+    fn any(self, yes: bool) -> bool {
+        // SAFETY: the trait's contract: all 32 threads call it together.
+        unsafe { vote_any(WARP, yes) }
     }
 
     #[inline(always)]

@@ -8,8 +8,9 @@ use crate::abi::CodeShape;
 use crate::codec::packed::{
     PackedInterval, PackedSlot, PackedTable, TABLE_LOG2, WideInterval, next_part,
 };
+use crate::codec::packed_lookup::{PackedGuideLookup, PackedSlotsLookup, PackedWideLookup};
 use crate::codec::step::slot;
-use crate::codec::{RansFamily, StateInt};
+use crate::codec::{Interval, RansFamily, StateInt};
 
 /// Where packed tables lie. Addresses are of 32 bits; the tables begin at [`start`](Self::start).
 pub trait TableMemory: Copy {
@@ -297,6 +298,26 @@ pub fn behind_halves<T: TableMemory>(memory: T, shape: &CodeShape) -> u32 {
     behind_places(memory, shape) + next_part(shape.tables << (shape.precision + 1))
 }
 
+/// A part of packed tables in global memory as the general code reads it: what follows the tables'
+/// places and a part of so many bytes.
+///
+/// # Safety
+/// `packed` points to packed tables of this shape that have these parts, the second of `len`
+/// elements.
+#[inline(always)]
+pub(super) unsafe fn part_behind<T>(
+    packed: *const u8,
+    shape: &CodeShape,
+    bytes: u32,
+    len: usize,
+) -> &'static [T] {
+    let places = next_part(shape.tables << TABLE_LOG2) as usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::slice::from_raw_parts(packed.add(places + next_part(bytes) as usize).cast(), len)
+    }
+}
+
 /// A slot's symbol as packed tables give it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PackedFound {
@@ -339,6 +360,34 @@ pub struct Guide;
 /// 16 bits per bucket of slots and a [`WideInterval`] a symbol: two loads, or a few more.
 #[derive(Clone, Copy, Debug)]
 pub struct Wide;
+
+/// How the general code reads a form: its lookup, the bytes of the part before its own, and the
+/// elements of its own.
+macro_rules! general_forms {
+    ($($form:ident: $lookup:ident { $field:ident }, $shape:ident, $bytes:expr, $len:expr;)*) => {
+        $(impl PopForm for $form {
+            type Lookup = $lookup<'static>;
+            #[inline(always)]
+            unsafe fn lookup(
+                intervals: &'static [Interval],
+                packed: *const u8,
+                $shape: &CodeShape,
+            ) -> Self::Lookup {
+                // SAFETY: the caller's promise.
+                let $field = unsafe { part_behind(packed, $shape, $bytes, $len) };
+                $lookup { intervals, $field }
+            }
+        })*
+    };
+}
+general_forms! {
+    Slots: PackedSlotsLookup { slots }, shape, 0, (shape.tables as usize) << shape.precision;
+    Guide: PackedGuideLookup { symbols }, shape,
+        shape.entries * size_of::<PackedInterval>() as u32,
+        (shape.tables as usize) << shape.precision;
+    Wide: PackedWideLookup { buckets }, shape, shape.entries << WideInterval::LOG2,
+        (shape.tables as usize) << WideInterval::bucket_bits(shape.precision);
+}
 
 impl PackedLookup for Wide {
     /// The intervals and the buckets.

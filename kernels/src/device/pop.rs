@@ -9,7 +9,7 @@ use crate::abi::{CodeShape, RowStatus};
 use crate::codec::step::{advance, renormalise, slot, words_wanted};
 use crate::codec::{
     AliasLookup, DecoderModel, DecoderView, Interval, InverseCdfLookup, RansFamily, RowError,
-    SearchLookup, SymbolLookup, TableRow, Value, WordReader,
+    SearchLookup, SymbolLookup, TableRow, Value, WordInt, WordReader,
 };
 
 /// Makes the codec's lookup out of a launch's memory.
@@ -152,6 +152,39 @@ where
     }
 }
 
+/// Lets the lanes that ask for it read a row's words one after another, lowest lane first, and
+/// gives whether there were enough.
+#[inline(always)]
+pub(super) fn in_turn<S: Simt, M: Mapping, W: WordInt>(
+    group: &Group<S, M>,
+    words: &[W],
+    asked: bool,
+    cursor: &mut u32,
+    mut read: impl FnMut(&mut WordReader<'_, W>),
+) -> bool {
+    /// Beside the words left, which are fewer.
+    const SHORT: u32 = 1 << 31;
+    let mut waiting = group.ballot(asked);
+    let mut enough = true;
+    while group.any_in_step(waiting != 0) {
+        let turn = group.lowest(waiting);
+        let mut left = *cursor;
+        if turn == group.lane && waiting != 0 {
+            let mut reader = WordReader::new(words.get(..left as usize).unwrap_or_default());
+            read(&mut reader);
+            left = reader.len() as u32 | if reader.underflowed() { SHORT } else { 0 };
+        }
+        if waiting != 0 {
+            waiting &= waiting - 1;
+        }
+        // A row with nobody waiting keeps its cursor: all its lanes hold the same.
+        let left = group.broadcast(left, turn & (group.lanes() - 1));
+        enough &= left & SHORT == 0;
+        *cursor = left & !SHORT;
+    }
+    enough
+}
+
 /// One lane's part of a row being popped.
 pub(super) struct Lane<'a, S, M, F: RansFamily, D> {
     pub(super) group: Group<S, M>,
@@ -210,8 +243,8 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, 
         self.cursor = self.cursor.saturating_sub(total);
     }
 
-    /// Lets the lanes that ask for it read the row's words one after another, lowest lane first: an
-    /// escape's digits, and in the tail a symbol's words before them. Gives each lane its symbol.
+    /// Lets the lanes that ask for it read their words in turn: an escape's digits, and in the tail
+    /// a symbol's words before them. Gives each lane its symbol.
     #[inline(always)]
     fn in_turn(
         &mut self,
@@ -222,33 +255,20 @@ impl<'a, S: Simt, M: Mapping, F: RansFamily, D: DecoderModel<F>> Lane<'a, S, M, 
         truncated_at: (u32, u32),
     ) -> i32 {
         let mut symbol = 0;
-        let mut waiting = self.group.ballot(asked);
-        while self.group.any_in_step(waiting != 0) {
-            let turn = self.group.lowest(waiting);
-            let mut left = self.cursor;
-            let mut underflowed = false;
-            if turn == self.group.lane && waiting != 0 {
-                let mut reader = self.reader(0);
-                if in_tail {
-                    self.state = renormalise::<F>(self.state, &mut reader);
-                }
-                match self.decoder.pop_raw(value, &mut self.state, &mut reader) {
-                    Ok(popped) => symbol = popped,
-                    Err(error) => self.fault.note(error, position, when),
-                }
-                left = reader.len() as u32;
-                underflowed = reader.underflowed();
+        let (words, decoder) = (self.words, &self.decoder);
+        let (state, fault) = (&mut self.state, &mut self.fault);
+        let enough = in_turn(&self.group, words, asked, &mut self.cursor, |reader| {
+            if in_tail {
+                *state = renormalise::<F>(*state, reader);
             }
-            if waiting != 0 {
-                waiting &= waiting - 1;
+            match decoder.pop_raw(value, state, reader) {
+                Ok(popped) => symbol = popped,
+                Err(error) => fault.note(error, position, when),
             }
-            // A row with nobody waiting keeps its cursor: all its lanes hold the same.
-            let turn = turn & (self.group.lanes() - 1);
-            self.cursor = self.group.broadcast(left, turn);
-            if self.group.broadcast(u32::from(underflowed), turn) != 0 {
-                let (position, when) = truncated_at;
-                self.truncated.note(RowError::Truncated, position, when);
-            }
+        });
+        if !enough {
+            let (position, when) = truncated_at;
+            self.truncated.note(RowError::Truncated, position, when);
         }
         symbol
     }

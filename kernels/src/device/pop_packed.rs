@@ -4,22 +4,24 @@
 //! one after another, and at last their symbols are stored at once. What can be checked for a tile
 //! is checked for the tile: that every index names a table, that there are words enough whatever
 //! the symbols. Bypass digits show only as a symbol is found, so with bypass every group votes
-//! whether one of its symbols has them, and the general code takes that group.
+//! whether one of its symbols has them; that group is then popped by itself, lane after lane.
 //!
 //! Rows that share a warp go through the loop in step; see [`CodedRow`].
 
 use super::group::Mapping;
 use super::memory::{Launch, RowSymbols, RowsMemory};
 use super::packed::{CodedRow, PackedLookup, SharedTables, TableMemory, table};
-use super::pop::{Lane, Ordinary, decoder_view, pop_row};
+use super::pop::{Lane, Ordinary, decoder_view, in_turn, pop_row};
 use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::PackedFamily;
-use crate::codec::step::advance;
-use crate::codec::{DecoderModel, TableRow, WordInt};
+use crate::codec::step::{advance, renormalise, slot, words_wanted};
+use crate::codec::{
+    BypassCode, DecoderModel, DecoderView, SymbolLookup, TableRow, Value, WordInt, WordReader,
+};
 
-/// Groups of a tile where one table codes the row, or a warp codes a row without bypass, and where
-/// symbols have indexes otherwise: more of them hide more latency and take more registers, and more
+/// Groups of a tile where one table codes the row or a warp does, and where symbols have indexes
+/// otherwise: more of them hide more latency and take more registers, and more
 /// of them are lost where one is not ordinary.
 const TILES: [usize; 2] = [8, 4];
 
@@ -37,9 +39,8 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: PackedFamily, L: PackedLookup>(
     // SAFETY: the caller's promise; no thread has left the block yet.
     unsafe {
         let tables = SharedTables::stage(simt, launch.lookup.cast(), shape);
-        let (rows, lookup) = (launch.rows, core::marker::PhantomData::<L>);
-        let tiles = Tiles { tables, rows, shape: *shape, lookup };
         let view = decoder_view::<L>(launch, shape);
+        let tiles = Tiles::<S, L> { tables, rows: launch.rows, shape: *shape, view };
         pop_row::<S, M, F, _, _>(simt, launch.rows, shape, tiles, |symbols, _| TableRow {
             view,
             index: symbols.indexes_of_row(),
@@ -47,11 +48,12 @@ pub unsafe fn pop<S: Simt, M: Mapping, F: PackedFamily, L: PackedLookup>(
     }
 }
 
-struct Tiles<S, L> {
+struct Tiles<S, L: PackedLookup> {
     tables: SharedTables<S>,
     rows: RowsMemory,
     shape: CodeShape,
-    lookup: core::marker::PhantomData<L>,
+    /// The tables of the general code, which has the sentinels.
+    view: DecoderView<'static, L::Lookup>,
 }
 
 /// What became of a tile.
@@ -141,7 +143,7 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         } else if self.shape.tables > 0 {
             // The offset of all tables, where they have the same.
             let known = (L::Place::default(), self.offset(memory, 0));
-            if M::LANES == 32 && !BYPASS {
+            if M::LANES == 32 {
                 self.loops::<T, M, F, BYPASS, false, { TILES[0] }>(memory, row, at, known);
             } else {
                 self.loops::<T, M, F, BYPASS, false, { TILES[1] }>(memory, row, at, known);
@@ -164,34 +166,113 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         (group, groups): (&mut u32, u32),
         known: Known<L>,
     ) {
-        loop {
-            let tile = TILE as u32;
-            // Fours are aligned where tiles are.
-            let odd = if M::LANES == 1 || M::LANES == 2 { group.wrapping_neg() % tile } else { 0 };
-            while odd == 0 && *group + tile <= groups {
-                let done = self.tile::<T, M, F, BYPASS, ONE, TILE>(memory, row, *group, known);
-                *group += done.groups;
-                if done.escaped {
-                    return;
+        let tile = TILE as u32;
+        'groups: while *group < groups {
+            'escaped: {
+                // Fours are aligned where tiles are.
+                let odd = if matches!(M::LANES, 1 | 2) { group.wrapping_neg() % tile } else { 0 };
+                while odd == 0 && *group + tile <= groups {
+                    let done = self.tile::<T, M, F, BYPASS, ONE, TILE>(memory, row, *group, known);
+                    *group += done.groups;
+                    if done.escaped {
+                        break 'escaped;
+                    }
+                    if done.groups == 0 {
+                        break;
+                    }
                 }
-                if done.groups == 0 {
-                    break;
+                // The rest, or one of the next few is not ordinary, or there may be too few words.
+                let mut left = if odd == 0 { tile } else { odd };
+                while left >= 2 && *group + 2 <= groups {
+                    let done = self.tile::<T, M, F, BYPASS, ONE, 2>(memory, row, *group, known);
+                    *group += done.groups;
+                    if done.escaped {
+                        break 'escaped;
+                    }
+                    if done.groups == 0 {
+                        break;
+                    }
+                    left -= 2;
                 }
+                while left > 0 && *group < groups {
+                    let done = self.tile::<T, M, F, BYPASS, ONE, 1>(memory, row, *group, known);
+                    if done.escaped {
+                        break 'escaped;
+                    }
+                    if done.groups == 0 {
+                        return;
+                    }
+                    *group += 1;
+                    left -= 1;
+                }
+                continue 'groups;
             }
-            // The rest, or one of the next few is not ordinary.
-            let mut single = if odd == 0 { tile } else { odd };
-            while single > 0 && *group < groups {
-                let done = self.tile::<T, M, F, BYPASS, ONE, 1>(memory, row, *group, known);
-                if done.groups == 0 {
-                    return;
-                }
-                *group += 1;
-                single -= 1;
-            }
-            if *group == groups {
+            if !self.escaped(memory, row, *group) {
                 return;
             }
+            *group += 1;
         }
+    }
+
+    /// Pops a group some of whose symbols have bypass digits, and whose indexes were checked; not
+    /// where it is damaged.
+    #[inline(always)]
+    fn escaped<T: TableMemory, M: Mapping, F: PackedFamily>(
+        &self,
+        memory: T,
+        row: &mut Row<S, M, F>,
+        group: u32,
+    ) -> bool {
+        let (of, precision) = (&row.of, self.shape.precision);
+        let Some(bypass) = BypassCode::new(self.shape.bypass_bits) else { return false };
+        let position = group * of.group.lanes() + of.group.lane;
+        let mut cursor = ((row.end - row.begin) / F::Word::BYTES as u64) as u32;
+        // SAFETY: the words in use of a row, and one of its positions.
+        let (words, number) = unsafe {
+            let words = core::slice::from_raw_parts(of.words.cast_const(), cursor as usize);
+            (words, of.symbols.index(position) as u32)
+        };
+        // SAFETY: the number was checked.
+        let found = unsafe {
+            let place = L::place(memory, number, &self.shape);
+            L::find::<T, F>(memory, place, row.state, precision)
+        };
+        let table = self.view.tables.tables.get(number as usize).copied().unwrap_or_default();
+        let max = table.symbols.wrapping_sub(1);
+        let escapes = found.freq == 0;
+        let (mut freq, mut rank) = (found.freq, found.rank);
+        let mut good = true;
+        if escapes {
+            let slot = slot::<F>(row.state, precision);
+            let found = self.view.lookup.find(number, &table, slot, precision);
+            (freq, rank, good) = (found.freq, found.rank, found.symbol == max);
+        }
+        let mut state = advance::<F>(row.state, precision, freq, rank);
+        let wanted = words_wanted::<F>(state);
+        let (before, total) = of.group.sums(wanted, F::WORDS_BITS, of.group.before);
+        let left = words.get(..cursor.saturating_sub(before) as usize).unwrap_or_default();
+        state = renormalise::<F>(state, &mut WordReader::new(left));
+        good &= total <= cursor;
+        cursor = cursor.saturating_sub(total);
+        let mut symbol = table.offset.wrapping_add_unsigned(found.symbol);
+        let enough = in_turn(&of.group, words, escapes, &mut cursor, |reader| {
+            let popped = bypass.pop::<F>(state, reader).ok().and_then(|(next, raw)| {
+                state = next;
+                Value::Outside { offset: table.offset, max }.symbol(raw)
+            });
+            match popped {
+                Some(popped) => symbol = popped,
+                None => good = false,
+            }
+        });
+        // SAFETY: `position` is one of the row's, and this lane's alone.
+        good &= enough && unsafe { of.symbols.store(position, symbol) }.is_ok();
+        if of.group.any_in_step(!good) {
+            return false;
+        }
+        row.state = state;
+        row.end = self.tables.simt().after::<F::Word>(row.begin, cursor);
+        true
     }
 
     /// The offset of a table whose number was checked.
@@ -241,13 +322,15 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
             return Done::default();
         }
         let mut popped = [0; N];
-        let mut done = 0;
-        'groups: {
+        {
             unroll!(N, i, {
                 // SAFETY: the place is that of a table.
                 let found = unsafe { L::find::<T, F>(memory, places[i], row.state, precision) };
                 if BYPASS && of.group.any_in_step(found.freq == 0) {
-                    break 'groups;
+                    // Here, so that no register has to say how many they are.
+                    // SAFETY: as below.
+                    unsafe { of.symbols.stores(&of.group, group, of.fours, popped, i) };
+                    return Done { groups: i as u32, escaped: true };
                 }
                 let taken = advance::<F>(row.state, precision, found.freq, found.rank);
                 let (mut before, mut total) =
@@ -272,12 +355,11 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
                 }
                 row.end = end;
                 popped[i] = offsets[i].wrapping_add_unsigned(found.symbol);
-                done = i + 1;
             });
         }
         // SAFETY: as above.
-        unsafe { of.symbols.stores(&of.group, group, of.fours, popped, done) };
-        Done { groups: done as u32, escaped: BYPASS && done < N }
+        unsafe { of.symbols.stores(&of.group, group, of.fours, popped, N) };
+        Done { groups: N as u32, escaped: false }
     }
 }
 

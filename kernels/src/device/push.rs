@@ -1,7 +1,7 @@
 //! The push kernel: one lane's part of a row, for every model.
 
 use super::group::{Group, Mapping};
-use super::lane_words::{HeldWords, LaneFault, LaneWords, WordCount};
+use super::lane_words::{DIGIT_WORDS_BITS, HeldWords, LaneFault, LaneWords, WordCount};
 use super::memory::{LaneMemory, Launch, RowSymbols, RowsMemory};
 use super::simt::Simt;
 use super::tables::{table_of_row, tables_view};
@@ -45,10 +45,6 @@ impl PushForm for Alias {
         AliasPlacement { remap, precision: shape.precision }
     }
 }
-
-/// Bits that hold how many words a symbol with its bypass digits emits, 14 at most: 65 bits of
-/// digits, 23 of symbol and 31 of state in words of 8 bits.
-const DIGIT_WORDS_BITS: u32 = 4;
 
 /// What pushes ordinary groups of symbols faster than the general code: full ones, without bypass
 /// digits, skipped symbols or faults.

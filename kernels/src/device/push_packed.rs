@@ -3,11 +3,13 @@
 //! A tile is a few groups of symbols: their symbols and indexes are loaded at once and their
 //! entries found, and then the groups are pushed one after another. All that can go wrong is known
 //! before the first of them is: symbols outside their tables, indexes of no table, words without
-//! room. The general code takes such groups.
+//! room. A tile with symbols outside is pushed group by group, and with bypass such a group's
+//! digits before it. The general code takes what is left.
 //!
 //! Rows that share a warp go through the loop in step; see [`CodedRow`].
 
 use super::group::Mapping;
+use super::lane_words::{DIGIT_WORDS_BITS, LaneWords, WordCount};
 use super::memory::{Launch, RowSymbols, RowsMemory};
 use super::packed::{CodedRow, SharedTables, TableMemory, table};
 use super::packed_alias::PackedPush;
@@ -16,7 +18,7 @@ use super::simt::Simt;
 use crate::abi::CodeShape;
 use crate::codec::packed::{PackedFamily, PackedTable};
 use crate::codec::step::{emit_one, push_bound};
-use crate::codec::{EncoderModel, TableRow, WordInt};
+use crate::codec::{BypassCode, EncoderModel, RansFamily, TableRow, WordInt};
 
 /// Groups of a tile where one table codes the row, and where symbols have indexes: more of them
 /// hide more latency and take more registers.
@@ -44,6 +46,17 @@ pub unsafe fn push<S: Simt, M: Mapping, F: PackedFamily, P: PackedPush>(
             index: symbols.indexes_of_row(),
         });
     }
+}
+
+/// What became of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pushed {
+    /// They are left to others.
+    None,
+    /// They were pushed.
+    Plain,
+    /// They were pushed, with bypass digits.
+    WithDigits,
 }
 
 struct Tiles<S, P> {
@@ -157,14 +170,18 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
             while odd == 0
                 && *group >= tile
                 && self.tile::<T, M, F, BYTES, TILE>(memory, row, *group - tile, one)
+                    == Pushed::Plain
             {
                 *group -= tile;
             }
             // The rest, or one of the next few is not ordinary.
             let mut single = if odd == 0 { tile } else { odd };
             while single > 0 && *group > 0 {
-                if !self.tile::<T, M, F, BYTES, 1>(memory, row, *group - 1, one) {
-                    return;
+                match self.tile::<T, M, F, BYTES, 1>(memory, row, *group - 1, one) {
+                    Pushed::None => return,
+                    // What made a tile fail is behind, most often.
+                    Pushed::WithDigits if !matches!(M::LANES, 1 | 2) => single = 1,
+                    _ => {}
                 }
                 *group -= 1;
                 single -= 1;
@@ -175,7 +192,7 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
         }
     }
 
-    /// Pushes `N` groups if all are ordinary.
+    /// Pushes `N` groups if all are ordinary, or a single one with its bypass digits.
     #[inline(always)]
     fn tile<T: TableMemory, M: Mapping, F: PackedFamily, const BYTES: bool, const N: usize>(
         &self,
@@ -183,7 +200,7 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
         row: &mut Row<S, M, F>,
         group: u32,
         one: Option<Place>,
-    ) -> bool {
+    ) -> Pushed {
         let (of, simt) = (&row.of, self.tables.simt());
         // SAFETY: whole groups of the row, of bytes where that is said.
         let values = unsafe {
@@ -194,8 +211,12 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
             }
         };
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
-        let mut good = simt.after::<F::Word>(row.to, words) <= row.end;
+        let enough = simt.after::<F::Word>(row.to, words) <= row.end;
+        let mut good = enough;
         let (mut at, mut slots) = ([0; N], [0; N]);
+        // Of a single group: the symbol's number in its table, how many have no digits, and where
+        // the entry of the first is.
+        let mut outside = (0, 0, 0);
         if let Some((table, entries, of_table)) = one {
             let mut largest = 0;
             unroll!(N, i, {
@@ -204,13 +225,15 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
                 slots[i] = of_table;
             });
             good &= BYTES || largest < table.symbols();
+            let first = memory.scaled(entries, table.offset() as u32, F::ENTRY_LOG2);
+            outside = (largest, table.symbols(), first);
         } else {
             // SAFETY: as above.
             let numbers = unsafe { of.symbols.indexes::<S, M, N>(&of.group, group, of.fours) };
             let mut named = true;
             unroll!(N, i, { named &= (numbers[i] as u32) < self.shape.tables });
             if of.group.any_in_step(!named) {
-                return false;
+                return Pushed::None;
             }
             let entries = P::entries(memory, &self.shape);
             unroll!(N, i, {
@@ -221,16 +244,28 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
                 good &= number < table.symbols();
                 let entry = table.base.wrapping_add(values[i] as u32);
                 at[i] = memory.scaled(entries, entry, F::ENTRY_LOG2);
+                let first = table.base.wrapping_add(table.offset() as u32);
+                outside = (number, table.symbols(), memory.scaled(entries, first, F::ENTRY_LOG2));
             });
         }
+        let mut pushed = Pushed::Plain;
         if of.group.any_in_step(!good) {
-            return false;
+            let bypass = BypassCode::new(self.shape.bypass_bits);
+            let Some(bypass) = bypass.filter(|_| N == 1 && !BYTES) else { return Pushed::None };
+            let (number, symbols, first) = outside;
+            let Some(digits) = Self::digits(row, bypass, number, symbols) else {
+                return Pushed::None;
+            };
+            (row.state, row.to) = digits;
+            // The sentinel's entry is behind those of the other symbols.
+            at[0] = memory.scaled(first, number.min(symbols), F::ENTRY_LOG2);
+            pushed = Pushed::WithDigits;
         }
-        let precision = self.shape.precision;
+        let (of, precision) = (&row.of, self.shape.precision);
         unroll!(N, i, {
             // SAFETY: an entry of the table.
-            let entry = F::unpack(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
-            let (first, bound) = (row.state, push_bound::<F>(entry.freq, precision));
+            let entry = P::entry::<F>(unsafe { memory.words(at[N - 1 - i], F::ENTRY_LOG2) });
+            let (first, bound) = (row.state, push_bound::<F>(P::freq::<F>(&entry), precision));
             let (emits, mut x) = emit_one::<F>(first, bound);
             let (mut before, mut total) = of.group.ranks(emits, of.group.after);
             let second = x;
@@ -251,6 +286,72 @@ impl<S: Simt, P: PackedPush> Tiles<S, P> {
             // SAFETY: the slots of the entry's table.
             row.state = unsafe { P::push::<T, F>(memory, x, &entry, slots[N - 1 - i], precision) };
         });
-        true
+        pushed
     }
+
+    /// Pushes the bypass digits of a group, highest lane first, where each lane's symbol is
+    /// `number` in a table of which `symbols` have no digits. Gives the state and where the next
+    /// word goes; `None` where the digits or the symbols behind them find no room, or a symbol is
+    /// too far outside its table.
+    #[inline(always)]
+    fn digits<M: Mapping, F: PackedFamily>(
+        row: &Row<S, M, F>,
+        bypass: BypassCode,
+        number: u32,
+        symbols: u32,
+    ) -> Option<(F::State, u64)> {
+        let (of, simt) = (&row.of, row.of.group.simt());
+        let raw = if number < symbols {
+            Ok(None)
+        } else {
+            BypassCode::raw(i64::from(number as i32), symbols).map(Some)
+        };
+        let mut count = 0;
+        if let Ok(Some(raw)) = raw {
+            count = digit_words::<F>(bypass, row.state, raw);
+        }
+        // A ballot per bit of the counts, few of which are large.
+        let few = !of.group.any_in_step(count > 3);
+        let bits = if few { 2 } else { DIGIT_WORDS_BITS };
+        let (before, total) = of.group.sums(count, bits, of.group.after);
+        let to = simt.after::<F::Word>(row.to, total);
+        let behind = simt.after::<F::Word>(to, of.group.lanes() * F::PACKED_WORDS);
+        if of.group.any_in_step(raw.is_err() || behind > row.end) {
+            return None;
+        }
+        let mut state = row.state;
+        if let Ok(Some(raw)) = raw {
+            let first = ((row.to - simt.global(of.words)) / F::Word::BYTES as u64) as u32 + before;
+            // SAFETY: the row's words, of which each lane writes those that it counted, and all
+            // are below the capacity.
+            state = unsafe { store_digits::<F>(bypass, state, raw, of.words, first) };
+        }
+        Some((state, to))
+    }
+}
+
+/// How many words a state emits for the bypass digits of `raw`. A function of its own, as the next
+/// one: what is seldom done should take no registers of the loops.
+#[inline(never)]
+fn digit_words<F: RansFamily>(bypass: BypassCode, state: F::State, raw: u32) -> u32 {
+    let mut count = WordCount::default();
+    bypass.push::<F>(state, raw, &mut count);
+    count.0
+}
+
+/// Pushes the bypass digits of `raw`, whose words go to the row's from position `first` on.
+///
+/// # Safety
+/// The row has the words that [`digit_words`] counts there, and no other thread uses them.
+#[inline(never)]
+unsafe fn store_digits<F: RansFamily>(
+    bypass: BypassCode,
+    state: F::State,
+    raw: u32,
+    words: *mut F::Word,
+    first: u32,
+) -> F::State {
+    // SAFETY: the caller's promise.
+    let mut sink = unsafe { LaneWords::new(words, first, u32::MAX) };
+    bypass.push::<F>(state, raw, &mut sink)
 }

@@ -18,6 +18,11 @@ pub trait Simt: Copy {
     fn barrier(self);
     /// One bit for each thread of the warp that says yes. All 32 threads call it together.
     fn ballot(self, yes: bool) -> u32;
+    /// Whether any thread of the warp says yes. All 32 threads call it together.
+    #[inline(always)]
+    fn any(self, yes: bool) -> bool {
+        self.ballot(yes) != 0
+    }
     /// The value that the thread `source` of the warp gave. All 32 threads call it together.
     fn shuffle(self, value: u32, source: u32) -> u32;
 

@@ -11,160 +11,23 @@
 //! group of symbols, each lane reads its own bits; with digits, symbol by symbol. `tans_bits` says
 //! where a lane's bits are.
 
-use super::group::{Group, Mapping};
+use super::group::Mapping;
 use super::lane_words::{LaneFault, LaneWords};
-use super::memory::{Launch, RowSymbols, RowsMemory};
-use super::packed_general::behind_places_at;
+use super::memory::{Launch, RowSymbols};
+use super::packed::part_behind;
 use super::simt::Simt;
 use super::tables::tables_view;
-use super::tans_bits::{BitEnd, Window, store_bits};
+use super::tans_bits::{Window, store_bits};
+use super::tans_lane::{Lane, TansMemory};
 use super::tans_packed::Tiles;
 use crate::abi::{CodeShape, RowStatus};
 use crate::codec::step::low_mask;
 use crate::codec::table_row::TablesView;
-use crate::codec::tans::{BUFFER_FIELDS, push_state};
+use crate::codec::tans::push_state;
 use crate::codec::{
-    BitBuffer, BypassCode, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView,
-    TansEncoderView, TansFamily, WordReader, WordSource,
+    BypassCode, RowError, TableDescriptor, TansDecoderEntry, TansDecoderView, TansEncoderView,
+    TansFamily, WordReader, WordSource,
 };
-
-/// The streams of a launch.
-#[derive(Clone, Copy)]
-struct TansMemory<T: TansFamily> {
-    /// `rows * (lanes + 2)` fields: a row's states, its bits and how many.
-    fields: *mut u32,
-    words: *mut T::Word,
-    lengths: *mut u32,
-    status: *mut RowStatus,
-}
-
-impl<T: TansFamily> TansMemory<T> {
-    #[inline(always)]
-    fn of(rows: &RowsMemory) -> Self {
-        let RowsMemory { lengths, status, .. } = *rows;
-        Self { fields: rows.states.cast(), words: rows.words.cast(), lengths, status }
-    }
-}
-
-/// One lane's copy of a row.
-pub(super) struct Lane<S, M, T: TansFamily> {
-    pub(super) group: Group<S, M>,
-    memory: TansMemory<T>,
-    pub(super) row: usize,
-    active: bool,
-    capacity: u32,
-    pub(super) state: u32,
-    /// The same in all lanes of the row.
-    pub(super) end: BitEnd,
-    /// The length or a state was none that a push leaves.
-    refused: Option<RowStatus>,
-    fault: LaneFault,
-}
-
-impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
-    /// The calling thread's lane; `None` where the whole warp (or this thread, where it works
-    /// alone) has no row.
-    #[inline(always)]
-    fn load(
-        simt: S,
-        memory: TansMemory<T>,
-        shape: &CodeShape,
-        (too_long, bad_state_at): (RowError, u32),
-    ) -> Option<Self> {
-        let (group, row) = Group::<S, M>::new(simt, shape.lanes);
-        // Threads past the last row work on, on no symbols, as long as a row of their warp does.
-        let active = row < shape.rows;
-        if !group.any_in_step(active) {
-            return None;
-        }
-        let row = if active { row as usize } else { 0 };
-        let first = row * (group.lanes() as usize + BUFFER_FIELDS);
-        let (mut state, buffer, length) = if active {
-            // SAFETY: fields of this row, which is one of the launch's.
-            unsafe {
-                let buffer = memory.fields.add(first + group.lanes() as usize);
-                (
-                    *memory.fields.add(first + group.lane as usize),
-                    BitBuffer { bits: *buffer, len: *buffer.add(1) },
-                    *memory.lengths.add(row),
-                )
-            }
-        } else {
-            (0, BitBuffer::default(), 0)
-        };
-        let initial = 1 << shape.precision;
-        if state == 0 {
-            state = initial;
-        }
-        let good = state >> shape.precision == 1 && buffer.is_valid(T::WORD_BITS);
-        let refused = if group.ballot(!good) != 0 {
-            Some(RowStatus { code: RowError::StateOutOfRange as u32, position: bad_state_at })
-        } else if length > shape.word_stride {
-            Some(RowStatus { code: too_long as u32, position: 0 })
-        } else {
-            None
-        };
-        let (state, end) = match refused {
-            None => (state, BitEnd { cursor: length, buffer }),
-            Some(_) => (initial, BitEnd::default()),
-        };
-        Some(Self {
-            group,
-            memory,
-            row,
-            active,
-            capacity: shape.word_stride,
-            state,
-            end,
-            refused,
-            fault: LaneFault::NONE,
-        })
-    }
-
-    /// The row's words.
-    #[inline(always)]
-    fn words(&self) -> *mut T::Word {
-        // SAFETY: the words hold `rows` rows.
-        unsafe { self.memory.words.add(self.row * self.capacity as usize) }
-    }
-
-    /// Stores the row, or what is wrong with it.
-    #[inline(always)]
-    fn store(self, status: RowStatus) {
-        let status = self.refused.unwrap_or(status);
-        if !self.active {
-            return;
-        }
-        let lanes = self.group.lanes() as usize;
-        let first = self.row * (lanes + BUFFER_FIELDS);
-        // SAFETY: this lane's state; what the row has once is written by one lane.
-        unsafe {
-            if status.code == 0 {
-                *self.memory.fields.add(first + self.group.lane as usize) = self.state;
-            }
-            if self.group.lane == 0 {
-                if status.code == 0 {
-                    *self.memory.fields.add(first + lanes) = self.end.buffer.bits;
-                    *self.memory.fields.add(first + lanes + 1) = self.end.buffer.len;
-                    *self.memory.lengths.add(self.row) = self.end.cursor;
-                }
-                *self.memory.status.add(self.row) = status;
-            }
-        }
-    }
-
-    /// Whether the lane has a row to code, and met no error in it.
-    #[inline(always)]
-    pub(super) fn is_sound(&self) -> bool {
-        self.active && self.refused.is_none() && !self.fault.happened()
-    }
-
-    /// Whether a symbol of the row is this lane's to code.
-    #[inline(always)]
-    fn works_at(&self, position: u32, count: u32) -> bool {
-        self.is_sound() && position < count
-    }
-}
 
 /// A symbol's bits on their way round the lanes: value in the low 16 bits, count above, and whether
 /// bypass digits come first.
@@ -189,11 +52,11 @@ pub unsafe fn push<S: Simt, M: Mapping, T: TansFamily>(simt: S, launch: Launch, 
     // launch's.
     let (view, symbols) = unsafe {
         let states = (shape.tables as usize) << shape.precision;
-        let next = behind_places_at(launch.lookup, shape, 0).cast();
+        let next = part_behind(launch.lookup, shape, 0, states);
         let view = TansEncoderView {
             tables: tables_view(launch.tables, shape),
             entries: core::slice::from_raw_parts(launch.entries.cast(), shape.entries as usize),
-            next: core::slice::from_raw_parts(next, states),
+            next,
         };
         (view, launch.rows.row(shape, lane.row as u32))
     };
@@ -281,14 +144,6 @@ impl<S: Simt, M: Mapping, T: TansFamily> Lane<S, M, T> {
                 (0, 0)
             }
         }
-    }
-
-    /// Whether the words went past the row's capacity.
-    #[inline(always)]
-    fn clamp_cursor(&mut self) -> bool {
-        let overflowed = self.end.cursor > self.capacity;
-        self.end.cursor = self.end.cursor.min(self.capacity);
-        overflowed
     }
 
     #[inline(always)]

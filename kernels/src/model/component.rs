@@ -118,8 +118,14 @@ pub(super) trait Edges {
     /// The CDF (units of `2^-32`, at most `2^32`) at `position` (units of `2^-12`); never
     /// decreasing.
     fn mass_below(&self, position: i64) -> u64;
-    /// About where the CDF reaches `mass`; any answer is right, a near one is quick.
-    fn position_of(&self, mass: u32) -> i64;
+    /// The CDF at two positions.
+    #[inline(always)]
+    fn masses_below(&self, positions: [i64; 2]) -> [u64; 2] {
+        positions.map(|position| self.mass_below(position))
+    }
+    /// About where the CDF reaches `mass`, and how far off that may well be; any answer is right, a
+    /// near one is quick.
+    fn position_of(&self, mass: u32) -> (i64, u64);
 }
 
 /// A product of mass (units of `2^-32`) and slots as whole slots, to the nearest.
@@ -158,12 +164,24 @@ impl Slots {
         share(mass * u64::from(self.shared())) + rank
     }
 
+    /// The slots at which `rank`, below [`Window::ranks`], begins and ends: both values of
+    /// [`cdf`](Self::cdf), evaluated together.
+    #[inline(always)]
+    fn around(&self, edges: &impl Edges, rank: u32) -> [u32; 2] {
+        let last = self.window.ranks() - 1;
+        let inner = [rank.max(1), (rank + 1).min(last)];
+        let masses = edges.masses_below(inner.map(|rank| self.window.edge(rank)));
+        let shared = u64::from(self.shared());
+        let start = share(masses[0] * shared) + rank;
+        let end = share(masses[1] * shared) + rank + 1;
+        [if rank == 0 { 0 } else { start }, if rank == last { 1 << self.precision } else { end }]
+    }
+
     #[inline(always)]
     pub(super) fn locate(&self, edges: &impl Edges, symbol: i32) -> Option<Located> {
         let (rank, escape) = self.window.rank(symbol)?;
-        let start = self.cdf(edges, rank);
-        let freq = self.cdf(edges, rank + 1) - start;
-        Some(Located { interval: Interval { start, freq }, escape })
+        let [start, end] = self.around(edges, rank);
+        Some(Located { interval: Interval { start, freq: end - start }, escape })
     }
 
     #[inline]
@@ -173,8 +191,12 @@ impl Slots {
         let slot = slot.min(end - 1);
         // The middle of the slot, so that slot 0 does not ask for minus infinity.
         let mass = ((2 * u64::from(slot) + 1) << 31 >> self.precision) as u32;
-        let guess = window.rank_at(edges.position_of(mass));
-        let (rank, interval) = find_rank(slot, window.ranks(), end, guess, |j| self.cdf(edges, j));
+        let (position, off) = edges.position_of(mass);
+        let first = window.rank_at(position);
+        let step = ((off >> MEAN_FRACTION_BITS) as u32).clamp(1, window.ranks());
+        let around = self.around(edges, first);
+        let (rank, interval) =
+            find_rank(slot, (window.ranks(), end), (first, step), around, |j| self.cdf(edges, j));
         let value = if rank == 0 {
             Value::Below(window.lowest - 1)
         } else if rank > window.count {
@@ -208,8 +230,8 @@ impl Edges for Single {
     }
 
     #[inline]
-    fn position_of(&self, mass: u32) -> i64 {
-        i64::from(self.mean.0) + quantile_estimate(self.kind, mass, self.scale)
+    fn position_of(&self, mass: u32) -> (i64, u64) {
+        (i64::from(self.mean.0) + quantile_estimate(self.kind, mass, self.scale), 0)
     }
 }
 

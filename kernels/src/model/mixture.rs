@@ -47,22 +47,39 @@ impl Edges for Weighted<'_> {
         mass >> WEIGHT_BITS
     }
 
+    /// In one turn over the components, which on a device are far apart.
+    #[inline(always)]
+    fn masses_below(&self, [first, second]: [i64; 2]) -> [u64; 2] {
+        let mut masses = [0; 2];
+        for part in self.components {
+            let (mean, weight) = (i64::from(part.mean.0), u64::from(part.weight));
+            masses[0] += cdf_q32(self.kind, first - mean, part.scale) * weight;
+            masses[1] += cdf_q32(self.kind, second - mean, part.scale) * weight;
+        }
+        masses.map(|mass| mass >> WEIGHT_BITS)
+    }
+
     #[inline]
-    fn position_of(&self, mass: u32) -> i64 {
+    fn position_of(&self, mass: u32) -> (i64, u64) {
         // The quantile lies between the smallest and the largest of the components' own; their mean
         // is a start.
-        let mut sum = 0;
+        let (mut sum, mut lowest, mut highest) = (0, i64::MAX, i64::MIN);
         for part in self.components {
             let own = i64::from(part.mean.0) + quantile_estimate(self.kind, mass, part.scale);
             sum += own * i64::from(part.weight);
+            if part.weight > 0 {
+                lowest = lowest.min(own);
+                highest = highest.max(own);
+            }
         }
-        sum >> WEIGHT_BITS
+        (sum >> WEIGHT_BITS, (highest - lowest).max(0) as u64 / 4)
     }
 }
 
 impl<'a> Mixture<'a> {
     /// The mixture over slots of `2^precision`, which is clamped to 8 ..= 31. `None` unless there
-    /// are 1 to 8 components whose weights sum to `2^16`.
+    /// are 1 to 8 components whose weights sum to `2^16`, and their scales are such: those in
+    /// device memory may be any 16 bits.
     #[inline]
     pub fn new(kind: Kind, components: &'a [Component], precision: u32) -> Option<Self> {
         if components.is_empty() || components.len() > MAX_COMPONENTS {
@@ -72,8 +89,9 @@ impl<'a> Mixture<'a> {
         let (mut lowest, mut highest, mut weights) = (i32::MAX, i32::MIN, 0u64);
         for part in components {
             weights += u64::from(part.weight);
+            let scale = Scale::from_code(part.scale.code())?;
             if part.weight > 0 {
-                let window = Window::around(kind, part.mean, part.scale, precision);
+                let window = Window::around(kind, part.mean, scale, precision);
                 lowest = lowest.min(window.lowest);
                 highest = highest.max(window.highest());
             }

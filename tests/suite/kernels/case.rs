@@ -6,14 +6,14 @@ use bytemuck::{Pod, cast_slice};
 use parans_emulator::Report;
 use parans_kernels::abi::{self, CodeParams, CodeShape, Kernel, Operation, RowStatus};
 use parans_kernels::codec::packed::{
-    PackedFamily, PackedSlot, pack_entries, pack_guide, pack_slots, pack_wide,
+    PackedFamily, PackedSlot, pack_entries, pack_exact, pack_guide, pack_slots, pack_wide,
 };
 use parans_kernels::codec::packed_states::{pack_alias_buckets, pack_alias_entries};
 use parans_kernels::codec::table_row::TablesView;
 use parans_kernels::codec::{
     AliasLookup, AliasPlacement, BypassCode, DecoderView, DirectPlacement, EncoderView,
-    InverseCdfLookup, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt, WordReader,
-    WordWriter, pop_row, push_row,
+    InverseCdfLookup, Rans32x16, RansFamily, RowFault, RowIndexes, SearchLookup, StateInt,
+    WordReader, WordWriter, pop_row, push_row,
 };
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -530,6 +530,7 @@ impl Case {
             Operation::Push
                 | Operation::PushAlias
                 | Operation::PushPacked
+                | Operation::PushExact
                 | Operation::PushAliasPacked
         );
         let packed = self.packed::<F>(operation, data);
@@ -589,6 +590,7 @@ impl Case {
         let store = |word| words.push(word);
         let packed = match operation {
             Operation::PushPacked => pack_entries(places, &tables.entries::<F>(), bypass, store),
+            Operation::PushExact => pack_exact(places, intervals, precision, bypass, store),
             Operation::PopSlots => pack_slots(places, intervals, precision, bypass, store),
             Operation::PopGuide => pack_guide(places, intervals, precision, bypass, store),
             Operation::PopWide => pack_wide::<F>(places, intervals, precision, bypass, store),
@@ -615,6 +617,7 @@ impl Case {
         let operation = match self.lookup {
             Lookup::Alias => Operation::PushAlias,
             Lookup::AliasPacked => Operation::PushAliasPacked,
+            Lookup::Slots if F::NAME == Rans32x16::NAME => Operation::PushExact,
             Lookup::Slots | Lookup::Guide | Lookup::Wide => Operation::PushPacked,
             _ => Operation::Push,
         };

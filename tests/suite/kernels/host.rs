@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parans_kernels::abi::pack::{PACK_TABLES, PackParams};
 use parans_kernels::abi::{
     CodeParams, FIX_F32, FixParams, MODEL_KERNELS, MOVE_ROWS, ModelParams, MoveParams,
     QUANTISE_CDF_F32, QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams,
@@ -190,6 +191,19 @@ fn call(kernel: &str, params: &[u8]) {
                     params.fixed_means as *mut _,
                     params.codes as *mut _,
                     params.count,
+                )
+            };
+        }
+        PACK_TABLES => {
+            let params: &PackParams = bytemuck::from_bytes(params);
+            // SAFETY: the addresses are those of live buffers of this process, as large as the
+            // shape says.
+            return unsafe {
+                entries::pack_tables(
+                    params.intervals as *mut _,
+                    params.status as *const _,
+                    params.out as *mut _,
+                    params.shape,
                 )
             };
         }

@@ -244,6 +244,7 @@ fn rows(machine: &dyn Machine, _chosen: &Cases) {
 
 fn quantise(machine: &dyn Machine, _chosen: &Cases) {
     quantise::check(machine);
+    quantise::check_packs(machine);
 }
 
 /// The kernels that read packed tables: everything that can happen to a group of symbols among

@@ -4,10 +4,14 @@ use bytemuck::{Pod, bytes_of, cast_slice};
 use ndarray::{Array3, ArrayView2, ArrayView3};
 use parans::model::Pmfs;
 use parans::{Precision, Tables};
+use parans_kernels::abi::pack::{PACK_TABLES, PackParams, PackShape, form};
 use parans_kernels::abi::{
     QUANTISE_CDF_F32, QUANTISE_CDF_U32, QUANTISE_F32, QuantiseParams, QuantiseShape, RowStatus,
 };
-use parans_kernels::codec::{Interval, RowError};
+use parans_kernels::codec::packed::{next_part, pack_entries, pack_exact, pack_guide, pack_slots};
+use parans_kernels::codec::{
+    BypassCode, EncoderEntry, Interval, Rans32x16, Rans64, RowError, TableDescriptor,
+};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -164,4 +168,103 @@ pub fn check(machine: &dyn Machine) {
     let (status, cdfs) = run_kernel::<_, u32>(machine, QUANTISE_CDF_U32, &counts, shape, 3);
     assert_eq!(status, [bad(2), RowStatus::default()]);
     assert_eq!(cdfs, [0, 0, 0, 0, 1, 1 << 12]);
+}
+
+/// The forms of tables that a device makes of intervals are those that the host makes; a table that
+/// failed is made of equal shares.
+pub fn check_packs(machine: &dyn Machine) {
+    let rng = &mut Xoshiro256PlusPlus::seed_from_u64(8);
+    for (symbols, precision) in [(1, 4), (2, 2), (17, 9), (256, 12), (100, 13), (255, 16)] {
+        for sentinel in [false, true] {
+            let symbols = symbols + usize::from(sentinel);
+            if symbols < 2 || symbols > 1 << precision {
+                continue;
+            }
+            let tables = 5;
+            let given = symbols - usize::from(sentinel);
+            let pmf = probabilities(rng, tables, given);
+            let shape = QuantiseShape {
+                rows: tables as u32,
+                symbols: symbols as u32,
+                precision,
+                sentinel: u32::from(sentinel),
+            };
+            let (mut status, mut intervals) = run(machine, &pmf, shape);
+            let shape = PackShape {
+                tables: tables as u32,
+                symbols: symbols as u32,
+                precision,
+                sentinel: u32::from(sentinel),
+                ..PackShape::default()
+            };
+            let pack = |form, intervals: &[Interval], status: &[RowStatus], bytes: usize| {
+                let of_slots = matches!(form, form::SLOTS | form::NUMBERS);
+                let each = if of_slots { 1 << precision } else { symbols };
+                let params = PackParams {
+                    intervals: machine.upload(cast_slice(intervals)),
+                    status: machine.upload(cast_slice(status)),
+                    out: machine.alloc((bytes * tables * each).max(16)),
+                    shape: PackShape { form, ..shape },
+                };
+                machine.launch(PACK_TABLES, (tables * each) as u64, 0, bytes_of(&params));
+                let out = match form {
+                    form::EVEN => machine.download(params.intervals, size_of_val(intervals)),
+                    _ => machine.download(params.out, bytes * tables * each),
+                };
+                machine.reset();
+                out
+            };
+            // Of a table that failed, whatever lay there is replaced; the others stay.
+            status[1].code = RowError::ParameterOutOfRange as u32;
+            intervals[symbols..2 * symbols].fill(Interval { start: 7, freq: 0 });
+            let even: Vec<Interval> =
+                bytemuck::pod_collect_to_vec(&pack(form::EVEN, &intervals, &status, 0));
+            let (mut start, share) = (0, (1 << precision) / symbols as u32);
+            for interval in &even[symbols..2 * symbols] {
+                assert!(interval.start == start && [share, share + 1].contains(&interval.freq));
+                start += interval.freq;
+            }
+            assert_eq!(start, 1 << precision);
+            assert_eq!(even[..symbols], intervals[..symbols]);
+            assert_eq!(even[2 * symbols..], intervals[2 * symbols..]);
+
+            let places: Vec<_> = (0..tables as u32)
+                .map(|table| TableDescriptor {
+                    base: table * symbols as u32,
+                    symbols: symbols as u32,
+                    ..TableDescriptor::default()
+                })
+                .collect();
+            let bypass = BypassCode::new(if sentinel { 4 } else { 0 });
+            let behind_places = next_part(8 * tables as u32) as usize;
+            let entries_64: Vec<_> = even.iter().map(|i| EncoderEntry::<Rans64>::new(*i)).collect();
+            let entries: Vec<_> = even.iter().map(|i| EncoderEntry::<Rans32x16>::new(*i)).collect();
+            let same = |form, bytes, at: usize, wanted: &[u8]| {
+                let got = pack(form, &even, &status, bytes);
+                let what = format!("form {form}: {symbols} symbols at {precision}, {sentinel}");
+                assert!(got[..] == wanted[at..][..got.len()], "{what}");
+            };
+            same(form::ENTRIES_64, 16, 0, cast_slice(&entries_64));
+            same(form::ENTRIES_32, 12, 0, cast_slice(&entries));
+            let words = |pack: &dyn Fn(&mut dyn FnMut(u32)) -> Option<()>| {
+                let mut words = Vec::new();
+                pack(&mut |word| words.push(word)).expect("tables that fit");
+                bytemuck::pod_collect_to_vec::<u32, u8>(&words)
+            };
+            let packed = words(&|store| pack_entries(&places, &entries, bypass, store));
+            same(form::PACKED_32, 8, behind_places, &packed);
+            if precision <= 12 {
+                let packed = words(&|store| pack_exact(&places, &even, precision, bypass, store));
+                same(form::EXACT, 8, behind_places, &packed);
+                let packed = words(&|store| pack_slots(&places, &even, precision, bypass, store));
+                same(form::SLOTS, 4, behind_places, &packed);
+            }
+            if symbols <= 256 {
+                let packed = words(&|store| pack_guide(&places, &even, precision, bypass, store));
+                same(form::INTERVALS, 4, behind_places, &packed);
+                let numbers = behind_places + next_part((4 * tables * symbols) as u32) as usize;
+                same(form::NUMBERS, 1, numbers, &packed);
+            }
+        }
+    }
 }

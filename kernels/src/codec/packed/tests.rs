@@ -95,3 +95,31 @@ fn packed_entries_are_the_entries() {
     assert_eq!(Rans32::pack(&whole), None);
     assert_eq!(PackedSlot::new(0, 1 << 12, 0), None);
 }
+
+/// The push of an exact entry is the codec's, for every frequency of the largest precision, at
+/// states around each multiple of the frequency that can be wrong first: the largest.
+#[test]
+fn the_exact_push_is_the_push() {
+    use crate::codec::step::{push_below_bound, push_bound};
+    for precision in [1, 7, 11, 12] {
+        for freq in 1..=1u32 << precision {
+            let interval = Interval { start: (1 << precision) - freq, freq };
+            let entry = ExactEntry::new(interval, precision).expect("a small precision");
+            let codec = EncoderEntry::<Rans32x16>::new(interval);
+            let bound = push_bound::<Rans32x16>(freq, precision);
+            let multiples = [1, 2, 3, bound / freq / 2, bound / freq - 1, bound / freq];
+            for near in multiples.map(|times| times * freq) {
+                for x in [near - 1, near, near + freq / 2].into_iter().filter(|x| *x < bound) {
+                    // No state is 0.
+                    let x = x.max(1);
+                    let pushed = push_below_bound::<Rans32x16>(x, &codec, precision);
+                    assert_eq!(entry.push(x, precision), pushed, "x={x} f={freq} p={precision}");
+                    assert_eq!(entry.freq(), freq);
+                }
+            }
+        }
+    }
+    let wide = Interval { start: 0, freq: 1 };
+    assert_eq!(ExactEntry::new(wide, ExactEntry::MAX_PRECISION + 1), None);
+    assert_eq!(ExactEntry::new(Interval { start: 0, freq: 0 }, 12), None);
+}

@@ -12,7 +12,7 @@ use crate::device::pop::pop_row;
 use crate::device::push::push_row;
 use crate::device::simt::Simt;
 use crate::model::{
-    Cdfs, Component, FoundValue, Located, Mixtures, Model, ModelRow, Parametrics, RowModel, Scale,
+    Cdfs, Component, FoundValue, Located, Mixtures, Model, ModelRow, Parametrics, RowModel,
     Uniform as Alphabet,
 };
 
@@ -110,48 +110,16 @@ impl ModelForm for Parametric {
 
 impl ModelForm for Mixture {
     type Parameter = Component;
-    type Row = MixtureRow;
+    type Row = Mixtures<'static>;
     #[inline(always)]
-    unsafe fn row(memory: ModelMemory<Component>, shape: &ModelShape, row: u32) -> MixtureRow {
-        MixtureRow(Mixtures {
+    unsafe fn row(memory: ModelMemory<Component>, shape: &ModelShape, row: u32) -> Self::Row {
+        Mixtures {
             kind: kind_of(shape.kind),
             // SAFETY: `width` components per symbol; the caller's promise.
             components: unsafe { part(memory.parameters, shape, row, shape.width) },
             each: shape.width as usize,
             precision: shape.code.precision,
-        })
-    }
-}
-
-/// Mixtures whose scales nobody has checked: a [`Scale`] of the host's is one by construction, one
-/// in device memory is any 16 bits.
-#[derive(Clone, Copy, Debug)]
-pub struct MixtureRow(Mixtures<'static>);
-
-impl MixtureRow {
-    #[inline(always)]
-    fn check(&self, position: usize) -> Result<(), RowError> {
-        let at = position * self.0.each;
-        let parts = self.0.components.get(at..at + self.0.each).unwrap_or_default();
-        let mut largest = 0;
-        for part in parts {
-            largest = part.scale.code().max(largest);
         }
-        Scale::from_code(largest).map(|_| ()).ok_or(RowError::ParameterOutOfRange)
-    }
-}
-
-impl RowModel for MixtureRow {
-    #[inline(always)]
-    fn locate(&self, position: usize, symbol: i32) -> Result<Located, RowError> {
-        self.check(position)?;
-        self.0.locate(position, symbol)
-    }
-
-    #[inline(always)]
-    fn find(&self, position: usize, slot: u32) -> Result<FoundValue, RowError> {
-        self.check(position)?;
-        self.0.find(position, slot)
     }
 }
 
