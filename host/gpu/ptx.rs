@@ -21,6 +21,8 @@ pub(super) fn find(kernel: &str) -> Option<(&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
+    use parans_kernels::abi::frames::DECODE_FRAME;
+    use parans_kernels::abi::pack::PACK_TABLES;
     use parans_kernels::abi::{
         FIX_F32, KERNELS, MODEL_KERNELS, MOVE_ROWS, QUANTISE_CDF_F32, QUANTISE_CDF_U32,
         QUANTISE_F32,
@@ -33,6 +35,7 @@ mod tests {
         let coders = KERNELS.iter().map(|kernel| kernel.name);
         let models = MODEL_KERNELS.iter().map(|kernel| kernel.name);
         let others = [FIX_F32, MOVE_ROWS, QUANTISE_F32, QUANTISE_CDF_F32, QUANTISE_CDF_U32];
+        let others = others.into_iter().chain([PACK_TABLES]).chain(DECODE_FRAME);
         let mut kernels = 0;
         for name in coders.chain(models).chain(others) {
             let module = ptx(name).unwrap_or_else(|| panic!("{name} has no PTX"));

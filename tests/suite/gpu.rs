@@ -390,9 +390,10 @@ fn segments_of_long_rows_are_popped_in_one_launch() {
         assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
         assert!(left == below, "{family}");
 
-        // A segment that does not end where the next one begins.
+        // A row with other symbols in its last segment: what is above stands elsewhere.
         let mut other = symbols.clone();
-        other[(rows - 1, 3)] = (other[(rows - 1, 3)] + 1) % 60;
+        let last = (rows - 1, columns - 2);
+        other[last] = (other[last] + 1) % 60;
         let mut damaged = below.clone();
         on_host.push_checkpointed(&mut damaged, &other, &indexes, every).unwrap();
         if columns > every {

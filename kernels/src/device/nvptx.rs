@@ -185,6 +185,12 @@ impl Simt for Nvptx {
     }
 
     #[inline(always)]
+    fn prefetch(self, at: u64) {
+        // SAFETY: reads and writes nothing.
+        unsafe { asm!("prefetch.global.L1 [{}];", in(reg64) at, options(nostack, readonly)) }
+    }
+
+    #[inline(always)]
     unsafe fn fill<F: RansFamily>(self, x: F::State, end: u64) -> F::State {
         macro_rules! fill {
             ($class:ident, $state:expr, $load:literal, $take:literal) => {{

@@ -302,6 +302,11 @@ impl<S: Simt, L: PackedLookup> Tiles<S, L> {
         let words = N as u32 * of.group.lanes() * F::PACKED_WORDS;
         // Of a single group it is known in time how many words it takes.
         let enough = N == 1 || simt.after::<F::Word>(row.begin, words) <= row.end;
+        if N == TILES[0] && M::LANES == 32 {
+            // What the next tile can want, at the least the row's first words.
+            let ahead = 2 * words - of.group.lane * (words / M::LANES);
+            simt.prefetch(simt.before::<F::Word>(row.end, ahead).max(row.begin));
+        }
         let (mut places, mut offsets) = ([known.0; N], [known.1; N]);
         if !ONE {
             // SAFETY: `groups` whole groups are the row's.

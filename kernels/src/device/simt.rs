@@ -76,6 +76,10 @@ pub trait Simt: Copy {
             unsafe { *to = F::Word::from_low(x.low_u32()) };
         }
     }
+    /// Asks for the memory at an address of global memory to be brought near, which changes nothing
+    /// else.
+    #[inline(always)]
+    fn prefetch(self, _at: u64) {}
     /// The state and behind it the word that ends at an address.
     ///
     /// # Safety

@@ -170,17 +170,20 @@ pub fn check(machine: &dyn Machine) {
     assert_eq!(cdfs, [0, 0, 0, 0, 1, 1 << 12]);
 }
 
+/// Takes the words of packed tables.
+type Store<'s> = dyn FnMut(u32) + 's;
+
 /// The forms of tables that a device makes of intervals are those that the host makes; a table that
 /// failed is made of equal shares.
 pub fn check_packs(machine: &dyn Machine) {
     let rng = &mut Xoshiro256PlusPlus::seed_from_u64(8);
-    for (symbols, precision) in [(1, 4), (2, 2), (17, 9), (256, 12), (100, 13), (255, 16)] {
+    for (symbols, precision) in [(1, 4), (2, 2), (17, 9), (256, 12), (100, 13)] {
         for sentinel in [false, true] {
             let symbols = symbols + usize::from(sentinel);
             if symbols < 2 || symbols > 1 << precision {
                 continue;
             }
-            let tables = 5;
+            let tables = 3;
             let given = symbols - usize::from(sentinel);
             let pmf = probabilities(rng, tables, given);
             let shape = QuantiseShape {
@@ -246,7 +249,7 @@ pub fn check_packs(machine: &dyn Machine) {
             };
             same(form::ENTRIES_64, 16, 0, cast_slice(&entries_64));
             same(form::ENTRIES_32, 12, 0, cast_slice(&entries));
-            let words = |pack: &dyn Fn(&mut dyn FnMut(u32)) -> Option<()>| {
+            let words = |pack: &dyn Fn(&mut Store<'_>) -> Option<()>| {
                 let mut words = Vec::new();
                 pack(&mut |word| words.push(word)).expect("tables that fit");
                 bytemuck::pod_collect_to_vec::<u32, u8>(&words)
