@@ -26,7 +26,6 @@ mod quantise;
 mod resident;
 mod rows;
 mod runtime;
-mod segments;
 mod staged;
 mod status;
 mod tables;

@@ -350,67 +350,6 @@ fn a_table_of_bad_device_probabilities_is_named_and_codes_all_the_same() {
 }
 
 #[test]
-fn segments_of_long_rows_are_popped_in_one_launch() {
-    /// Kernels that were launched to pop.
-    static POPS: Mutex<usize> = Mutex::new(0);
-    let counting = Altered {
-        launch: Box::new(|device, launch, stream| {
-            *POPS.lock().unwrap() += usize::from(launch.kernel.starts_with("pop"));
-            device.launch(launch, stream)
-        }),
-        ..Altered::new()
-    };
-    let gpu = Gpu::new(counting);
-    // Whole segments; a shorter one at the end; fewer symbols than a segment; one row.
-    for (family, lanes, (rows, columns), every, launches) in [
-        (Family::Rans32x16, 32, (2, 2560), 320, 1),
-        (Family::Rans64, 4, (3, 1001), 100, 4),
-        (Family::Rans64, 1, (2, 60), 100, 1),
-        (Family::Tans32, 1, (1, 700), 50, 1),
-    ] {
-        let (symbols, indexes) = batch(rows, columns);
-        let builder = Coder::builder(family).lanes(lanes);
-        let on_host = builder.clone().build(tables(false)).unwrap();
-        let mut streams = on_host.streams(rows).unwrap();
-        // What lies below stays.
-        on_host.push(&mut streams, &symbols, &indexes).unwrap();
-        let below = streams.clone();
-        let checkpoints =
-            on_host.push_checkpointed(&mut streams, &symbols, &indexes, every).unwrap();
-        let coder = builder.gpu(&gpu).build(tables(false)).unwrap();
-        let coder = coder.on_gpu().unwrap();
-        let index_buffer = DeviceBuffer::from_slice(&gpu, indexes.as_slice().unwrap()).unwrap();
-        let device_indexes = DeviceIndexes::each(&index_buffer, rows).unwrap();
-        let popped = DeviceBuffer::<u8>::new(&gpu, symbols.len()).unwrap();
-        let into = DeviceSymbols::of(&popped, rows).unwrap();
-        *POPS.lock().unwrap() = 0;
-        let mut left = streams.clone();
-        coder.pop_checkpointed(&mut left, &checkpoints, &into, &device_indexes).unwrap();
-        assert_eq!(*POPS.lock().unwrap(), launches, "{family}");
-        assert_eq!(popped.to_vec().unwrap(), symbols.as_slice().unwrap());
-        assert!(left == below, "{family}");
-
-        // Other symbols in the last row: its segments do not end where its checkpoints say.
-        let mut other = symbols.clone();
-        other.row_mut(rows - 1).mapv_inplace(|symbol| 59 - symbol);
-        let mut damaged = below.clone();
-        on_host.push_checkpointed(&mut damaged, &other, &indexes, every).unwrap();
-        if columns > every {
-            let before = damaged.clone();
-            let error = coder
-                .pop_checkpointed(&mut damaged, &checkpoints, &into, &device_indexes)
-                .unwrap_err();
-            assert!(matches!(&error, Error::Row { row, .. } if *row == rows - 1), "{error}");
-            assert!(damaged == before);
-        }
-        let per_row = DeviceBuffer::from_slice(&gpu, &vec![1u8; rows]).unwrap();
-        let per_row = DeviceIndexes::per_row(&per_row, columns);
-        let refused = coder.pop_checkpointed(&mut left, &checkpoints, &into, &per_row);
-        assert!(matches!(refused, Err(Error::Unsupported(_))));
-    }
-}
-
-#[test]
 fn streams_and_indexes_of_other_shapes_are_refused() {
     let gpu = backends::gpu();
     let coder = Coder::builder(Family::Rans64).lanes(2).gpu(&gpu).build(tables(false)).unwrap();
