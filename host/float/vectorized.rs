@@ -3,7 +3,8 @@
 //! The loops of [`split`](super::split) name no vector operation: the compiler finds them. All they
 //! want from [`simd`](crate::simd) is to be entered with the features of a level.
 
-/// Defines a function over a [`Word`](parans_kernels::float::Word) whose body is compiled for each level.
+/// Defines a function over a [`Word`](parans_kernels::float::Word) whose body is compiled for each
+/// level.
 /// Callers pass the [`Level`](crate::simd::Level) to run at first.
 macro_rules! vectorized {
     (
