@@ -1,6 +1,6 @@
 //! Files decoded on a device.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use parans::{
     Device, Error,
     frame::{FrameArchive, ReadOptions, Summary},
@@ -30,7 +30,7 @@ pub(crate) fn refuse(device: Device, work: &str) -> Result<()> {
 }
 
 /// Decodes a file on a device and gives its content in pieces to `give`, as long as that returns
-/// `true`. Checks all that reading from first to last checks.
+/// `true`. Every checksum is compared, that of the content where the file is one frame.
 pub(crate) fn decode(
     gpu: &Gpu,
     input: &Input,
@@ -38,7 +38,6 @@ pub(crate) fn decode(
     give: &mut dyn FnMut(Vec<u8>) -> bool,
     progress: &mut Progress,
 ) -> Result<Summary> {
-    let name = || input.path.display().to_string();
     let Some(file) = input.file().filter(|_| input.length().is_some()) else {
         let text = "--device needs a file: a pipe has its table of chunks at its end";
         return Err(Usage(text.into()).into());
@@ -69,7 +68,7 @@ pub(crate) fn decode(
     // Of several frames together, no footer has a checksum; those of the chunks were compared.
     if at == content && archive.content_check().is_some_and(|footer| footer != check.digest()) {
         let error = Error::Corrupt("the content differs from the checksum in the footer".into());
-        return Err(error).with_context(name);
+        return Err(error.into());
     }
     let chunks = archive.index().chunks.len() as u64;
     Ok(Summary { content, frame: archive.frame_length(), chunks })

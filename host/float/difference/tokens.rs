@@ -8,8 +8,7 @@ use super::super::vectorized::vectorized;
 use super::truncated;
 use crate::simd::Level;
 use crate::{Error, Result, order0};
-use parans_kernels::float::Word;
-use parans_kernels::float::{Filter, Layout};
+use parans_kernels::float::{Filter, Layout, Word};
 
 /// Words below this are tokens themselves.
 const DIRECT: u8 = 128;
